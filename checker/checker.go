@@ -1,0 +1,128 @@
+// Package checker decides from the record of a run whether the system kept its
+// promises. Every checker is a pure function of a Run: no clock, no network, no files.
+// So a stored run is judged again, by anyone, to the same result.
+//
+// One file a property; All lists them. The verdict of a run is the worst of its
+// checkers: invalid before unknown before valid.
+package checker
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"faultline/topologies"
+	"faultline/workloads/history"
+)
+
+// Verdict is what a checker, or a run, concludes.
+type Verdict string
+
+const (
+	Valid   Verdict = "valid"
+	Invalid Verdict = "invalid" // the system broke a promise, and the Result shows where
+	Unknown Verdict = "unknown" // nobody can tell, and the Result says why
+)
+
+var badness = map[Verdict]int{Valid: 0, Unknown: 1, Invalid: 2}
+
+// Worst is the worst of the verdicts. No verdict at all is Unknown.
+func Worst(verdicts ...Verdict) Verdict {
+	if len(verdicts) == 0 {
+		return Unknown
+	}
+	worst := Valid
+	for _, v := range verdicts {
+		if badness[v] > badness[worst] {
+			worst = v
+		}
+	}
+	return worst
+}
+
+// Run is all that a checker may look at.
+type Run struct {
+	Settings Settings
+	Topology topologies.Topology
+	Events   []history.Event
+	Ops      []history.Operation // history.Operations(Events)
+	Faults   []history.Fault     // history.Faults(Events)
+	Baseline *history.FaultMark  // of history.Faults too
+}
+
+// Settings are the parts of a scenario that judgement depends on.
+type Settings struct {
+	Workload      string        `json:"workload"`
+	Mode          string        `json:"mode"`           // read mode that clients asked for
+	RecoverWithin time.Duration `json:"recover_within"` // after the last heal, operations must succeed again by then
+	MinOps        int           `json:"min_ops"`        // fewer successful operations prove nothing
+	CheckTime     time.Duration `json:"check_time"`     // budget of wall time for one checker
+	CheckMemoryMB int           `json:"check_memory_mb"`
+	PlannedFaults int           `json:"planned_faults"` // steps in the schedule
+}
+
+// Checker judges one property.
+type Checker struct {
+	Name  string // as in reports: linearizable
+	Doc   string // one sentence: what is promised
+	Check func(ctx context.Context, run *Run) Result
+}
+
+// Result is what one checker found.
+type Result struct {
+	Checker string   `json:"checker"`
+	Verdict Verdict  `json:"verdict"`
+	Summary string   `json:"summary"`           // one sentence for people
+	Reasons []string `json:"reasons,omitempty"` // why it is not valid, most telling first
+	Figures []Figure `json:"figures,omitempty"` // what was measured, in a fixed order
+	// Counterexamples are what proves an invalid linearizable result, worst first.
+	Counterexamples []Counterexample `json:"counterexamples,omitempty"`
+}
+
+// Figure is a named number.
+type Figure struct {
+	Name  string  `json:"name"`
+	Value float64 `json:"value"`
+	Unit  string  `json:"unit,omitempty"`
+}
+
+// Counterexample is a part of the history that no correct system could have produced.
+type Counterexample struct {
+	Key     string              `json:"key"`
+	Why     string              `json:"why"`  // the contradiction, in words
+	Ops     []history.Operation `json:"ops"`  // the smallest failing sub-history, by invoke
+	Of      int                 `json:"of"`   // operations on this key in the whole history
+	Picture []byte              `json:"-"`    // Porcupine's HTML page of the key, may be empty
+	File    string              `json:"file"` // where a run directory keeps the picture; set by whoever writes it
+}
+
+// Judge runs every checker, one after the other, and puts a crash of one on its record
+// as Unknown. When ctx ends, checkers that have not begun are Unknown too.
+func Judge(ctx context.Context, run *Run, checkers []Checker) (Verdict, []Result) {
+	var verdicts []Verdict
+	var results []Result
+	for _, c := range checkers {
+		r := judgeOne(ctx, run, c)
+		verdicts, results = append(verdicts, r.Verdict), append(results, r)
+	}
+	return Worst(verdicts...), results
+}
+
+func judgeOne(ctx context.Context, run *Run, c Checker) (r Result) {
+	defer func() {
+		if p := recover(); p != nil {
+			r = Result{Verdict: Unknown, Summary: fmt.Sprintf("the checker crashed: %v", p), Reasons: []string{string(debug.Stack())}}
+		}
+		r.Checker = c.Name
+	}()
+	if ctx.Err() != nil {
+		return Result{Verdict: Unknown, Summary: "not run: " + context.Cause(ctx).Error()}
+	}
+	if run.Settings.CheckTime > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, run.Settings.CheckTime)
+		defer cancel()
+	}
+	return c.Check(ctx, run)
+}

@@ -1,0 +1,210 @@
+package nodes
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Conditions is everything that may be wrong with a running cluster, as one value. The
+// zero value is health. A fault is a function that edits a Conditions; Cluster.Set makes
+// a cluster be in exactly these conditions. So faults overlap without knowing of each
+// other, and the heal of one is the Conditions without it.
+type Conditions struct {
+	Links     map[Link]LinkState // only links that are not healthy
+	Processes map[string]Process // by node name, only those not running
+}
+
+// Link is one direction between two nodes: packets that From sends and To receives.
+type Link struct{ From, To string }
+
+func (l Link) String() string { return l.From + ">" + l.To }
+
+// LinkState is what happens to the packets of a link, at the receiver.
+type LinkState struct {
+	Drop   bool // vanish
+	Reject bool // are refused: TCP gets a reset, UDP an ICMP port unreachable; Drop wins
+}
+
+// Process is the state of a node's process.
+type Process string
+
+const (
+	Running Process = ""
+	Paused  Process = "paused" // stopped by SIGSTOP: connections stay open, nobody answers
+	Killed  Process = "killed" // ended by SIGKILL; its disk and its address stay
+)
+
+// Capability names one kind of condition that a runtime may or may not make true.
+type Capability string
+
+const (
+	LinkDrop     Capability = "link-drop"
+	LinkReject   Capability = "link-reject"
+	ProcessPause Capability = "process-pause"
+	ProcessKill  Capability = "process-kill"
+)
+
+// Cut sets the state of the links from every node of from to every node of to.
+func (c *Conditions) Cut(from, to []string, state LinkState) {
+	if c.Links == nil {
+		c.Links = map[Link]LinkState{}
+	}
+	for _, a := range from {
+		for _, b := range to {
+			if a == b {
+				continue
+			}
+			l := Link{a, b}
+			was := c.Links[l]
+			c.Links[l] = LinkState{Drop: was.Drop || state.Drop, Reject: was.Reject || state.Reject}
+		}
+	}
+}
+
+// SetProcess puts nodes into a state; Killed wins over Paused, whichever came first.
+func (c *Conditions) SetProcess(names []string, state Process) {
+	if c.Processes == nil {
+		c.Processes = map[string]Process{}
+	}
+	for _, n := range names {
+		if c.Processes[n] != Killed && state != Running {
+			c.Processes[n] = state
+		}
+	}
+}
+
+// Clone is an independent copy.
+func (c Conditions) Clone() Conditions {
+	return Conditions{Links: maps.Clone(c.Links), Processes: maps.Clone(c.Processes)}
+}
+
+// Equal compares what the conditions mean.
+func (c Conditions) Equal(d Conditions) bool {
+	return slices.Equal(c.lines(), d.lines())
+}
+
+// Healthy tells whether nothing is wrong.
+func (c Conditions) Healthy() bool { return len(c.lines()) == 0 }
+
+// String lists what is wrong, sorted, or says "healthy".
+func (c Conditions) String() string {
+	if c.Healthy() {
+		return "healthy"
+	}
+	return strings.Join(c.lines(), ", ")
+}
+
+// Needs lists the capabilities that a runtime must have for these conditions, sorted.
+func (c Conditions) Needs() []Capability {
+	need := map[Capability]bool{}
+	for _, s := range c.Links {
+		need[LinkDrop] = need[LinkDrop] || s.Drop
+		need[LinkReject] = need[LinkReject] || s.Reject && !s.Drop
+	}
+	for _, p := range c.Processes {
+		need[ProcessPause] = need[ProcessPause] || p == Paused
+		need[ProcessKill] = need[ProcessKill] || p == Killed
+	}
+	maps.DeleteFunc(need, func(_ Capability, wanted bool) bool { return !wanted })
+	return slices.Sorted(maps.Keys(need))
+}
+
+func (c Conditions) lines() []string {
+	var out []string
+	for l, s := range c.Links {
+		switch {
+		case s.Drop:
+			out = append(out, l.String()+" dropped")
+		case s.Reject:
+			out = append(out, l.String()+" rejected")
+		}
+	}
+	for n, p := range c.Processes {
+		if p != Running {
+			out = append(out, fmt.Sprintf("%s %s", n, p))
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Measurement is what probes found out about a running cluster.
+type Measurement struct {
+	Links     map[Link]LinkSeen
+	Processes map[string]Process
+}
+
+// LinkSeen is what the probes between two nodes saw.
+type LinkSeen struct {
+	UDP bool    // a datagram From > To arrived at To
+	TCP TCPSeen // a connection attempt by From to To
+}
+
+// TCPSeen is how a connection attempt ended.
+type TCPSeen string
+
+const (
+	TCPOpen    TCPSeen = "open"
+	TCPRefused TCPSeen = "refused"
+	TCPTimeout TCPSeen = "timeout"
+)
+
+// Mismatches lists where the measurement is not what the conditions ask for, a sentence
+// each, sorted. Every directed pair of names is compared, and every process.
+//
+// A TCP connection needs both directions: From > To carries the SYN and To > From its
+// answer, so it opens only if both are healthy. It is refused if the SYN is rejected at
+// To and the reset comes back, or if the SYN arrives and its answer is rejected at From
+// (which then resets on its own side: seen as refused or timeout, by kernel).
+func (m Measurement) Mismatches(want Conditions, names []string) []string {
+	var out []string
+	for _, from := range names {
+		for _, to := range names {
+			if from == to {
+				continue
+			}
+			out = append(out, m.linkMismatches(want, Link{from, to})...)
+		}
+	}
+	for _, n := range names {
+		if got := m.Processes[n]; got != want.Processes[n] {
+			out = append(out, fmt.Sprintf("%s is %s, not %s", n,
+				cmp.Or(got, "running"), cmp.Or(want.Processes[n], "running")))
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func (m Measurement) linkMismatches(want Conditions, l Link) []string {
+	seen, ok := m.Links[l]
+	if !ok {
+		return []string{fmt.Sprintf("%s was not probed", l)}
+	}
+	var out []string
+	there, back := want.Links[l], want.Links[Link{l.To, l.From}]
+	if arrives := !there.Drop && !there.Reject; seen.UDP != arrives {
+		out = append(out, fmt.Sprintf("%s: a datagram %s", l, map[bool]string{true: "arrived", false: "was lost"}[seen.UDP]))
+	}
+	if allowed := tcpAllowed(there, back); !slices.Contains(allowed, seen.TCP) {
+		out = append(out, fmt.Sprintf("%s: a connection was %s, not %s", l, seen.TCP, allowed[0]))
+	}
+	return out
+}
+
+func tcpAllowed(there, back LinkState) []TCPSeen {
+	switch {
+	case there.Drop || back.Drop:
+		return []TCPSeen{TCPTimeout}
+	case there.Reject && back.Reject:
+		return []TCPSeen{TCPTimeout, TCPRefused} // the reset itself is rejected
+	case there.Reject:
+		return []TCPSeen{TCPRefused}
+	case back.Reject:
+		return []TCPSeen{TCPTimeout, TCPRefused}
+	}
+	return []TCPSeen{TCPOpen}
+}

@@ -1,0 +1,81 @@
+package nodes
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Code names why an operation failed. The table below is the only place that decides
+// whether such an operation may have taken effect.
+type Code string
+
+const (
+	// Answers of a node that refused before anything was proposed to Raft.
+	NotLeader   Code = "not-leader"   // a server that does not lead, and never led this entry, was asked to lead it
+	NoLeader    Code = "no-leader"    // nobody is known to lead, and waiting did not help
+	NoServer    Code = "no-server"    // a client agent knows no server that it can reach
+	BadRequest  Code = "bad-request"  // the request makes no sense to the node
+	NotReady    Code = "not-ready"    // the node is starting or leaving
+	CASMismatch Code = "cas-mismatch" // the compare of a compare-and-set failed; not a fault
+	NotFound    Code = "not-found"    // no such endpoint
+
+	// Nothing was sent.
+	Refused     Code = "connection-refused"
+	Unreachable Code = "unreachable" // the connection could not be made in time, or at all
+
+	// The request was, or may have been, sent, and nobody can say what became of it.
+	LeadershipLost Code = "leadership-lost" // the leader stepped down with the entry in flight
+	Timeout        Code = "timeout"
+	ConnectionLost Code = "connection-lost" // after the request was on its way
+	ForwardLost    Code = "forward-lost"    // the node lost the one that it had forwarded to
+	Shutdown       Code = "shutdown"        // the node stopped with the entry in flight
+	Unknown        Code = "unknown"         // an answer that this table does not know
+)
+
+var definite = map[Code]bool{
+	NotLeader:   true,
+	NoLeader:    true,
+	NoServer:    true,
+	BadRequest:  true,
+	NotReady:    true,
+	CASMismatch: true,
+	NotFound:    true,
+	Refused:     true,
+	Unreachable: true,
+
+	LeadershipLost: false,
+	Timeout:        false,
+	ConnectionLost: false,
+	ForwardLost:    false,
+	Shutdown:       false,
+	Unknown:        false,
+}
+
+// Definite tells whether an operation that failed with this code certainly did not take
+// effect. A code that is not in the table is indefinite.
+func (c Code) Definite() bool { return definite[c] }
+
+// Known tells whether the code stands in the table.
+func (c Code) Known() bool { _, ok := definite[c]; return ok }
+
+// Error is a failed operation on a node.
+type Error struct {
+	Code Code
+	Text string // for people
+}
+
+func (e *Error) Error() string { return fmt.Sprintf("%s: %s", e.Code, e.Text) }
+
+// Errorf makes an Error.
+func Errorf(code Code, format string, args ...any) *Error {
+	return &Error{Code: code, Text: fmt.Sprintf(format, args...)}
+}
+
+// CodeOf is the code of the Error in err's chain; Unknown if there is none.
+func CodeOf(err error) Code {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return Unknown
+}

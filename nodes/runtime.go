@@ -1,0 +1,55 @@
+package nodes
+
+import (
+	"context"
+	"io"
+	"log/slog"
+
+	"faultline/topologies"
+)
+
+// Runtime starts clusters on some kind of machine.
+type Runtime interface {
+	Name() string
+	// Capabilities lists the conditions that it can make true.
+	Capabilities() []Capability
+	// Check tells whether this machine offers what the runtime needs; the error says what
+	// lacks and the way out.
+	Check(ctx context.Context) error
+	// Start brings a cluster up: every pod, then every node's process. It does not wait
+	// until the system elects a leader. On error nothing is left behind.
+	Start(ctx context.Context, spec Spec) (Cluster, error)
+	// Clean removes everything that earlier runs, even killed ones, have left on this
+	// machine, except what runs that are alive own; it tells what it removed.
+	Clean(ctx context.Context) (removed []string, err error)
+}
+
+// Spec is the cluster to start.
+type Spec struct {
+	Run      string // identifies the run on this machine, [a-z0-9-]+
+	Topology topologies.Topology
+	System   System
+	Log      *slog.Logger
+	// Progress is told, in a few words, what takes time (building an image); may be nil.
+	Progress func(string)
+}
+
+// Cluster is a running cluster. Its methods may be called by many goroutines; every one
+// of them gives up when its context does.
+type Cluster interface {
+	// Endpoint is where a node's API can be reached from here, HOST:PORT. It stays the
+	// same while the cluster lives, through kills and restarts.
+	Endpoint(node string) string
+	// Set brings the cluster to exactly these conditions. It is idempotent: what already
+	// holds is left alone. An error tells which nodes are not as asked.
+	Set(ctx context.Context, want Conditions) error
+	// Measure probes every directed link by UDP and TCP, and every process.
+	Measure(ctx context.Context) (Measurement, error)
+	// Exited waits until a node's process has ended by itself (after it left).
+	Exited(ctx context.Context, node string) error
+	// Logs copies all that a node has said so far to w.
+	Logs(ctx context.Context, node string, w io.Writer) error
+	// Close removes everything. It is safe to call twice. Give it a context of its own:
+	// the run's may be over.
+	Close(ctx context.Context) error
+}

@@ -1,0 +1,82 @@
+// Package strict decodes Faultline's YAML files: scenarios, topologies, schedules.
+//
+// It is gopkg.in/yaml.v3 with three promises on top: a field that nobody knows is an
+// error, every error names the file and the line, and a file that holds nothing, or
+// more than one document, is refused.
+//
+//	err := strict.Decode("ci/smoke/crash.yaml", data, &scenario)
+//	// ci/smoke/crash.yaml:7: unknown field "ratee"
+package strict
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+)
+
+// Decode fills v, a pointer to a struct, from the single YAML document in data.
+// file is only used in error texts. Several mistakes are reported together, a line each.
+func Decode(file string, data []byte, v any) error {
+	dec := yaml.NewDecoder(bytes.NewReader(data))
+	dec.KnownFields(true)
+	switch err := dec.Decode(v); {
+	case errors.Is(err, io.EOF):
+		return fmt.Errorf("%s: the file is empty", file)
+	case err != nil:
+		return located(file, err)
+	}
+	var rest yaml.Node
+	if err := dec.Decode(&rest); err == nil {
+		return fmt.Errorf("%s:%d: a second YAML document; one file holds one", file, rest.Line)
+	} else if !errors.Is(err, io.EOF) {
+		return located(file, err)
+	}
+	return nil
+}
+
+// At is an error about the value of node in a file that is being decoded. Decode puts
+// the file's name in front.
+func At(node *yaml.Node, format string, args ...any) error {
+	return fmt.Errorf("line %d: %s", node.Line, fmt.Sprintf(format, args...))
+}
+
+// Encode is the YAML text of v, with an indent of two.
+func Encode(v any) (string, error) {
+	var out bytes.Buffer
+	enc := yaml.NewEncoder(&out)
+	enc.SetIndent(2)
+	if err := enc.Encode(v); err != nil {
+		return "", err
+	}
+	return out.String(), nil
+}
+
+var (
+	linePrefix   = regexp.MustCompile(`^(?:yaml: )?(?:unmarshal errors:\s*)?line (\d+): `)
+	unknownField = regexp.MustCompile(`field (\S+) not found in type \S+`)
+	duplicateKey = regexp.MustCompile(`mapping key "([^"]+)" already defined at line (\d+)`)
+)
+
+func located(file string, err error) error {
+	var typed *yaml.TypeError
+	messages := []string{err.Error()}
+	if errors.As(err, &typed) {
+		messages = typed.Errors
+	}
+	for i, m := range messages {
+		m = unknownField.ReplaceAllString(m, `unknown field "$1"`)
+		m = duplicateKey.ReplaceAllString(m, `field "$1" stands twice, first at line $2`)
+		if at := linePrefix.FindStringSubmatch(m); at != nil {
+			m = fmt.Sprintf("%s:%s: %s", file, at[1], strings.TrimPrefix(m, at[0]))
+		} else {
+			m = fmt.Sprintf("%s: %s", file, strings.TrimPrefix(m, "yaml: "))
+		}
+		messages[i] = m
+	}
+	return errors.New(strings.Join(messages, "\n"))
+}

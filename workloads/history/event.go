@@ -1,0 +1,127 @@
+// Package history is the record of a run: one append-only log of what clients,
+// nemesis and observer did and saw, all on one monotonic clock.
+//
+// A history is a sequence of Events, a line of JSON each. A client operation is two of
+// them: an invoke, then an ok (it took effect), a fail (it definitely did not) or an
+// info (it may or may not have). A process that got info, or no answer at all, never
+// acts again, so a later event of it cannot be mistaken for the answer.
+//
+//	{"index":0,"time":1000,"process":0,"type":"invoke","f":"write","key":"k1","value":7,"node":"dc1-s1"}
+//	{"index":1,"time":9000,"process":0,"type":"ok","f":"write","key":"k1","value":7,"node":"dc1-s1","index_at":12}
+//
+// The names of fields are Jepsen's (https://github.com/jepsen-io/history); node, mode,
+// index_at and what follows them are ours.
+//
+// It is not for judging a history (package checker) or for making one (workloads).
+package history
+
+import "encoding/json"
+
+// Type is the stage of an operation.
+type Type string
+
+const (
+	Invoke Type = "invoke"
+	OK     Type = "ok"
+	Fail   Type = "fail" // definitely did not take effect
+	Info   Type = "info" // may or may not have taken effect; also every event that is no client's
+)
+
+// Process is who acted: a client thread from 0 on, or one of the names below.
+type Process int64
+
+const (
+	Nemesis  Process = -1 // faults; the value of its events is a FaultMark
+	Observer Process = -2 // samples nodes; the value is an Observation
+	Harness  Process = -3 // marks the phases of a run; the value is a Phase
+)
+
+// F of the events that no client made.
+const (
+	FPhase   = "phase"
+	FObserve = "observe"
+)
+
+// Event is one line of a history.
+type Event struct {
+	Index   int64   // position in the history, from 0, without gaps
+	Time    int64   // nanoseconds of the monotonic clock since the run began; never falls
+	Process Process // who
+	Type    Type
+	F       string          // what: read, write, cas …
+	Key     string          // the independent key, empty where there is none
+	Value   json.RawMessage // argument or result: an integer, null for absent, [old,new] for cas
+	Error   string          // error code of package nodes, on fail and info
+	Node    string          // the node that was asked
+	Mode    string          // read mode: default, consistent, stale
+	IndexAt uint64          // the store's modify index in the answer; 0 if it told none
+	Current json.RawMessage // on a failed cas: the value that was there, where the node disclosed it
+	Hops    []Hop           // the nodes that the answer came through, first the one asked
+}
+
+// Hop is one node on an operation's way.
+type Hop struct {
+	Node string  `json:"node"`
+	Role string  `json:"role"` // client, follower, leader
+	MS   float64 `json:"ms"`   // milliseconds that this node and those behind it took
+}
+
+// Observation is what one node said of itself when the observer asked it.
+type Observation struct {
+	Boot    string `json:"boot"`             // differs after every start of the node's process
+	State   string `json:"state"`            // Leader, Follower, Candidate; empty for client agents
+	Leader  string `json:"leader,omitempty"` // node name of the leader that it follows, empty if none
+	Term    uint64 `json:"term"`
+	Commit  uint64 `json:"commit"`
+	Applied uint64 `json:"applied"`
+	Last    uint64 `json:"last"`            // last log index
+	Error   string `json:"error,omitempty"` // why the node did not answer; then the rest is empty
+}
+
+// Phase is a part of a run.
+type Phase string
+
+const (
+	PhaseFaults    Phase = "faults"      // clients run, the nemesis may act
+	PhaseQuiet     Phase = "quiet"       // all is healed, clients still run
+	PhaseFinal     Phase = "final"       // final reads
+	PhaseEnd       Phase = "end"         // the last event of a run that was not cut off
+	PhaseInterrupt Phase = "interrupted" // the user stopped the run here; quiet and final follow
+)
+
+// Int is the Value of one integer.
+func Int(v int64) json.RawMessage { return appendInt(nil, v) }
+
+// Pair is the Value of a cas; a nil old means "absent".
+func Pair(old *int64, new int64) json.RawMessage {
+	b := append([]byte(nil), '[')
+	if old == nil {
+		b = append(b, "null"...)
+	} else {
+		b = appendInt(b, *old)
+	}
+	b = append(b, ',')
+	return append(appendInt(b, new), ']')
+}
+
+// Null is the Value of a key that is absent.
+var Null = json.RawMessage("null")
+
+// AsInt reads a Value made by Int, or Null, for which it returns nil.
+func AsInt(v json.RawMessage) (*int64, error) {
+	var n *int64
+	err := json.Unmarshal(v, &n)
+	return n, err
+}
+
+// AsPair reads a Value made by Pair.
+func AsPair(v json.RawMessage) (old *int64, new int64, err error) {
+	var pair [2]*int64
+	if err := json.Unmarshal(v, &pair); err != nil {
+		return nil, 0, err
+	}
+	if pair[1] == nil {
+		return nil, 0, errNullNew
+	}
+	return pair[0], *pair[1], nil
+}

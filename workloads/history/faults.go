@@ -1,0 +1,107 @@
+package history
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// Stage is a point in the life of a fault.
+type Stage string
+
+const (
+	FaultStart Stage = "start"
+	FaultHeal  Stage = "heal"
+	Baseline   Stage = "baseline" // the check, after the last heal, that all is as before
+)
+
+// FaultMark is the value of a nemesis event. Every stage has two: one when the change
+// begins, and one, with Done, when it has been made and measured.
+type FaultMark struct {
+	Step     int      `json:"step"` // position in resolved.yaml, from 0; -1 for the baseline
+	Stage    Stage    `json:"stage"`
+	Done     bool     `json:"done"`
+	Lasts    bool     `json:"lasts,omitempty"`   // a heal will follow
+	Targets  []string `json:"targets,omitempty"` // node names, live roles resolved
+	Asked    string   `json:"asked,omitempty"`   // what was to become true, in words
+	Measured string   `json:"measured,omitempty"`
+	Proved   bool     `json:"proved"`          // measured is what was asked
+	Error    string   `json:"error,omitempty"` // why it is not
+}
+
+// Fault is one fault of a run, from its marks.
+type Fault struct {
+	Step         int
+	Name         string
+	Targets      []string
+	Start        int64 // ns, when the change began
+	Heal         int64 // ns, when its heal began; for a momentary fault, when it was done; Open if neither came
+	Healed       int64 // ns, when the heal was done; Open if the run ended before
+	Asked        string
+	Measured     string
+	Proved       bool
+	HealMeasured string
+	HealProved   bool
+	Momentary    bool // an action, which has no heal
+	Error        string
+}
+
+// Faults collects the faults of a history in the order of their start, and the final
+// baseline check, nil if the run did not come to it.
+func Faults(events []Event) (faults []Fault, baseline *FaultMark, err error) {
+	at := map[int]int{}
+	for i := range events {
+		e := &events[i]
+		if e.Process != Nemesis {
+			continue
+		}
+		var m FaultMark
+		if err := json.Unmarshal(e.Value, &m); err != nil {
+			return nil, nil, fmt.Errorf("event %d: %w", e.Index, err)
+		}
+		switch m.Stage {
+		case Baseline:
+			if m.Done {
+				baseline = &m
+			}
+		case FaultStart:
+			if !m.Done {
+				at[m.Step] = len(faults)
+				faults = append(faults, Fault{Step: m.Step, Name: e.F, Targets: m.Targets, Asked: m.Asked,
+					Start: e.Time, Heal: Open, Healed: Open, Momentary: !m.Lasts})
+				continue
+			}
+			f, err := started(faults, at, e, m)
+			if err != nil {
+				return nil, nil, err
+			}
+			f.Targets, f.Asked, f.Measured, f.Proved, f.Error = m.Targets, m.Asked, m.Measured, m.Proved, m.Error
+			if f.Momentary {
+				f.Heal, f.Healed, f.HealProved = e.Time, e.Time, m.Proved
+			}
+		case FaultHeal:
+			f, err := started(faults, at, e, m)
+			if err != nil {
+				return nil, nil, err
+			}
+			if !m.Done {
+				f.Heal = e.Time
+				continue
+			}
+			f.Healed, f.HealMeasured, f.HealProved = e.Time, m.Measured, m.Proved
+			if m.Error != "" {
+				f.Error = m.Error
+			}
+		default:
+			return nil, nil, fmt.Errorf("event %d: stage %q", e.Index, m.Stage)
+		}
+	}
+	return faults, baseline, nil
+}
+
+func started(faults []Fault, at map[int]int, e *Event, m FaultMark) (*Fault, error) {
+	i, ok := at[m.Step]
+	if !ok {
+		return nil, fmt.Errorf("event %d: %s of step %d, which never started", e.Index, m.Stage, m.Step)
+	}
+	return &faults[i], nil
+}

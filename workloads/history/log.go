@@ -1,0 +1,148 @@
+package history
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+)
+
+// FlushEvery is how much of a history, in time, a kill -9 of the harness can lose.
+const FlushEvery = 50 * time.Millisecond
+
+// Log appends events to a file. Many goroutines may Add; the order of the file is the
+// order of the times in it, because both are given under one lock. An invoke is
+// stamped before the request leaves and a completion after the answer came, so the
+// recorded interval always contains the real one.
+type Log struct {
+	mu      sync.Mutex
+	start   time.Time
+	next    int64
+	file    *os.File
+	out     *bufio.Writer
+	scratch []byte
+	failed  error
+	stop    chan struct{}
+	stopped sync.WaitGroup
+}
+
+// Create starts a history in a new file. Time 0 is now.
+func Create(path string) (*Log, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	l := &Log{start: time.Now(), file: f, out: bufio.NewWriterSize(f, 1<<18), stop: make(chan struct{})}
+	l.stopped.Go(l.flusher)
+	return l, nil
+}
+
+// Add gives the event its index and time and writes it. It returns the time. A write
+// that fails (a full disk) makes this and every later Add return the error; the lines
+// before it stay readable.
+func (l *Log) Add(e Event) (int64, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.failed != nil {
+		return 0, l.failed
+	}
+	e.Index, e.Time = l.next, int64(time.Since(l.start))
+	l.next++
+	l.scratch = e.Append(l.scratch[:0])
+	_, err := l.out.Write(l.scratch)
+	l.fail(err)
+	return e.Time, l.failed
+}
+
+// Now is the time on the history's clock, in nanoseconds since its start.
+func (l *Log) Now() int64 { return int64(time.Since(l.start)) }
+
+// Err is the first failure to write, if any.
+func (l *Log) Err() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.failed
+}
+
+// Close flushes, syncs and closes the file. It returns the first failure of the Log's life.
+func (l *Log) Close() error {
+	close(l.stop)
+	l.stopped.Wait()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.failed == nil {
+		l.fail(l.out.Flush())
+	}
+	if l.failed == nil {
+		l.fail(l.file.Sync())
+	}
+	l.fail(l.file.Close())
+	return l.failed
+}
+
+func (l *Log) flusher() {
+	tick := time.NewTicker(FlushEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-l.stop:
+			return
+		case <-tick.C:
+			l.mu.Lock()
+			if l.failed == nil {
+				l.fail(l.out.Flush())
+			}
+			l.mu.Unlock()
+		}
+	}
+}
+
+func (l *Log) fail(err error) {
+	if l.failed == nil && err != nil {
+		l.failed = fmt.Errorf("history: %w", err)
+	}
+}
+
+// ReadFile reads a history. A last line without its newline, which a killed harness
+// leaves, is dropped and reported as truncated; any other line that does not parse, an
+// index out of turn or a time that falls is an error that names the line.
+func ReadFile(path string) (events []Event, truncated bool, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, false, err
+	}
+	defer f.Close()
+	events, truncated, err = Read(f)
+	if err != nil {
+		return nil, false, fmt.Errorf("%s:%w", path, err)
+	}
+	return events, truncated, nil
+}
+
+// Read is ReadFile on any source; its errors begin with the line's number.
+func Read(r io.Reader) (events []Event, truncated bool, err error) {
+	in := bufio.NewReaderSize(r, 1<<18)
+	for number := 1; ; number++ {
+		text, err := in.ReadBytes('\n')
+		if err != nil && err != io.EOF {
+			return nil, false, fmt.Errorf("%d: %w", number, err)
+		}
+		if err == io.EOF {
+			return events, len(bytes.TrimSpace(text)) > 0, nil
+		}
+		e, err := ParseEvent(text)
+		if err != nil {
+			return nil, false, fmt.Errorf("%d: %w", number, err)
+		}
+		if e.Index != int64(len(events)) {
+			return nil, false, fmt.Errorf("%d: index %d where %d is due", number, e.Index, len(events))
+		}
+		if n := len(events); n > 0 && e.Time < events[n-1].Time {
+			return nil, false, fmt.Errorf("%d: time %d is before the line above", number, e.Time)
+		}
+		events = append(events, e)
+	}
+}
