@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"math"
 	"strconv"
 	"unicode/utf8"
 )
@@ -21,8 +23,8 @@ func (e *Event) Append(b []byte) []byte {
 	b = append(b, `,"time":`...)
 	b = appendInt(b, e.Time)
 	b = append(b, `,"process":`...)
-	if name, ok := processNames[e.Process]; ok {
-		b = appendString(b, name)
+	if e.Process < 0 {
+		b = appendString(b, processNames[e.Process])
 	} else {
 		b = appendInt(b, int64(e.Process))
 	}
@@ -57,6 +59,28 @@ func (e *Event) Append(b []byte) []byte {
 	return append(b, '}', '\n')
 }
 
+// check refuses an event whose line could not be read back. One such line would make the
+// whole history worthless, so it must not be written.
+func (e *Event) check() error {
+	if !e.Type.known() {
+		return fmt.Errorf("history: type %q is none of invoke, ok, fail, info", e.Type)
+	}
+	if e.Process < 0 && processNames[e.Process] == "" {
+		return fmt.Errorf("history: process %d has no name", e.Process)
+	}
+	for _, raw := range []json.RawMessage{e.Value, e.Current} {
+		if len(raw) > 0 && (!json.Valid(raw) || bytes.IndexByte(raw, '\n') >= 0) {
+			return fmt.Errorf("history: %s of %q has a value that is not one line of JSON: %q", e.Type, e.F, raw)
+		}
+	}
+	for _, h := range e.Hops {
+		if math.IsNaN(h.MS) || math.IsInf(h.MS, 0) {
+			return fmt.Errorf("history: a hop through %s took %v ms", h.Node, h.MS)
+		}
+	}
+	return nil
+}
+
 // line is an Event as encoding/json sees it.
 type line struct {
 	Index   *int64          `json:"index"`
@@ -83,15 +107,16 @@ func ParseEvent(data []byte) (Event, error) {
 	if err := dec.Decode(&l); err != nil {
 		return Event{}, err
 	}
-	if dec.More() {
+	if _, err := dec.Token(); err != io.EOF {
 		return Event{}, errors.New("more than one JSON value on the line")
 	}
 	if l.Index == nil || l.Time == nil || l.Process == nil {
 		return Event{}, errors.New("index, time or process is missing")
 	}
-	switch l.Type {
-	case Invoke, OK, Fail, Info:
-	default:
+	if *l.Index < 0 || *l.Time < 0 {
+		return Event{}, fmt.Errorf("index %d, time %d: neither may be negative", *l.Index, *l.Time)
+	}
+	if !l.Type.known() {
 		return Event{}, fmt.Errorf("type %q is none of invoke, ok, fail, info", l.Type)
 	}
 	p, err := parseProcess(l.Process)

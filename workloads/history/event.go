@@ -27,6 +27,8 @@ const (
 	Info   Type = "info" // may or may not have taken effect; also every event that is no client's
 )
 
+func (t Type) known() bool { return t == Invoke || t == OK || t == Fail || t == Info }
+
 // Process is who acted: a client thread from 0 on, or one of the names below.
 type Process int64
 

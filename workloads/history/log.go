@@ -27,6 +27,7 @@ type Log struct {
 	failed  error
 	stop    chan struct{}
 	stopped sync.WaitGroup
+	closing sync.Once
 }
 
 // Create starts a history in a new file. Time 0 is now.
@@ -35,15 +36,24 @@ func Create(path string) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
+	return New(f), nil
+}
+
+// New starts a history at the end of an open file, which from now on is the Log's. Time 0
+// is now.
+func New(f *os.File) *Log {
 	l := &Log{start: time.Now(), file: f, out: bufio.NewWriterSize(f, 1<<18), stop: make(chan struct{})}
 	l.stopped.Go(l.flusher)
-	return l, nil
+	return l
 }
 
 // Add gives the event its index and time and writes it. It returns the time. A write
 // that fails (a full disk) makes this and every later Add return the error; the lines
-// before it stay readable.
+// before it stay readable. An event that could not be read back is refused, and only it.
 func (l *Log) Add(e Event) (int64, error) {
+	if err := e.check(); err != nil {
+		return 0, err
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.failed != nil {
@@ -67,8 +77,15 @@ func (l *Log) Err() error {
 	return l.failed
 }
 
-// Close flushes, syncs and closes the file. It returns the first failure of the Log's life.
+// Close flushes, syncs and closes the file, and returns the first failure of the Log's
+// life. What is added later is refused with os.ErrClosed; a second Close does nothing.
 func (l *Log) Close() error {
+	var err error
+	l.closing.Do(func() { err = l.close() })
+	return err
+}
+
+func (l *Log) close() error {
 	close(l.stop)
 	l.stopped.Wait()
 	l.mu.Lock()
@@ -80,7 +97,9 @@ func (l *Log) Close() error {
 		l.fail(l.file.Sync())
 	}
 	l.fail(l.file.Close())
-	return l.failed
+	err := l.failed
+	l.fail(os.ErrClosed)
+	return err
 }
 
 func (l *Log) flusher() {

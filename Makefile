@@ -1,0 +1,42 @@
+# Everything that people and CI run. `make` alone lists it.
+
+SUITE   ?= smoke
+RUNTIME ?= auto
+STORE   ?= store
+FLAGS   ?=
+GO      ?= go
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 14
+
+build: ## build bin/faultline
+	@mkdir -p bin
+	$(GO) build -o bin/faultline ./cmd/faultline
+
+test: ## unit and integration tests; those that need Docker say so and are skipped without it
+	$(GO) test -race ./...
+	cd nodes/agent/compat && $(GO) test ./...
+
+test-chaos: build ## run the scenarios of ci/$(SUITE) on $(RUNTIME) and judge them
+	bin/faultline test ci/$(SUITE) --runtime $(RUNTIME) --store $(STORE) $(FLAGS)
+
+prove: build ## plant each known bug and demand that it is found, and silence without it
+	bin/faultline prove ci/prove --runtime $(RUNTIME) --store $(STORE) $(FLAGS)
+
+bench: ## measure the harness and the agent; prints figures, judges nothing
+	$(GO) test -run '^$$' -bench . -benchtime 2s ./workloads/... ./checker/...
+	$(GO) test -run '^$$' -bench . -benchtime 5x -timeout 20m ./nodes/docker/ .
+
+lint: ## gofmt, go vet, staticcheck
+	@test -z "$$(gofmt -l .)" || { echo "gofmt would change:"; gofmt -l .; exit 1; }
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+
+fuzz: ## run every fuzz target for a short while
+	@ci/fuzz.sh
+
+clean: build ## remove what killed runs left on this machine
+	bin/faultline clean
+
+.PHONY: help build test test-chaos prove bench lint fuzz clean

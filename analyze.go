@@ -1,0 +1,172 @@
+package faultline
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"faultline/checker"
+	"faultline/checker/report"
+	"faultline/topologies"
+	"faultline/workloads/history"
+)
+
+// Outcome is a judged run.
+type Outcome struct {
+	Dir     string
+	Verdict checker.Verdict
+	Results []checker.Result
+	Report  report.Data // what the reports show; a suite's reports are made of these
+}
+
+// Analyze judges a run directory and writes its reports. It reads nothing else, so a
+// stored run gives the same results wherever and whenever it is judged.
+func Analyze(ctx context.Context, dir string) (Outcome, error) {
+	stored, err := loadRun(dir)
+	if err != nil {
+		return Outcome{Dir: dir}, usage(err)
+	}
+	verdict, results := checker.Judge(ctx, stored.run, checker.All())
+	if err := writePictures(dir, results); err != nil {
+		return Outcome{Dir: dir}, err
+	}
+	o := Outcome{Dir: dir, Verdict: verdict, Results: results, Report: stored.data(dir, verdict, results)}
+	return o, writeReports(o)
+}
+
+// storedRun is a run directory, read.
+type storedRun struct {
+	scenario  Scenario
+	record    Record
+	run       *checker.Run
+	notes     []string
+	resolved  string
+	scheduled string
+}
+
+func loadRun(dir string) (*storedRun, error) {
+	scenario, err := LoadScenario(filepath.Join(dir, fileScenario))
+	if err != nil {
+		return nil, err
+	}
+	topology, err := topologies.Load(filepath.Join(dir, fileTopology))
+	if err != nil {
+		return nil, err
+	}
+	record, err := readRecord(dir)
+	if err != nil {
+		return nil, err
+	}
+	schedule, scheduled, err := readSchedule(dir, fileSchedule)
+	if err != nil {
+		return nil, err
+	}
+	_, resolved, err := readSchedule(dir, fileResolved)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // a killed run has none
+		return nil, err
+	}
+	events, truncated, err := history.ReadFile(filepath.Join(dir, fileHistory))
+	if err != nil {
+		return nil, err
+	}
+	ops, err := history.Operations(events)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, fileHistory), err)
+	}
+	faults, baseline, err := history.Faults(events)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, fileHistory), err)
+	}
+	p := plan{scenario: scenario.Defaults(), schedule: schedule}
+	s := &storedRun{scenario: scenario, record: record, scheduled: scheduled, resolved: resolved, notes: record.Notes,
+		run: &checker.Run{Settings: p.settings(), Topology: topology, Events: events, Ops: ops, Faults: faults, Baseline: baseline}}
+	if truncated {
+		s.notes = append(s.notes, "the history's last line was cut off; it was left out")
+	}
+	return s, nil
+}
+
+func (s *storedRun) data(dir string, verdict checker.Verdict, results []checker.Result) report.Data {
+	length := time.Duration(0)
+	if n := len(s.run.Events); n > 0 {
+		length = time.Duration(s.run.Events[n-1].Time)
+	}
+	return report.Data{
+		Scenario: s.scenario.Name, Command: s.record.Command, Started: s.record.Started, Length: length,
+		Runtime: s.record.Runtime, System: s.systemName(), Verdict: verdict, Results: results, Run: s.run,
+		ScenarioText: s.scenario.String(), ScheduleText: s.scheduled, ResolvedText: s.resolved,
+		TopologyText: s.run.Topology.String(), Versions: s.record.Versions, Notes: s.notes, Dir: dir,
+	}
+}
+
+func (s *storedRun) systemName() string {
+	if len(s.scenario.Defects) == 0 {
+		return s.record.System
+	}
+	return fmt.Sprintf("%s with planted %s", s.record.System, strings.Join(s.scenario.Defects, ", "))
+}
+
+// writePictures keeps Porcupine's pages beside the report and notes where.
+func writePictures(dir string, results []checker.Result) error {
+	pictures := filepath.Join(dir, dirPictures)
+	if err := os.RemoveAll(pictures); err != nil { // of an earlier analysis
+		return err
+	}
+	for i := range results {
+		for j := range results[i].Counterexamples {
+			c := &results[i].Counterexamples[j]
+			if len(c.Picture) == 0 {
+				continue
+			}
+			if err := os.MkdirAll(pictures, 0o755); err != nil {
+				return err
+			}
+			c.File = filepath.Join(dirPictures, fileSafe(c.Key)+".html")
+			if err := writeFile(dir, c.File, string(c.Picture)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// fileSafe makes a file's name of a key, which may hold anything.
+func fileSafe(key string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '-' || r == '_' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' {
+			return r
+		}
+		return '_'
+	}, key)
+}
+
+func writeReports(o Outcome) error {
+	results, err := json.MarshalIndent(struct {
+		Scenario string           `json:"scenario"`
+		Verdict  checker.Verdict  `json:"verdict"`
+		Results  []checker.Result `json:"results"`
+	}{o.Report.Scenario, o.Verdict, o.Results}, "", "  ")
+	if err != nil {
+		return err
+	}
+	page, err := report.HTML(o.Report)
+	if err != nil {
+		return err
+	}
+	junit, err := report.JUnit(o.Report)
+	if err != nil {
+		return err
+	}
+	return errors.Join(
+		writeFile(o.Dir, fileResults, string(results)+"\n"),
+		writeFile(o.Dir, fileReport, string(page)),
+		writeFile(o.Dir, fileJUnit, string(junit)),
+		writeFile(o.Dir, fileSummary, report.Markdown(o.Report)),
+	)
+}

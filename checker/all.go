@@ -1,0 +1,18 @@
+package checker
+
+// All lists the checkers in the order of reports: what the system promises to its
+// clients first, then its inner rules, then whether the run was fit to prove anything.
+func All() []Checker {
+	return []Checker{
+		{Name: "linearizable", Check: checkLinearizable,
+			Doc: "Every key behaves as one register: each operation takes effect at one instant between its request and its answer."},
+		{Name: "raft", Check: checkRaft,
+			Doc: "At most one leader a term, terms and commit indexes never fall, and no leader lacks what was committed before it."},
+		{Name: "availability", Check: checkAvailability,
+			Doc: "After the last heal, reads and writes succeed again in time."},
+		{Name: "faults", Check: checkFaults,
+			Doc: "Every fault that was planned took place, was measured and was healed, and the cluster was back at its baseline at the end."},
+		{Name: "load", Check: checkLoad,
+			Doc: "Clients did enough, and during every fault, for the other verdicts to mean something."},
+	}
+}

@@ -1,0 +1,253 @@
+package checker
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"faultline/nodes"
+	"faultline/workloads/history"
+)
+
+const (
+	maxPictures        = 5
+	maxCounterexamples = 10
+	// timeForSearch is the part of the budget for verdicts; the rest is for explaining them.
+	timeForSearch = 0.75
+	minKeyTime    = time.Second // what every key gets, while there is any time
+)
+
+// keyJob is one key and what became of it.
+type keyJob struct {
+	key    string
+	ops    []*history.Operation // all of the key
+	facts  []fact               // what is judged
+	unique bool
+	answer answer
+	why    string // why it is undecided
+}
+
+// leftOut counts operations that say nothing about the register.
+type leftOut struct{ failed, blank, stale int }
+
+// checkLinearizable judges every key of the register workload by itself, which is the
+// same as judging all at once (Herlihy and Wing, "Linearizability", 1990, theorem 1).
+//
+// Reads in mode stale promise nothing and are left out, unless the run asked for that
+// mode: then it asks whether they are fresh all the same, and they are judged like any.
+func checkLinearizable(ctx context.Context, run *Run) Result {
+	if run.Settings.Workload != "register" {
+		return Result{Verdict: Unknown, Summary: fmt.Sprintf("no model of the workload %q", run.Settings.Workload)}
+	}
+	jobs, left, err := keyJobs(run)
+	if err != nil {
+		return Result{Verdict: Unknown, Summary: "the history does not fit the register: " + err.Error()}
+	}
+	sights := 0
+	for _, j := range jobs {
+		for i := range j.facts {
+			if f := &j.facts[i]; f.sight != sawNothing && !f.maybe {
+				sights++
+			}
+		}
+	}
+	if sights == 0 {
+		return Result{Verdict: Unknown, Summary: "no operation saw a value, so nothing was tested",
+			Figures: linearizableFigures(jobs, left)}
+	}
+	memory := newMemory(run.Settings.CheckMemoryMB, min(runtime.GOMAXPROCS(0), len(jobs)))
+	judgeKeys(ctx, jobs, memory)
+	r := Result{Figures: linearizableFigures(jobs, left)}
+	var bad, open []*keyJob
+	for _, j := range jobs {
+		switch j.answer {
+		case illegal:
+			bad = append(bad, j)
+		case undecided:
+			open = append(open, j)
+			r.Reasons = append(r.Reasons, fmt.Sprintf("key %s: %s", j.key, j.why))
+		}
+	}
+	switch {
+	case len(bad) > 0:
+		r.Verdict = Invalid
+		var reasons []string
+		r.Counterexamples, reasons = counterexamples(ctx, run, bad, memory)
+		r.Summary = fmt.Sprintf("%d of %d keys not linearizable: %s", len(bad), len(jobs), reasons[0])
+		r.Reasons = append(reasons, r.Reasons...)
+	case len(open) > 0:
+		r.Verdict = Unknown
+		r.Summary = fmt.Sprintf("%d of %d keys undecided: %s", len(open), len(jobs), r.Reasons[0])
+	default:
+		r.Verdict = Valid
+		r.Summary = fmt.Sprintf("all %d keys linearizable (%d operations)", len(jobs), judged(jobs))
+	}
+	return r
+}
+
+// keyJobs splits the operations by key, in the order of the keys' first operations.
+func keyJobs(run *Run) (jobs []*keyJob, left leftOut, err error) {
+	byKey := map[string]*keyJob{}
+	for i := range run.Ops {
+		op := &run.Ops[i]
+		j := byKey[op.Key]
+		if j == nil {
+			j = &keyJob{key: op.Key}
+			byKey[op.Key], jobs = j, append(jobs, j)
+		}
+		j.ops = append(j.ops, op)
+		if op.F == fRead && op.Mode == string(nodes.Stale) && run.Settings.Mode != string(nodes.Stale) {
+			left.stale++
+			continue
+		}
+		f, keep, err := toFact(op)
+		switch {
+		case err != nil:
+			return nil, left, fmt.Errorf("key %s: %w", op.Key, err)
+		case keep:
+			j.facts = append(j.facts, f)
+		case op.Type == history.Info:
+			left.blank++
+		default:
+			left.failed++
+		}
+	}
+	for _, j := range jobs {
+		j.unique = uniqueWrites(j.facts)
+	}
+	return jobs, left, nil
+}
+
+func judged(jobs []*keyJob) (n int) {
+	for _, j := range jobs {
+		n += len(j.facts)
+	}
+	return n
+}
+
+// judgeKeys decides every key, as many at a time as there are processors; Porcupine by
+// itself would begin with all of them at once. Small keys go first, and each may use
+// its even share of the time that is left, so that one hard key cannot starve the rest.
+func judgeKeys(ctx context.Context, jobs []*keyJob, memory *memory) {
+	deadline, timed := ctx.Deadline()
+	if timed {
+		left := time.Until(deadline)
+		deadline = time.Now().Add(time.Duration(float64(left) * timeForSearch))
+	}
+	queue := slices.Clone(jobs)
+	slices.SortStableFunc(queue, func(a, b *keyJob) int { return cmp.Compare(len(a.facts), len(b.facts)) })
+	workers := min(runtime.GOMAXPROCS(0), len(queue))
+	var mu sync.Mutex
+	next := 0
+	take := func() (j *keyJob, limit time.Duration) {
+		mu.Lock()
+		defer mu.Unlock()
+		if next == len(queue) {
+			return nil, 0
+		}
+		j = queue[next]
+		if timed {
+			left := time.Until(deadline)
+			limit = min(left, max(minKeyTime, left*time.Duration(workers)/time.Duration(len(queue)-next)))
+		}
+		next++
+		return j, limit
+	}
+	var all sync.WaitGroup
+	for range workers {
+		all.Go(func() {
+			for j, limit := take(); j != nil; j, limit = take() {
+				judgeKey(ctx, j, timed, limit, memory)
+			}
+		})
+	}
+	all.Wait()
+}
+
+func judgeKey(ctx context.Context, j *keyJob, timed bool, limit time.Duration, memory *memory) {
+	if timed {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, limit)
+		defer cancel()
+	}
+	j.answer, j.why = decide(ctx, j.facts, j.unique, memory)
+	if j.answer == undecided && !j.unique {
+		j.why += "; its written values repeat, so nothing could be left out"
+	}
+}
+
+// counterexamples explains bad keys, those with the fewest operations to look at first.
+func counterexamples(ctx context.Context, run *Run, bad []*keyJob, memory *memory) (found []Counterexample, reasons []string) {
+	shown := bad[:min(len(bad), maxCounterexamples)]
+	smallest := map[string][]fact{}
+	for i, j := range shown {
+		limit, cancel := shareOf(ctx, len(shown)-i)
+		small := byCall(shrink(limit, j.facts, j.unique, memory))
+		cancel()
+		why, failed := explain(small, j.ops)
+		c := Counterexample{Key: j.key, Why: why, Of: len(j.ops)}
+		if failed != nil {
+			c.Ops = append(c.Ops, *failed)
+		}
+		for k := range small {
+			c.Ops = append(c.Ops, *small[k].op)
+		}
+		slices.SortStableFunc(c.Ops, func(a, b history.Operation) int { return cmp.Compare(a.ID, b.ID) })
+		found, smallest[j.key] = append(found, c), small
+	}
+	slices.SortStableFunc(found, func(a, b Counterexample) int { return cmp.Compare(len(a.Ops), len(b.Ops)) })
+	for i := range found {
+		c := &found[i]
+		reasons = append(reasons, fmt.Sprintf("key %s: %s", c.Key, c.Why))
+		if i >= maxPictures {
+			continue
+		}
+		j := shown[slices.IndexFunc(shown, func(j *keyJob) bool { return j.key == c.Key })]
+		page, err := picture(ctx, c.Key, j.facts, smallest[c.Key], run.Faults)
+		if err != nil {
+			reasons = append(reasons, err.Error())
+		}
+		c.Picture = page
+	}
+	if more := len(bad) - len(shown); more > 0 {
+		reasons = append(reasons, fmt.Sprintf("%d more keys are not linearizable either", more))
+	}
+	return found, reasons
+}
+
+// shareOf gives the first of n pieces of work its part of the time left, half of which is
+// kept for pictures.
+func shareOf(ctx context.Context, n int) (context.Context, context.CancelFunc) {
+	deadline, timed := ctx.Deadline()
+	if !timed {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, time.Until(deadline)/time.Duration(2*n))
+}
+
+func linearizableFigures(jobs []*keyJob, left leftOut) []Figure {
+	biggest, bad, open := 0, 0, 0
+	for _, j := range jobs {
+		biggest = max(biggest, len(j.facts))
+		switch j.answer {
+		case illegal:
+			bad++
+		case undecided:
+			open++
+		}
+	}
+	return []Figure{
+		{Name: "keys", Value: float64(len(jobs))},
+		{Name: "keys not linearizable", Value: float64(bad)},
+		{Name: "keys undecided", Value: float64(open)},
+		{Name: "operations judged", Value: float64(judged(jobs))},
+		{Name: "operations on the busiest key", Value: float64(biggest)},
+		{Name: "left out: definitely failed", Value: float64(left.failed)},
+		{Name: "left out: reads without an answer", Value: float64(left.blank)},
+		{Name: "left out: stale reads", Value: float64(left.stale)},
+	}
+}

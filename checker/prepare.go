@@ -1,0 +1,88 @@
+package checker
+
+import "faultline/workloads/history"
+
+// prepare makes the facts of one key cheap to search without changing the answer. It
+// needs written values to be unique, so that whoever saw a value proves that its one
+// writer had begun. It returns what to search, and apart what it dropped.
+//
+// It drops a write that may or may not have happened and whose value nobody saw.
+// Putting such a write after everything else is always allowed, so what is left is
+// linearizable only if the whole is. The other direction holds too unless a failed
+// compare hides what it found:
+//
+//	p0  write 1          |--|
+//	p1  write 2 (open)        |---------
+//	p2  cas 1→3 refused          |--|
+//
+// Only the open write of 2 explains why p2 did not find 1. See decide for that case.
+//
+// It bounds every other such write by the first answer that shows its value, because it
+// took effect before that. Without a bound it could go anywhere until the end of time,
+// and n of those mean 2ⁿ ways. This is sound because each answer that bounds is itself
+// judged: the facts must hold no reads that are allowed to be stale.
+//
+//	p0  write 2 (open)   |---------------------
+//	p1  stale read 2          |--|
+//	p2  read 1                      |--|
+//
+// This is fine for a system that only promises fresh reads to p2: a follower may have
+// applied the write before the leader did. Bounded by p1, it would be called broken. Where
+// stale reads are judged as if they were fresh, p1 and p2 contradict each other anyway.
+func prepare(facts []fact) (kept, dropped []fact) {
+	shown := firstShown(facts)
+	kept = make([]fact, 0, len(facts))
+	for _, f := range facts {
+		if !f.writes {
+			kept = append(kept, f)
+			continue
+		}
+		first, seen := shown[f.wrote]
+		if f.maybe && !seen {
+			dropped = append(dropped, f)
+			continue
+		}
+		if seen {
+			// The answer may have come before the write was even asked for: an impossible
+			// history, but an interval has to end after it begins.
+			f.ret = max(f.call, min(f.ret, first))
+			f.maybe = false
+		}
+		kept = append(kept, f)
+	}
+	return kept, dropped
+}
+
+// firstShown is, for every value that certainly stood in the register, the earliest
+// time at which the answer of an operation that saw it was there. A compare-and-set
+// also counts from the time at which the value that it wrote was shown, whatever became
+// of its own answer, because by then it had seen the value before.
+func firstShown(facts []fact) map[value]int64 {
+	shown := map[value]int64{}
+	chains := map[value]*fact{} // compare-and-sets by what they wrote
+	for i := range facts {
+		if f := &facts[i]; f.writes && f.sight == sawIs {
+			chains[f.wrote] = f
+		}
+	}
+	show := func(v value, at int64) {
+		for range len(chains) + 1 { // at most once round, because they may form a circle
+			if old, ok := shown[v]; ok && old <= at {
+				return
+			}
+			shown[v] = at
+			f := chains[v]
+			if f == nil {
+				return
+			}
+			v = f.saw
+		}
+	}
+	for i := range facts {
+		f := &facts[i]
+		if f.sight == sawIs && !f.maybe && f.ret != history.Open {
+			show(f.saw, f.ret)
+		}
+	}
+	return shown
+}

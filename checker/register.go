@@ -1,0 +1,163 @@
+package checker
+
+import (
+	"fmt"
+	"strconv"
+
+	"faultline/nodes"
+	"faultline/workloads/history"
+)
+
+// The operations of the register workload.
+const (
+	fRead  = "read"
+	fWrite = "write"
+	fCAS   = "cas"
+)
+
+// value is what a register holds; the zero value is "absent", as every key begins.
+type value struct {
+	present bool
+	n       int64
+}
+
+var absent value
+
+func (v value) String() string {
+	if !v.present {
+		return "absent"
+	}
+	return strconv.FormatInt(v.n, 10)
+}
+
+// sight is what an operation learned of the value before it.
+type sight uint8
+
+const (
+	sawNothing sight = iota
+	sawIs            // it was fact.saw
+	sawIsNot         // it was anything but fact.saw: a failed compare that does not say what it found
+)
+
+// fact is what one operation says about its register: what it saw, and what it put
+// there instead. A write sees nothing, a read writes nothing, a compare-and-set that
+// succeeded does both at one instant. Taking a role away from a fact weakens it, which
+// is what projections and shrinking are made of (see project).
+type fact struct {
+	op     *history.Operation
+	sight  sight
+	saw    value
+	writes bool
+	wrote  value
+	maybe  bool // it may not have happened at all; if it sees, it acts only where it sees saw
+	absurd bool // a compare-and-set that was refused, and found the very value that it asked for
+	call   int64
+	ret    int64
+}
+
+func (f *fact) empty() bool { return f.sight == sawNothing && !f.writes }
+
+// sees tells whether the operation, if it happened, found exactly v.
+func (f *fact) sees(v value) bool { return f.sight == sawIs && f.saw == v }
+
+func toValue(n *int64) value {
+	if n == nil {
+		return absent
+	}
+	return value{present: true, n: *n}
+}
+
+// toFact reads an operation of the register workload. keep is false for what says
+// nothing: an operation that definitely did not happen, and a read without an answer.
+func toFact(op *history.Operation) (f fact, keep bool, err error) {
+	f = fact{op: op, call: op.Invoke, ret: op.Return, maybe: op.Type == history.Info}
+	mismatch := op.F == fCAS && op.Error == string(nodes.CASMismatch)
+	if op.Type == history.Fail && !mismatch {
+		return fact{}, false, nil
+	}
+	switch op.F {
+	case fRead:
+		if op.Type == history.Info {
+			return fact{}, false, nil
+		}
+		n, err := history.AsInt(op.Output)
+		if err != nil {
+			return fact{}, false, fmt.Errorf("operation %d: the read value %q: %w", op.ID, op.Output, err)
+		}
+		f.sight, f.saw = sawIs, toValue(n)
+	case fWrite:
+		n, err := history.AsInt(op.Input)
+		if err != nil || n == nil {
+			return fact{}, false, fmt.Errorf("operation %d: the written value %q is no integer", op.ID, op.Input)
+		}
+		f.writes, f.wrote = true, toValue(n)
+	case fCAS:
+		old, n, err := history.AsPair(op.Input)
+		if err != nil {
+			return fact{}, false, fmt.Errorf("operation %d: the pair %q: %w", op.ID, op.Input, err)
+		}
+		f.sight, f.saw = sawIs, toValue(old)
+		if op.Type != history.Fail {
+			f.writes, f.wrote = true, toValue(&n)
+			break
+		}
+		if len(op.Current) == 0 {
+			f.sight = sawIsNot
+			break
+		}
+		found, err := history.AsInt(op.Current)
+		if err != nil {
+			return fact{}, false, fmt.Errorf("operation %d: the value found %q: %w", op.ID, op.Current, err)
+		}
+		f.saw = toValue(found)
+		f.absurd = f.saw == toValue(old)
+	default:
+		return fact{}, false, fmt.Errorf("operation %d: a register has no %q", op.ID, op.F)
+	}
+	return f, true, nil
+}
+
+// uniqueWrites tells whether no value is written by two operations.
+func uniqueWrites(facts []fact) bool {
+	seen := map[value]bool{}
+	for i := range facts {
+		f := &facts[i]
+		if !f.writes {
+			continue
+		}
+		if seen[f.wrote] {
+			return false
+		}
+		seen[f.wrote] = true
+	}
+	return true
+}
+
+// project keeps of the facts what concerns the values of keep; "absent" always stays. A
+// compare-and-set from a kept to a dropped value stays as a read, one from a dropped to a
+// kept value as a write, and failed compares that do not tell what they found are dropped.
+//
+// If the whole is linearizable, so is every projection: take its linearization and
+// strike out the roles. While a dropped value stood in the register, the only operations
+// were those that saw it or replaced it; the former are struck out, and the latter no
+// longer say what they replaced. So a projection that is not linearizable proves that
+// the whole is not. (Striking out a write but not those that saw it proves nothing.)
+func project(facts []fact, keep func(value) bool) []fact {
+	var out []fact
+	for _, f := range facts {
+		if f.sight == sawIsNot {
+			continue
+		}
+		if f.sight == sawIs && f.saw.present && !keep(f.saw) {
+			f.sight = sawNothing
+		}
+		if f.writes && !keep(f.wrote) {
+			f.writes = false
+		}
+		if f.empty() || f.maybe && !f.writes {
+			continue
+		}
+		out = append(out, f)
+	}
+	return out
+}

@@ -1,0 +1,187 @@
+package report
+
+import (
+	"bytes"
+	_ "embed"
+	"fmt"
+	"html/template"
+	"strings"
+	"time"
+
+	"faultline/checker"
+	"faultline/workloads/history"
+)
+
+//go:embed page.html
+var pageText string
+
+//go:embed page.css
+var pageCSS string
+
+//go:embed page.js
+var pageJS string
+
+var page = template.Must(template.New("page").Funcs(template.FuncMap{
+	"mark":      mark,
+	"thousands": thousands[int],
+	"seconds":   seconds,
+	"figure":    figure,
+	"span":      func(ns int64) string { return span(time.Duration(ns)) },
+}).Parse(pageText))
+
+// pageView is what the template prints; it decides nothing.
+type pageView struct {
+	Data
+	CSS template.CSS
+	JS  template.JS
+
+	Headline, Meaning string
+	Facts             []pair
+	Troubles          []trouble
+	Promises          map[string]string // by checker, what it holds the system to
+	Faults            []faultRow
+	Baseline          *history.FaultMark
+	Figure            template.HTML
+	Detail            detail
+	Total             tally
+	Kinds             []kindRow
+	Leaders           []stay
+	Changes           int
+	Phases            []phase
+	Errors            []errorRow
+	Hops              []hopRow
+	VersionPairs      []pair
+	Texts             []pair
+}
+
+// trouble is a result that is not valid, with its counterexamples told.
+type trouble struct {
+	checker.Result
+	Stories []story
+}
+
+// HTML writes the page of one run. It stands on its own: styles, script and drawings are
+// in it, and nothing is loaded from anywhere.
+func HTML(d Data) ([]byte, error) {
+	run, end := d.run(), extent(d)
+	width := bucketWidth(end)
+	buckets := bucketsOf(run.Ops, end, width)
+	states := stays(run.Events, end)
+	leaders := reigns(states)
+	figure, lanes := drawRun(d, states, buckets, width)
+	phases := phasesOf(run.Events, end)
+	view := pageView{
+		Data: d, CSS: template.CSS(pageCSS), JS: template.JS(pageJS),
+		Headline: headline(d), Meaning: meanings[d.Verdict], Facts: facts(d),
+		Troubles: tellTroubles(d), Promises: promises(),
+		Faults: faultRows(run), Baseline: run.Baseline,
+		Figure: figure, Detail: detailOf(d, lanes, leaders, buckets, int64(width)),
+		Total: tallyOf(run.Ops), Kinds: kindRows(run.Ops),
+		Leaders: leaders, Changes: changes(leaders),
+		Phases: phases, Errors: errorRows(run, phases), Hops: hopRows(run.Ops),
+		VersionPairs: versionPairs(d.Versions), Texts: texts(d),
+	}
+	var out bytes.Buffer
+	if err := page.Execute(&out, view); err != nil {
+		return nil, fmt.Errorf("report: %w", err)
+	}
+	return out.Bytes(), nil
+}
+
+// promises are the sentences of the checkers' own table.
+func promises() map[string]string {
+	all := map[string]string{}
+	for _, c := range checker.All() {
+		all[c.Name] = c.Doc
+	}
+	return all
+}
+
+func tellTroubles(d Data) []trouble {
+	var all []trouble
+	number := 0
+	for _, r := range troubles(d.Results) {
+		t := trouble{Result: r}
+		for _, c := range r.Counterexamples {
+			number++
+			t.Stories = append(t.Stories, storyOf(number, c, d.run()))
+		}
+		all = append(all, t)
+	}
+	return all
+}
+
+// facts say what was tested; what is unknown is left out.
+func facts(d Data) []pair {
+	run := d.run()
+	all := []pair{
+		{"Scenario", d.Scenario},
+		{"System", d.System},
+		{"Runtime", d.Runtime},
+		{"Topology", shape(run)},
+		{"Workload", workload(run.Settings)},
+		{"Faults", faultNames(run.Faults)},
+		{"Started", started(d)},
+		{"Length", span(d.Length)},
+	}
+	var known []pair
+	for _, p := range all {
+		if p.Value != "" {
+			known = append(known, p)
+		}
+	}
+	return known
+}
+
+func started(d Data) string {
+	if d.Started.IsZero() {
+		return ""
+	}
+	return d.Started.UTC().Format("2006-01-02 15:04:05 UTC")
+}
+
+func workload(s checker.Settings) string {
+	if s.Mode == "" {
+		return s.Workload
+	}
+	return strings.TrimSpace(s.Workload + ", reads in mode " + s.Mode)
+}
+
+// faultNames counts faults by name: partition ×3, kill.
+func faultNames(faults []history.Fault) string {
+	if len(faults) == 0 {
+		return "none"
+	}
+	var names index
+	counts := map[string]int{}
+	for _, f := range faults {
+		names.of(f.Name)
+		counts[f.Name]++
+	}
+	parts := make([]string, len(names.list))
+	for i, name := range names.list {
+		parts[i] = name
+		if n := counts[name]; n > 1 {
+			parts[i] += fmt.Sprintf(" ×%d", n)
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// longestText bounds each file that the page quotes; the run directory has all of it.
+const longestText = 60_000
+
+func texts(d Data) []pair {
+	var all []pair
+	for _, t := range []pair{{"Scenario", d.ScenarioText}, {"Schedule as asked", d.ScheduleText},
+		{"Schedule as it was played, live roles replaced by names", d.ResolvedText}, {"Topology", d.TopologyText}} {
+		if t.Value == "" {
+			continue
+		}
+		if len(t.Value) > longestText {
+			t.Value = strings.ToValidUTF8(t.Value[:longestText], "") + "\n… the rest is in the run directory"
+		}
+		all = append(all, t)
+	}
+	return all
+}

@@ -1,0 +1,227 @@
+package checker
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"runtime/metrics"
+
+	"github.com/anishathalye/porcupine"
+)
+
+// answer is what a search says of some facts.
+type answer uint8
+
+const (
+	legal answer = iota
+	illegal
+	undecided
+)
+
+// decide tells whether the facts of one key are linearizable. why is for undecided.
+//
+// Where failed compares hide what they found and prepare had to drop writes, it asks up
+// to three questions, of which the first two are nearly always enough: without the
+// dropped writes (yes is an answer); without the failed compares as well (no is an
+// answer); with all of it.
+func decide(ctx context.Context, facts []fact, unique bool, memory *memory) (a answer, why string) {
+	if !unique {
+		return search(ctx, facts, memory)
+	}
+	if conflicting(facts) {
+		return illegal, ""
+	}
+	kept, dropped := prepare(facts)
+	a, why = search(ctx, kept, memory)
+	if a != illegal || !hidden(facts, dropped) {
+		return a, why
+	}
+	open := make([]fact, 0, len(kept))
+	for _, f := range kept {
+		if f.sight != sawIsNot {
+			open = append(open, f)
+		}
+	}
+	if a, why = search(ctx, open, memory); a != legal {
+		return a, why
+	}
+	return search(ctx, append(kept, dropped...), memory)
+}
+
+// hidden tells whether a failed compare that hides what it found may have found one of
+// the dropped writes.
+func hidden(facts, dropped []fact) bool {
+	for i := range facts {
+		if facts[i].sight != sawIsNot {
+			continue
+		}
+		for j := range dropped {
+			if facts[i].ret >= dropped[j].call {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// search lets Porcupine decide. It ends soon after ctx does.
+//
+// Porcupine would run for as long as it takes, in a goroutine of its own; its timeout
+// would return and leave that goroutine behind. So the search is stopped from the
+// inside: once it is to stop, no step is possible any more, and Porcupine gives up
+// by itself, having undone at most the steps that it stands on.
+func search(ctx context.Context, facts []fact, memory *memory) (a answer, why string) {
+	if n := len(facts); needs(n) > memory.share() {
+		return undecided, fmt.Sprintf("%d operations on one key need at least %d MB to judge", n, needs(n)>>20)
+	}
+	model := registerModel()
+	plain := model.Step
+	var steps int
+	var stopped string
+	each := stepBytes(len(facts))
+	model.StepContext = func(_ context.Context, state, input, output any) (bool, any) {
+		if stopped != "" {
+			return false, state
+		}
+		if steps++; steps%1024 == 0 {
+			if ctx.Err() != nil {
+				stopped = "out of time"
+				return false, state
+			}
+			if int64(steps)*each > memory.share() && memory.exhausted() {
+				stopped = "out of memory"
+				return false, state
+			}
+		}
+		return plain(state, input, output)
+	}
+	if ctx.Err() != nil {
+		return undecided, "out of time"
+	}
+	// No timeout, so Porcupine has joined its goroutine when it returns.
+	ok := porcupine.CheckOperations(model, toPorcupine(facts))
+	switch {
+	case stopped != "":
+		return undecided, fmt.Sprintf("%s after %d steps through %d operations", stopped, steps, len(facts))
+	case ok:
+		return legal, ""
+	}
+	return illegal, ""
+}
+
+// step is a fact as the model sees it. Values are numbered, 0 being "absent", so that
+// a state is a small integer, which Go boxes without allocating.
+type step struct {
+	fact
+	sawID, wroteID int
+	label          string // for pictures
+}
+
+// toPorcupine keeps the order of the facts. Processes are numbered from 0 in the order
+// of their first operation, because pictures draw a row for every number.
+func toPorcupine(facts []fact) []porcupine.Operation {
+	ids := map[value]int{absent: 0}
+	id := func(v value) int {
+		n, ok := ids[v]
+		if !ok {
+			n = len(ids)
+			ids[v] = n
+		}
+		return n
+	}
+	rows := map[int64]int{}
+	ops := make([]porcupine.Operation, 0, len(facts))
+	for _, f := range facts {
+		s := &step{fact: f}
+		if f.sight != sawNothing {
+			s.sawID = id(f.saw)
+		}
+		if f.writes {
+			s.wroteID = id(f.wrote)
+		}
+		p := int64(f.op.Process)
+		if _, ok := rows[p]; !ok {
+			rows[p] = len(rows)
+		}
+		ops = append(ops, porcupine.Operation{ClientId: rows[p], Input: s, Call: f.call, Return: f.ret})
+	}
+	return ops
+}
+
+// registerModel is the sequential register. An operation that may not have happened
+// ends never, so Porcupine may put it after all others, which is as good as nowhere.
+func registerModel() porcupine.Model {
+	return porcupine.Model{
+		Init: func() any { return 0 },
+		Step: func(state, input, _ any) (bool, any) {
+			s := input.(*step)
+			now := state.(int)
+			if s.absurd {
+				return false, state
+			}
+			switch s.sight {
+			case sawIs:
+				if now != s.sawID {
+					return s.maybe, state
+				}
+			case sawIsNot:
+				if now == s.sawID {
+					return false, state
+				}
+			}
+			if s.writes {
+				return true, s.wroteID
+			}
+			return true, state
+		},
+		Equal: func(a, b any) bool { return a.(int) == b.(int) },
+		// Spread over all bits: Porcupine combines it with the hash of a bit set by xor.
+		Hash: func(state any) uint64 { return uint64(state.(int)) * 0x9e3779b97f4a7c15 },
+	}
+}
+
+// memory is the budget that the searches of one checker share. nil is no limit.
+type memory struct {
+	bytes    int64
+	baseline int64 // live before the first search
+	workers  int64
+}
+
+func newMemory(megabytes, workers int) *memory {
+	if megabytes <= 0 {
+		megabytes = defaultMemoryMB
+	}
+	runtime.GC() // the live heap is known only after a collection
+	return &memory{bytes: int64(megabytes) << 20, baseline: liveHeap(), workers: int64(workers)}
+}
+
+const defaultMemoryMB = 1024
+
+// share is what one search may use without asking.
+func (m *memory) share() int64 {
+	if m == nil {
+		return 1 << 62
+	}
+	return m.bytes / m.workers
+}
+
+// exhausted tells whether the searches really hold what they may. It is asked only by
+// a search whose own estimate, which counts states that were met twice, is above its
+// share. Half of the budget is for garbage that is not collected yet.
+func (m *memory) exhausted() bool {
+	return m != nil && liveHeap()-m.baseline > m.bytes/2
+}
+
+func liveHeap() int64 {
+	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(sample)
+	return int64(sample[0].Value.Uint64())
+}
+
+// stepBytes is what Porcupine keeps for a state that it has not met before, in a
+// search through n operations: a bit set, its header, the state and a map's entry.
+func stepBytes(n int) int64 { return int64(n)/8 + 120 }
+
+// needs is what a search of n operations keeps if it never turns back: its entries,
+// and a state after every operation. So memory grows with the square of n.
+func needs(n int) int64 { return int64(n) * (stepBytes(n) + 400) }

@@ -1,0 +1,36 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"faultline"
+)
+
+func cleanCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "clean",
+		Short: "Remove what killed runs have left on this machine; runs that are alive keep theirs",
+		Long: "Removes the containers, networks, volumes and old images of runs whose harness is gone.\n" +
+			"Run directories are never touched.",
+		Args: cobra.NoArgs,
+		RunE: command(func(c *cobra.Command, _ []string) error {
+			var errs []error
+			total := 0
+			for _, line := range faultline.Runtimes() {
+				removed, err := line.Make().Clean(c.Context())
+				for _, what := range removed {
+					fmt.Println("removed", what)
+				}
+				total += len(removed)
+				if err != nil {
+					errs = append(errs, fmt.Errorf("%s: %w", line.Name, err))
+				}
+			}
+			fmt.Printf("%d things removed\n", total)
+			return errors.Join(errs...)
+		}),
+	}
+}

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/pflag"
+	"golang.org/x/term"
+
+	"faultline"
+)
+
+// scenarioFlags are the fields of a scenario as flags. Only those that were given
+// change a scenario.
+type scenarioFlags struct{ given faultline.Scenario }
+
+// field ties one flag to one field; set copies the field from the flags to a scenario.
+type field struct {
+	name string
+	set  func(to, from *faultline.Scenario)
+}
+
+func (f *scenarioFlags) add(flags *pflag.FlagSet) {
+	g, d := &f.given, faultline.Scenario{}.Defaults()
+	flags.StringVar(&g.Name, "name", d.Name, "name of the scenario; its runs go to STORE/NAME")
+	flags.StringVar(&g.Runtime, "runtime", d.Runtime, "where nodes run (faultline list runtimes), or auto")
+	flags.StringVar(&g.System, "system", d.System, "what is tested (faultline list systems)")
+	flags.StringVar(&g.Topology, "topology", d.Topology, "shape of the cluster: a name (faultline list topologies) or a file")
+	flags.IntVar(&g.RaftMultiplier, "raft-multiplier", d.RaftMultiplier, "scales Raft's timeouts, as Consul's setting")
+	flags.StringSliceVar(&g.Defects, "defect", nil, "plant a bug in the reference agent (faultline list defects)")
+	flags.StringVar(&g.Workload, "workload", d.Workload, "what clients do (faultline list workloads)")
+	flags.StringVar((*string)(&g.Mode), "mode", string(d.Mode), "read mode: default, consistent, stale")
+	flags.Float64Var(&g.Rate, "rate", d.Rate, "operations a second over all clients")
+	flags.IntVar(&g.Concurrency, "concurrency", d.Concurrency, "client processes")
+	flags.DurationVar(&g.Timeout, "timeout", d.Timeout, "of one operation")
+	flags.IntVar(&g.Keys, "keys", 0, "keys that are active at a time")
+	flags.IntVar(&g.OpsPerKey, "ops-per-key", 0, "operations on a key before a fresh one takes its place")
+	flags.BoolVar(&g.Hops, "hops", false, "ask every answer for the nodes that it came through")
+	flags.StringSliceVar(&g.Nemesis, "nemesis", nil, "families of faults (faultline list faults)")
+	flags.DurationVar(&g.NemesisInterval, "nemesis-interval", d.NemesisInterval, "mean time between the starts of faults")
+	flags.Uint64Var(&g.Seed, "seed", 0, "makes the schedule and the choice of operations")
+	flags.StringVar(&g.Schedule, "schedule", "", "play this schedule file instead")
+	flags.DurationVar(&g.TimeLimit, "time-limit", d.TimeLimit, "from the first operation to the last heal")
+	flags.DurationVar(&g.Quiet, "quiet", d.Quiet, "after the faults, before the final reads")
+	flags.DurationVar(&g.RecoverWithin, "recover-within", d.RecoverWithin, "after the last heal, operations must succeed by then")
+	flags.IntVar(&g.MinOps, "min-ops", d.MinOps, "fewer successful operations prove nothing")
+	flags.DurationVar(&g.CheckTime, "check-time", d.CheckTime, "budget of one checker")
+	flags.IntVar(&g.CheckMemoryMB, "check-memory-mb", d.CheckMemoryMB, "budget of the checkers, in MiB")
+}
+
+var fields = []field{
+	{"name", func(to, from *faultline.Scenario) { to.Name = from.Name }},
+	{"runtime", func(to, from *faultline.Scenario) { to.Runtime = from.Runtime }},
+	{"system", func(to, from *faultline.Scenario) { to.System = from.System }},
+	{"topology", func(to, from *faultline.Scenario) { to.Topology = from.Topology }},
+	{"raft-multiplier", func(to, from *faultline.Scenario) { to.RaftMultiplier = from.RaftMultiplier }},
+	{"defect", func(to, from *faultline.Scenario) { to.Defects = from.Defects }},
+	{"workload", func(to, from *faultline.Scenario) { to.Workload = from.Workload }},
+	{"mode", func(to, from *faultline.Scenario) { to.Mode = from.Mode }},
+	{"rate", func(to, from *faultline.Scenario) { to.Rate = from.Rate }},
+	{"concurrency", func(to, from *faultline.Scenario) { to.Concurrency = from.Concurrency }},
+	{"timeout", func(to, from *faultline.Scenario) { to.Timeout = from.Timeout }},
+	{"keys", func(to, from *faultline.Scenario) { to.Keys = from.Keys }},
+	{"ops-per-key", func(to, from *faultline.Scenario) { to.OpsPerKey = from.OpsPerKey }},
+	{"hops", func(to, from *faultline.Scenario) { to.Hops = from.Hops }},
+	{"nemesis", func(to, from *faultline.Scenario) { to.Nemesis, to.Schedule, to.Steps = from.Nemesis, "", nil }},
+	{"nemesis-interval", func(to, from *faultline.Scenario) { to.NemesisInterval = from.NemesisInterval }},
+	{"seed", func(to, from *faultline.Scenario) { to.Seed = from.Seed }},
+	{"schedule", func(to, from *faultline.Scenario) { to.Nemesis, to.Schedule, to.Steps = nil, from.Schedule, nil }},
+	{"time-limit", func(to, from *faultline.Scenario) { to.TimeLimit = from.TimeLimit }},
+	{"quiet", func(to, from *faultline.Scenario) { to.Quiet = from.Quiet }},
+	{"recover-within", func(to, from *faultline.Scenario) { to.RecoverWithin = from.RecoverWithin }},
+	{"min-ops", func(to, from *faultline.Scenario) { to.MinOps = from.MinOps }},
+	{"check-time", func(to, from *faultline.Scenario) { to.CheckTime = from.CheckTime }},
+	{"check-memory-mb", func(to, from *faultline.Scenario) { to.CheckMemoryMB = from.CheckMemoryMB }},
+}
+
+// apply puts the given flags into every scenario, and repeats the suite count times.
+func (f *scenarioFlags) apply(flags *pflag.FlagSet, suite []faultline.Scenario, count int) ([]faultline.Scenario, error) {
+	if flags.Changed("nemesis") && flags.Changed("schedule") {
+		return nil, &faultline.UsageError{Err: fmt.Errorf("--nemesis and --schedule exclude each other")}
+	}
+	if count < 1 {
+		return nil, &faultline.UsageError{Err: fmt.Errorf("--test-count %d: want at least 1", count)}
+	}
+	var all []faultline.Scenario
+	for round := range count {
+		for _, s := range suite {
+			for _, field := range fields {
+				if flags.Changed(field.name) {
+					field.set(&s, &f.given)
+				}
+			}
+			s.Seed += uint64(round)
+			all = append(all, s)
+		}
+	}
+	return all, nil
+}
+
+// outputFlags say where results go and how they look.
+type outputFlags struct {
+	store   string
+	noColor bool
+	verbose bool
+	live    *live
+}
+
+func (f *outputFlags) add(flags *pflag.FlagSet) {
+	flags.StringVar(&f.store, "store", "store", "where run directories are kept")
+	flags.BoolVar(&f.noColor, "no-color", os.Getenv("NO_COLOR") != "", "plain text (also by the environment's NO_COLOR)")
+	flags.BoolVarP(&f.verbose, "verbose", "v", false, "tell what the harness itself does")
+}
+
+func (f *outputFlags) colour() bool { return !f.noColor && term.IsTerminal(int(os.Stdout.Fd())) }
+
+func (f *outputFlags) width() int { return width(os.Stdout) }
+
+// width is the columns of a terminal, 100 for everything else.
+func width(f *os.File) int {
+	if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 40 {
+		return w
+	}
+	return 100
+}
+
+func (f *outputFlags) progress() faultline.Progress {
+	f.live = &live{out: os.Stderr, terminal: term.IsTerminal(int(os.Stderr.Fd())), start: time.Now(),
+		width: func() int { return width(os.Stderr) }}
+	return f.live
+}
+
+func (f *outputFlags) clear() {
+	if f.live != nil {
+		f.live.clear()
+	}
+}

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"faultline"
+	"faultline/nemesis"
+	"faultline/topologies"
+)
+
+func scheduleCommand() *cobra.Command {
+	c := &cobra.Command{Use: "schedule", Short: "Make schedules of faults, and look at them"}
+	c.AddCommand(scheduleMake(), scheduleShow())
+	return c
+}
+
+func scheduleMake() *cobra.Command {
+	var flags scenarioFlags
+	c := &cobra.Command{
+		Use:     "make [SCENARIO.yaml]",
+		Short:   "Write the schedule that a scenario's families and seed make",
+		Args:    cobra.MaximumNArgs(1),
+		Example: "  faultline schedule make --topology dc1-5 --nemesis partition,kill --seed 7 > my.schedule.yaml",
+	}
+	flags.add(c.Flags())
+	c.RunE = command(func(c *cobra.Command, args []string) error {
+		suite := []faultline.Scenario{{Name: "flags"}}
+		if len(args) == 1 {
+			s, err := faultline.LoadScenario(args[0])
+			if err != nil {
+				return err
+			}
+			suite[0] = s
+		}
+		suite, err := flags.apply(c.Flags(), suite, 1)
+		if err != nil {
+			return err
+		}
+		if err := suite[0].Defaults().Validate(); err != nil {
+			return &faultline.UsageError{Err: err}
+		}
+		s, err := faultline.MakeSchedule(suite[0])
+		if err != nil {
+			return err
+		}
+		fmt.Print(s)
+		return nil
+	})
+	return c
+}
+
+func scheduleShow() *cobra.Command {
+	var topology string
+	c := &cobra.Command{
+		Use:     "show SCHEDULE.yaml",
+		Short:   "Draw a schedule over the nodes of a topology",
+		Args:    cobra.ExactArgs(1),
+		Example: "  faultline schedule show store/latest/resolved.yaml --topology store/latest/topology.yaml",
+	}
+	c.Flags().StringVar(&topology, "topology", "dc1-3", "a name (faultline list topologies) or a file")
+	c.RunE = command(func(c *cobra.Command, args []string) error {
+		t, err := topologies.Load(topology)
+		if err != nil {
+			return &faultline.UsageError{Err: err}
+		}
+		data, err := os.ReadFile(args[0])
+		if err != nil {
+			return &faultline.UsageError{Err: err}
+		}
+		s, err := nemesis.Parse(args[0], data)
+		if err == nil {
+			err = s.Check(t, faultline.AllCapabilities())
+		}
+		if err != nil {
+			return &faultline.UsageError{Err: err}
+		}
+		fmt.Print(nemesis.Gantt(s, t, width(os.Stdout)))
+		return nil
+	})
+	return c
+}

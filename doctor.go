@@ -1,0 +1,89 @@
+package faultline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Finding is what Doctor says of one thing that runs need.
+type Finding struct {
+	What string
+	Good string // how it is
+	Err  error  // what lacks and the way out; nil if nothing does
+}
+
+// Text is the finding for people.
+func (f Finding) Text() string {
+	if f.Err != nil {
+		return f.Err.Error()
+	}
+	return f.Good
+}
+
+// Doctor looks at this machine.
+func Doctor(ctx context.Context, store string) []Finding {
+	findings := []Finding{platform(), goTool(ctx), storeSpace(store), processors()}
+	for _, line := range Runtimes() {
+		f := Finding{What: "runtime " + line.Name}
+		rt := line.Make()
+		if f.Err = rt.Check(ctx); f.Err == nil {
+			f.Good = "can: " + joinCapabilities(rt.Capabilities())
+		}
+		findings = append(findings, f)
+	}
+	return findings
+}
+
+func platform() Finding {
+	f := Finding{What: "platform", Good: runtime.GOOS + "/" + runtime.GOARCH + ", kernel " + versions()["kernel"]}
+	if runtime.GOOS != "linux" {
+		f.Err = fmt.Errorf("%s: faults need a Linux kernel; run Faultline in a Linux machine", runtime.GOOS)
+	}
+	return f
+}
+
+func goTool(ctx context.Context) Finding {
+	f := Finding{What: "go tool"}
+	out, err := exec.CommandContext(ctx, "go", "version").Output()
+	if err != nil {
+		f.Err = fmt.Errorf("the agent and the injector are built with it: install Go, or set FAULTLINE_AGENT and FAULTLINE_INJECTOR to built ones (%w)", err)
+		return f
+	}
+	f.Good = strings.TrimSpace(string(out))
+	return f
+}
+
+func storeSpace(store string) Finding {
+	f := Finding{What: "store " + store}
+	dir := store
+	for {
+		_, err := os.Stat(dir)
+		if !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		dir = filepath.Dir(dir)
+	}
+	var st unix.Statfs_t
+	if f.Err = unix.Statfs(dir, &st); f.Err == nil {
+		f.Good = fmt.Sprintf("%d MiB free", st.Bavail*uint64(st.Bsize)>>20)
+		f.Err = checkFree(dir)
+	}
+	return f
+}
+
+func processors() Finding {
+	f := Finding{What: "processors", Good: fmt.Sprint(runtime.NumCPU())}
+	if runtime.NumCPU() < 2 {
+		f.Err = errors.New("only 1: a cluster and its clients starve each other; give the machine 2 or more")
+	}
+	return f
+}

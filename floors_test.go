@@ -1,0 +1,62 @@
+package faultline
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// floors is the architecture: a package imports only from floors below its own, or from
+// its own column. The longest prefix of a package's path decides.
+var floors = map[string]struct {
+	floor  int
+	column string
+}{
+	"faultline":                   {3, "faultline"},
+	"faultline/cmd":               {4, "cmd"},
+	"faultline/ci":                {4, "ci"},
+	"faultline/nemesis":           {2, "nemesis"},
+	"faultline/workloads":         {2, "workloads"},
+	"faultline/nodes/agent":       {2, "agent"},
+	"faultline/nodes/docker":      {2, "docker"},
+	"faultline/nodes/consul":      {2, "consul"},
+	"faultline/checker/report":    {2, "report"},
+	"faultline/nodes":             {1, "nodes"},
+	"faultline/nodes/injector":    {1, "injector"},
+	"faultline/checker":           {1, "checker"},
+	"faultline/topologies":        {0, "topologies"},
+	"faultline/workloads/history": {0, "history"},
+}
+
+func place(path string) string {
+	for path != "" {
+		if _, ok := floors[path]; ok {
+			return path
+		}
+		path = path[:max(0, strings.LastIndex(path, "/"))]
+	}
+	return ""
+}
+
+func TestImportsGoDownward(t *testing.T) {
+	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "./...").CombinedOutput()
+	require.NoError(t, err, string(out))
+	packages := 0
+	for line := range strings.Lines(string(out)) {
+		words := strings.Fields(line)
+		from := place(words[0])
+		require.NotEmpty(t, from, "%s stands on no floor: give it one", words[0])
+		packages++
+		for _, imported := range words[1:] {
+			if imported != "faultline" && !strings.HasPrefix(imported, "faultline/") {
+				continue
+			}
+			to := place(imported)
+			ok := floors[to].floor < floors[from].floor || floors[to].column == floors[from].column
+			require.True(t, ok, "%s (floor %d) imports %s (floor %d)", words[0], floors[from].floor, imported, floors[to].floor)
+		}
+	}
+	require.Greater(t, packages, 10, "the list is too short to mean anything")
+}

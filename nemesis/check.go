@@ -1,0 +1,171 @@
+package nemesis
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"faultline/nodes"
+	"faultline/topologies"
+)
+
+// Check refuses a schedule that cannot be played on a topology by a runtime which has
+// these capabilities. It reports every step that is wrong, a line each.
+func (s Schedule) Check(t topologies.Topology, have []nodes.Capability) error {
+	return s.checkEach(func(step Step) error {
+		f, err := step.check(t)
+		if err != nil {
+			return err
+		}
+		for _, need := range f.alone(t, f.rehearsed(t, step)).Needs() {
+			if !slices.Contains(have, need) {
+				return fmt.Errorf("%s needs %s, which the runtime lacks; it has %s", step.Fault, need, orNone(have))
+			}
+		}
+		return nil
+	})
+}
+
+func (s Schedule) checkEach(check func(Step) error) error {
+	var wrong []error
+	for i, step := range s.Steps {
+		if err := check(step); err != nil {
+			wrong = append(wrong, fmt.Errorf("%sstep %d: %w", s.position(step), i, err))
+		}
+	}
+	return errors.Join(wrong...)
+}
+
+// position is "FILE:LINE: ", as far as it is known.
+func (s Schedule) position(step Step) string {
+	switch {
+	case step.line == 0:
+		return ""
+	case s.file == "":
+		return fmt.Sprintf("line %d: ", step.line)
+	}
+	return fmt.Sprintf("%s:%d: ", s.file, step.line)
+}
+
+// check looks at one step, whatever runtime there will be.
+func (s Step) check(t topologies.Topology) (Fault, error) {
+	f, ok := find(s.Fault)
+	if !ok {
+		var names []string
+		for _, f := range faults {
+			names = append(names, f.Name)
+		}
+		if s.Fault == "" {
+			return f, fmt.Errorf("fault is missing; there are %s", strings.Join(names, ", "))
+		}
+		return f, fmt.Errorf("no fault %q; there are %s", s.Fault, strings.Join(names, ", "))
+	}
+	given := s
+	s = f.withDefaults(s)
+	if err := errors.Join(checkTimes(f, given), checkTarget(f, t, s), checkOptions(f, s)); err != nil {
+		return f, oneLine(err)
+	}
+	if f.Suits != nil {
+		return f, f.Suits(t, f.rehearsed(t, s))
+	}
+	return f, nil
+}
+
+// rehearsed is the step with its defaults, and with some server in place of the leader.
+// A partition of the leader stays as it is, because its word says more than a name.
+func (f Fault) rehearsed(t topologies.Topology, s Step) Step {
+	s = f.withDefaults(s)
+	if s.Target.Word == Primary && f.Around == nil && len(t.Servers()) > 0 {
+		return f.led(t, s, t.Servers()[0].Name)
+	}
+	return s
+}
+
+func checkTimes(f Fault, s Step) error {
+	switch {
+	case s.At < 0:
+		return fmt.Errorf("at is %s, before the run", s.At)
+	case s.For < 0:
+		return fmt.Errorf("for is %s", s.For)
+	case f.Momentary && s.For != 0:
+		return fmt.Errorf("%s is momentary; leave out for", f.Name)
+	case !f.Momentary && s.For == 0 && f.For == 0:
+		return fmt.Errorf("for is missing: how long %s lasts", f.Name)
+	}
+	return nil
+}
+
+func checkTarget(f Fault, t topologies.Topology, s Step) error {
+	choices := strings.Join(f.Targets, ", ") + ", or a list of node names"
+	switch word := s.Target.Word; {
+	case s.Target.IsZero():
+		return fmt.Errorf("target is missing; %s takes %s", f.Name, choices)
+	case word == "":
+		return checkNames(t, s.Target.Names)
+	case slices.Contains(f.Targets, word):
+		return nil
+	case slices.Contains(words, word):
+		return fmt.Errorf("%s does not take target %s; it takes %s", f.Name, word, choices)
+	default:
+		if _, isNode := t.Node(word); isNode {
+			return fmt.Errorf("a node as target is written as a list: [%s]", word)
+		}
+		return fmt.Errorf("no target %q; %s takes %s", word, f.Name, choices)
+	}
+}
+
+func checkNames(t topologies.Topology, names []string) error {
+	for i, name := range names {
+		if _, ok := t.Node(name); !ok {
+			return fmt.Errorf("no node %s in %s; there are %s", name, t.Name,
+				strings.Join(namesWhere(t, func(string) bool { return true }), ", "))
+		}
+		if slices.Contains(names[:i], name) {
+			return fmt.Errorf("node %s stands twice in the target", name)
+		}
+	}
+	return nil
+}
+
+func checkOptions(f Fault, s Step) error {
+	var wrong []error
+	var untaken []string
+	for _, o := range []struct {
+		name  string
+		given bool
+	}{{"oneway", s.OneWay != ""}, {"reject", s.Reject}, {"reads", s.Reads != 0}} {
+		if o.given && !slices.Contains(f.Options, o.name) {
+			untaken = append(untaken, o.name)
+		}
+	}
+	if len(untaken) > 0 {
+		wrong = append(wrong, fmt.Errorf("%s does not take %s; the options that it takes: %s",
+			f.Name, strings.Join(untaken, ", "), orNone(f.Options)))
+	}
+	if s.OneWay != "" && s.OneWay != In && s.OneWay != Out {
+		wrong = append(wrong, fmt.Errorf("oneway is %q, not in or out", s.OneWay))
+	}
+	if s.Reads < 0 {
+		wrong = append(wrong, fmt.Errorf("reads is %d", s.Reads))
+	}
+	if s.Draw != 0 && !slices.Contains(f.Drawn, s.Target.Word) {
+		wrong = append(wrong, fmt.Errorf("draw decides nothing for %s with target %s; leave it out", f.Name, s.Target))
+	}
+	return errors.Join(wrong...)
+}
+
+func orNone[T ~string](list []T) string {
+	if len(list) == 0 {
+		return "none"
+	}
+	texts := make([]string, len(list))
+	for i, s := range list {
+		texts[i] = string(s)
+	}
+	return strings.Join(texts, ", ")
+}
+
+func oneLine(err error) error {
+	return errors.New(strings.ReplaceAll(err.Error(), "\n", "; "))
+}

@@ -1,0 +1,23 @@
+// Package nemesis breaks a running cluster on purpose, by a timetable, and proves that it
+// did. A Schedule is that timetable, a plain text file:
+//
+//	steps:
+//	  - {at: 3s, for: 5s, fault: partition, target: primary, oneway: in}
+//	  - {at: 6s, for: 2s, fault: kill, target: minority, draw: 4}
+//	  - {at: 12s, fault: transfer}
+//
+// Play plays it in real time: at every change the Conditions of the cluster become the
+// sum of the edits of the steps that are active then, so faults overlap without knowing
+// of each other, and the heal of one is the Conditions without it. A change counts only
+// when its effect was measured: links by probes, processes by their state, leadership by
+// who leads. What was asked and what was measured goes into the history.
+//
+// Generate makes a Schedule from a seed and is the only place that draws random numbers.
+// A fault takes every choice as input: a word such as minority names nodes by the step's
+// draw, and primary is looked up when the step begins and written back as a name, so the
+// schedule that Play returns replays by itself.
+//
+// A new fault is one file and one line in the table of fault.go. The package is not for
+// how a condition is made true (package nodes and its runtimes), nor for judging what a
+// fault did to the system (package checker).
+package nemesis

@@ -1,0 +1,43 @@
+package nemesis
+
+import "slices"
+
+// Family is a kind of trouble that Generate can be asked for by name.
+type Family struct {
+	Name   string
+	Doc    string
+	Faults []string
+
+	variants []variant
+}
+
+// variant is one fault with one target, and how often it is drawn beside the others of
+// its family.
+type variant struct {
+	weight int
+	fault  string
+	target string // a word, or someClient
+}
+
+// someClient stands for one client agent by name; topologies without one never draw it.
+const someClient = "a client agent"
+
+// families is sorted by name.
+var families = []Family{
+	{"deposed", "the leader sleeps until another leads and wakes to reads", []string{"deposed-leader-reads"},
+		[]variant{{1, "deposed-leader-reads", Primary}}},
+	{"kill", "processes end by kill -9 and are started again", []string{"kill"},
+		[]variant{{3, "kill", One}, {3, "kill", Primary}, {2, "kill", Minority}, {2, "kill", Majority}, {1, "kill", All}, {1, "kill", someClient}}},
+	{"leave", "a server leaves gracefully and rejoins", []string{"leave"},
+		[]variant{{2, "leave", One}, {1, "leave", Primary}}},
+	{"partition", "links are cut", []string{"partition"},
+		[]variant{{2, "partition", One}, {2, "partition", Minority}, {3, "partition", Majority},
+			{2, "partition", Ring}, {2, "partition", Bridge}, {4, "partition", Primary}}},
+	{"pause", "processes stop and continue", []string{"pause"},
+		[]variant{{3, "pause", One}, {4, "pause", Primary}, {2, "pause", Minority}, {2, "pause", Majority}, {1, "pause", All}, {1, "pause", someClient}}},
+	{"transfer", "leadership is handed over", []string{"transfer"},
+		[]variant{{1, "transfer", Primary}}},
+}
+
+// Families lists all of them, sorted by name.
+func Families() []Family { return slices.Clone(families) }

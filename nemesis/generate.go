@@ -1,0 +1,222 @@
+package nemesis
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"faultline/topologies"
+)
+
+// Options is what Generate makes a schedule from.
+type Options struct {
+	Seed     uint64
+	Families []string      // by name; none means all that the topology allows
+	Interval time.Duration // between the starts of faults, on average; 0 means DefaultInterval
+	Duration time.Duration // within which faults begin and are healed
+	Topology topologies.Topology
+}
+
+// DefaultInterval is the mean time between the starts of faults.
+const DefaultInterval = 5 * time.Second
+
+const (
+	// settle is how long a cluster is left alone before a step that needs a leader: what
+	// finds none proves nothing. An election takes 1 to 3 s at raft multiplier 1.
+	settle = 3 * time.Second
+	// headroom is what a momentary fault is given before the end.
+	headroom = 2 * time.Second
+	// A fault that is shorter is hardly more than its own probing.
+	leastFor = time.Second
+	mostFor  = 15 * time.Second
+	// grain makes schedules readable.
+	grain = 100 * time.Millisecond
+	// draws are below this: small enough to read, and enough for all orders of five servers.
+	draws = 1000
+	// stream sets this generator apart from others that are given the same seed.
+	stream = 0x6e656d65736973
+)
+
+// Generate makes a schedule. The same options make the same schedule, in every version
+// of Faultline that knows the same families.
+//
+// Faults may overlap, but a schedule asks for nothing that a correct cluster could fail
+// to show: a step that needs a leader (target primary, transfer, leave) begins only when
+// all has been healed for a while, nothing overlaps a deposed leader, and of the faults
+// that stop a majority of processes there is one at a time. Every family comes up before
+// one comes up again.
+func Generate(o Options) (Schedule, error) {
+	chosen, err := o.families()
+	if err != nil {
+		return Schedule{}, err
+	}
+	if o.Interval == 0 {
+		o.Interval = DefaultInterval
+	}
+	if o.Interval < grain {
+		return Schedule{}, fmt.Errorf("the interval of faults is %s; the least is %s", o.Interval, grain)
+	}
+	g := generator{Options: o, rng: rand.New(rand.NewPCG(o.Seed, stream))}
+	s := Schedule{Seed: o.Seed}
+	var deck []Family
+	for {
+		if len(deck) == 0 {
+			deck = slices.Clone(chosen)
+			g.rng.Shuffle(len(deck), func(i, j int) { deck[i], deck[j] = deck[j], deck[i] })
+		}
+		step, ok := g.next(deck[0])
+		if !ok {
+			break
+		}
+		deck, s.Steps = deck[1:], append(s.Steps, step)
+	}
+	if len(s.Steps) == 0 {
+		return Schedule{}, fmt.Errorf("no fault fits into %s at an interval of %s; give it more time", o.Duration, o.Interval)
+	}
+	return s, nil
+}
+
+// families finds the families asked for, and leaves out the variants that the topology
+// does not allow.
+func (o Options) families() ([]Family, error) {
+	var chosen []Family
+	for _, f := range families {
+		if len(o.Families) > 0 && !slices.Contains(o.Families, f.Name) {
+			continue
+		}
+		f.variants = slices.DeleteFunc(slices.Clone(f.variants), func(v variant) bool {
+			_, err := v.step(o.Topology, 0).check(o.Topology)
+			return err != nil
+		})
+		switch {
+		case len(f.variants) > 0:
+			chosen = append(chosen, f)
+		case len(o.Families) > 0:
+			return nil, fmt.Errorf("faults of the family %s cannot be played on %s", f.Name, o.Topology.Name)
+		}
+	}
+	for _, name := range o.Families {
+		if !slices.ContainsFunc(families, func(f Family) bool { return f.Name == name }) {
+			return nil, fmt.Errorf("no family of faults %q; there are %s", name, strings.Join(familyNames(), ", "))
+		}
+	}
+	if len(chosen) == 0 {
+		return nil, fmt.Errorf("no fault can be played on %s", o.Topology.Name)
+	}
+	return chosen, nil
+}
+
+func familyNames() []string {
+	names := make([]string, len(families))
+	for i, f := range families {
+		names[i] = f.Name
+	}
+	return names
+}
+
+// step is the variant without its options and times; pick chooses the client agent.
+func (v variant) step(t topologies.Topology, pick int) Step {
+	s := Step{Fault: v.fault, Target: Target{Word: v.target}}
+	if v.target == someClient {
+		s.Target = Target{}
+		if all := drawn(t, 0).clients; len(all) > 0 {
+			s.Target = Names(all[pick%len(all)])
+		}
+	}
+	if f, ok := find(v.fault); ok && !f.Momentary && f.For == 0 {
+		s.For = leastFor
+	}
+	return s
+}
+
+type generator struct {
+	Options
+	rng *rand.Rand
+
+	last     time.Duration // start of the last step
+	healed   time.Duration // end of all steps so far
+	floor    time.Duration // nothing begins before
+	majority time.Duration // end of the last fault that stops a majority of processes
+}
+
+// next makes a step of a family; not ok means that it does not fit any more.
+func (g *generator) next(family Family) (Step, bool) {
+	v := g.variant(family)
+	s := v.step(g.Topology, g.rng.IntN(len(g.Topology.Nodes())))
+	f, _ := find(v.fault) // the table of families is tested
+	g.options(&s, f)
+
+	s.At = max(g.last+g.between(g.Interval/2, g.Interval*3/2), g.floor)
+	if needsLeader(s) && g.healed > 0 {
+		s.At = max(s.At, g.healed+settle)
+	}
+	if stopsMajority(s) {
+		s.At = max(s.At, g.majority)
+	}
+	if !f.Momentary {
+		s.For = g.between(max(leastFor, f.For, g.Interval/2), min(mostFor, max(leastFor, f.For)+g.Interval))
+		s.For = min(s.For, g.Duration-s.At)
+	}
+	over := s.At + s.For
+	if f.Momentary {
+		over += headroom
+	}
+	if over > g.Duration || !f.Momentary && s.For < max(leastFor, f.For) {
+		return Step{}, false
+	}
+
+	g.last, g.healed = s.At, max(g.healed, over)
+	if f.Family == "deposed" || f.Momentary {
+		g.floor = over
+	}
+	if stopsMajority(s) {
+		g.majority = over
+	}
+	return s, true
+}
+
+func (g *generator) variant(family Family) variant {
+	total := 0
+	for _, v := range family.variants {
+		total += v.weight
+	}
+	pick := g.rng.IntN(total)
+	for _, v := range family.variants {
+		if pick < v.weight {
+			return v
+		}
+		pick -= v.weight
+	}
+	panic("the weights of a family do not add up")
+}
+
+// options draws what else the fault takes.
+func (g *generator) options(s *Step, f Fault) {
+	if slices.Contains(f.Drawn, s.Target.Word) {
+		s.Draw = g.rng.Uint64N(draws)
+	}
+	if slices.Contains(f.Options, "oneway") {
+		s.OneWay = []string{"", "", "", In, Out}[g.rng.IntN(5)]
+	}
+	if slices.Contains(f.Options, "reject") {
+		s.Reject = g.rng.IntN(4) == 0
+	}
+}
+
+// between draws a time from least to most.
+func (g *generator) between(least, most time.Duration) time.Duration {
+	if most < least {
+		most = least
+	}
+	return (least + time.Duration(g.rng.Int64N(int64(most-least)+1))).Round(grain)
+}
+
+func needsLeader(s Step) bool {
+	return s.Target.Word == Primary || s.Fault == leave.Name
+}
+
+func stopsMajority(s Step) bool {
+	return (s.Fault == kill.Name || s.Fault == pause.Name) && (s.Target.Word == Majority || s.Target.Word == All)
+}

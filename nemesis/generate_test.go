@@ -1,0 +1,90 @@
+package nemesis
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestGenerateIsTheSameForTheSameSeed(t *testing.T) {
+	var out strings.Builder
+	for _, o := range []Options{
+		{Seed: 1, Duration: time.Minute, Topology: layout(t, "dc1-5c2")},
+		{Seed: 2, Duration: time.Minute, Topology: layout(t, "dc1-3"), Interval: 2 * time.Second},
+		{Seed: 3, Duration: 30 * time.Second, Topology: layout(t, "dc1-3c2"), Families: []string{"partition", "deposed"}},
+	} {
+		s, err := Generate(o)
+		require.NoError(t, err)
+		require.NoError(t, s.Check(o.Topology, everything))
+		fmt.Fprintf(&out, "# %s, %s, interval %s, families %v\n%s\n%s\n", o.Topology.Name, o.Duration, o.Interval, o.Families,
+			s, Gantt(s, o.Topology, 100))
+		again, err := Generate(o)
+		require.NoError(t, err)
+		require.Equal(t, s, again)
+	}
+	golden(t, "generate.txt", out.String())
+}
+
+// TestGeneratedSchedulesKeepTheirPromises plays dice with many seeds.
+func TestGeneratedSchedulesKeepTheirPromises(t *testing.T) {
+	for seed := range uint64(300) {
+		for _, name := range []string{"dc1-3", "dc1-5c2"} {
+			o := Options{Seed: seed, Duration: time.Minute, Interval: 4 * time.Second, Topology: layout(t, name)}
+			s, err := Generate(o)
+			require.NoError(t, err)
+			require.NoError(t, s.Check(o.Topology, everything))
+			require.LessOrEqual(t, s.End(), o.Duration)
+			used := map[string]bool{}
+			for i, step := range s.Steps {
+				f, _ := find(step.Fault)
+				used[f.Family] = true
+				for j, other := range s.Steps {
+					otherEnd := other.At + other.lasts()
+					before := i != j && other.At <= step.At
+					if before && needsLeader(step) {
+						require.Less(t, otherEnd, step.At, "%s: step %d needs a leader", s, i)
+					}
+					if before && stopsMajority(step) && stopsMajority(other) {
+						require.LessOrEqual(t, otherEnd, step.At, "%s: step %d", s, i)
+					}
+					if before && other.Fault == "deposed-leader-reads" {
+						require.LessOrEqual(t, otherEnd, step.At, "%s: step %d", s, i)
+					}
+				}
+			}
+			require.Greater(t, len(used), 2, s.String())
+		}
+	}
+}
+
+func TestIntervalIsTheMeanOfWhatMayOverlap(t *testing.T) {
+	o := Options{Duration: time.Hour, Interval: 5 * time.Second, Families: []string{"partition"}, Topology: layout(t, "dc1-5")}
+	partitionsOf := func(families ...string) int {
+		o.Families = families
+		s, err := Generate(o)
+		require.NoError(t, err)
+		return len(s.Steps)
+	}
+	require.Less(t, partitionsOf("partition"), 3600/5*11/10)
+	require.Greater(t, partitionsOf("partition"), 3600/5/2)
+}
+
+func TestGenerateRefuses(t *testing.T) {
+	for _, c := range []struct {
+		o    Options
+		want string
+	}{
+		{Options{Duration: time.Minute, Families: []string{"floods"}, Topology: layout(t, "dc1-3")},
+			`no family of faults "floods"; there are deposed, kill, leave, partition, pause, transfer`},
+		{Options{Duration: time.Second, Topology: layout(t, "dc1-3")},
+			"no fault fits into 1s at an interval of 5s; give it more time"},
+		{Options{Duration: time.Minute, Interval: time.Millisecond, Topology: layout(t, "dc1-3")},
+			"the interval of faults is 1ms; the least is 100ms"},
+	} {
+		_, err := Generate(c.o)
+		require.EqualError(t, err, c.want)
+	}
+}

@@ -1,0 +1,69 @@
+package nemesis
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"faultline/nodes"
+	"faultline/topologies"
+)
+
+// leaveWithin bounds one server's leave: it hands leadership over, is removed from the
+// peer set, tells the gossip pool and ends.
+const leaveWithin = 30 * time.Second
+
+var leave = Fault{
+	Name:    "leave",
+	Family:  "leave",
+	Doc:     "Makes servers leave the cluster gracefully, one after the other; at the heal they are started again and rejoin.",
+	Targets: []string{One, Primary},
+	Drawn:   []string{One},
+	Needs:   []nodes.Capability{nodes.ProcessKill},
+	Suits:   majorityStays,
+	Nodes:   processNodes,
+	// A process that ended by itself and one that was killed are the same state to a
+	// runtime: it is not running, and must not be started before the heal.
+	Edit:   inState(nodes.Killed),
+	Asked:  func(hit []string) string { return strings.Join(hit, ", ") + " left" },
+	Before: leaveOneByOne,
+}
+
+func majorityStays(t topologies.Topology, s Step) error {
+	if err := serversOnly(t, s); err != nil {
+		return err
+	}
+	n := len(t.Servers())
+	if left := n - len(processNodes(t, s)); left < majorityOf(n) || n < 2 {
+		return fmt.Errorf("only %d of %d servers would stay, which is no majority", left, n)
+	}
+	return nil
+}
+
+// leaveOneByOne takes the end of the process as the proof: the answer to the request can
+// be lost when the node ends.
+func leaveOneByOne(ctx context.Context, w World, _ Step, hit []string) (string, error) {
+	for _, node := range hit {
+		if err := leaveOne(ctx, w, node); err != nil {
+			return "", err
+		}
+	}
+	return strings.Join(hit, ", ") + " ended by itself", nil
+}
+
+func leaveOne(ctx context.Context, w World, node string) error {
+	ctx, cancel := context.WithTimeout(ctx, leaveWithin)
+	defer cancel()
+	asked := w.Client(node).Leave(ctx)
+	if asked != nil && nodes.CodeOf(asked).Definite() {
+		return fmt.Errorf("%s did not leave: %w", node, asked)
+	}
+	if err := w.Cluster.Exited(ctx, node); err != nil {
+		if asked != nil {
+			return fmt.Errorf("%s did not leave: %w; and did not end: %w", node, asked, err)
+		}
+		return fmt.Errorf("%s left but did not end: %w", node, err)
+	}
+	return nil
+}

@@ -1,0 +1,273 @@
+package nemesis
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"faultline/nodes"
+	"faultline/topologies"
+	"faultline/workloads/history"
+)
+
+// World is what the nemesis acts on.
+type World struct {
+	Topology topologies.Topology
+	Cluster  nodes.Cluster
+	Client   func(node string) nodes.Client // it stays the caller's to close
+	// Leader names the live server that leads. It waits a little for one.
+	Leader func(ctx context.Context) (string, error)
+	// Burst fires that many one-shot reads at a node and returns when all were sent, or
+	// ctx ended. Whoever gives it records how they end.
+	Burst func(ctx context.Context, node string, reads int) error
+	Log   *history.Log
+	// Notify is told the labels of the active steps after every change; may be nil.
+	Notify func(active []string)
+}
+
+// healWithin bounds the heal at the end, with the check of the baseline.
+const healWithin = 60 * time.Second
+
+// FBaseline is the F of the history's events about the check after the last heal.
+const FBaseline = "baseline"
+
+// Play plays a schedule in real time from now on and returns it with the live roles
+// replaced by names.
+//
+// Changes are made strictly in the order of their times, and each is proved before the
+// next begins, because a probe that runs while the next change is being made proves
+// neither. A change that is held up so is late, and its mark in the history says by how
+// much; the changes after it keep their own times, unless they are held up too. So two
+// faults overlap in a run if and only if they do in its schedule.
+//
+// A step whose effect did not show, or that found no leader to hit, is marked as not
+// proved and the run goes on. When the schedule is over, or ctx, everything is healed,
+// with a time of its own, and probed against the healthy baseline. That ctx ended is not
+// an error; an error means that the schedule fails its Check or that the history could
+// not be written.
+func Play(ctx context.Context, s Schedule, w World) (Schedule, error) {
+	err := s.checkEach(func(step Step) error { _, err := step.check(w.Topology); return err })
+	if err != nil {
+		return s, err
+	}
+	p := &player{World: w, began: time.Now(), schedule: s.clone(), lasting: map[int]bool{}}
+	for _, c := range timeline(s) {
+		if sleep(ctx, time.Until(p.began.Add(c.at))) != nil || p.failed != nil {
+			break
+		}
+		p.change(ctx, c)
+	}
+	p.finish(ctx)
+	return p.schedule, p.failed
+}
+
+// player is the state of one Play.
+type player struct {
+	World
+	began    time.Time
+	schedule Schedule     // resolved as far as it has begun
+	lasting  map[int]bool // steps that have begun and will be healed; true if their edits are in force
+	hasty    bool         // the run is cut short: heal at once, without the actions of heals
+	failed   error        // the first failure to write the history
+}
+
+// part is one step's share of a change.
+type part struct {
+	number int
+	step   Step
+	fault  Fault
+	hit    []string
+	alone  nodes.Conditions // what the step does by itself
+	mark   history.FaultMark
+	seen   []string // what its actions saw happen
+	fresh  bool     // it makes or takes back conditions, so they must be measured
+}
+
+// change makes one change: it resolves roles, runs the actions that come before, sets
+// the conditions, proves them, runs the actions that come after, and marks it all.
+func (p *player) change(ctx context.Context, c change) {
+	late := time.Since(p.began) - c.at
+	starts := p.begin(ctx, c.starts)
+	heals := p.end(c.heals)
+	for _, part := range starts {
+		part.act(ctx, p.World, part.fault.Before)
+		if !part.fault.Momentary {
+			p.lasting[part.number] = part.mark.Error == ""
+		}
+	}
+	for _, part := range heals {
+		if !p.hasty {
+			part.act(ctx, p.World, part.fault.Heal)
+		}
+		delete(p.lasting, part.number)
+	}
+	p.notify()
+
+	parts := append(heals, starts...)
+	var measured nodes.Measurement
+	var err error
+	if anyFresh(parts) {
+		measured, err = p.bring(carriedThrough(ctx, heals), p.conditions())
+	}
+	for _, part := range starts {
+		if err == nil {
+			part.act(ctx, p.World, part.fault.After)
+		}
+	}
+	for _, part := range parts {
+		part.conclude(measured, err, late)
+		p.mark(part.step.Fault, part.mark)
+	}
+}
+
+// begin resolves the steps that are to start and marks that they do. A step that finds
+// no leader to hit is marked as not proved and left out.
+func (p *player) begin(ctx context.Context, numbers []int) []*part {
+	var parts []*part
+	for _, i := range numbers {
+		step, err := p.resolve(ctx, p.schedule.Steps[i])
+		p.schedule.Steps[i] = step
+		part := p.part(i, history.FaultStart)
+		if err != nil {
+			part.mark = history.FaultMark{Step: i, Stage: history.FaultStart, Asked: step.Label()}
+			p.mark(step.Fault, part.mark)
+			part.mark.Done, part.mark.Error = true, err.Error()
+			p.mark(step.Fault, part.mark)
+			continue
+		}
+		part.mark.Lasts = !part.fault.Momentary
+		part.mark.Asked = part.asked()
+		p.mark(step.Fault, part.mark)
+		parts = append(parts, part)
+	}
+	return parts
+}
+
+// end marks that steps are being healed, those of them that had begun.
+func (p *player) end(numbers []int) []*part {
+	var parts []*part
+	for _, i := range numbers {
+		inForce, begun := p.lasting[i]
+		if !begun {
+			continue
+		}
+		part := p.part(i, history.FaultHeal)
+		if !inForce {
+			part.fault.Heal = nil
+		}
+		part.mark.Asked = healthyWords(part.alone)
+		p.mark(part.step.Fault, part.mark)
+		parts = append(parts, part)
+	}
+	return parts
+}
+
+func (p *player) part(number int, stage history.Stage) *part {
+	step := p.schedule.Steps[number]
+	fault, _ := find(step.Fault) // Check has found it
+	part := &part{number: number, step: step, fault: fault, fresh: fault.Edit != nil}
+	part.mark = history.FaultMark{Step: number, Stage: stage}
+	if step.Target.Word == Primary || step.Target.IsZero() {
+		return part // nobody was found to hit
+	}
+	part.hit, part.alone = fault.Nodes(p.Topology, step), fault.alone(p.Topology, step)
+	part.mark.Targets = part.hit
+	return part
+}
+
+// resolve puts names in place of primary.
+func (p *player) resolve(ctx context.Context, step Step) (Step, error) {
+	fault, _ := find(step.Fault) // Check has found it
+	if fault.withDefaults(step).Target.Word != Primary {
+		return step, nil
+	}
+	leader, err := p.Leader(ctx)
+	if err != nil {
+		return step, fmt.Errorf("no leader to hit: %w", err)
+	}
+	if n, ok := p.Topology.Node(leader); !ok || n.Role != topologies.Server {
+		return step, fmt.Errorf("no leader to hit: %q leads, which is no server of %s", leader, p.Topology.Name)
+	}
+	return fault.led(p.Topology, step, leader), nil
+}
+
+// carriedThrough lets a change that heals be made and proved even if ctx ends in the
+// middle of it: its mark would otherwise tell of a heal that came later.
+func carriedThrough(ctx context.Context, heals []*part) context.Context {
+	if len(heals) > 0 {
+		return context.WithoutCancel(ctx)
+	}
+	return ctx
+}
+
+func (part *part) asked() string {
+	if part.fault.Asked != nil {
+		return part.fault.Asked(part.hit)
+	}
+	return brokenWords(part.alone)
+}
+
+func (part *part) act(ctx context.Context, w World, action Action) {
+	if action == nil || part.mark.Error != "" {
+		return
+	}
+	seen, err := action(ctx, w, part.step, part.hit)
+	if seen != "" {
+		part.seen = append(part.seen, seen)
+	}
+	if err != nil {
+		part.mark.Error = err.Error()
+	}
+}
+
+func anyFresh(parts []*part) bool {
+	for _, part := range parts {
+		if part.fresh {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *player) conditions() nodes.Conditions {
+	var active []Step
+	for _, i := range sortedKeys(p.lasting) {
+		if p.lasting[i] {
+			active = append(active, p.schedule.Steps[i])
+		}
+	}
+	return sum(p.Topology, active)
+}
+
+// finish heals what still lasts and checks the baseline, even if ctx is over.
+func (p *player) finish(ctx context.Context) {
+	healCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), healWithin)
+	defer cancel()
+	if len(p.lasting) > 0 {
+		p.hasty = true
+		p.change(healCtx, change{at: time.Since(p.began), heals: sortedKeys(p.lasting)})
+	}
+	p.baseline(healCtx)
+}
+
+func (p *player) notify() {
+	if p.Notify == nil {
+		return
+	}
+	active := []string{}
+	for _, i := range sortedKeys(p.lasting) {
+		active = append(active, p.schedule.Steps[i].Label())
+	}
+	p.Notify(active)
+}
+
+func (p *player) mark(f string, m history.FaultMark) {
+	value, err := json.Marshal(m)
+	if err != nil {
+		panic(err) // a FaultMark always encodes
+	}
+	if _, err := p.Log.Add(history.Event{Process: history.Nemesis, Type: history.Info, F: f, Value: value}); err != nil && p.failed == nil {
+		p.failed = err
+	}
+}

@@ -1,0 +1,149 @@
+package nemesis
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"faultline/nodes"
+)
+
+var everything = []nodes.Capability{nodes.LinkDrop, nodes.LinkReject, nodes.ProcessPause, nodes.ProcessKill}
+
+func TestScheduleIsOneLineAStep(t *testing.T) {
+	const text = `seed: 7
+steps:
+  - {at: 3s, for: 5s, fault: partition, target: primary, oneway: in}
+  - {at: 6.5s, for: 1m, fault: kill, target: [dc1-s1, "null"], draw: 18446744073709551615}
+  - {at: 12s, fault: transfer}
+  - {at: 1h0m1s, for: 250ms, fault: partition, target: majorities-ring, reject: true}
+  - {at: 2h, fault: deposed-leader-reads, target: primary, reads: 90}
+`
+	s := parse(t, text)
+	require.Equal(t, text, s.String())
+	require.Equal(t, Step{At: 6500 * time.Millisecond, For: time.Minute, Fault: "kill",
+		Target: Names("dc1-s1", "null"), Draw: 1<<64 - 1, line: 4}, s.Steps[1])
+	require.Equal(t, 2*time.Hour+4*time.Second, s.End())
+	require.True(t, s.Equal(parse(t, s.String())))
+}
+
+func TestEmptySchedule(t *testing.T) {
+	require.Equal(t, "steps: []\n", Schedule{}.String())
+	require.Empty(t, parse(t, Schedule{}.String()).Steps)
+	require.Zero(t, Schedule{}.End())
+}
+
+func TestParseTellsWhatIsWrongAndWhere(t *testing.T) {
+	var out strings.Builder
+	for _, text := range []string{
+		"",
+		"steps: 3\n",
+		"steps:\n  -\n",
+		"steps:\n  - kill\n",
+		"step:\n  - {at: 3s}\n",
+		"steps:\n  - {at: 3, for: soon, fault: [kill], target: {}}\n",
+		"steps:\n  - {at: 3s, for: 5s, fault: kill, target: one, drow: 3}\n",
+		"steps:\n  - {at: 3s, at: 4s, fault: transfer}\n",
+		"steps:\n  - {at: 3s, fault: transfer}\n  - {at: 3s, for: 1s, fault: kill, target: [], draw: -1, reads: x, reject: maybe}\n",
+		"~\n",
+		"seed: x\nsteps:\n  - {at: x}\n  - {at: y}\n",
+		"steps: []\n---\nsteps: []\n",
+	} {
+		_, err := Parse("s.yaml", []byte(text))
+		require.Error(t, err, text)
+		fmt.Fprintf(&out, "%s----\n%s\n\n", text, err)
+	}
+	golden(t, "parse-errors.txt", out.String())
+}
+
+func TestCheckTellsWhatIsWrongAndWhatThereIs(t *testing.T) {
+	three, five := layout(t, "dc1-3c2"), layout(t, "dc1-5")
+	var out strings.Builder
+	for _, c := range []struct {
+		on   string
+		have []nodes.Capability
+		step string
+	}{
+		{"three", everything, "{at: 1s, for: 1s}"},
+		{"three", everything, "{at: 1s, for: 1s, fault: earthquake, target: one}"},
+		{"three", everything, "{at: -1s, for: -1s, fault: kill, target: one}"},
+		{"three", everything, "{at: 1s, fault: kill, target: one}"},
+		{"three", everything, "{at: 1s, for: 1s, fault: transfer}"},
+		{"three", everything, "{at: 1s, for: 1s, fault: kill}"},
+		{"three", everything, "{at: 1s, for: 1s, fault: kill, target: bridge}"},
+		{"three", everything, "{at: 1s, for: 1s, fault: kill, target: everyone}"},
+		{"three", everything, "{at: 1s, for: 1s, fault: kill, target: dc1-s2}"},
+		{"three", everything, "{at: 1s, for: 1s, fault: kill, target: [dc1-s9]}"},
+		{"three", everything, "{at: 1s, for: 1s, fault: kill, target: [dc1-s1, dc1-s1]}"},
+		{"three", everything, "{at: 1s, for: 1s, fault: kill, target: one, oneway: in, reject: true, reads: 3}"},
+		{"three", everything, "{at: 1s, for: 1s, fault: partition, target: one, oneway: up}"},
+		{"three", everything, "{at: 1s, fault: deposed-leader-reads, reads: -1}"},
+		{"three", everything, "{at: 1s, for: 1s, fault: kill, target: all, draw: 3}"},
+		{"three", everything, "{at: 1s, for: 1s, fault: partition, target: majorities-ring}"},
+		{"three", everything, "{at: 1s, for: 1s, fault: partition, target: [dc1-s1, dc1-s2, dc1-s3, dc1-c1, dc1-c2]}"},
+		{"three", everything, "{at: 1s, fault: transfer, target: [dc1-c1]}"},
+		{"three", everything, "{at: 1s, fault: transfer, target: [dc1-s1, dc1-s2]}"},
+		{"three", everything, "{at: 1s, for: 1s, fault: leave, target: [dc1-s1, dc1-s2]}"},
+		{"five", everything, "{at: 1s, for: 1s, fault: leave, target: [dc1-s1, dc1-s2, dc1-s3]}"},
+		{"three", everything[:1], "{at: 1s, for: 1s, fault: partition, target: primary, reject: true}"},
+		{"three", everything[:1], "{at: 1s, for: 1s, fault: deposed-leader-reads}"},
+		{"three", nil, "{at: 1s, for: 1s, fault: kill, target: primary}"},
+	} {
+		s := parse(t, "steps:\n  - {at: 0s, fault: transfer}\n  - "+c.step+"\n")
+		topology := three
+		if c.on == "five" {
+			topology = five
+		}
+		err := s.Check(topology, c.have)
+		require.Error(t, err, c.step)
+		fmt.Fprintf(&out, "%s: %s\n  %s\n\n", c.on, c.step, strings.ReplaceAll(err.Error(), "\n", "\n  "))
+	}
+	golden(t, "check-errors.txt", out.String())
+}
+
+func TestCheckAcceptsWhatCanBePlayed(t *testing.T) {
+	s := parse(t, `steps:
+  - {at: 0s, for: 1s, fault: partition, target: majorities-ring, oneway: out, reject: true, draw: 77}
+  - {at: 1s, for: 1s, fault: kill, target: [dc1-c1, dc1-s1]}
+  - {at: 2s, for: 1s, fault: leave, target: [dc1-s1, dc1-s2]}
+  - {at: 3s, fault: deposed-leader-reads}
+  - {at: 3s, for: 6s, fault: pause, target: all}
+`)
+	require.NoError(t, s.Check(layout(t, "dc1-5c2"), everything))
+	drops := parse(t, "steps:\n  - {at: 0s, for: 1s, fault: partition, target: primary}\n")
+	require.NoError(t, drops.Check(layout(t, "dc1-3"), []nodes.Capability{nodes.LinkDrop}))
+}
+
+func TestCheckOfWhatWasNotParsedNamesTheStep(t *testing.T) {
+	s := Schedule{Steps: []Step{{Fault: "transfer"}, {Fault: "kill", Target: Target{Word: One}}}}
+	require.EqualError(t, s.Check(layout(t, "dc1-3"), everything), "step 1: for is missing: how long kill lasts")
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add("seed: 7\nsteps:\n  - {at: 3s, for: 5s, fault: partition, target: primary, oneway: in, reject: true, draw: 3}\n")
+	f.Add("steps:\n- at: 1h0m0s\n  fault: kill\n  target: [\"null\", 1e3, true, y, ~x]\n")
+	f.Add("steps: [&a {at: 1ns, reads: 0x10}, *a]\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		s, err := Parse("f.yaml", []byte(text))
+		if err != nil {
+			return
+		}
+		again, err := Parse("f.yaml", []byte(s.String()))
+		require.NoError(t, err, s.String())
+		require.Equal(t, unplaced(s), unplaced(again))
+		require.True(t, s.Equal(again))
+	})
+}
+
+// unplaced is the schedule without the places where it was read.
+func unplaced(s Schedule) Schedule {
+	s = s.clone()
+	s.file, s.line = "", 0
+	for i := range s.Steps {
+		s.Steps[i].line = 0
+	}
+	return s
+}

@@ -1,0 +1,57 @@
+package nemesis
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+
+	"faultline/nodes"
+	"faultline/topologies"
+)
+
+// change is what falls due at one moment: the numbers of the steps that end and of those
+// that begin. They become one Set of the cluster.
+type change struct {
+	at     time.Duration
+	heals  []int
+	starts []int
+}
+
+// timeline is the changes of a schedule, in time.
+func timeline(s Schedule) []change {
+	at := map[time.Duration]*change{}
+	due := func(d time.Duration) *change {
+		if at[d] == nil {
+			at[d] = &change{at: d}
+		}
+		return at[d]
+	}
+	for i, step := range s.Steps {
+		c := due(step.At)
+		c.starts = append(c.starts, i)
+		if lasts := step.lasts(); lasts > 0 {
+			c := due(step.At + lasts)
+			c.heals = append(c.heals, i)
+		}
+	}
+	var changes []change
+	for _, c := range at {
+		changes = append(changes, *c)
+	}
+	slices.SortFunc(changes, func(a, b change) int { return cmp.Compare(a.at, b.at) })
+	return changes
+}
+
+// sum is the conditions that steps make together. Their order does not matter.
+func sum(t topologies.Topology, steps []Step) nodes.Conditions {
+	var c nodes.Conditions
+	for _, s := range steps {
+		if f, ok := find(s.Fault); ok && f.Edit != nil {
+			f.Edit(&c, t, s)
+		}
+	}
+	return c
+}
+
+func sortedKeys[V any](m map[int]V) []int { return slices.Sorted(maps.Keys(m)) }

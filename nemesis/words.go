@@ -1,0 +1,121 @@
+package nemesis
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"faultline/nodes"
+)
+
+// The functions of this file put conditions and measurements into short words for the
+// history's marks: "4 links dropped (dc1-s1>dc1-s2, …); dc1-s3 paused".
+
+// brokenWords says what conditions ask for.
+func brokenWords(c nodes.Conditions) string {
+	return tally(linksOf(c), func(l nodes.Link) string {
+		if c.Links[l].Drop {
+			return "dropped"
+		}
+		return "rejected"
+	}, processWords(c, func(node string) nodes.Process { return c.Processes[node] }))
+}
+
+// healthyWords says that what the conditions break is to be well.
+func healthyWords(c nodes.Conditions) string {
+	return tally(linksOf(c), func(nodes.Link) string { return "open" },
+		processWords(c, func(string) nodes.Process { return nodes.Running }))
+}
+
+// seenWords says what was measured on the links and processes that the conditions break.
+func seenWords(c nodes.Conditions, m nodes.Measurement) string {
+	if m.Links == nil && m.Processes == nil {
+		return "nothing measured"
+	}
+	return tally(linksOf(c), func(l nodes.Link) string { return linkWords(m, l) },
+		processWords(c, func(node string) nodes.Process { return m.Processes[node] }))
+}
+
+// allWords says what was measured everywhere.
+func allWords(m nodes.Measurement) string {
+	if m.Links == nil && m.Processes == nil {
+		return "nothing measured"
+	}
+	links := make([]nodes.Link, 0, len(m.Links))
+	for l := range m.Links {
+		links = append(links, l)
+	}
+	slices.SortFunc(links, byName)
+	down := nodes.Conditions{Processes: m.Processes}
+	words := tally(links, func(l nodes.Link) string { return linkWords(m, l) },
+		processWords(down, func(node string) nodes.Process { return m.Processes[node] }))
+	return cmp.Or(words, "nothing measured")
+}
+
+func linkWords(m nodes.Measurement, l nodes.Link) string {
+	seen, ok := m.Links[l]
+	switch {
+	case !ok:
+		return "not probed"
+	case seen.UDP:
+		return fmt.Sprintf("datagrams arrive, TCP %s", seen.TCP)
+	}
+	return fmt.Sprintf("datagrams lost, TCP %s", seen.TCP)
+}
+
+func processWords(c nodes.Conditions, state func(node string) nodes.Process) []string {
+	var words []string
+	for node, broken := range c.Processes {
+		if broken != nodes.Running {
+			words = append(words, fmt.Sprintf("%s %s", node, cmp.Or(state(node), "running")))
+		}
+	}
+	slices.Sort(words)
+	return words
+}
+
+// tally counts links by what is said of them, with the first few of each kind by name.
+func tally(links []nodes.Link, say func(nodes.Link) string, others []string) string {
+	const named = 3
+	by := map[string][]string{}
+	var kinds []string
+	for _, l := range links {
+		kind := say(l)
+		if by[kind] == nil {
+			kinds = append(kinds, kind)
+		}
+		by[kind] = append(by[kind], l.String())
+	}
+	slices.Sort(kinds)
+	var words []string
+	for _, kind := range kinds {
+		names, more := by[kind], ""
+		if len(names) > named {
+			names, more = names[:named], ", …"
+		}
+		words = append(words, fmt.Sprintf("%s %s (%s%s)", count(len(by[kind]), "link"), kind, strings.Join(names, ", "), more))
+	}
+	return strings.Join(append(words, others...), "; ")
+}
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// linksOf lists the links that are not healthy, sorted.
+func linksOf(c nodes.Conditions) []nodes.Link {
+	var links []nodes.Link
+	for l, state := range c.Links {
+		if state.Drop || state.Reject {
+			links = append(links, l)
+		}
+	}
+	slices.SortFunc(links, byName)
+	return links
+}
+
+func byName(a, b nodes.Link) int { return strings.Compare(a.String(), b.String()) }

@@ -1,0 +1,269 @@
+package nemesis
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"gopkg.in/yaml.v3"
+)
+
+// field is one key of a step in YAML. read gives back what was expected if the value is
+// not that; write gives nil for what is left out.
+type field struct {
+	name  string
+	read  func(s *Step, v *yaml.Node) (want string)
+	write func(s Step) any
+}
+
+const wantCount = "a whole number from 0 on"
+
+// fields stand in the order in which they are written.
+var fields = []field{
+	{"at",
+		func(s *Step, v *yaml.Node) string { return readDuration(&s.At, v) },
+		func(s Step) any { return writeDuration(s.At) }},
+	{"for",
+		func(s *Step, v *yaml.Node) string { return readDuration(&s.For, v) },
+		func(s Step) any { return unlessZero(s.For != 0, writeDuration(s.For)) }},
+	{"fault",
+		func(s *Step, v *yaml.Node) string { return readWord(&s.Fault, v) },
+		func(s Step) any { return unlessZero(s.Fault != "", s.Fault) }},
+	{"target",
+		func(s *Step, v *yaml.Node) string { return readTarget(&s.Target, v) },
+		func(s Step) any { return writeTarget(s.Target) }},
+	{"oneway",
+		func(s *Step, v *yaml.Node) string { return readWord(&s.OneWay, v) },
+		func(s Step) any { return unlessZero(s.OneWay != "", s.OneWay) }},
+	{"reject",
+		func(s *Step, v *yaml.Node) string { return readScalar(&s.Reject, v, "true or false") },
+		func(s Step) any { return unlessZero(s.Reject, s.Reject) }},
+	{"draw",
+		func(s *Step, v *yaml.Node) string { return readScalar(&s.Draw, v, wantCount) },
+		func(s Step) any { return unlessZero(s.Draw != 0, s.Draw) }},
+	{"reads",
+		func(s *Step, v *yaml.Node) string { return readScalar(&s.Reads, v, "a whole number") },
+		func(s Step) any { return unlessZero(s.Reads != 0, s.Reads) }},
+}
+
+// UnmarshalYAML reads a schedule and remembers where its steps stand. It does so by hand
+// because yaml drops an empty step of a list without a word, and stops at the first
+// mistake that a step's own decoder reports. All mistakes come together.
+func (s *Schedule) UnmarshalYAML(node *yaml.Node) error {
+	if node.Kind != yaml.MappingNode {
+		return mistakes([]string{mistake(node, "a schedule has the fields seed and steps")})
+	}
+	*s = Schedule{line: node.Line}
+	return mistakes(eachField(node, func(key, value *yaml.Node) []string {
+		switch key.Value {
+		case "seed":
+			if want := readScalar(&s.Seed, value, wantCount); want != "" {
+				return []string{unwanted(key, value, want)}
+			}
+			return nil
+		case "steps":
+			return s.readSteps(value)
+		}
+		return []string{mistake(key, "unknown field %q; a schedule has seed, steps", key.Value)}
+	}))
+}
+
+func (s *Schedule) readSteps(list *yaml.Node) (wrong []string) {
+	if list.Kind != yaml.SequenceNode {
+		return []string{mistake(list, "steps: want a list, not %s", shown(list))}
+	}
+	for _, item := range list.Content {
+		step, texts := readStep(behind(item))
+		s.Steps, wrong = append(s.Steps, step), append(wrong, texts...)
+	}
+	return wrong
+}
+
+func readStep(node *yaml.Node) (s Step, wrong []string) {
+	if node.Kind != yaml.MappingNode {
+		return s, []string{mistake(node, "a step looks like {at: 3s, for: 5s, fault: kill, target: one}")}
+	}
+	s.line = node.Line
+	return s, eachField(node, func(key, value *yaml.Node) []string {
+		at := slices.IndexFunc(fields, func(f field) bool { return f.name == key.Value })
+		if at < 0 {
+			return []string{mistake(key, "unknown field %q; a step has %s", key.Value, fieldNames())}
+		}
+		if want := fields[at].read(&s, value); want != "" {
+			return []string{unwanted(key, value, want)}
+		}
+		return nil
+	})
+}
+
+// eachField reads the fields of a mapping and collects what is wrong with them.
+func eachField(node *yaml.Node, read func(key, value *yaml.Node) []string) (wrong []string) {
+	seen := map[string]bool{}
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		key, value := node.Content[i], behind(node.Content[i+1])
+		if seen[key.Value] {
+			wrong = append(wrong, mistake(key, "field %q stands twice", key.Value))
+			continue
+		}
+		seen[key.Value] = true
+		wrong = append(wrong, read(key, value)...)
+	}
+	return wrong
+}
+
+// behind is the node that an alias stands for.
+func behind(node *yaml.Node) *yaml.Node {
+	for node.Kind == yaml.AliasNode {
+		node = node.Alias
+	}
+	return node
+}
+
+// MarshalYAML writes a step as one line in flow style.
+func (s Step) MarshalYAML() (any, error) {
+	node := &yaml.Node{Kind: yaml.MappingNode, Style: yaml.FlowStyle}
+	for _, f := range fields {
+		value := f.write(s)
+		if value == nil {
+			continue
+		}
+		var v yaml.Node
+		if err := v.Encode(value); err != nil {
+			return nil, err
+		}
+		v.Style |= styleOf(v)
+		node.Content = append(node.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: f.name}, &v)
+	}
+	return node, nil
+}
+
+func styleOf(v yaml.Node) yaml.Style {
+	if v.Kind == yaml.SequenceNode {
+		return yaml.FlowStyle
+	}
+	return 0
+}
+
+func readDuration(d *time.Duration, v *yaml.Node) string {
+	const want = "a duration such as 3s or 250ms"
+	if v.Kind != yaml.ScalarNode {
+		return want
+	}
+	parsed, err := time.ParseDuration(v.Value)
+	if err != nil {
+		return want
+	}
+	*d = parsed
+	return ""
+}
+
+// writeDuration leaves out the zero minutes and seconds that Duration.String ends with.
+func writeDuration(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}
+
+// readWord takes what could be the name of a fault, a node or a setting.
+func readWord(s *string, v *yaml.Node) string {
+	if v.Kind != yaml.ScalarNode || !isWord(v.Value) {
+		return "a word of letters, digits and dashes"
+	}
+	*s = v.Value
+	return ""
+}
+
+func readTarget(t *Target, v *yaml.Node) string {
+	const want = "a word such as one or primary, or a list of node names"
+	if v.Kind == yaml.ScalarNode && isWord(v.Value) {
+		*t = Target{Word: v.Value}
+		return ""
+	}
+	if v.Kind != yaml.SequenceNode || len(v.Content) == 0 {
+		return want
+	}
+	*t = Target{}
+	for _, name := range v.Content {
+		name = behind(name)
+		if name.Kind != yaml.ScalarNode || !isWord(name.Value) {
+			return want
+		}
+		t.Names = append(t.Names, name.Value)
+	}
+	return ""
+}
+
+func writeTarget(t Target) any {
+	if t.Word != "" {
+		return t.Word
+	}
+	return unlessZero(len(t.Names) > 0, t.Names)
+}
+
+func readScalar[T any](p *T, v *yaml.Node, want string) string {
+	if v.Tag == "!!null" || v.Kind != yaml.ScalarNode || v.Decode(p) != nil {
+		return want
+	}
+	return ""
+}
+
+func unlessZero(given bool, value any) any {
+	if given {
+		return value
+	}
+	return nil
+}
+
+func isWord(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if c != '-' && (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') {
+			return false
+		}
+	}
+	return s != ""
+}
+
+func fieldNames() string {
+	names := make([]string, len(fields))
+	for i, f := range fields {
+		names[i] = f.name
+	}
+	return strings.Join(names, ", ")
+}
+
+func shown(v *yaml.Node) string {
+	switch v.Kind {
+	case yaml.ScalarNode:
+		return strconv.Quote(v.Value)
+	case yaml.SequenceNode:
+		if len(v.Content) == 0 {
+			return "an empty list"
+		}
+		return "a list"
+	}
+	return "a mapping"
+}
+
+func unwanted(key, value *yaml.Node, want string) string {
+	return mistake(value, "%s: want %s, not %s", key.Value, want, shown(value))
+}
+
+func mistake(node *yaml.Node, format string, args ...any) string {
+	return fmt.Sprintf("line %d: %s", node.Line, fmt.Sprintf(format, args...))
+}
+
+// mistakes makes an error of the one kind that yaml collects instead of stopping at.
+func mistakes(texts []string) error {
+	if len(texts) == 0 {
+		return nil
+	}
+	return &yaml.TypeError{Errors: texts}
+}

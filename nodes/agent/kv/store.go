@@ -1,0 +1,168 @@
+// Package kv is the replicated state of the agent: a key-value store with Consul's
+// indexes, as a state machine of hashicorp/raft.
+//
+//	store := kv.NewStore()
+//	raft.NewRaft(config, store, …)
+//	view := store.Query(kv.Query{Kind: kv.Get, Key: "a"})
+//	<-view.Changed // the answer may be another now
+//
+// A state is an immutable radix tree, so a read and a snapshot are the load of one
+// pointer and never wait for writers.
+//
+// It is not for deciding whether this copy is fresh enough to be read; see package agent.
+package kv
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+
+	iradix "github.com/hashicorp/go-immutable-radix"
+	"github.com/hashicorp/raft"
+)
+
+// Entry is one key. Its indexes are the Raft indexes of the entries that made it and
+// changed it last.
+type Entry struct {
+	Key         string
+	Value       []byte
+	Flags       uint64
+	CreateIndex uint64
+	ModifyIndex uint64
+	LockIndex   uint64
+}
+
+// Result is what became of a Command.
+type Result struct {
+	OK    bool   // false: a compare failed, and nothing changed
+	Index uint64 // the Raft index of the command
+	// Found and Current are the key as a failed compare met it.
+	Found   bool
+	Current Entry
+	// Err is why the command could not be understood. All servers reach the same.
+	Err string
+}
+
+// state is one version of the store. It never changes.
+type state struct {
+	tree    *iradix.Tree
+	index   uint64 // of the last command that changed a key
+	deleted uint64 // of the last command that deleted a key
+	applied uint64 // of the last entry
+
+	superseded chan struct{} // closed when a newer state is current
+	abandoned  chan struct{} // closed when a snapshot replaces the tree: its watches are void
+}
+
+// Store is the state machine. Reads may come from any goroutine; Raft makes the rest of
+// the calls one by one.
+type Store struct{ current atomic.Pointer[state] }
+
+var _ raft.BatchingFSM = (*Store)(nil)
+
+// NewStore is an empty store.
+func NewStore() *Store {
+	s := &Store{}
+	s.current.Store(&state{tree: iradix.New(), superseded: make(chan struct{}), abandoned: make(chan struct{})})
+	return s
+}
+
+// Applied is the index of the last entry whose effect reads can see. Unlike Raft's own
+// AppliedIndex, which runs ahead when entries are queued for the state machine.
+func (s *Store) Applied() uint64 { return s.current.Load().applied }
+
+// WaitApplied waits until the effect of the entry at index can be read.
+func (s *Store) WaitApplied(ctx context.Context, index uint64) error {
+	for {
+		now := s.current.Load()
+		if now.applied >= index {
+			return nil
+		}
+		select {
+		case <-now.superseded:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// Apply is for Raft.
+func (s *Store) Apply(entry *raft.Log) any { return s.ApplyBatch([]*raft.Log{entry})[0] }
+
+// ApplyBatch is for Raft. Readers see all of a batch or nothing of it.
+func (s *Store) ApplyBatch(entries []*raft.Log) []any {
+	old := s.current.Load()
+	next := &state{index: old.index, deleted: old.deleted, applied: old.applied,
+		superseded: make(chan struct{}), abandoned: old.abandoned}
+	txn := old.tree.Txn()
+	txn.TrackMutate(true)
+	results := make([]any, len(entries))
+	for i, entry := range entries {
+		if entry.Type == raft.LogCommand {
+			results[i] = next.apply(txn, entry)
+		}
+		next.applied = entry.Index
+	}
+	next.tree = txn.CommitOnly()
+	s.current.Store(next)
+	txn.Notify()
+	close(old.superseded)
+	return results
+}
+
+func (s *state) apply(txn *iradix.Txn, entry *raft.Log) Result {
+	c, err := ParseCommand(entry.Data)
+	if err != nil {
+		return Result{Index: entry.Index, Err: err.Error()}
+	}
+	done := Result{OK: true, Index: entry.Index}
+	was, found := get(txn, c.Key)
+	mismatch := Result{Index: entry.Index, Found: found, Current: was}
+	switch c.Op {
+	case CAS:
+		if was.ModifyIndex != c.Index {
+			return mismatch
+		}
+		s.put(txn, c, was, entry.Index)
+	case Put:
+		s.put(txn, c, was, entry.Index)
+	case DeleteCAS:
+		if found && was.ModifyIndex != c.Index {
+			return mismatch
+		}
+		s.delete(txn, c.Key, entry.Index)
+	case Delete:
+		s.delete(txn, c.Key, entry.Index)
+	case DeleteTree:
+		if txn.DeletePrefix([]byte(c.Key)) {
+			s.index, s.deleted = entry.Index, entry.Index
+		}
+	case Barrier:
+	default:
+		return Result{Index: entry.Index, Err: fmt.Sprintf("kv: unknown operation %d", c.Op)}
+	}
+	return done
+}
+
+func (s *state) put(txn *iradix.Txn, c Command, was Entry, index uint64) {
+	e := Entry{Key: c.Key, Value: c.Value, Flags: c.Flags, CreateIndex: was.CreateIndex, ModifyIndex: index, LockIndex: was.LockIndex}
+	if e.CreateIndex == 0 {
+		e.CreateIndex = index
+	}
+	txn.Insert([]byte(c.Key), e)
+	s.index = index
+}
+
+func (s *state) delete(txn *iradix.Txn, key string, index uint64) {
+	if _, existed := txn.Delete([]byte(key)); existed {
+		s.index, s.deleted = index, index
+	}
+}
+
+func get(txn *iradix.Txn, key string) (Entry, bool) {
+	v, ok := txn.Get([]byte(key))
+	if !ok {
+		return Entry{}, false
+	}
+	return v.(Entry), true
+}

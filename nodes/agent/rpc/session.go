@@ -1,0 +1,114 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/yamux"
+
+	"faultline/nodes"
+)
+
+// Times after which a silent peer is given up. TCP alone would wait for minutes; a call
+// that is stuck behind a dropped link ends with its session.
+const (
+	keepAlive    = time.Second
+	writeTimeout = 2 * time.Second
+)
+
+// maxIdle bounds the streams that a session keeps open for further calls.
+const maxIdle = 256
+
+func sessionConfig(log *slog.Logger) *yamux.Config {
+	c := yamux.DefaultConfig()
+	c.KeepAliveInterval = keepAlive
+	c.ConnectionWriteTimeout = writeTimeout
+	c.StreamOpenTimeout = 0 // keepalives judge the peer; a busy one is not a dead one
+	c.StreamCloseTimeout = 10 * time.Second
+	c.AcceptBacklog = 4096
+	c.LogOutput = nil
+	c.Logger = slog.NewLogLogger(log.Handler(), slog.LevelDebug)
+	return c
+}
+
+// session is one connection to a peer.
+type session struct {
+	mux *yamux.Session
+
+	mu   sync.Mutex
+	idle []net.Conn
+}
+
+func (s *session) stream() (net.Conn, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n := len(s.idle); n > 0 {
+		stream := s.idle[n-1]
+		s.idle = s.idle[:n-1]
+		return stream, nil
+	}
+	return s.mux.Open()
+}
+
+func (s *session) release(stream net.Conn) {
+	s.mu.Lock()
+	if len(s.idle) < maxIdle && !s.mux.IsClosed() {
+		s.idle = append(s.idle, stream)
+		stream = nil
+	}
+	s.mu.Unlock()
+	if stream != nil {
+		closeQuietly(stream)
+	}
+}
+
+// call makes one call. The codes of its errors: Unreachable while nothing has been
+// sent; Timeout and ForwardLost after that.
+func (s *session) call(ctx context.Context, request Request) (*Response, error) {
+	deadline, limited := ctx.Deadline()
+	if limited {
+		request.Remaining = time.Until(deadline)
+	}
+	message, err := frame(request)
+	if err != nil {
+		return nil, nodes.Errorf(nodes.BadRequest, "%v", err)
+	}
+	stream, err := s.stream()
+	if err != nil {
+		return nil, nodes.Errorf(nodes.Unreachable, "open a stream: %v", err)
+	}
+	// When the caller gives up, a deadline in the past ends the read below.
+	giveUp := context.AfterFunc(ctx, func() { _ = stream.SetDeadline(time.Unix(1, 0)) })
+	response, err := exchange(stream, message)
+	if !giveUp() || err != nil {
+		closeQuietly(stream)
+	} else {
+		s.release(stream)
+	}
+	switch {
+	case err == nil:
+		return response, nil
+	case ctx.Err() != nil || errors.Is(err, yamux.ErrTimeout):
+		return nil, nodes.Errorf(nodes.Timeout, "rpc error: no answer in time: %v", err)
+	}
+	return nil, nodes.Errorf(nodes.ForwardLost, "rpc error: %v", err)
+}
+
+func exchange(stream net.Conn, message []byte) (*Response, error) {
+	if _, err := stream.Write(message); err != nil {
+		return nil, err
+	}
+	response := &Response{}
+	if err := readFrame(stream, response); err != nil {
+		return nil, err
+	}
+	return response, nil
+}
+
+// closeQuietly closes what is given up anyway: its error could change nothing.
+func closeQuietly(c io.Closer) { _ = c.Close() }

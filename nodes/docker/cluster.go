@@ -1,0 +1,118 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	dc "github.com/ory/dockertest/v3/docker"
+
+	"faultline/nodes"
+)
+
+// cluster implements nodes.Cluster.
+type cluster struct {
+	engine *engine
+	log    *slog.Logger
+	run    string
+	id     string // value of labelCluster
+	owner  string // value of labelOwner
+	pods   []*pod
+	byName map[string]*pod
+
+	turn  chan struct{} // holds one value while a Set is at work
+	nonce atomic.Uint64 // of the last Measure
+
+	closing sync.Mutex
+	closed  bool
+}
+
+// Endpoint is a port on 127.0.0.1; the holder, which lives as long as the cluster, has
+// published it.
+func (c *cluster) Endpoint(node string) string {
+	p, err := c.pod(node)
+	if err != nil {
+		return ""
+	}
+	return p.endpoint
+}
+
+// Exited waits until the engine has noticed that the node's process has ended.
+func (c *cluster) Exited(ctx context.Context, node string) error {
+	p, err := c.pod(node)
+	if err != nil {
+		return err
+	}
+	_, err = c.waitExit(ctx, p)
+	return err
+}
+
+// waitExit waits until the node's container does not run, which may be so already.
+func (c *cluster) waitExit(ctx context.Context, p *pod) (status int, err error) {
+	const unlimited = 100 * 365 * 24 * time.Hour // the context is the limit
+	return call(ctx, c.engine, unlimited, "waiting until "+p.node.Name+" exits", func(ctx context.Context) (int, error) {
+		return c.engine.client.WaitContainerWithContext(p.container, ctx)
+	})
+}
+
+// Logs copies the node's standard output and standard error, over all its starts.
+func (c *cluster) Logs(ctx context.Context, node string, w io.Writer) error {
+	p, err := c.pod(node)
+	if err != nil {
+		return err
+	}
+	return c.logs(ctx, p, w, "all")
+}
+
+func (c *cluster) logs(ctx context.Context, p *pod, w io.Writer, lines string) error {
+	sink := &detachable{w: w}
+	defer sink.detach() // a call that timed out must not write to w any more
+	_, err := call(ctx, c.engine, c.engine.limits.call, "reading the log of "+p.node.Name, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, c.engine.client.Logs(dc.LogsOptions{
+			Context:      ctx,
+			Container:    p.container,
+			OutputStream: sink,
+			ErrorStream:  sink,
+			Stdout:       true,
+			Stderr:       true,
+			Tail:         lines,
+		})
+	})
+	return err
+}
+
+// detachable is a writer that can be taken from whoever writes to it.
+type detachable struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (d *detachable) Write(p []byte) (int, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.w == nil {
+		return 0, errors.New("nobody reads this any more")
+	}
+	return d.w.Write(p)
+}
+
+func (d *detachable) detach() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.w = nil
+}
+
+func (c *cluster) pod(node string) (*pod, error) {
+	p := c.byName[node]
+	if p == nil {
+		return nil, fmt.Errorf("no node %q in this cluster", node)
+	}
+	return p, nil
+}
+
+var _ nodes.Cluster = (*cluster)(nil)

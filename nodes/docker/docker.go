@@ -1,0 +1,95 @@
+// Package docker runs clusters on a Docker engine: it implements nodes.Runtime.
+//
+//	rt := docker.New()
+//	cluster, err := rt.Start(ctx, nodes.Spec{Run: "demo", Topology: t, System: system})
+//	…
+//	err = cluster.Close(context.Background())
+//
+// # What is started
+//
+// Every node is two containers, as in a Kubernetes pod. The holder owns the address, the
+// network namespace and the pid namespace, publishes the API's port on 127.0.0.1, and
+// has the injector (package nodes/injector) as its PID 1. The node joins the holder's
+// namespaces, and keeps its data on a named volume. So the node can be killed and
+// started again, and finds its address, the rules of its links and its data as they
+// were. (The other way round the node would be PID 1, and its death would take
+// everything along that is in its pid namespace.) All pods of a run are on one bridge
+// network of their own, whose subnet the engine chooses.
+//
+// Both containers run the same image. It is built FROM scratch through the API, from the
+// static binaries of the injector and of the node, and is tagged with the hash of its
+// content, so that the same binaries are the same image. The holder has NET_ADMIN and
+// no other capability, the node none at all; the holder thus has all that the node has,
+// which is the kernel's condition for reading what the node's process executes, and
+// same-uid signals need no capability.
+//
+// # How conditions are made true
+//
+// One long exec stream for each pod leads to the injector's serve. Nothing that is done
+// to the pod's network can cut it. A Set sends every pod its whole desired state; the
+// injector changes only what is not as asked. It also pauses, continues and kills the
+// node, which is much faster than asking the engine to. Only the engine can start a node
+// again, and it does so only after it has noticed the death: a start before that is
+// answered with "already started" and does nothing.
+//
+// # What is left behind
+//
+// Nothing, if Close was called. Everything carries labels that name the run and the
+// process that owns it, so that Clean can tell what a killed harness has left from what
+// a live one is using. An owner is known by pid, start time and boot: Clean takes what
+// another machine, or another pid namespace, runs on the same engine for abandoned.
+// Images stay until Clean removes those that no container uses.
+//
+// # Quirks that were met
+//
+//   - An exec costs the engine 200 to 300 ms, hence the long stream.
+//   - An engine can accept a call and never answer it. Every call here has a timeout, and
+//     calls that make something are not cut short by a cancelled context: the engine
+//     would go on and make it after we had looked for leftovers.
+//   - For a killed container no reset is sent: its peers see timeouts where loopback
+//     tests see refused connections. The published port is another matter: the engine's
+//     proxy accepts the connection, and closes it when nobody answers behind it.
+//   - Rules see the addresses of peers only. Requests to a published port come from the
+//     bridge's gateway, so no link fault cuts clients off.
+//
+// It is not for engines on other machines: the API ports are published on the loopback
+// of the machine that runs the engine.
+package docker
+
+import (
+	"context"
+	"os"
+
+	"faultline/nodes"
+)
+
+// New is the Docker runtime. The engine is the one at DOCKER_HOST, or else at the
+// default socket; nothing is asked of it yet.
+func New() nodes.Runtime { return runtime{limits: defaultLimits} }
+
+type runtime struct{ limits limits }
+
+func (runtime) Name() string { return "docker" }
+
+func (runtime) Capabilities() []nodes.Capability {
+	return []nodes.Capability{nodes.LinkDrop, nodes.LinkReject, nodes.ProcessPause, nodes.ProcessKill}
+}
+
+// Check asks the engine whether it is there, is Linux, and is on this machine.
+func (r runtime) Check(ctx context.Context) error {
+	_, err := connect(ctx, r.limits)
+	return err
+}
+
+// Clean removes what runs that are over have left on the engine.
+func (r runtime) Clean(ctx context.Context) ([]string, error) {
+	e, err := connect(ctx, r.limits)
+	if err != nil {
+		return nil, err
+	}
+	alive, err := ownerLiveness(os.DirFS("/proc"))
+	if err != nil {
+		return nil, err
+	}
+	return e.clean(ctx, alive)
+}

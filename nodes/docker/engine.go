@@ -1,0 +1,157 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/ory/dockertest/v3"
+	dc "github.com/ory/dockertest/v3/docker"
+	"github.com/ory/dockertest/v3/docker/opts"
+)
+
+// limits are how long calls of the engine may take.
+type limits struct {
+	ping  time.Duration // the first call: is anybody there?
+	call  time.Duration // every other
+	build time.Duration // of an image
+}
+
+var defaultLimits = limits{ping: 5 * time.Second, call: 30 * time.Second, build: 2 * time.Minute}
+
+// engine is a Docker engine, all of whose calls end in time and whose errors say what to
+// do. Calls go through call and mutate.
+type engine struct {
+	client   *dc.Client
+	endpoint string
+	limits   limits
+}
+
+// connect finds the engine and makes sure that it can run pods that can be reached from
+// here.
+func connect(ctx context.Context, l limits) (*engine, error) {
+	e := &engine{endpoint: wantedEndpoint(), limits: l}
+	pool, err := dockertest.NewPool("")
+	if err != nil {
+		return nil, fmt.Errorf("no Docker engine can be at %q: %w; set DOCKER_HOST to unix:///PATH or tcp://HOST:PORT", e.endpoint, err)
+	}
+	e.client = pool.Client
+	e.endpoint = e.client.Endpoint()
+	e.client.Dialer = &net.Dialer{Timeout: l.ping}
+	if err := onThisMachine(e.endpoint); err != nil {
+		return nil, err
+	}
+	info, err := call(ctx, e, l.ping, "asking the engine about itself", func(context.Context) (*dc.DockerInfo, error) {
+		return e.client.Info()
+	})
+	if err != nil {
+		return nil, err
+	}
+	if info.OSType != "linux" {
+		return nil, fmt.Errorf("the Docker engine at %s runs %s containers, and Faultline's are linux: switch it over", e.endpoint, info.OSType)
+	}
+	return e, nil
+}
+
+func wantedEndpoint() string {
+	if host := os.Getenv("DOCKER_HOST"); host != "" {
+		return host
+	}
+	return opts.DefaultHost
+}
+
+// onThisMachine refuses an engine whose published ports are on another loopback.
+func onThisMachine(endpoint string) error {
+	u, err := url.Parse(endpoint)
+	if err != nil || u.Scheme == "unix" || u.Hostname() == "localhost" {
+		return nil // what does not parse, NewPool has accepted as a path
+	}
+	if ip := net.ParseIP(u.Hostname()); ip != nil && ip.IsLoopback() {
+		return nil
+	}
+	return fmt.Errorf("the Docker engine at %s is on another machine, where Faultline cannot reach the nodes' ports: "+
+		"run Faultline there, or unset DOCKER_HOST", endpoint)
+}
+
+var errSlow = errors.New("no answer in time")
+
+// call makes one call of the engine, which it waits for no longer than limit. f gets a
+// context to hand on where the client takes one; where it takes none, a call that hangs
+// is left behind.
+func call[T any](ctx context.Context, e *engine, limit time.Duration, what string, f func(context.Context) (T, error)) (T, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, errSlow)
+	defer cancel()
+	type result struct {
+		value T
+		err   error
+	}
+	done := make(chan result, 1)
+	go func() {
+		value, err := f(ctx)
+		done <- result{value, err}
+	}()
+	var r result
+	select {
+	case r = <-done:
+	case <-ctx.Done():
+		r.err = context.Cause(ctx)
+	}
+	if r.err != nil && errors.Is(context.Cause(ctx), errSlow) {
+		r.err = errSlow
+	}
+	return r.value, e.explain(what, limit, r.err)
+}
+
+// mutate is a call that makes or removes something. It runs to its end even if ctx is
+// cancelled meanwhile, so that whoever cleans up afterwards sees what it did.
+func mutate[T any](ctx context.Context, e *engine, what string, f func(context.Context) (T, error)) (T, error) {
+	if ctx.Err() != nil {
+		var none T
+		return none, fmt.Errorf("%s: %w", what, context.Cause(ctx))
+	}
+	return call(context.WithoutCancel(ctx), e, e.limits.call, what, f)
+}
+
+// explain turns an error of a call into a sentence with the way out.
+func (e *engine) explain(what string, limit time.Duration, err error) error {
+	if err == nil {
+		return nil
+	}
+	var dial *net.OpError
+	text := err.Error()
+	switch {
+	case errors.Is(err, errSlow):
+		return fmt.Errorf("the Docker engine at %s did not answer within %v (%s): is the daemon running and healthy? "+
+			"Try `docker version`, restart the daemon, or set DOCKER_HOST: %w", e.endpoint, limit, what, err)
+	case errors.Is(err, os.ErrPermission):
+		return fmt.Errorf("the Docker engine at %s may not be used by this user: join the group docker, "+
+			"or set DOCKER_HOST to an engine of your own: %w", e.endpoint, err)
+	case errors.Is(err, dc.ErrConnectionRefused), errors.As(err, &dial) && dial.Op == "dial":
+		return fmt.Errorf("no Docker engine answers at %s: start the daemon, or set DOCKER_HOST to where it listens: %w", e.endpoint, err)
+	}
+	for _, known := range knownErrors {
+		if strings.Contains(text, known.part) {
+			return fmt.Errorf("%s: %s: %w", what, known.wayOut, err)
+		}
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
+
+// knownErrors are texts by which engines report what a user can mend.
+var knownErrors = []struct{ part, wayOut string }{
+	{"no space left on device", "the engine's disk is full; free some space (`docker system df` shows what uses it), or run `faultline clean`"},
+	{"could not find an available, non-overlapping IPv4 address pool", poolsExhausted},
+	{"all predefined address pools have been fully subnetted", poolsExhausted},
+	{"port is already allocated", portBusy},
+	{"address already in use", portBusy},
+}
+
+const (
+	poolsExhausted = "the engine has no subnet left for a network; run `faultline clean`, or remove networks that nobody uses (`docker network ls`)"
+	portBusy       = "a port that the engine chose on 127.0.0.1 is busy; try again"
+)

@@ -1,0 +1,165 @@
+package docker
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	dc "github.com/ory/dockertest/v3/docker"
+
+	"faultline/nodes"
+	"faultline/nodes/injector"
+)
+
+const (
+	imageRepository = "faultline"
+	injectorPath    = "/bin/injector"
+
+	// The label comes last: only the finished image has it, so that a Clean meanwhile
+	// takes no layer away.
+	dockerfile = "FROM scratch\nCOPY bin /bin\nLABEL " + labelImage + "=" + imageValue + "\n"
+)
+
+// ensureImage makes sure of the image of a system's nodes, and returns its name.
+func (e *engine) ensureImage(ctx context.Context, system nodes.System, progress func(string)) (string, error) {
+	progress("building the binaries")
+	node, err := system.Binary(ctx)
+	if err != nil {
+		return "", fmt.Errorf("the binary of %s: %w", system.Name(), err)
+	}
+	nodeBinary, err := os.ReadFile(node)
+	if err != nil {
+		return "", fmt.Errorf("the binary of %s: %w", system.Name(), err)
+	}
+	injectorBinary, err := readInjector(ctx)
+	if err != nil {
+		return "", err
+	}
+	archive, err := imageContext([]file{
+		{"Dockerfile", 0o644, []byte(dockerfile)},
+		{strings.TrimPrefix(injectorPath, "/"), 0o755, injectorBinary},
+		{strings.TrimPrefix(injector.NodePath, "/"), 0o755, nodeBinary},
+	})
+	if err != nil {
+		return "", err
+	}
+	name := fmt.Sprintf("%s:%x", imageRepository, sha256.Sum256(archive))
+	_, err = call(ctx, e, e.limits.call, "looking for the image", func(context.Context) (*dc.Image, error) {
+		return e.client.InspectImage(name)
+	})
+	if !errors.Is(err, dc.ErrNoSuchImage) {
+		return name, err
+	}
+	progress("building the image")
+	_, err = call(ctx, e, e.limits.build, "building the image", func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, e.client.BuildImage(dc.BuildImageOptions{
+			Name:                name,
+			InputStream:         bytes.NewReader(archive),
+			OutputStream:        new(bytes.Buffer),
+			RmTmpContainer:      true,
+			ForceRmTmpContainer: true,
+			Context:             ctx,
+		})
+	})
+	return name, err
+}
+
+type file struct {
+	name string
+	mode int64
+	data []byte
+}
+
+// imageContext packs files into a tar that depends on nothing else.
+func imageContext(files []file) ([]byte, error) {
+	var archive bytes.Buffer
+	w := tar.NewWriter(&archive)
+	for _, f := range files {
+		header := &tar.Header{Name: f.name, Mode: f.mode, Size: int64(len(f.data)), Typeflag: tar.TypeReg}
+		if err := w.WriteHeader(header); err != nil {
+			return nil, err
+		}
+		if _, err := w.Write(f.data); err != nil {
+			return nil, err
+		}
+	}
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	return archive.Bytes(), nil
+}
+
+// injectorFile is an environment variable that names a ready injector binary.
+const injectorFile = "FAULTLINE_INJECTOR"
+
+// builtInjector is built once in a process: its source does not change under a run.
+var builtInjector struct {
+	mu     sync.Mutex
+	binary []byte
+}
+
+func readInjector(ctx context.Context) ([]byte, error) {
+	if path := os.Getenv(injectorFile); path != "" {
+		binary, err := os.ReadFile(path)
+		if err != nil {
+			return nil, fmt.Errorf("the injector that %s names: %w", injectorFile, err)
+		}
+		return binary, nil
+	}
+	builtInjector.mu.Lock()
+	defer builtInjector.mu.Unlock()
+	if builtInjector.binary == nil {
+		binary, err := buildInjector(ctx)
+		if err != nil {
+			return nil, err
+		}
+		builtInjector.binary = binary
+	}
+	return builtInjector.binary, nil
+}
+
+func buildInjector(ctx context.Context) ([]byte, error) {
+	root, err := moduleRoot()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "faultline-injector-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "injector")
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", path, "./cmd/injector")
+	build.Dir = root
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux")
+	if output, err := build.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("building the injector: %w: %s", err, bytes.TrimSpace(output))
+	}
+	return os.ReadFile(path)
+}
+
+// moduleRoot is the nearest folder upwards with Faultline's go.mod.
+func moduleRoot() (string, error) {
+	start, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for dir := start; ; dir = filepath.Dir(dir) {
+		data, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+		if err == nil && strings.HasPrefix(string(data), "module faultline\n") {
+			return dir, nil
+		}
+		if dir == filepath.Dir(dir) {
+			return "", fmt.Errorf("no checkout of Faultline at or above %s to build the injector from: "+
+				"run inside one, or set %s to a binary of cmd/injector", start, injectorFile)
+		}
+	}
+}

@@ -1,0 +1,142 @@
+package docker
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	dc "github.com/ory/dockertest/v3/docker"
+
+	"faultline/nodes"
+	"faultline/nodes/injector"
+)
+
+const (
+	applyLimit  = 15 * time.Second // the injector gives a signal 5 s to take effect
+	exitLimit   = 15 * time.Second // for the engine to notice an exit
+	appearLimit = 10 * time.Second // for a started node to execute
+	appearPoll  = 2 * time.Millisecond
+)
+
+// Set sends every pod its whole desired state. Pods take it in parallel, so links that
+// end at different nodes change within milliseconds, not at one instant.
+func (c *cluster) Set(ctx context.Context, want nodes.Conditions) error {
+	states, err := c.states(want)
+	if err != nil {
+		return err
+	}
+	select {
+	case c.turn <- struct{}{}:
+		defer func() { <-c.turn }()
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for another change of conditions: %w", context.Cause(ctx))
+	}
+	return each(c.pods, func(p *pod) error {
+		if err := c.bring(ctx, p, states[p.node.Name]); err != nil {
+			return fmt.Errorf("%s is not as asked: %w", p.node.Name, err)
+		}
+		return nil
+	})
+}
+
+var wantProcess = map[nodes.Process]injector.Process{
+	nodes.Running: injector.Running,
+	nodes.Paused:  injector.Paused,
+	nodes.Killed:  injector.Absent,
+}
+
+// states deals the conditions out to pods, by node: a link is its receiver's business.
+func (c *cluster) states(want nodes.Conditions) (map[string]injector.State, error) {
+	states := map[string]injector.State{}
+	for _, p := range c.pods {
+		process, ok := wantProcess[want.Processes[p.node.Name]]
+		if !ok {
+			return nil, fmt.Errorf("%s: no process state %q", p.node.Name, want.Processes[p.node.Name])
+		}
+		states[p.node.Name] = injector.State{Process: process}
+	}
+	for link, state := range want.Links {
+		from, err := c.pod(link.From)
+		if err != nil {
+			return nil, fmt.Errorf("link %s: %w", link, err)
+		}
+		to, ok := states[link.To]
+		if !ok {
+			return nil, fmt.Errorf("link %s: no node %q in this cluster", link, link.To)
+		}
+		switch {
+		case state.Drop:
+			to.Drop = append(to.Drop, from.addr)
+		case state.Reject:
+			to.Reject = append(to.Reject, from.addr)
+		}
+		states[link.To] = to
+	}
+	for node := range want.Processes {
+		if _, err := c.pod(node); err != nil {
+			return nil, err
+		}
+	}
+	return states, nil
+}
+
+// bring makes one pod be as wanted. A node that is absent and should not be is started,
+// also if it has ended by itself.
+func (c *cluster) bring(ctx context.Context, p *pod, want injector.State) error {
+	reply, err := p.control.do(ctx, applyLimit, injector.Request{Apply: &want})
+	if err != nil || reply.Process == want.Process {
+		return err
+	}
+	if reply.Process != injector.Absent {
+		return fmt.Errorf("its process is %s", reply.Process)
+	}
+	return c.startNode(ctx, p, want)
+}
+
+// startNode starts the node's container, as soon as the engine has noticed that it does
+// not run, and waits until the pod is as wanted.
+func (c *cluster) startNode(ctx context.Context, p *pod, want injector.State) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, exitLimit+appearLimit, fmt.Errorf("%s did not start in time", p.node.Name))
+	defer cancel()
+	if _, err := c.waitExit(ctx, p); err != nil {
+		return err
+	}
+	if err := c.startContainer(ctx, p.container, "starting "+p.node.Name); err != nil {
+		return err
+	}
+	for began := time.Now(); ; {
+		reply, err := p.control.do(ctx, applyLimit, injector.Request{Apply: &want})
+		if err != nil || reply.Process == want.Process {
+			return err
+		}
+		if err := c.died(ctx, p); err != nil {
+			return err
+		}
+		if time.Since(began) > appearLimit {
+			return fmt.Errorf("%s was started and is %s after %v", p.node.Name, reply.Process, appearLimit)
+		}
+		select {
+		case <-time.After(appearPoll):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+const lastWords = "5" // lines of its log
+
+// died is an error that says how the node's container has ended, if it has.
+func (c *cluster) died(ctx context.Context, p *pod) error {
+	seen, err := call(ctx, c.engine, c.engine.limits.call, "looking at "+p.node.Name, func(ctx context.Context) (*dc.Container, error) {
+		return c.engine.client.InspectContainerWithContext(p.container, ctx)
+	})
+	if err != nil || seen.State.Running {
+		return err
+	}
+	var log bytes.Buffer
+	err = c.logs(ctx, p, &log, lastWords)
+	return errors.Join(fmt.Errorf("%s ended as soon as it was started, with exit code %d: %s",
+		p.node.Name, seen.State.ExitCode, bytes.TrimSpace(log.Bytes())), err)
+}

@@ -1,0 +1,255 @@
+package docker
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"sync"
+
+	dc "github.com/ory/dockertest/v3/docker"
+
+	"faultline/nodes"
+	"faultline/nodes/injector"
+	"faultline/topologies"
+)
+
+const dataDir = "/data"
+
+// Start brings a cluster up: holders in parallel, then, as all addresses are known,
+// nodes in parallel.
+func (r runtime) Start(ctx context.Context, spec nodes.Spec) (nodes.Cluster, error) {
+	if spec.Progress == nil {
+		spec.Progress = func(string) {}
+	}
+	if spec.Log == nil {
+		spec.Log = slog.New(slog.DiscardHandler)
+	}
+	e, err := connect(ctx, r.limits)
+	if err != nil {
+		return nil, err
+	}
+	c, err := newCluster(e, spec)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.start(ctx, spec); err != nil {
+		return nil, errors.Join(err, c.Close(context.WithoutCancel(ctx)))
+	}
+	return c, nil
+}
+
+func newCluster(e *engine, spec nodes.Spec) (*cluster, error) {
+	me, err := self(os.DirFS("/proc"))
+	if err != nil {
+		return nil, err
+	}
+	c := &cluster{
+		engine: e,
+		log:    spec.Log,
+		run:    spec.Run,
+		id:     rand.Text(),
+		owner:  me.String(),
+		byName: map[string]*pod{},
+		turn:   make(chan struct{}, 1),
+	}
+	for _, n := range spec.Topology.Nodes() {
+		p := &pod{node: n}
+		c.pods = append(c.pods, p)
+		c.byName[n.Name] = p
+	}
+	return c, nil
+}
+
+func (c *cluster) start(ctx context.Context, spec nodes.Spec) error {
+	image, err := c.engine.ensureImage(ctx, spec.System, spec.Progress)
+	if err != nil {
+		return err
+	}
+	spec.Progress(fmt.Sprintf("starting %d pods", len(c.pods)))
+	network, err := c.createNetwork(ctx)
+	if err != nil {
+		return err
+	}
+	port := spec.System.APIPort()
+	err = each(c.pods, func(p *pod) error { return c.startHolder(ctx, p, image, network, port) })
+	if err != nil {
+		return err
+	}
+	places := make([]nodes.Place, len(c.pods))
+	for i, p := range c.pods {
+		places[i] = nodes.Place{Node: p.node, Addr: p.addr, Dir: dataDir}
+	}
+	spec.Progress(fmt.Sprintf("starting %d nodes", len(c.pods)))
+	return each(places, func(self nodes.Place) error {
+		p := c.byName[self.Name]
+		var opening sync.WaitGroup // of the control stream, beside the creation of the node
+		var opened error
+		opening.Go(func() { _, opened = p.control.client(ctx) })
+		err := c.createNode(ctx, p, image, spec.System.Args(self, places))
+		opening.Wait()
+		if err := errors.Join(err, opened); err != nil {
+			return err
+		}
+		return c.startNode(ctx, p, injector.State{Process: injector.Running})
+	})
+}
+
+func (c *cluster) createNetwork(ctx context.Context) (name string, err error) {
+	name = "faultline-" + c.run
+	_, err = mutate(ctx, c.engine, "making the network "+name, func(ctx context.Context) (*dc.Network, error) {
+		return c.engine.client.CreateNetwork(dc.CreateNetworkOptions{
+			Name:           name,
+			Driver:         "bridge",
+			CheckDuplicate: true,
+			Labels:         c.labels(nil),
+			Context:        ctx,
+		})
+	})
+	return name, err
+}
+
+// startHolder starts a pod's holder, and learns the pod's address and its port here.
+func (c *cluster) startHolder(ctx context.Context, p *pod, image, network string, port int) error {
+	apiPort := dc.Port(strconv.Itoa(port) + "/tcp")
+	id, err := c.createContainer(ctx, dc.CreateContainerOptions{
+		Name: c.containerName(p) + "-pod",
+		Config: &dc.Config{
+			Image:        image,
+			Hostname:     p.node.Name,
+			Cmd:          []string{injectorPath, "hold"},
+			ExposedPorts: map[dc.Port]struct{}{apiPort: {}},
+			Labels:       c.labels(map[string]string{labelPart: "holder", labelNode: p.node.Name}),
+		},
+		HostConfig: &dc.HostConfig{
+			NetworkMode:    network,
+			PortBindings:   map[dc.Port][]dc.PortBinding{apiPort: {{HostIP: "127.0.0.1"}}},
+			CapDrop:        []string{"ALL"},
+			CapAdd:         []string{"NET_ADMIN"},
+			SecurityOpt:    []string{"no-new-privileges"},
+			ReadonlyRootfs: true,
+			LogConfig:      jsonLogs,
+		},
+	})
+	if err != nil {
+		return err
+	}
+	p.control = &control{engine: c.engine, holder: id}
+	p.holder = id
+	if err := c.startContainer(ctx, id, "starting the pod of "+p.node.Name); err != nil {
+		return err
+	}
+	seen, err := call(ctx, c.engine, c.engine.limits.call, "looking at the pod of "+p.node.Name, func(ctx context.Context) (*dc.Container, error) {
+		return c.engine.client.InspectContainerWithContext(id, ctx)
+	})
+	if err != nil {
+		return err
+	}
+	return p.locate(seen, network, apiPort)
+}
+
+// locate reads from an inspection where the pod is.
+func (p *pod) locate(seen *dc.Container, network string, apiPort dc.Port) error {
+	if seen.NetworkSettings == nil || len(seen.NetworkSettings.Ports[apiPort]) == 0 {
+		return fmt.Errorf("the engine published no port for %s (the pod is %s)", p.node.Name, seen.State.StateString())
+	}
+	bound := seen.NetworkSettings.Ports[apiPort][0]
+	p.endpoint = net.JoinHostPort("127.0.0.1", bound.HostPort)
+	addr, err := netip.ParseAddr(seen.NetworkSettings.Networks[network].IPAddress)
+	if err != nil {
+		return fmt.Errorf("the engine gave %s no address: %w", p.node.Name, err)
+	}
+	p.addr = addr
+	return nil
+}
+
+func (c *cluster) createNode(ctx context.Context, p *pod, image string, args []string) error {
+	id, err := c.createContainer(ctx, dc.CreateContainerOptions{
+		Name: c.containerName(p),
+		Config: &dc.Config{
+			Image:  image,
+			Cmd:    append([]string{injector.NodePath}, args...),
+			Labels: c.labels(map[string]string{labelPart: "node", labelNode: p.node.Name}),
+		},
+		HostConfig: &dc.HostConfig{
+			NetworkMode: "container:" + p.holder,
+			PidMode:     "container:" + p.holder,
+			CapDrop:     []string{"ALL"},
+			SecurityOpt: []string{"no-new-privileges"},
+			LogConfig:   jsonLogs,
+			Mounts: []dc.HostMount{{
+				Type:          "volume",
+				Source:        c.containerName(p),
+				Target:        dataDir,
+				VolumeOptions: &dc.VolumeOptions{Labels: c.labels(map[string]string{labelNode: p.node.Name})},
+			}},
+		},
+	})
+	p.container = id
+	return err
+}
+
+// jsonLogs is the log driver whose logs can be read back, whatever the engine's default.
+var jsonLogs = dc.LogConfig{Type: "json-file"}
+
+func (c *cluster) createContainer(ctx context.Context, o dc.CreateContainerOptions) (id string, err error) {
+	made, err := mutate(ctx, c.engine, "making the container "+o.Name, func(ctx context.Context) (*dc.Container, error) {
+		o.Context = ctx
+		return c.engine.client.CreateContainer(o)
+	})
+	if errors.Is(err, dc.ErrContainerAlreadyExists) {
+		return "", fmt.Errorf("%w: is another run called %q? If it is over, run `faultline clean`", err, c.run)
+	}
+	if errors.Is(err, dc.ErrNoSuchImage) {
+		return "", fmt.Errorf("%w: a Clean has removed it meanwhile; start again", err)
+	}
+	if err != nil {
+		return "", err
+	}
+	return made.ID, nil
+}
+
+// startContainer starts a container. That it runs already is an error: its exit has not
+// been noticed yet.
+func (c *cluster) startContainer(ctx context.Context, id, what string) error {
+	_, err := mutate(ctx, c.engine, what, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, c.engine.client.StartContainerWithContext(id, nil, ctx)
+	})
+	return err
+}
+
+func (c *cluster) containerName(p *pod) string { return "faultline-" + c.run + "-" + p.node.Name }
+
+func (c *cluster) labels(more map[string]string) map[string]string {
+	all := map[string]string{labelRun: c.run, labelCluster: c.id, labelOwner: c.owner}
+	for k, v := range more {
+		all[k] = v
+	}
+	return all
+}
+
+// pod is one node's place on the engine.
+type pod struct {
+	node      topologies.Node
+	addr      netip.Addr
+	endpoint  string // HOST:PORT of the API, from here
+	holder    string // container id
+	container string // of the node
+	control   *control
+}
+
+// each runs f for all items at once and joins the errors.
+func each[T any](items []T, f func(T) error) error {
+	errs := make([]error, len(items))
+	var work sync.WaitGroup
+	for i, item := range items {
+		work.Go(func() { errs[i] = f(item) })
+	}
+	work.Wait()
+	return errors.Join(errs...)
+}

@@ -1,0 +1,44 @@
+package injector
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+
+	"golang.org/x/sys/unix"
+)
+
+// Hold is what PID 1 of a pod does: it waits until ctx ends, and reaps the processes
+// that the kernel hands to it because their parents have ended. It must not start
+// processes of its own.
+func Hold(ctx context.Context) error {
+	children := make(chan os.Signal, 1)
+	signal.Notify(children, unix.SIGCHLD)
+	defer signal.Stop(children)
+	for {
+		if err := reap(); err != nil {
+			return err
+		}
+		select {
+		case <-children:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// reap waits for every child that has ended. One signal may stand for many of them.
+func reap() error {
+	for {
+		pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil)
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.ECHILD), err == nil && pid == 0:
+			return nil
+		case err != nil:
+			return fmt.Errorf("wait: %w", err)
+		}
+	}
+}

@@ -1,0 +1,64 @@
+// Package injector makes the faults of one pod, from inside the pod, on Linux.
+//
+// A pod is what owns the address of a node: a network namespace and a pid namespace
+// that outlive the node's process. Two programs of the pod come from here (see
+// cmd/injector):
+//
+//	injector hold     PID 1 of the pod: reaps zombies and waits
+//	injector serve    takes commands, a JSON line each, on standard input
+//
+// A runtime starts serve in the pod, however it can, and speaks with it by a Client over
+// that process's standard streams, which no fault of the pod can cut:
+//
+//	c := injector.NewClient(stream)
+//	reply, err := c.Do(ctx, injector.Request{Apply: &injector.State{
+//		Drop:    []netip.Addr{peer},
+//		Process: injector.Running,
+//	}})
+//
+// A command carries the whole desired state of the pod, so applying it twice is
+// applying it once, and a serve that had to be started again is brought up to date by
+// the next command.
+//
+// # Links
+//
+// Faults are made where packets arrive. A drop in the sender's output hook would show up
+// to the sender as EPERM, which no real network does. Rules are one nftables table, in
+// the pod's own namespace:
+//
+//	chain drop    hook prerouting, priority -300    ip saddr PEER drop
+//	chain reject  hook input,      priority -300    ip saddr PEER tcp: reset, else: ICMP port unreachable
+//
+// The kernel accepts reject in the input hook everywhere; in prerouting only newer ones
+// do. All that is meant for the pod passes both, and drop comes first, so Drop wins. One
+// netlink batch flushes and refills both chains: a packet sees all of the old rules or
+// all of the new ones. Packets of one source are refused whatever they belong to, also
+// those of connections that were open before, and also the resets and ICMP errors by
+// which that source refuses ours.
+//
+// # Processes
+//
+// The processes of the node are those of the pod's pid namespace that execute NodePath.
+// They are stopped, continued and killed by plain signals, which need no capability as
+// long as the node runs with the same uid; a stop is reported done when every thread
+// has stopped, a kill when the process is gone. To read which file a process executes
+// the kernel demands that the reader has all capabilities that the process has: a
+// runtime gives the node no more of them than the injector.
+//
+// # Probes
+//
+// Every serve answers on ProbePort, UDP and TCP, so links can be probed while the node
+// is paused or killed. A probe sends datagrams with a nonce to each peer and tries to
+// connect to it; the peer's serve is then asked whose datagrams with that nonce have
+// arrived. So each direction is judged apart, and by the side that would have suffered.
+//
+// It is not for starting nodes nor for deciding what to break: that is for the runtimes
+// and for package nemesis.
+package injector
+
+// NodePath is the file that the node's process executes, as seen in its own mount
+// namespace.
+const NodePath = "/bin/node"
+
+// ProbePort is the UDP and TCP port of a pod on which its injector answers probes.
+const ProbePort = 19998

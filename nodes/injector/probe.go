@@ -1,0 +1,233 @@
+package injector
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+)
+
+const (
+	datagramsPerProbe = 3                    // one lost by chance proves nothing
+	datagramSpacing   = 5 * time.Millisecond // so that one full buffer does not lose all
+	bindPatience      = 3 * time.Second      // for the serve before this one to end
+	markerPatience    = 100 * time.Millisecond
+	markerTries       = 10
+	noncesKept        = 64
+	acceptPause       = time.Millisecond // so that an error that stays does not burn a core
+)
+
+// prober answers the probes of other pods and makes those of this pod.
+type prober struct {
+	port uint16
+	udp  *net.UDPConn
+	tcp  *net.TCPListener
+
+	mu         sync.Mutex
+	heard      map[uint64][]netip.Addr // by nonce, unsorted, no duplicates
+	nonces     []uint64                // keys of heard, oldest first
+	markers    map[uint64]chan struct{}
+	lastMarker uint64
+}
+
+// newProber listens on addr, UDP and TCP.
+func newProber(addr netip.AddrPort) (*prober, error) {
+	p := &prober{heard: map[uint64][]netip.Addr{}, markers: map[uint64]chan struct{}{}}
+	if err := p.listen(addr); err != nil {
+		return nil, err
+	}
+	go p.receive()
+	go p.accept()
+	return p, nil
+}
+
+// listen is patient with a port in use: the serve before this one may be on its way out.
+func (p *prober) listen(addr netip.AddrPort) error {
+	for began := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		err := p.listenOnce(addr)
+		if err == nil || !errors.Is(err, syscall.EADDRINUSE) || time.Since(began) > bindPatience {
+			return err
+		}
+	}
+}
+
+func (p *prober) listenOnce(addr netip.AddrPort) (err error) {
+	p.udp, err = net.ListenUDP("udp4", net.UDPAddrFromAddrPort(addr))
+	if err != nil {
+		return fmt.Errorf("probe port: %w", err)
+	}
+	p.port = p.udp.LocalAddr().(*net.UDPAddr).AddrPort().Port()
+	p.tcp, err = net.ListenTCP("tcp4", net.TCPAddrFromAddrPort(netip.AddrPortFrom(addr.Addr(), p.port)))
+	if err != nil {
+		return errors.Join(fmt.Errorf("probe port: %w", err), p.udp.Close())
+	}
+	return nil
+}
+
+func (p *prober) close() error { return errors.Join(p.udp.Close(), p.tcp.Close()) }
+
+// receive notes who was heard with which nonce.
+func (p *prober) receive() {
+	buffer := make([]byte, 64)
+	for {
+		n, from, err := p.udp.ReadFromUDPAddrPort(buffer)
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil {
+			time.Sleep(acceptPause) // the error of one datagram, or of the machine
+			continue
+		}
+		d, err := parseDatagram(buffer[:n])
+		if err != nil {
+			continue // not ours
+		}
+		p.note(d, from.Addr().Unmap())
+	}
+}
+
+func (p *prober) note(d datagram, from netip.Addr) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if d.kind == markerKind {
+		if seen := p.markers[d.nonce]; seen != nil && from.IsLoopback() {
+			close(seen)
+			delete(p.markers, d.nonce)
+		}
+		return
+	}
+	if _, known := p.heard[d.nonce]; !known {
+		p.nonces = append(p.nonces, d.nonce)
+	}
+	if !slices.Contains(p.heard[d.nonce], from) {
+		p.heard[d.nonce] = append(p.heard[d.nonce], from)
+	}
+	if len(p.nonces) > noncesKept {
+		delete(p.heard, p.nonces[0])
+		p.nonces = p.nonces[1:]
+	}
+}
+
+// accept lets connections open and closes them.
+func (p *prober) accept() {
+	for {
+		conn, err := p.tcp.AcceptTCP()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil {
+			time.Sleep(acceptPause) // the peer gave up first, or there are no file descriptors
+			continue
+		}
+		go func() {
+			io.Copy(io.Discard, conn) // until the peer closes; how it does is its own business
+			conn.Close()
+		}()
+	}
+}
+
+// listHeard tells from whom datagrams with the nonce have arrived so far. A socket's
+// queue is first in, first out: once a marker that we send to ourselves has come
+// through, everything that had arrived before has been read.
+func (p *prober) listHeard(nonce uint64) ([]netip.Addr, error) {
+	for range markerTries {
+		read, err := p.queueRead()
+		if err != nil {
+			return nil, err
+		}
+		if read {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			return slices.SortedFunc(slices.Values(p.heard[nonce]), netip.Addr.Compare), nil
+		}
+	}
+	return nil, errors.New("the probe port does not hear itself")
+}
+
+// queueRead sends a marker and tells whether it came through in time; in a full buffer
+// it is lost.
+func (p *prober) queueRead() (bool, error) {
+	p.mu.Lock()
+	p.lastMarker++
+	marker, seen := p.lastMarker, make(chan struct{})
+	p.markers[marker] = seen
+	p.mu.Unlock()
+	self := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), p.port)
+	if _, err := p.udp.WriteToUDPAddrPort(datagram{markerKind, marker}.encode(), self); err != nil {
+		return false, fmt.Errorf("marker: %w", err)
+	}
+	select {
+	case <-seen:
+		return true, nil
+	case <-time.After(markerPatience):
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		delete(p.markers, marker)
+		return false, nil
+	}
+}
+
+// probe sends the datagrams, and meanwhile tries to connect to every peer.
+func (p *prober) probe(r Probe) (map[netip.Addr]TCP, error) {
+	results := make([]TCP, len(r.Peers))
+	errs := make([]error, len(r.Peers)+1)
+	var work sync.WaitGroup
+	for i, peer := range r.Peers {
+		work.Go(func() {
+			results[i], errs[i] = p.connect(peer, time.Duration(r.TimeoutMS)*time.Millisecond)
+		})
+	}
+	errs[len(r.Peers)] = p.sendDatagrams(r)
+	work.Wait()
+	seen := map[netip.Addr]TCP{}
+	for i, peer := range r.Peers {
+		seen[peer] = results[i]
+	}
+	return seen, errors.Join(errs...)
+}
+
+func (p *prober) sendDatagrams(r Probe) error {
+	payload := datagram{probeKind, r.Nonce}.encode()
+	for i := range datagramsPerProbe {
+		if i > 0 {
+			time.Sleep(datagramSpacing)
+		}
+		for _, peer := range r.Peers {
+			_, err := p.udp.WriteToUDPAddrPort(payload, netip.AddrPortFrom(peer, p.port))
+			if err != nil && !errors.Is(err, syscall.ECONNREFUSED) { // an ICMP that answers an earlier one
+				return fmt.Errorf("datagram to %s: %w", peer, err)
+			}
+		}
+	}
+	return nil
+}
+
+func (p *prober) connect(peer netip.Addr, timeout time.Duration) (TCP, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(ctx, "tcp4", netip.AddrPortFrom(peer, p.port).String())
+	if err == nil {
+		err = errors.Join(conn.(*net.TCPConn).SetLinger(0), conn.Close()) // a reset: no TIME_WAIT for each probe
+		return Open, err
+	}
+	return classify(err)
+}
+
+// classify tells how an attempt to connect failed.
+func classify(err error) (TCP, error) {
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ECONNRESET):
+		return Refused, nil
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT):
+		return Timeout, nil
+	}
+	return "", fmt.Errorf("connect: %w", err)
+}

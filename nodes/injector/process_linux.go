@@ -1,0 +1,142 @@
+package injector
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// processes is the processes of this pid namespace that execute one file.
+type processes struct {
+	path string
+	proc string // where procfs is mounted
+}
+
+const (
+	signalPatience = 5 * time.Second // for a signal to take effect: a thread in a disk write stops after it
+	signalPoll     = 100 * time.Microsecond
+)
+
+// set signals the processes until they are as wanted. It cannot start what is absent:
+// it tells what it found in the end.
+func (p processes) set(want Process) (Process, error) {
+	pids, err := p.find()
+	if err != nil || len(pids) == 0 {
+		return Absent, err
+	}
+	now, err := p.count(pids)
+	if err != nil || now.are(want) || now.state() == Absent {
+		return now.state(), err
+	}
+	signal := map[Process]unix.Signal{Running: unix.SIGCONT, Paused: unix.SIGSTOP, Absent: unix.SIGKILL}[want]
+	for _, pid := range pids {
+		if err := unix.Kill(pid, signal); err != nil && !errors.Is(err, unix.ESRCH) {
+			return now.state(), fmt.Errorf("%s to process %d: %w", unix.SignalName(signal), pid, err)
+		}
+	}
+	for began := time.Now(); ; time.Sleep(signalPoll) {
+		now, err := p.count(pids)
+		if err != nil || now.are(want) || now.state() == Absent {
+			return now.state(), err
+		}
+		if time.Since(began) > signalPatience {
+			return now.state(), fmt.Errorf("the node's process is still %s %v after %s", now.state(), signalPatience, unix.SignalName(signal))
+		}
+	}
+}
+
+// seen is the state now.
+func (p processes) seen() (Process, error) {
+	pids, err := p.find()
+	if err != nil {
+		return "", err
+	}
+	now, err := p.count(pids)
+	return now.state(), err
+}
+
+// find lists the processes that execute the file. Zombies execute nothing, and a process
+// that is about to execute the file does not yet.
+func (p processes) find() ([]int, error) {
+	entries, err := os.ReadDir(p.proc)
+	if err != nil {
+		return nil, err
+	}
+	var pids []int
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil || pid == 1 || pid == os.Getpid() {
+			continue
+		}
+		file, err := os.Readlink(filepath.Join(p.proc, e.Name(), "exe"))
+		if err != nil && !gone(err) {
+			return nil, fmt.Errorf("what process %d executes: %w", pid, err)
+		}
+		if file == p.path {
+			pids = append(pids, pid)
+		}
+	}
+	return pids, nil
+}
+
+// threads counts the threads of processes, the dead left out.
+type threads struct{ free, stopped int }
+
+// state is Running if any thread may run, and Absent if there is none.
+func (t threads) state() Process {
+	switch {
+	case t.free > 0:
+		return Running
+	case t.stopped > 0:
+		return Paused
+	}
+	return Absent
+}
+
+// are tells whether all threads are in the state.
+func (t threads) are(want Process) bool {
+	return t.state() == want && (want != Running || t.stopped == 0)
+}
+
+func (p processes) count(pids []int) (threads, error) {
+	var all threads
+	for _, pid := range pids {
+		tasks := filepath.Join(p.proc, strconv.Itoa(pid), "task")
+		entries, err := os.ReadDir(tasks)
+		if err != nil && !gone(err) {
+			return all, err
+		}
+		for _, task := range entries {
+			stat, err := os.ReadFile(filepath.Join(tasks, task.Name(), "stat"))
+			if gone(err) {
+				continue
+			}
+			if err != nil {
+				return all, err
+			}
+			letter, err := statLetter(stat)
+			if err != nil {
+				return all, err
+			}
+			switch letter {
+			case 'Z', 'X': // dead, and not yet waited for
+			case 'T':
+				all.stopped++
+			default:
+				all.free++
+			}
+		}
+	}
+	return all, nil
+}
+
+// gone tells whether an error of procfs means that the process has ended meanwhile.
+func gone(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH)
+}

@@ -1,0 +1,131 @@
+package injector
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+)
+
+// Request is one command to a pod's injector. Exactly one of its pointers is set.
+type Request struct {
+	ID    uint64 `json:"id"`              // comes back in the Reply
+	Apply *State `json:"apply,omitempty"` // make the pod be like this
+	Probe *Probe `json:"probe,omitempty"` // send datagrams to peers, connect to them
+	Heard *Heard `json:"heard,omitempty"` // tell whose datagrams have arrived
+}
+
+// State is all that a pod may be asked to be. The zero value, with a Process, is health.
+type State struct {
+	Drop    []netip.Addr `json:"drop,omitempty"`   // peers whose packets vanish
+	Reject  []netip.Addr `json:"reject,omitempty"` // peers whose packets are refused
+	Process Process      `json:"process"`
+}
+
+// Process is the state of the node's process.
+type Process string
+
+const (
+	Running Process = "running"
+	Paused  Process = "paused" // every thread stopped by SIGSTOP
+	Absent  Process = "absent" // no process executes NodePath
+)
+
+// Probe sends datagrams to each peer, and tries to connect to each.
+type Probe struct {
+	Nonce     uint64       `json:"nonce"`
+	Peers     []netip.Addr `json:"peers"`
+	TimeoutMS int          `json:"timeout_ms"` // for a connection to open
+}
+
+// Heard asks from whom datagrams with this nonce have arrived.
+type Heard struct {
+	Nonce uint64 `json:"nonce"`
+}
+
+// Reply answers the Request with the same ID.
+type Reply struct {
+	ID     uint64 `json:"id"`
+	Error  string `json:"error,omitempty"`
+	Micros int64  `json:"micros"` // that the work took in the pod
+	// Process is what the node's process is after the work; set for Apply and Heard. An
+	// injector can stop, continue and kill a node, but not start it: that Apply asked for
+	// another state and got Absent is no Error.
+	Process Process            `json:"process,omitempty"`
+	TCP     map[netip.Addr]TCP `json:"tcp,omitempty"`   // for Probe, by peer
+	Heard   []netip.Addr       `json:"heard,omitempty"` // for Heard, sorted
+}
+
+// TCP is how an attempt to connect ended.
+type TCP string
+
+const (
+	Open    TCP = "open"
+	Refused TCP = "refused"
+	Timeout TCP = "timeout"
+)
+
+const (
+	maxLine      = 1 << 16
+	maxPeers     = 1024
+	maxTimeoutMS = 60_000
+)
+
+// ParseRequest reads one line of the protocol and refuses what could not be done.
+func ParseRequest(line []byte) (Request, error) {
+	var r Request
+	decoder := json.NewDecoder(bytes.NewReader(line))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&r); err != nil {
+		return Request{}, fmt.Errorf("not a request: %w", err)
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return Request{}, errors.New("not a request: something follows it on the line")
+	}
+	return r, r.check()
+}
+
+func (r Request) check() error {
+	var count int
+	var err error
+	if r.Apply != nil {
+		count++
+		err = errors.Join(checkPeers(r.Apply.Drop), checkPeers(r.Apply.Reject), r.Apply.Process.check())
+	}
+	if r.Probe != nil {
+		count++
+		err = checkPeers(r.Probe.Peers)
+		if r.Probe.TimeoutMS <= 0 || r.Probe.TimeoutMS > maxTimeoutMS {
+			err = fmt.Errorf("a probe's timeout of %d ms: want 1 to %d", r.Probe.TimeoutMS, maxTimeoutMS)
+		}
+	}
+	if r.Heard != nil {
+		count++
+	}
+	if count != 1 {
+		return fmt.Errorf("request %d holds %d commands, not one", r.ID, count)
+	}
+	return err
+}
+
+func (p Process) check() error {
+	switch p {
+	case Running, Paused, Absent:
+		return nil
+	}
+	return fmt.Errorf("process state %q: want %s, %s or %s", p, Running, Paused, Absent)
+}
+
+func checkPeers(peers []netip.Addr) error {
+	if len(peers) > maxPeers {
+		return fmt.Errorf("%d peers: want at most %d", len(peers), maxPeers)
+	}
+	for _, p := range peers {
+		if !p.Is4() {
+			return fmt.Errorf("peer %q is not an IPv4 address", p)
+		}
+	}
+	return nil
+}

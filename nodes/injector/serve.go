@@ -1,0 +1,90 @@
+package injector
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// Handlers are what serve does for each command.
+type Handlers struct {
+	Apply func(State) (Process, error)
+	Probe func(Probe) (map[netip.Addr]TCP, error)
+	Heard func(Heard) ([]netip.Addr, Process, error)
+}
+
+// Serve carries out the commands of in, and answers on out, until in ends. States are
+// applied one after the other, as they come; probes run beside them, since a probe of a
+// dropped link takes as long as its timeout.
+func Serve(in io.Reader, out io.Writer, h Handlers) error {
+	var probes sync.WaitGroup
+	defer probes.Wait()
+	answer := answers{out: out}
+	lines := bufio.NewScanner(in)
+	lines.Buffer(nil, maxLine)
+	for lines.Scan() {
+		request, err := ParseRequest(lines.Bytes())
+		switch {
+		case err != nil:
+			answer.send(Reply{ID: request.ID, Error: err.Error()})
+		case request.Probe != nil:
+			probes.Go(func() { answer.send(h.handle(request)) })
+		default:
+			answer.send(h.handle(request))
+		}
+		if err := answer.failed(); err != nil {
+			return err
+		}
+	}
+	return lines.Err()
+}
+
+func (h Handlers) handle(r Request) Reply {
+	reply := Reply{ID: r.ID}
+	began := time.Now()
+	var err error
+	switch {
+	case r.Apply != nil:
+		reply.Process, err = h.Apply(*r.Apply)
+	case r.Probe != nil:
+		reply.TCP, err = h.Probe(*r.Probe)
+	case r.Heard != nil:
+		reply.Heard, reply.Process, err = h.Heard(*r.Heard)
+	}
+	reply.Micros = time.Since(began).Microseconds()
+	if err != nil {
+		reply.Error = err.Error()
+	}
+	return reply
+}
+
+// answers writes replies, a line each, for many goroutines.
+type answers struct {
+	mu  sync.Mutex
+	out io.Writer
+	err error
+}
+
+func (a *answers) send(r Reply) {
+	line, err := json.Marshal(r)
+	if err != nil {
+		err = fmt.Errorf("reply %d does not encode: %w", r.ID, err)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err == nil {
+		_, err = a.out.Write(append(line, '\n'))
+	}
+	a.err = errors.Join(a.err, err)
+}
+
+func (a *answers) failed() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.err
+}

@@ -1,0 +1,157 @@
+package faultline
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"time"
+
+	"faultline/nodes"
+	"faultline/topologies"
+	"faultline/workloads/history"
+)
+
+const (
+	observeEvery   = 250 * time.Millisecond
+	observeTimeout = time.Second
+	leaderPatience = 10 * time.Second // how long a fault waits for a leader to aim at
+)
+
+// observer samples what every node says of itself, into the history.
+type observer struct {
+	nodes   []topologies.Node
+	clients map[string]nodes.Client
+	log     *history.Log
+
+	mu   sync.Mutex
+	last string // the leader of the latest sample; empty if nobody led
+}
+
+// run samples until ctx ends. A node that hangs delays nobody: each has its own loop.
+func (o *observer) run(ctx context.Context) {
+	var all sync.WaitGroup
+	for _, n := range o.nodes {
+		all.Go(func() {
+			tick := time.NewTicker(observeEvery)
+			defer tick.Stop()
+			for {
+				o.sample(ctx, n)
+				select {
+				case <-ctx.Done():
+					return
+				case <-tick.C:
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
+func (o *observer) sample(ctx context.Context, n topologies.Node) {
+	seen, err := o.ask(ctx, n.Name)
+	if ctx.Err() != nil {
+		return
+	}
+	if err != nil {
+		seen = history.Observation{Error: string(nodes.CodeOf(err))}
+	}
+	o.mu.Lock()
+	if seen.State == "Leader" {
+		o.last = n.Name
+	} else if o.last == n.Name {
+		o.last = ""
+	}
+	o.mu.Unlock()
+	value, err := json.Marshal(seen)
+	if err != nil {
+		panic(err) // strings and numbers always encode
+	}
+	// A log that cannot be written stops the run through the clients, who use the same one.
+	_, _ = o.log.Add(history.Event{Process: history.Observer, Type: history.Info, F: history.FObserve, Node: n.Name, Value: value})
+}
+
+func (o *observer) ask(ctx context.Context, node string) (history.Observation, error) {
+	ctx, cancel := context.WithTimeout(ctx, observeTimeout)
+	defer cancel()
+	return o.clients[node].Observe(ctx)
+}
+
+// seenLeader is the leader of the latest samples, for people to look at.
+func (o *observer) seenLeader() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.last
+}
+
+// leader asks all servers now, and again until one of them says that it leads. If a
+// deposed leader says so too, the one with the higher term is meant.
+func (o *observer) leader(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, leaderPatience)
+	defer cancel()
+	for {
+		if name := o.askForLeader(ctx); name != "" {
+			return name, nil
+		}
+		select {
+		case <-ctx.Done():
+			return "", fmt.Errorf("no server said that it leads within %v", leaderPatience)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+func (o *observer) askForLeader(ctx context.Context) string {
+	var (
+		mu   sync.Mutex
+		all  sync.WaitGroup
+		name string
+		term uint64
+	)
+	for _, n := range o.nodes {
+		if n.Role != topologies.Server {
+			continue
+		}
+		all.Go(func() {
+			seen, err := o.ask(ctx, n.Name)
+			if err != nil || seen.State != "Leader" {
+				return // somebody else may lead
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if seen.Term > term {
+				name, term = n.Name, seen.Term
+			}
+		})
+	}
+	all.Wait()
+	return name
+}
+
+// ready waits until a server leads and every node answers with a leader that it knows.
+func (o *observer) ready(ctx context.Context, within time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	for {
+		missing := ""
+		for _, n := range o.nodes {
+			seen, err := o.ask(ctx, n.Name)
+			if err != nil {
+				missing = fmt.Sprintf("%s does not answer: %v", n.Name, err)
+				break
+			}
+			if n.Role == topologies.Server && seen.Leader == "" {
+				missing = n.Name + " follows no leader"
+				break
+			}
+		}
+		if missing == "" && o.askForLeader(ctx) != "" {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the cluster was not ready within %v: %s", within, missing)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}

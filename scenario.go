@@ -1,0 +1,201 @@
+package faultline
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"faultline/nemesis"
+	"faultline/nodes"
+	"faultline/topologies"
+	"faultline/topologies/strict"
+)
+
+// Scenario is one experiment. Every field has a flag of `faultline test` with the same
+// name. Zero values stand for the defaults that Defaults fills in.
+type Scenario struct {
+	Name string `yaml:"name"`
+	Doc  string `yaml:"doc,omitempty"`
+
+	// The cluster.
+	Runtime        string   `yaml:"runtime,omitempty"`         // a name of Runtimes, or auto: the first that this machine offers
+	System         string   `yaml:"system,omitempty"`          // a name of Systems
+	Topology       string   `yaml:"topology,omitempty"`        // an embedded layout, or the path of a file
+	RaftMultiplier int      `yaml:"raft-multiplier,omitempty"` // scales Raft's timeouts, as Consul's raft_multiplier
+	Defects        []string `yaml:"defects,omitempty"`         // planted bugs of the reference agent
+
+	// The clients.
+	Workload    string        `yaml:"workload,omitempty"`
+	Mode        nodes.Mode    `yaml:"mode,omitempty"`        // read mode: default, consistent, stale
+	Rate        float64       `yaml:"rate,omitempty"`        // operations a second over all clients
+	Concurrency int           `yaml:"concurrency,omitempty"` // client processes
+	Timeout     time.Duration `yaml:"timeout,omitempty"`     // of one operation
+	Keys        int           `yaml:"keys,omitempty"`        // active at a time
+	OpsPerKey   int           `yaml:"ops-per-key,omitempty"` // then a fresh key takes its place
+	Hops        bool          `yaml:"hops,omitempty"`        // ask every answer for the nodes it came through
+
+	// The faults: families for a generator, or a schedule file, or steps.
+	Nemesis         []string       `yaml:"nemesis,omitempty,flow"`
+	NemesisInterval time.Duration  `yaml:"nemesis-interval,omitempty"` // mean time between the starts of faults
+	Seed            uint64         `yaml:"seed,omitempty"`
+	Schedule        string         `yaml:"schedule,omitempty"` // path of a schedule file
+	Steps           []nemesis.Step `yaml:"steps,omitempty"`
+
+	// The times.
+	TimeLimit time.Duration `yaml:"time-limit,omitempty"` // from the first operation to the last heal
+	Quiet     time.Duration `yaml:"quiet,omitempty"`      // after it, for recovery, before the final reads
+
+	// The judgement.
+	RecoverWithin time.Duration `yaml:"recover-within,omitempty"`
+	MinOps        int           `yaml:"min-ops,omitempty"`
+	CheckTime     time.Duration `yaml:"check-time,omitempty"` // budget of one checker
+	CheckMemoryMB int           `yaml:"check-memory-mb,omitempty"`
+}
+
+// Defaults fills in what a scenario leaves out.
+func (s Scenario) Defaults() Scenario {
+	fill(&s.Name, "unnamed")
+	fill(&s.Runtime, "auto")
+	fill(&s.System, "agent")
+	fill(&s.Topology, "dc1-3")
+	fill(&s.RaftMultiplier, 1)
+	fill(&s.Workload, "register")
+	fill(&s.Mode, nodes.Default)
+	fill(&s.Rate, 300)
+	fill(&s.Concurrency, 12)
+	fill(&s.Timeout, 3*time.Second)
+	fill(&s.NemesisInterval, 6*time.Second)
+	fill(&s.TimeLimit, 30*time.Second)
+	fill(&s.Quiet, 6*time.Second)
+	fill(&s.RecoverWithin, 30*time.Second)
+	fill(&s.MinOps, 200)
+	fill(&s.CheckTime, time.Minute)
+	fill(&s.CheckMemoryMB, 2048)
+	return s
+}
+
+func fill[T comparable](field *T, value T) {
+	if *field == *new(T) {
+		*field = value
+	}
+}
+
+var scenarioName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,60}$`)
+
+// Validate refuses what makes no sense by itself; what depends on the topology, the
+// schedule or the machine is refused by Run, before anything starts.
+func (s Scenario) Validate() error {
+	ways := 0
+	for _, given := range []bool{len(s.Nemesis) > 0, s.Schedule != "", len(s.Steps) > 0} {
+		if given {
+			ways++
+		}
+	}
+	switch {
+	case !scenarioName.MatchString(s.Name):
+		return fmt.Errorf("name %q: want lower-case letters, digits and dashes", s.Name)
+	case ways > 1:
+		return fmt.Errorf("nemesis, schedule and steps exclude each other: give one")
+	case !slices.Contains(nodes.Modes, s.Mode):
+		return fmt.Errorf("mode %q is none of default, consistent, stale", s.Mode)
+	case s.Rate <= 0 || s.Rate > 1e6:
+		return fmt.Errorf("rate %v: want operations a second, at most 1000000", s.Rate)
+	case s.Concurrency < 1 || s.Concurrency > 10000:
+		return fmt.Errorf("concurrency %d: want 1 to 10000 client processes", s.Concurrency)
+	case s.RaftMultiplier < 1 || s.RaftMultiplier > 10:
+		return fmt.Errorf("raft-multiplier %d: want 1 to 10", s.RaftMultiplier)
+	case s.Keys < 0 || s.OpsPerKey < 0 || s.MinOps < 0 || s.CheckMemoryMB < 0:
+		return fmt.Errorf("keys, ops-per-key, min-ops and check-memory-mb are not negative")
+	}
+	for _, d := range []struct {
+		name       string
+		value, max time.Duration
+	}{
+		{"timeout", s.Timeout, 10 * time.Minute},
+		{"nemesis-interval", s.NemesisInterval, time.Hour},
+		{"time-limit", s.TimeLimit, 7 * 24 * time.Hour},
+		{"quiet", s.Quiet, time.Hour},
+		{"recover-within", s.RecoverWithin, time.Hour},
+		{"check-time", s.CheckTime, 24 * time.Hour},
+	} {
+		if d.value <= 0 || d.value > d.max {
+			return fmt.Errorf("%s %v: want more than 0 and at most %v", d.name, d.value, d.max)
+		}
+	}
+	return nil
+}
+
+// String is the YAML form, which ParseScenario reads back to an equal value.
+func (s Scenario) String() string {
+	text, err := strict.Encode(s)
+	if err != nil {
+		return fmt.Sprintf("# scenario %q does not encode: %v\n", s.Name, err)
+	}
+	return text
+}
+
+// ParseScenario reads one scenario. file names it in errors, and is where the relative
+// paths in it start; a scenario without a name is called after the file.
+func ParseScenario(file string, data []byte) (Scenario, error) {
+	s := Scenario{}
+	if err := strict.Decode(file, data, &s); err != nil {
+		return Scenario{}, usage(err)
+	}
+	fill(&s.Name, strings.TrimSuffix(filepath.Base(file), filepath.Ext(file)))
+	for _, path := range []*string{&s.Topology, &s.Schedule} {
+		if strings.ContainsAny(*path, "/.") && !filepath.IsAbs(*path) {
+			*path = filepath.Join(filepath.Dir(file), *path)
+		}
+	}
+	if err := s.Defaults().Validate(); err != nil {
+		return Scenario{}, usagef("%s: %w", file, err)
+	}
+	return s, nil
+}
+
+// LoadScenario reads a scenario file.
+func LoadScenario(path string) (Scenario, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return Scenario{}, usagef("scenario: %w", err)
+	}
+	return ParseScenario(path, data)
+}
+
+// LoadSuite reads one scenario file, or all of a directory, sorted by file name.
+func LoadSuite(path string) ([]Scenario, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, usagef("scenario: %w", err)
+	}
+	files := []string{path}
+	if info.IsDir() {
+		if files, err = filepath.Glob(filepath.Join(path, "*.yaml")); err != nil {
+			return nil, usage(err)
+		}
+		if len(files) == 0 {
+			return nil, usagef("%s: no scenario (*.yaml) in this directory", path)
+		}
+	}
+	var suite []Scenario
+	from := map[string]string{}
+	for _, f := range files {
+		s, err := LoadScenario(f)
+		if err != nil {
+			return nil, err
+		}
+		if from[s.Name] != "" {
+			return nil, usagef("%s: scenario name %s is taken by %s", f, s.Name, from[s.Name])
+		}
+		from[s.Name] = f
+		suite = append(suite, s)
+	}
+	return suite, nil
+}
+
+// topology loads what the scenario names.
+func (s Scenario) topology() (topologies.Topology, error) { return topologies.Load(s.Topology) }

@@ -1,0 +1,77 @@
+package faultline
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"faultline/checker"
+	"faultline/checker/report"
+)
+
+// Suite is the outcome of several scenarios, in the order in which they ran.
+type Suite struct {
+	Name     string
+	Outcomes []Outcome
+	Failed   error // why the harness failed, after the last of Outcomes
+}
+
+// Verdict is the worst of the suite's.
+func (s Suite) Verdict() checker.Verdict {
+	var all []checker.Verdict
+	for _, o := range s.Outcomes {
+		all = append(all, o.Verdict)
+	}
+	return checker.Worst(all...)
+}
+
+// RunSuite runs scenarios one after the other and writes junit.xml and summary.md of all
+// of them into the store. It checks every scenario before it starts the first, goes on
+// after one that is not valid, and stops at an interrupt or when the harness fails.
+func RunSuite(ctx context.Context, name string, scenarios []Scenario, o Options, done func(Outcome)) (Suite, error) {
+	suite := Suite{Name: name}
+	for _, s := range scenarios {
+		if _, err := makePlan(ctx, s, o); err != nil {
+			return suite, err
+		}
+	}
+	for _, s := range scenarios {
+		if ctx.Err() != nil {
+			break
+		}
+		outcome, err := Run(ctx, s, o)
+		if err != nil {
+			suite.Failed = err
+			break
+		}
+		suite.Outcomes = append(suite.Outcomes, outcome)
+		done(outcome)
+	}
+	return suite, errors.Join(suite.Failed, suite.write(o.Store))
+}
+
+func (s Suite) write(store string) error {
+	if len(s.Outcomes) == 0 {
+		return nil
+	}
+	junit, err := report.JUnitSuite(s.Name, s.Data())
+	if err != nil {
+		return err
+	}
+	dir := filepath.Join(store, "suites", strings.ReplaceAll(s.Name, string(filepath.Separator), "-"))
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	return errors.Join(writeFile(dir, fileJUnit, string(junit)), writeFile(dir, fileSummary, report.MarkdownSuite(s.Name, s.Data())))
+}
+
+// Data is what the reports of the suite show.
+func (s Suite) Data() []report.Data {
+	var all []report.Data
+	for _, o := range s.Outcomes {
+		all = append(all, o.Report)
+	}
+	return all
+}

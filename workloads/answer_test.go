@@ -1,0 +1,74 @@
+package workloads
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"faultline/nodes"
+	"faultline/workloads/history"
+)
+
+func TestWhatAStoreHoldsIsRecorded(t *testing.T) {
+	for value, want := range map[string]string{
+		"0": `0`, "7": `7`, "-12": `-12`, "9223372036854775807": `9223372036854775807`,
+		"9223372036854775808": `"9223372036854775808"`,
+		"":                    `""`, "-": `"-"`, "-0": `"-0"`, "007": `"007"`, "+7": `"+7"`, " 7": `" 7"`, "7\n": `"7\n"`,
+		"1e3": `"1e3"`, "1_000": `"1_000"`, "null": `"null"`, "\xff": `"\ufffd"`,
+	} {
+		require.Equal(t, want, string(found(nodes.Item{Found: true, Value: value})))
+	}
+	require.Equal(t, "null", string(found(nodes.Item{Value: "7"})))
+	require.Less(t, len(found(nodes.Item{Found: true, Value: strings.Repeat("x", 1<<20)})), 1000)
+}
+
+func FuzzFound(f *testing.F) {
+	f.Add("12")
+	f.Add("-0")
+	f.Add("x\x00\xff")
+	f.Fuzz(func(t *testing.T, value string) {
+		raw := found(nodes.Item{Found: true, Value: value})
+		require.True(t, json.Valid(raw))
+		n, err := history.AsInt(raw)
+		if isInteger(value) {
+			require.NoError(t, err)
+			require.Equal(t, value, strconv.FormatInt(*n, 10))
+		} else {
+			require.Error(t, err, "%q reads as %v", value, n)
+		}
+	})
+}
+
+func TestEventsOfAnOperation(t *testing.T) {
+	read := Op{F: Read, Key: "k1", Mode: nodes.Stale}
+	cas := Op{F: CAS, Key: "k1", Value: json.RawMessage("[3,4]"), Stored: "4", Index: 9}
+	hops := []history.Hop{{Node: "a", Role: "leader", MS: 1}}
+	for _, c := range []struct {
+		op   Op
+		a    Answer
+		want history.Event
+	}{
+		{read, Answer{Type: history.OK, Item: nodes.Item{Value: "5", Found: true, Index: 8, Hops: hops}},
+			history.Event{Type: history.OK, Value: json.RawMessage("5"), IndexAt: 8, Hops: hops}},
+		{read, Answer{Type: history.OK, Item: nodes.Item{Index: 8}},
+			history.Event{Type: history.OK, Value: history.Null}},
+		{read, Answer{Type: history.Fail, Error: nodes.Timeout},
+			history.Event{Type: history.Fail, Error: "timeout"}},
+		{cas, Answer{Type: history.OK, Item: nodes.Item{Index: 10}},
+			history.Event{Type: history.OK, Value: cas.Value, IndexAt: 10}},
+		{cas, Answer{Type: history.Fail, Error: nodes.CASMismatch},
+			history.Event{Type: history.Fail, Value: cas.Value, Error: "cas-mismatch"}},
+		{cas, Answer{Type: history.Fail, Error: nodes.CASMismatch, Item: nodes.Item{Value: "6", Found: true, Index: 11, Disclosed: true}},
+			history.Event{Type: history.Fail, Value: cas.Value, Error: "cas-mismatch", Current: json.RawMessage("6"), IndexAt: 11}},
+		{cas, Answer{Type: history.Fail, Error: nodes.CASMismatch, Item: nodes.Item{Disclosed: true}},
+			history.Event{Type: history.Fail, Value: cas.Value, Error: "cas-mismatch", Current: history.Null}},
+		{cas, Answer{Type: history.Info, Error: nodes.Timeout},
+			history.Event{Type: history.Info, Value: cas.Value, Error: "timeout"}},
+	} {
+		c.want.Process, c.want.Node, c.want.F, c.want.Key, c.want.Mode = 3, "a", c.op.F, c.op.Key, string(c.op.Mode)
+		require.Equal(t, c.want, completion(3, "a", c.op, c.a))
+	}
+}

@@ -1,0 +1,86 @@
+package workloads
+
+import (
+	"sync"
+	"time"
+
+	"faultline/nodes"
+	"faultline/workloads/history"
+)
+
+// Counts are completed operations.
+type Counts struct {
+	OK, Fail, Info uint64
+	Mismatch       uint64 // of Fail: compares that failed, which are no errors
+}
+
+// Stats is what a Runner has seen so far, bursts and final reads included.
+type Stats struct {
+	Counts
+	ByF    map[string]Counts
+	LastOK time.Time // when the latest operation succeeded; zero if none has
+	Unread int       // keys that Final did not manage to read
+}
+
+func (c *Counts) add(a Answer) {
+	switch a.Type {
+	case history.OK:
+		c.OK++
+	case history.Fail:
+		c.Fail++
+		if a.Error == nodes.CASMismatch {
+			c.Mismatch++
+		}
+	default:
+		c.Info++
+	}
+}
+
+// tally counts as operations complete.
+type tally struct {
+	mu    sync.Mutex
+	stats Stats
+	byF   map[string]*Counts
+}
+
+func (t *tally) add(f string, a Answer) {
+	now := time.Now()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.stats.add(a)
+	c := t.byF[f]
+	if c == nil {
+		c = &Counts{}
+		t.byF[f] = c
+	}
+	c.add(a)
+	if a.Type == history.OK && now.After(t.stats.LastOK) {
+		t.stats.LastOK = now
+	}
+}
+
+// toRead begins the count of keys that final reads have not read.
+func (t *tally) toRead(keys int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.stats.Unread = keys
+}
+
+// read counts a key as read, and returns how many are left.
+func (t *tally) read() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.stats.Unread--
+	return t.stats.Unread
+}
+
+func (t *tally) snapshot() Stats {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := t.stats
+	s.ByF = make(map[string]Counts, len(t.byF))
+	for f, c := range t.byF {
+		s.ByF[f] = *c
+	}
+	return s
+}
