@@ -13,10 +13,11 @@ import (
 // operations of the key; of those that definitely failed, it returns the one that the
 // explanation speaks of, if any.
 func explain(small []fact, all []*history.Operation) (why string, failed *history.Operation) {
-	if !uniqueWrites(small) {
+	hides := slices.ContainsFunc(small, func(f fact) bool { return f.sight == sawIsNot })
+	if hides || !uniqueWrites(small) {
 		return explainList(small), nil
 	}
-	bs := blocks(small)
+	bs := blocks(whole(small))
 	for _, b := range bs {
 		if chosen := alone(b); chosen != nil {
 			return explainAlone(b, chosen, all)
@@ -30,6 +31,19 @@ func explain(small []fact, all []*history.Operation) (why string, failed *histor
 		}
 	}
 	return explainList(small), nil
+}
+
+// whole gives the facts back the roles that shrinking took from them, as far as they
+// speak of the values that are left: not needed for the proof, but for its story.
+func whole(small []fact) []fact {
+	values := valuesOf(small)
+	facts := make([]fact, 0, len(small))
+	for i := range small {
+		if f, keep, err := toFact(small[i].op); err == nil && keep {
+			facts = append(facts, f)
+		}
+	}
+	return project(facts, func(v value) bool { return slices.Contains(values, v) })
 }
 
 func explainAlone(b *block, chosen []*fact, all []*history.Operation) (string, *history.Operation) {
@@ -66,7 +80,8 @@ func explainAlone(b *block, chosen []*fact, all []*history.Operation) (string, *
 // explainPair tells why neither of two values can have come before the other.
 func explainPair(a, b *block) string {
 	older, newer := a, b
-	if preferOlder(b, a) > preferOlder(a, b) {
+	better := preferOlder(b, a) - preferOlder(a, b)
+	if better > 0 || better == 0 && b.last.call > a.last.call {
 		older, newer = b, a
 	}
 	late, proof := older.last, newer.first
@@ -76,7 +91,7 @@ func explainPair(a, b *block) string {
 	case !older.value.present:
 		return fmt.Sprintf("%s began %s after %s, and yet it %s", who(late.op), ms(late.call-proof.ret),
 			proved(proof, newer.value), found(late, "the key absent"))
-	case newer.writer.sees(older.value):
+	case newer.writer != nil && newer.writer.sees(older.value):
 		return fmt.Sprintf("%s, which %s had replaced and which was written only once", first, who(newer.writer.op))
 	}
 	return fmt.Sprintf("%s: %s %s before %s began", first,

@@ -77,17 +77,13 @@ func end(facts []fact) int64 {
 }
 
 // dropValues takes values away as long as the rest stays illegal: first halves of them,
-// then quarters, and so on to single ones. It cannot where failed compares hide what they
-// found and matter: any write may be what they found.
+// then quarters, and so on to single ones.
 func (s *shrinker) dropValues(facts []fact) []fact {
-	if slices.ContainsFunc(facts, func(f fact) bool { return f.sight == sawIsNot }) {
-		return facts
-	}
-	values := valuesOf(facts)
+	values := droppable(facts)
 	for chunk := (len(values) + 1) / 2; chunk > 0; chunk /= 2 {
 		for at := 0; at < len(values) && s.ctx.Err() == nil; {
 			away := values[at:min(at+chunk, len(values))]
-			small := project(facts, func(v value) bool { return !slices.Contains(away, v) })
+			small := strike(facts, func(v value) bool { return !slices.Contains(away, v) })
 			if !s.illegal(small) {
 				at += chunk
 				continue
@@ -97,6 +93,25 @@ func (s *shrinker) dropValues(facts []fact) []fact {
 		}
 	}
 	return facts
+}
+
+// droppable lists the values that may be struck out: all that no failed compare can have
+// found and hidden, because they were first asked for after its answer.
+func droppable(facts []fact) []value {
+	hiddenUntil := int64(-1)
+	for i := range facts {
+		if facts[i].sight == sawIsNot {
+			hiddenUntil = max(hiddenUntil, facts[i].ret)
+		}
+	}
+	early := map[value]bool{}
+	for i := range facts {
+		f := &facts[i]
+		if f.writes && f.call <= hiddenUntil {
+			early[f.wrote] = true
+		}
+	}
+	return slices.DeleteFunc(valuesOf(facts), func(v value) bool { return early[v] })
 }
 
 // dropSights takes away what single operations saw, as long as the rest stays illegal.
@@ -134,7 +149,7 @@ func valuesOf(facts []fact) []value {
 		}
 	}
 	for i := range facts {
-		if facts[i].sight != sawNothing {
+		if facts[i].sight == sawIs {
 			add(facts[i].saw)
 		}
 		if facts[i].writes {

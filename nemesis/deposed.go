@@ -17,6 +17,9 @@ const defaultReads = 60
 // the packets to be in its sockets.
 const wakeAfter = 30 * time.Millisecond
 
+// sendWithin bounds the sending of all reads.
+const sendWithin = 5 * time.Second
+
 // deposedLeaderReads is aimed at reads that a leader answers because it believes to lead,
 // or counts on a lease by a clock that stood still. Ordinary clients go on writing
 // through the new leader, so that what the old one still has is stale.
@@ -29,7 +32,7 @@ var deposedLeaderReads = Fault{
 	Options: []string{"reads"},
 	Needs:   []nodes.Capability{nodes.ProcessPause},
 	For:     4 * time.Second,
-	Suits:   oneServer,
+	Suits:   oneOf(3), // the others must be a majority
 	Nodes:   namedNodes,
 	Edit:    inState(nodes.Paused),
 	Before: func(ctx context.Context, w World, _ Step, hit []string) (string, error) {
@@ -48,7 +51,7 @@ func awaitSuccessor(ctx context.Context, w World, _ Step, hit []string) (string,
 }
 
 func fireReads(ctx context.Context, w World, s Step, hit []string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, actWithin)
+	ctx, cancel := context.WithTimeout(ctx, sendWithin)
 	defer cancel()
 	reads := cmp.Or(s.Reads, defaultReads)
 	if err := w.Burst(ctx, hit[0], reads); err != nil {

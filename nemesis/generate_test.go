@@ -2,11 +2,15 @@ package nemesis
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"faultline/topologies"
 )
 
 func TestGenerateIsTheSameForTheSameSeed(t *testing.T) {
@@ -60,7 +64,7 @@ func TestGeneratedSchedulesKeepTheirPromises(t *testing.T) {
 	}
 }
 
-func TestIntervalIsTheMeanOfWhatMayOverlap(t *testing.T) {
+func TestIntervalIsAboutTheMean(t *testing.T) {
 	o := Options{Duration: time.Hour, Interval: 5 * time.Second, Families: []string{"partition"}, Topology: layout(t, "dc1-5")}
 	partitionsOf := func(families ...string) int {
 		o.Families = families
@@ -70,6 +74,33 @@ func TestIntervalIsTheMeanOfWhatMayOverlap(t *testing.T) {
 	}
 	require.Less(t, partitionsOf("partition"), 3600/5*11/10)
 	require.Greater(t, partitionsOf("partition"), 3600/5/2)
+}
+
+func TestGenerateSuitsSmallTopologies(t *testing.T) {
+	for _, c := range []struct {
+		servers int
+		want    []string
+	}{
+		{1, []string{"kill", "pause"}},
+		{2, []string{"kill", "partition", "pause", "transfer"}},
+		{3, []string{"deposed", "kill", "leave", "partition", "pause", "transfer"}},
+	} {
+		topology := topologies.Topology{Name: "small", Datacenters: []topologies.Datacenter{
+			{Name: "dc1", Servers: topologies.Members{Count: c.servers}}}}
+		o := Options{Duration: 2 * time.Minute, Topology: topology}
+		s, err := Generate(o)
+		require.NoError(t, err)
+		require.NoError(t, s.Check(topology, everything))
+		used := map[string]bool{}
+		for _, step := range s.Steps {
+			f, _ := find(step.Fault)
+			used[f.Family] = true
+		}
+		require.Equal(t, c.want, slices.Sorted(maps.Keys(used)))
+	}
+	_, err := Generate(Options{Duration: time.Minute, Families: []string{"leave"}, Topology: topologies.Topology{Name: "alone",
+		Datacenters: []topologies.Datacenter{{Name: "dc1", Servers: topologies.Members{Count: 1}}}}})
+	require.EqualError(t, err, "faults of the family leave cannot be played on alone")
 }
 
 func TestGenerateRefuses(t *testing.T) {

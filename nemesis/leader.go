@@ -59,15 +59,20 @@ func enthrone(ctx context.Context, w World, node string) error {
 	return err
 }
 
-// oneServer is the Suits of faults that hit whoever leads.
-func oneServer(t topologies.Topology, s Step) error {
-	if err := serversOnly(t, s); err != nil {
-		return err
+// oneOf is the Suits of faults that hit whoever leads, among at least so many servers.
+func oneOf(servers int) func(topologies.Topology, Step) error {
+	return func(t topologies.Topology, s Step) error {
+		if err := serversOnly(t, s); err != nil {
+			return err
+		}
+		if len(s.Target.Names) > 1 {
+			return fmt.Errorf("%s takes one node, not %s", s.Fault, s.Target)
+		}
+		if n := len(t.Servers()); n < servers {
+			return fmt.Errorf("%s needs %d servers; %s has %d", s.Fault, servers, t.Name, n)
+		}
+		return nil
 	}
-	if len(s.Target.Names) > 1 {
-		return fmt.Errorf("%s takes one node, not %s", s.Fault, s.Target)
-	}
-	return severalServers(t, s)
 }
 
 func serversOnly(t topologies.Topology, s Step) error {
@@ -79,18 +84,14 @@ func serversOnly(t topologies.Topology, s Step) error {
 	return nil
 }
 
-func severalServers(t topologies.Topology, s Step) error {
-	if n := len(t.Servers()); n < 2 {
-		return fmt.Errorf("%s needs 2 servers; %s has %d", s.Fault, t.Name, n)
-	}
-	return nil
-}
-
 // namedNodes is the Nodes of faults that hit whom the step names.
 func namedNodes(_ topologies.Topology, s Step) []string { return slices.Clone(s.Target.Names) }
 
 // sleep returns early, with the reason, when ctx ends.
 func sleep(ctx context.Context, d time.Duration) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

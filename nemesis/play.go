@@ -1,6 +1,7 @@
 package nemesis
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -90,6 +91,7 @@ func (p *player) change(ctx context.Context, c change) {
 	late := time.Since(p.began) - c.at
 	starts := p.begin(ctx, c.starts)
 	heals := p.end(c.heals)
+	through := carriedThrough(ctx, heals)
 	for _, part := range starts {
 		part.act(ctx, p.World, part.fault.Before)
 		if !part.fault.Momentary {
@@ -98,7 +100,7 @@ func (p *player) change(ctx context.Context, c change) {
 	}
 	for _, part := range heals {
 		if !p.hasty {
-			part.act(ctx, p.World, part.fault.Heal)
+			part.act(through, p.World, part.fault.Heal)
 		}
 		delete(p.lasting, part.number)
 	}
@@ -108,7 +110,7 @@ func (p *player) change(ctx context.Context, c change) {
 	var measured nodes.Measurement
 	var err error
 	if anyFresh(parts) {
-		measured, err = p.bring(carriedThrough(ctx, heals), p.conditions())
+		measured, err = p.bring(through, p.conditions())
 	}
 	for _, part := range starts {
 		if err == nil {
@@ -263,11 +265,14 @@ func (p *player) notify() {
 }
 
 func (p *player) mark(f string, m history.FaultMark) {
-	value, err := json.Marshal(m)
-	if err != nil {
+	var value bytes.Buffer
+	enc := json.NewEncoder(&value)
+	enc.SetEscapeHTML(false) // links are written a>b
+	if err := enc.Encode(m); err != nil {
 		panic(err) // a FaultMark always encodes
 	}
-	if _, err := p.Log.Add(history.Event{Process: history.Nemesis, Type: history.Info, F: f, Value: value}); err != nil && p.failed == nil {
+	_, err := p.Log.Add(history.Event{Process: history.Nemesis, Type: history.Info, F: f, Value: bytes.TrimSpace(value.Bytes())})
+	if p.failed == nil {
 		p.failed = err
 	}
 }

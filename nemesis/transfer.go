@@ -12,7 +12,7 @@ var transfer = Fault{
 		"is made the leader first, if it is not.",
 	Targets:   []string{Primary},
 	Momentary: true,
-	Suits:     oneServer,
+	Suits:     oneOf(2),
 	Nodes:     namedNodes,
 	Asked:     func(hit []string) string { return "leadership moves away from " + hit[0] },
 	Before:    handOver,

@@ -19,13 +19,13 @@ func brokenWords(c nodes.Conditions) string {
 			return "dropped"
 		}
 		return "rejected"
-	}, processWords(c, func(node string) nodes.Process { return c.Processes[node] }))
+	}, processWords(c, func(node string) string { return string(c.Processes[node]) }))
 }
 
 // healthyWords says that what the conditions break is to be well.
 func healthyWords(c nodes.Conditions) string {
 	return tally(linksOf(c), func(nodes.Link) string { return "open" },
-		processWords(c, func(string) nodes.Process { return nodes.Running }))
+		processWords(c, func(string) string { return "running" }))
 }
 
 // seenWords says what was measured on the links and processes that the conditions break.
@@ -34,7 +34,7 @@ func seenWords(c nodes.Conditions, m nodes.Measurement) string {
 		return "nothing measured"
 	}
 	return tally(linksOf(c), func(l nodes.Link) string { return linkWords(m, l) },
-		processWords(c, func(node string) nodes.Process { return m.Processes[node] }))
+		processWords(c, func(node string) string { return stateWords(m.Processes[node]) }))
 }
 
 // allWords says what was measured everywhere.
@@ -49,7 +49,7 @@ func allWords(m nodes.Measurement) string {
 	slices.SortFunc(links, byName)
 	down := nodes.Conditions{Processes: m.Processes}
 	words := tally(links, func(l nodes.Link) string { return linkWords(m, l) },
-		processWords(down, func(node string) nodes.Process { return m.Processes[node] }))
+		processWords(down, func(node string) string { return stateWords(m.Processes[node]) }))
 	return cmp.Or(words, "nothing measured")
 }
 
@@ -59,16 +59,25 @@ func linkWords(m nodes.Measurement, l nodes.Link) string {
 	case !ok:
 		return "not probed"
 	case seen.UDP:
-		return fmt.Sprintf("datagrams arrive, TCP %s", seen.TCP)
+		return fmt.Sprintf("with datagrams arriving and TCP %s", seen.TCP)
 	}
-	return fmt.Sprintf("datagrams lost, TCP %s", seen.TCP)
+	return fmt.Sprintf("with datagrams lost and TCP %s", seen.TCP)
 }
 
-func processWords(c nodes.Conditions, state func(node string) nodes.Process) []string {
+// stateWords is a measured state. Whether a process that is not there was killed or
+// ended by itself, nobody can see.
+func stateWords(p nodes.Process) string {
+	if p == nodes.Killed {
+		return "not running"
+	}
+	return cmp.Or(string(p), "running")
+}
+
+func processWords(c nodes.Conditions, state func(node string) string) []string {
 	var words []string
 	for node, broken := range c.Processes {
 		if broken != nodes.Running {
-			words = append(words, fmt.Sprintf("%s %s", node, cmp.Or(state(node), "running")))
+			words = append(words, node+" "+state(node))
 		}
 	}
 	slices.Sort(words)

@@ -10,7 +10,7 @@ import (
 )
 
 // rate draws operations a second by the moment they were sent, stacked by how they
-// ended. What a full minute of silence looks like is a gap, not a line.
+// ended.
 func (f *runFigure) rate() {
 	most := 1
 	for _, b := range f.buckets {
@@ -48,7 +48,7 @@ func (f *runFigure) rate() {
 			f.plot.leaf("path", "class", name, "d", paths[name].String())
 		}
 	}
-	f.labels.line("rule", figureLeft, bottom, figureLeft+figureWidth, bottom)
+	f.over.line("rule", 0, bottom, figureWidth, bottom)
 	f.y = bottom + panelGap
 }
 
@@ -83,7 +83,7 @@ func (f *runFigure) delays() {
 			}
 		}
 		f.delay(kind, func(ns int64) float64 { return bottom - place(ns) })
-		f.labels.line("rule", figureLeft, bottom, figureLeft+figureWidth, bottom)
+		f.over.line("rule", 0, bottom, figureWidth, bottom)
 		f.y = bottom + panelGap
 	}
 }
@@ -124,10 +124,10 @@ func (f *runFigure) axis() {
 	f.y += 20
 }
 
-// roundUp is the next of 1, 2, 5 times a power of ten.
+// roundUp is the next of a few round multiples of a power of ten.
 func roundUp(v float64) float64 {
 	base := math.Pow(10, math.Floor(math.Log10(v)))
-	for _, m := range []float64{1, 2, 5} {
+	for _, m := range []float64{1, 2, 3, 4, 5, 6, 8} {
 		if m*base >= v {
 			return m * base
 		}

@@ -5,6 +5,7 @@ import (
 	"html/template"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -16,11 +17,12 @@ import (
 // story is a counterexample as it is told: in words, drawn, and with what was going on.
 type story struct {
 	checker.Counterexample
-	Number    int
-	LeftOut   int // operations beyond mostTold
-	Sentences []told
-	Drawing   template.HTML
-	Meanwhile []string // faults in force
+	Number     int
+	LeftOut    int // operations beyond mostTold
+	Sentences  []told
+	Drawing    template.HTML
+	Meanwhile  []string // faults in force
+	From, Till string   // seconds: the stretch of the run that holds it
 }
 
 // mostTold bounds the operations that are told and drawn. A counterexample that could
@@ -41,6 +43,9 @@ func storyOf(number int, c checker.Counterexample, run *checker.Run) story {
 		s.Sentences = append(s.Sentences, told{sentence(op), before(c.Ops, i), op.Type})
 	}
 	from, till := reach(c.Ops)
+	margin := int64(30*time.Millisecond) + (till-from)/5
+	s.From = strconv.FormatFloat(float64(max(0, from-margin))/1e9, 'f', 3, 64)
+	s.Till = strconv.FormatFloat(float64(till+margin)/1e9, 'f', 3, 64)
 	for _, f := range during(run.Faults, from, till) {
 		text := faultLabel(f) + ", from " + seconds(f.Start)
 		if !f.Momentary {
@@ -69,7 +74,7 @@ func reach(ops []history.Operation) (from, till int64) {
 const (
 	storyLeft  = 150.0 // names of the lanes
 	storyRight = 96.0  // room for operations that never ended
-	storyTop   = 24.0
+	storyNote  = 15.0  // a line that names a fault
 	storyLane  = 52.0
 	storyBar   = 26.0
 	storyGap   = 84.0 // least distance of two moments, so that their times can be read
@@ -129,8 +134,10 @@ func drawStory(number int, c checker.Counterexample, faults []history.Fault) tem
 	moments, at := storyScale(c.Ops)
 	lanes, nodes := storyLanes(c.Ops)
 	width := at[moments[len(moments)-1]] + storyRight
-	floor := storyTop + storyLane*float64(len(lanes))
-	d := drawing{ops: c.Ops, at: at, lanes: lanes, width: width, floor: floor}
+	faults = during(faults, moments[0], moments[len(moments)-1])
+	top := 8 + storyNote*float64(len(faults))
+	floor := top + storyLane*float64(len(lanes))
+	d := drawing{ops: c.Ops, at: at, lanes: lanes, width: width, top: top, floor: floor}
 	var titles []string
 	for _, op := range c.Ops {
 		titles = append(titles, sentence(op))
@@ -140,9 +147,9 @@ func drawStory(number int, c checker.Counterexample, faults []history.Fault) tem
 	d.marker(number)
 	d.faults(faults, moments)
 	for i, p := range lanes {
-		y := storyTop + storyLane*float64(i)
+		y := top + storyLane*float64(i)
 		d.line("rule", 0, y+storyLane, width, y+storyLane)
-		d.text("text", "process "+thousands(int64(p)), "class", "lane", "x", "4", "y", px(y+storyLane/2-2))
+		d.text("text", "process "+strconv.FormatInt(int64(p), 10), "class", "lane", "x", "4", "y", px(y+storyLane/2-2))
 		d.text("text", nodes[p], "class", "dim", "x", "4", "y", px(y+storyLane/2+13))
 	}
 	d.moments(moments)
@@ -155,14 +162,15 @@ func drawStory(number int, c checker.Counterexample, faults []history.Fault) tem
 // drawing is a story being drawn.
 type drawing struct {
 	svg
-	ops          []history.Operation
-	at           map[int64]float64
-	lanes        []history.Process
-	width, floor float64
+	ops        []history.Operation
+	at         map[int64]float64
+	lanes      []history.Process
+	width      float64
+	top, floor float64 // of the lanes
 }
 
 func (d *drawing) middle(op history.Operation) float64 {
-	return storyTop + storyLane*(float64(slices.Index(d.lanes, op.Process))+0.5)
+	return d.top + storyLane*(float64(slices.Index(d.lanes, op.Process))+0.5)
 }
 
 func (d *drawing) marker(number int) {
@@ -192,16 +200,16 @@ func (d *drawing) place(moments []int64, t int64) float64 {
 }
 
 func (d *drawing) faults(faults []history.Fault, moments []int64) {
-	for _, f := range during(faults, moments[0], moments[len(moments)-1]) {
+	for i, f := range faults {
 		from, till := d.place(moments, f.Start), d.place(moments, f.Healed)
 		d.rect("band", from, 0, till-from, d.floor, faultLabel(f))
-		d.text("text", "fault "+faultLabel(f), "class", "dim", "x", px(from+5), "y", "13")
+		d.text("text", "fault "+faultLabel(f), "class", "dim", "x", px(from+5), "y", px(12+storyNote*float64(i)))
 	}
 }
 
 func (d *drawing) moments(moments []int64) {
 	for _, m := range moments {
-		d.line("moment", d.at[m], storyTop, d.at[m], d.floor+6)
+		d.line("moment", d.at[m], d.top, d.at[m], d.floor+6)
 		d.text("text", stamp(m), "class", "time", "x", px(d.at[m]), "y", px(d.floor+20), "text-anchor", "middle")
 	}
 	for i := 1; i < len(moments); i++ {

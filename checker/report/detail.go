@@ -1,8 +1,7 @@
 package report
 
 import (
-	"slices"
-
+	"faultline/checker"
 	"faultline/workloads/history"
 )
 
@@ -32,7 +31,7 @@ type detail struct {
 	Error    []int    `json:"error"`
 	Mode     []int    `json:"mode"`
 	Argument []string `json:"argument"`
-	Every    int      `json:"every"` // one in so many ok operations is here
+	Every    sampling `json:"-"`
 
 	Width   int64        `json:"width"` // of a bucket, µs
 	Buckets [][3]int     `json:"buckets"`
@@ -51,17 +50,17 @@ var typeCodes = map[history.Type]int{history.OK: 0, history.Fail: 1, history.Inf
 
 func detailOf(d Data, lanes map[string]lane, leaders []stay, buckets []bucket, width int64) detail {
 	run, end := d.run(), extent(d)
-	out := detail{End: end / 1000, Lanes: lanes, Width: width / 1000, Every: 1}
+	out := detail{End: end / 1000, Lanes: lanes, Width: width / 1000, Every: sampling{1, 1}}
 	gaveUp := infos(run.Events)
 	ops := run.Ops
 	if len(ops) > mostDetailed {
-		ops, out.Every = thin(ops)
+		ops, out.Every = thin(ops, proofs(d.Results))
 	}
 	var names, kinds, keys, errs, modes index
 	last := int64(0)
 	for _, op := range ops {
-		sent := op.Invoke / 1000
-		out.Sent, last = append(out.Sent, sent-last), sent
+		at := op.Invoke / 1000
+		out.Sent, last = append(out.Sent, at-last), at
 		out.Took = append(out.Took, took(op, gaveUp))
 		out.Process = append(out.Process, int64(op.Process))
 		out.Type = append(out.Type, typeCodes[op.Type])
@@ -109,21 +108,45 @@ func took(op history.Operation, gaveUp map[history.Process]int64) int64 {
 	return (end - op.Invoke) / 1000
 }
 
-// thin keeps every fail and info, as far as they fit, and evenly some of the ok ones.
-func thin(ops []history.Operation) ([]history.Operation, int) {
-	every := 2 * len(ops) / mostDetailed
-	nth := 0
-	kept := slices.DeleteFunc(slices.Clone(ops), func(op history.Operation) bool {
-		if op.Type != history.OK {
-			return false
+// thin keeps evenly some of the ok operations and some of the others, so that neither
+// has more than its half of what the page can carry, and all that is part of a proof.
+func thin(ops []history.Operation, proof map[sent]bool) (kept []history.Operation, every sampling) {
+	t := tallyOf(ops)
+	const half = mostDetailed / 2
+	every = sampling{OK: 1 + t.OK/half, Rest: 1 + (t.Fail+t.Info)/half}
+	var ok, rest int
+	for _, op := range ops {
+		nth, of := &rest, every.Rest
+		if op.Type == history.OK {
+			nth, of = &ok, every.OK
 		}
-		nth++
-		return nth%every != 0
-	})
-	if len(kept) > mostDetailed {
-		kept = kept[:mostDetailed]
+		if *nth%of == 0 || proof[sent{op.Process, op.Invoke}] {
+			kept = append(kept, op)
+		}
+		*nth++
 	}
 	return kept, every
+}
+
+// sampling tells that one in so many operations is kept.
+type sampling struct{ OK, Rest int }
+
+// sent names an operation: no process sends two at once.
+type sent struct {
+	process history.Process
+	at      int64
+}
+
+func proofs(results []checker.Result) map[sent]bool {
+	all := map[sent]bool{}
+	for _, r := range results {
+		for _, c := range r.Counterexamples {
+			for _, op := range c.Ops {
+				all[sent{op.Process, op.Invoke}] = true
+			}
+		}
+	}
+	return all
 }
 
 // index numbers names in the order in which they come.

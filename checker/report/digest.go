@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -126,9 +127,9 @@ func phasesOf(events []history.Event, end int64) []phase {
 	return slices.DeleteFunc(all, func(p phase) bool { return p.Name == history.PhaseEnd })
 }
 
-// faultLabel names a fault with what it hit.
+// faultLabel names a fault with its step and what it hit: #3 partition dc1-s1 dc1-c1.
 func faultLabel(f history.Fault) string {
-	label := fmt.Sprintf("%d %s", f.Step, f.Name)
+	label := fmt.Sprintf("#%d %s", f.Step, f.Name)
 	if len(f.Targets) > 0 {
 		label += " " + strings.Join(f.Targets, " ")
 	}
@@ -149,10 +150,12 @@ func during(faults []history.Fault, from, till int64) []history.Fault {
 	return hit
 }
 
-// quantile is the q-th (0 to 1) of sorted values by nearest rank; 0 of none.
+// quantile is the nearest-rank quantile of sorted values, as in package checker: the
+// smallest of which at least the share q is not above it. 0 of none.
 func quantile(sorted []int64, q float64) int64 {
 	if len(sorted) == 0 {
 		return 0
 	}
-	return sorted[min(len(sorted)-1, int(q*float64(len(sorted))))]
+	rank := int(math.Ceil(q * float64(len(sorted))))
+	return sorted[min(max(rank, 1), len(sorted))-1]
 }

@@ -26,7 +26,7 @@ const (
 
 // runFigure is the run on one time axis, from top to bottom: phases, faults, a lane for
 // each node, the rate, the latency by kind. The page's script zooms into it by scaling
-// the groups with class zoom along x; texts that name a time carry it as data-t.
+// the groups with class zoom along x; texts that name a time carry it in microseconds.
 type runFigure struct {
 	svg
 	data    Data
@@ -89,9 +89,11 @@ func (f *runFigure) label(text, class string, y float64) {
 	f.labels.text("text", text, "class", class, "x", px(figureLeft-8), "y", px(y), "text-anchor", "end")
 }
 
-// at writes a text that stays beside its moment when the reader zooms.
-func (f *runFigure) at(t int64, dx, y float64, class, text string) {
-	f.over.text("text", text, "class", class, "x", px(f.scale.x(t)+dx), "y", px(y), "data-t", fmt.Sprint(t/1000), "data-dx", px(dx))
+// beside writes a text at the begin of a stretch of time. When the reader zooms, it goes
+// along, and stays in sight as long as any of the stretch is.
+func (f *runFigure) beside(from, till int64, dx, y float64, class, text string) {
+	f.over.text("text", text, "class", class, "x", px(f.scale.x(from)+dx), "y", px(y),
+		"data-t", fmt.Sprint(from/1000), "data-till", fmt.Sprint(till/1000), "data-dx", px(dx))
 }
 
 func (f *runFigure) phases() {
@@ -101,7 +103,7 @@ func (f *runFigure) phases() {
 		from, till := f.scale.x(p.From), f.scale.x(p.Till)
 		f.plot.rect("phase "+token(string(p.Name)), from, f.y, till-from, rowHeight-2, string(p.Name))
 		if till-from > 36 {
-			f.at(p.From, 5, f.y+12, "small", string(p.Name))
+			f.beside(p.From, p.Till, 5, f.y+12, "small", string(p.Name))
 		}
 	}
 	f.y += rowHeight + 3
@@ -138,7 +140,7 @@ func (f *runFigure) faults() {
 			class += " unproved"
 		}
 		f.plot.rect(class, from, y, max(till-from, 2), rowHeight-3, faultTitle(fault))
-		f.at(fault.Start, 5, y+11, "small", text)
+		f.beside(fault.Start, over(fault, f.scale.end), 5, y+11, "small", text)
 	}
 	f.y += rowHeight*float64(len(taken)) + 6
 }
@@ -209,7 +211,8 @@ func (f *runFigure) nodes() {
 		f.lanes[name] = lane{f.y + stateHeight + 1, height - stateHeight - 3}
 		cells[name] = make([]tally, columns)
 		f.label(shorten(cmp.Or(name, "(no node)"), 16), "lane", f.y+height/2+5)
-		f.labels.line("rule", 0, f.y+height, figureLeft+figureWidth, f.y+height)
+		f.labels.line("rule", 0, f.y+height, figureLeft, f.y+height)
+		f.over.line("rule", 0, f.y+height, figureWidth, f.y+height)
 		f.y += height
 	}
 	for _, op := range f.data.run().Ops {
@@ -232,7 +235,7 @@ func (f *runFigure) nodes() {
 		}
 		f.plot.rect("state "+strings.ToLower(s.State), from, l.Top-stateHeight-1, till-from, stateHeight, title)
 		if s.State == leading {
-			f.at(s.From, 3, l.Top+9, "term", fmt.Sprintf("leads, term %d", s.Term))
+			f.beside(s.From, s.Till, 3, l.Top+9, "term", fmt.Sprintf("leads, term %d", s.Term))
 		}
 	}
 	f.y += panelGap

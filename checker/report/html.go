@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"fmt"
 	"html/template"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,10 +37,12 @@ type pageView struct {
 	JS  template.JS
 
 	Headline, Meaning string
+	Example           string // the worst counterexample in a sentence
 	Facts             []pair
 	Troubles          []trouble
 	Promises          map[string]string // by checker, what it holds the system to
 	Faults            []faultRow
+	Unproved          bool // any of them
 	Baseline          *history.FaultMark
 	Figure            template.HTML
 	Detail            detail
@@ -72,7 +75,7 @@ func HTML(d Data) ([]byte, error) {
 	phases := phasesOf(run.Events, end)
 	view := pageView{
 		Data: d, CSS: template.CSS(pageCSS), JS: template.JS(pageJS),
-		Headline: headline(d), Meaning: meanings[d.Verdict], Facts: facts(d),
+		Headline: headline(d), Meaning: meanings[d.Verdict], Example: exampleOf(d), Facts: facts(d),
 		Troubles: tellTroubles(d), Promises: promises(),
 		Faults: faultRows(run), Baseline: run.Baseline,
 		Figure: figure, Detail: detailOf(d, lanes, leaders, buckets, int64(width)),
@@ -81,6 +84,7 @@ func HTML(d Data) ([]byte, error) {
 		Phases: phases, Errors: errorRows(run, phases), Hops: hopRows(run.Ops),
 		VersionPairs: versionPairs(d.Versions), Texts: texts(d),
 	}
+	view.Unproved = slices.ContainsFunc(view.Faults, func(f faultRow) bool { return !f.Proved || !f.HealProved })
 	var out bytes.Buffer
 	if err := page.Execute(&out, view); err != nil {
 		return nil, fmt.Errorf("report: %w", err)
@@ -95,6 +99,15 @@ func promises() map[string]string {
 		all[c.Name] = c.Doc
 	}
 	return all
+}
+
+func exampleOf(d Data) string {
+	for _, r := range troubles(d.Results) {
+		for _, c := range r.Counterexamples {
+			return c.Why
+		}
+	}
+	return ""
 }
 
 func tellTroubles(d Data) []trouble {

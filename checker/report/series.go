@@ -27,7 +27,9 @@ func bucketWidth(end int64) time.Duration {
 	return time.Duration(end/mostBuckets + 1)
 }
 
-// bucket is a short time of the run: the operations that were sent in it.
+// bucket is a short time of the run: the operations that were sent in it. It differs from
+// checker.Bucket on purpose. The lanes above the charts show an operation where it was
+// sent and as its type, so the charts must too, and they part latency by f.
 type bucket struct {
 	tally
 	Latency map[string]quantiles // of the ok ones, by f

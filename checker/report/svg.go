@@ -19,7 +19,7 @@ type attrs []string
 func (s *svg) tag(name string, a attrs, end string) {
 	s.b.WriteString("<" + name)
 	for i := 0; i+1 < len(a); i += 2 {
-		s.b.WriteString(" " + a[i] + `="` + html.EscapeString(a[i+1]) + `"`)
+		s.b.WriteString(" " + a[i] + `="` + html.EscapeString(plain(a[i+1])) + `"`)
 	}
 	s.b.WriteString(end)
 }
@@ -28,10 +28,15 @@ func (s *svg) open(name string, a ...string) { s.tag(name, a, ">") }
 func (s *svg) leaf(name string, a ...string) { s.tag(name, a, "/>") }
 func (s *svg) close(name string)             { s.b.WriteString("</" + name + ">") }
 
-// text writes an element that holds only text.
+// text writes an element that holds only text; lines stay lines.
 func (s *svg) text(name, content string, a ...string) {
 	s.open(name, a...)
-	s.b.WriteString(html.EscapeString(plain(content)))
+	for i, line := range strings.Split(content, "\n") {
+		if i > 0 {
+			s.b.WriteString("\n")
+		}
+		s.b.WriteString(html.EscapeString(plain(line)))
+	}
 	s.close(name)
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"faultline/checker"
 	"faultline/nodes"
+	"faultline/topologies"
 	"faultline/workloads/history"
 )
 
@@ -25,11 +26,12 @@ type faultRow struct {
 }
 
 func faultRows(run *checker.Run) []faultRow {
+	recoveries := checker.Recoveries(run)
 	var rows []faultRow
 	for _, f := range run.Faults {
 		row := faultRow{Step: f.Step, Name: f.Name, Targets: strings.Join(f.Targets, ", "),
 			From: seconds(f.Start), Till: seconds(f.Heal), Asked: f.Asked, Measured: f.Measured, Proved: f.Proved,
-			HealText: f.HealMeasured, HealProved: f.HealProved, Error: f.Error, Recovery: recovery(run, f)}
+			HealText: f.HealMeasured, HealProved: f.HealProved, Error: f.Error, Recovery: recovery(f, recoveries)}
 		switch {
 		case f.Momentary:
 			row.Took, row.HealText = "at once", "needs none"
@@ -43,22 +45,16 @@ func faultRows(run *checker.Run) []faultRow {
 	return rows
 }
 
-// recovery is how long after a fault's heal the first write was acknowledged that had
-// been sent after it.
-func recovery(run *checker.Run, f history.Fault) string {
-	if f.Healed == history.Open {
+// recovery tells how long after a fault's heal writes succeeded again.
+func recovery(f history.Fault, all []checker.Recovery) string {
+	i := slices.IndexFunc(all, func(r checker.Recovery) bool { return r.Step == f.Step })
+	switch {
+	case i < 0:
 		return "–"
-	}
-	first := int64(history.Open)
-	for _, op := range run.Ops {
-		if op.Type == history.OK && (op.F == "write" || op.F == "cas") && op.Invoke >= f.Healed {
-			first = min(first, op.Return)
-		}
-	}
-	if first == history.Open {
+	case !all[i].Recovered:
 		return "none seen"
 	}
-	return span(time.Duration(first - f.Healed))
+	return span(all[i].After)
 }
 
 // kindRow is a line of the table of operations: one f in one read mode.
@@ -188,7 +184,7 @@ func shape(run *checker.Run) string {
 		for _, n := range run.Topology.Nodes() {
 			switch {
 			case n.DC != dc.Name:
-			case n.Role == "server":
+			case n.Role == topologies.Server:
 				servers++
 			default:
 				clients++
@@ -200,5 +196,8 @@ func shape(run *checker.Run) string {
 		}
 		parts = append(parts, part)
 	}
-	return strings.Join(append([]string{}, run.Topology.Name+": "+strings.Join(parts, "; ")), "")
+	if len(parts) == 0 {
+		return run.Topology.Name
+	}
+	return run.Topology.Name + ": " + strings.Join(parts, "; ")
 }

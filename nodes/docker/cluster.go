@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	dc "github.com/ory/dockertest/v3/docker"
 
@@ -17,13 +16,15 @@ import (
 
 // cluster implements nodes.Cluster.
 type cluster struct {
-	engine *engine
-	log    *slog.Logger
-	run    string
-	id     string // value of labelCluster
-	owner  string // value of labelOwner
-	pods   []*pod
-	byName map[string]*pod
+	engine   *engine
+	log      *slog.Logger
+	image    func(context.Context) (name string, err error) // makes sure of it
+	progress func(string)
+	run      string
+	id       string // value of labelCluster
+	owner    string // value of labelOwner
+	pods     []*pod
+	byName   map[string]*pod
 
 	turn  chan struct{} // holds one value while a Set is at work
 	nonce atomic.Uint64 // of the last Measure
@@ -54,8 +55,7 @@ func (c *cluster) Exited(ctx context.Context, node string) error {
 
 // waitExit waits until the node's container does not run, which may be so already.
 func (c *cluster) waitExit(ctx context.Context, p *pod) (status int, err error) {
-	const unlimited = 100 * 365 * 24 * time.Hour // the context is the limit
-	return call(ctx, c.engine, unlimited, "waiting until "+p.node.Name+" exits", func(ctx context.Context) (int, error) {
+	return call(ctx, c.engine, noLimit, "waiting until "+p.node.Name+" exits", func(ctx context.Context) (int, error) {
 		return c.engine.client.WaitContainerWithContext(p.container, ctx)
 	})
 }
@@ -72,8 +72,8 @@ func (c *cluster) Logs(ctx context.Context, node string, w io.Writer) error {
 func (c *cluster) logs(ctx context.Context, p *pod, w io.Writer, lines string) error {
 	sink := &detachable{w: w}
 	defer sink.detach() // a call that timed out must not write to w any more
-	_, err := call(ctx, c.engine, c.engine.limits.call, "reading the log of "+p.node.Name, func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, c.engine.client.Logs(dc.LogsOptions{
+	return do(ctx, c.engine, "reading the log of "+p.node.Name, func(ctx context.Context) error {
+		return c.engine.client.Logs(dc.LogsOptions{
 			Context:      ctx,
 			Container:    p.container,
 			OutputStream: sink,
@@ -83,7 +83,6 @@ func (c *cluster) logs(ctx context.Context, p *pod, w io.Writer, lines string) e
 			Tail:         lines,
 		})
 	})
-	return err
 }
 
 // detachable is a writer that can be taken from whoever writes to it.

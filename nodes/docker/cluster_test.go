@@ -108,6 +108,9 @@ func TestANodeThatEndedByItselfIsStartedAgainBySet(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, answer.Body.Close())
 	require.NoError(t, c.Exited(t.Context(), s3))
+	require.EqualError(t, c.died(t.Context(), c.byName[s3]),
+		"dc1-s3 ended as soon as it was started, with exit code 0: out: start 1\nerr: start 1")
+	require.NoError(t, c.died(t.Context(), c.byName[s2]))
 	killed := nodes.Conditions{}
 	killed.SetProcess([]string{s3}, nodes.Killed)
 	requireConditions(t, c, killed)
@@ -147,11 +150,11 @@ func TestSetRefusesWhatIsNotThere(t *testing.T) {
 
 func TestAFailedStartLeavesNothing(t *testing.T) {
 	e := needEngine(t)
-	t.Run("the node dies", func(t *testing.T) {
-		s := spec(t, "dies", "dc1-3")
-		s.System = fakeSystem{args: []string{"die"}}
+	t.Run("the node is no program", func(t *testing.T) {
+		s := spec(t, "text", "dc1-3")
+		s.System = textSystem{}
 		_, err := New().Start(t.Context(), s)
-		require.ErrorContains(t, err, "exit code 3: the last words")
+		require.ErrorContains(t, err, "dc1-s1 ended as soon as it was started, with exit code 1: exec /bin/node: exec format error")
 		require.Empty(t, leftovers(t, e, s.Run))
 	})
 	t.Run("it is called off", func(t *testing.T) {
@@ -183,8 +186,7 @@ func TestCleanRemovesWhatDeadOwnersLeft(t *testing.T) {
 	c, err := newCluster(e, dead)
 	require.NoError(t, err)
 	c.owner = "1.1.another-boot"
-	dead.Progress = func(string) {}
-	require.NoError(t, c.start(t.Context(), dead))
+	require.NoError(t, c.start(t.Context(), dead.System))
 
 	removed, err := New().Clean(t.Context())
 	require.NoError(t, err)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -17,12 +18,19 @@ import (
 // control is the way to a pod's injector: one exec stream, opened again when it broke.
 type control struct {
 	engine *engine
+	log    *slog.Logger
 	holder string // container
 
-	mu      sync.Mutex
+	turn    chan struct{} // holds one value while somebody uses what follows
 	current *injector.Client
 	closed  bool
 }
+
+func newControl(e *engine, log *slog.Logger, holder string) *control {
+	return &control{engine: e, log: log, holder: holder, turn: make(chan struct{}, 1)}
+}
+
+const openLimit = 20 * time.Second
 
 var errClosed = errors.New("the cluster is closed")
 
@@ -48,25 +56,38 @@ func (c *control) do(ctx context.Context, limit time.Duration, r injector.Reques
 
 // client is the stream that stands, or a new one.
 func (c *control) client(ctx context.Context) (*injector.Client, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	select {
+	case c.turn <- struct{}{}:
+		defer func() { <-c.turn }()
+	case <-ctx.Done():
+		return nil, fmt.Errorf("waiting for the control stream: %w", context.Cause(ctx))
+	}
 	if c.closed {
 		return nil, errClosed
 	}
 	if c.current != nil && c.current.Alive() {
 		return c.current, nil
 	}
+	if c.current != nil {
+		c.log.Warn("the control stream of a pod broke; opening it again", "holder", c.holder)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, openLimit, fmt.Errorf("no answer within %v", openLimit))
+	defer cancel()
 	stream, err := c.engine.execStream(ctx, c.holder, []string{injectorPath, "serve"})
 	if err != nil {
 		return nil, err
 	}
-	c.current = injector.NewClient(stream)
-	return c.current, nil
+	client := injector.NewClient(stream)
+	if _, err := client.Do(ctx, injector.Request{Heard: &injector.Heard{}}); err != nil { // is it up?
+		return nil, errors.Join(fmt.Errorf("starting the injector: %w", err), client.Close())
+	}
+	c.current = client
+	return client, nil
 }
 
 func (c *control) close() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.turn <- struct{}{}
+	defer func() { <-c.turn }()
 	c.closed = true
 	if c.current == nil {
 		return nil
@@ -103,7 +124,7 @@ func (e *engine) execStream(ctx context.Context, container string, command []str
 		})
 	})
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, s.in.Close(), s.out.Close()) // should it open yet, it ends at once
 	}
 	go func() {
 		err := s.waiter.Wait()

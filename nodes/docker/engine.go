@@ -25,7 +25,7 @@ type limits struct {
 var defaultLimits = limits{ping: 5 * time.Second, call: 30 * time.Second, build: 2 * time.Minute}
 
 // engine is a Docker engine, all of whose calls end in time and whose errors say what to
-// do. Calls go through call and mutate.
+// do. Calls go through call and create.
 type engine struct {
 	client   *dc.Client
 	endpoint string
@@ -80,12 +80,17 @@ func onThisMachine(endpoint string) error {
 
 var errSlow = errors.New("no answer in time")
 
+const noLimit = 0
+
 // call makes one call of the engine, which it waits for no longer than limit. f gets a
 // context to hand on where the client takes one; where it takes none, a call that hangs
 // is left behind.
 func call[T any](ctx context.Context, e *engine, limit time.Duration, what string, f func(context.Context) (T, error)) (T, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, errSlow)
-	defer cancel()
+	if limit != noLimit {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, limit, errSlow)
+		defer cancel()
+	}
 	type result struct {
 		value T
 		err   error
@@ -107,14 +112,20 @@ func call[T any](ctx context.Context, e *engine, limit time.Duration, what strin
 	return r.value, e.explain(what, limit, r.err)
 }
 
-// mutate is a call that makes or removes something. It runs to its end even if ctx is
-// cancelled meanwhile, so that whoever cleans up afterwards sees what it did.
-func mutate[T any](ctx context.Context, e *engine, what string, f func(context.Context) (T, error)) (T, error) {
+// create is a call that makes something. It runs to its end even if ctx is cancelled
+// meanwhile, so that whoever cleans up afterwards sees what it made.
+func create[T any](ctx context.Context, e *engine, what string, f func(context.Context) (T, error)) (T, error) {
 	if ctx.Err() != nil {
 		var none T
 		return none, fmt.Errorf("%s: %w", what, context.Cause(ctx))
 	}
 	return call(context.WithoutCancel(ctx), e, e.limits.call, what, f)
+}
+
+// do is a call without a result.
+func do(ctx context.Context, e *engine, what string, f func(context.Context) error) error {
+	_, err := call(ctx, e, e.limits.call, what, func(ctx context.Context) (struct{}, error) { return struct{}{}, f(ctx) })
+	return err
 }
 
 // explain turns an error of a call into a sentence with the way out.

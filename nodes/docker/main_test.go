@@ -34,7 +34,12 @@ func needEngine(t testing.TB) *engine {
 }
 
 // fakeSystem runs testdata/node.
-type fakeSystem struct{ args []string }
+type fakeSystem struct{}
+
+// textSystem has a binary that cannot be executed.
+type textSystem struct{ fakeSystem }
+
+func (textSystem) Binary(context.Context) (string, error) { return filepath.Abs("main_test.go") }
 
 var fakeBinary = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "faultline-docker-test-")
@@ -62,10 +67,7 @@ func (fakeSystem) Name() string                           { return "fake" }
 func (fakeSystem) Binary(context.Context) (string, error) { return fakeBinary() }
 func (fakeSystem) APIPort() int                           { return 8500 }
 func (fakeSystem) Client(string) nodes.Client             { return nil }
-func (f fakeSystem) Args(self nodes.Place, all []nodes.Place) []string {
-	if f.args != nil {
-		return f.args
-	}
+func (fakeSystem) Args(self nodes.Place, all []nodes.Place) []string {
 	args := []string{self.Dir, "self=" + self.Addr.String()}
 	for _, p := range all {
 		args = append(args, p.Name+"="+p.Addr.String())

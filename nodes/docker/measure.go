@@ -20,12 +20,22 @@ const (
 // have heard. No time is waited between them: what has not arrived when all that was
 // sent has been read did not get through.
 func (c *cluster) Measure(ctx context.Context) (nodes.Measurement, error) {
+	// A stream that has to be opened again first would make its pod look deaf.
+	err := each(c.pods, func(p *pod) error {
+		ctx, cancel := context.WithTimeout(ctx, probeLimit)
+		defer cancel()
+		_, err := p.control.client(ctx)
+		return probeError(p, err)
+	})
+	if err != nil {
+		return nodes.Measurement{}, err
+	}
 	nonce := c.nonce.Add(1)
 	replies := make(map[string]*podReplies, len(c.pods))
 	for _, p := range c.pods {
 		replies[p.node.Name] = &podReplies{}
 	}
-	err := each(c.pods, func(p *pod) (err error) {
+	err = each(c.pods, func(p *pod) (err error) {
 		probe := injector.Probe{Nonce: nonce, Peers: c.peers(p), TimeoutMS: int(connectLimit.Milliseconds())}
 		replies[p.node.Name].probe, err = p.control.do(ctx, probeLimit, injector.Request{Probe: &probe})
 		return probeError(p, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -130,7 +131,7 @@ func labelled(label string) map[string][]string { return map[string][]string{"la
 
 func (e *engine) removeContainer(ctx context.Context, r *removal, found dc.APIContainers) error {
 	name := strings.TrimPrefix(slices.Concat(found.Names, []string{found.ID})[0], "/")
-	err := e.removeOne(ctx, "removing the container "+name, func(ctx context.Context) error {
+	err := do(ctx, e, "removing the container "+name, func(ctx context.Context) error {
 		return e.client.RemoveContainer(dc.RemoveContainerOptions{ID: found.ID, RemoveVolumes: true, Force: true, Context: ctx})
 	})
 	var absent *dc.NoSuchContainer
@@ -144,7 +145,7 @@ func (e *engine) removeContainer(ctx context.Context, r *removal, found dc.APICo
 }
 
 func (e *engine) removeVolume(ctx context.Context, r *removal, found dc.Volume) error {
-	err := e.removeOne(ctx, "removing the volume "+found.Name, func(ctx context.Context) error {
+	err := do(ctx, e, "removing the volume "+found.Name, func(ctx context.Context) error {
 		return e.client.RemoveVolumeWithOptions(dc.RemoveVolumeOptions{Name: found.Name, Force: true, Context: ctx})
 	})
 	if errors.Is(err, dc.ErrNoSuchVolume) {
@@ -157,7 +158,7 @@ func (e *engine) removeVolume(ctx context.Context, r *removal, found dc.Volume) 
 }
 
 func (e *engine) removeNetwork(ctx context.Context, r *removal, found dc.Network) error {
-	err := e.removeOne(ctx, "removing the network "+found.Name, func(context.Context) error {
+	err := do(ctx, e, "removing the network "+found.Name, func(context.Context) error {
 		return e.client.RemoveNetwork(found.ID)
 	})
 	var absent *dc.NoSuchNetwork
@@ -167,11 +168,6 @@ func (e *engine) removeNetwork(ctx context.Context, r *removal, found dc.Network
 	if err == nil {
 		r.done("network", found.Name, found.Labels)
 	}
-	return err
-}
-
-func (e *engine) removeOne(ctx context.Context, what string, f func(context.Context) error) error {
-	_, err := mutate(ctx, e, what, func(ctx context.Context) (struct{}, error) { return struct{}{}, f(ctx) })
 	return err
 }
 
@@ -196,15 +192,21 @@ func (e *engine) removeImages(ctx context.Context) (removed []string, err error)
 		if slices.ContainsFunc(containers, used) {
 			continue
 		}
-		err := e.removeOne(ctx, "removing the image "+name, func(ctx context.Context) error {
+		err := do(ctx, e, "removing the image "+name, func(ctx context.Context) error {
 			return e.client.RemoveImageExtended(name, dc.RemoveImageOptions{Context: ctx})
 		})
 		switch {
 		case err == nil:
 			removed = append(removed, "image "+name)
-		case !errors.Is(err, dc.ErrNoSuchImage):
+		case !errors.Is(err, dc.ErrNoSuchImage) && !isConflict(err): // somebody was faster, or uses it now
 			errs = append(errs, err)
 		}
 	}
 	return removed, errors.Join(errs...)
+}
+
+// isConflict tells whether the engine refused because of what else there is.
+func isConflict(err error) bool {
+	var e *dc.Error
+	return errors.As(err, &e) && e.Status == http.StatusConflict
 }

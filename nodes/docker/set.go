@@ -85,12 +85,17 @@ func (c *cluster) states(want nodes.Conditions) (map[string]injector.State, erro
 // bring makes one pod be as wanted. A node that is absent and should not be is started,
 // also if it has ended by itself.
 func (c *cluster) bring(ctx context.Context, p *pod, want injector.State) error {
+	before := p.asked
+	p.asked = want.Process
 	reply, err := p.control.do(ctx, applyLimit, injector.Request{Apply: &want})
 	if err != nil || reply.Process == want.Process {
 		return err
 	}
 	if reply.Process != injector.Absent {
 		return fmt.Errorf("its process is %s", reply.Process)
+	}
+	if before != injector.Absent {
+		c.log.Warn("a node has ended by itself; starting it again", "node", p.node.Name)
 	}
 	return c.startNode(ctx, p, want)
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"time"
 
 	dc "github.com/ory/dockertest/v3/docker"
 
@@ -24,12 +25,6 @@ const dataDir = "/data"
 // Start brings a cluster up: holders in parallel, then, as all addresses are known,
 // nodes in parallel.
 func (r runtime) Start(ctx context.Context, spec nodes.Spec) (nodes.Cluster, error) {
-	if spec.Progress == nil {
-		spec.Progress = func(string) {}
-	}
-	if spec.Log == nil {
-		spec.Log = slog.New(slog.DiscardHandler)
-	}
 	e, err := connect(ctx, r.limits)
 	if err != nil {
 		return nil, err
@@ -38,13 +33,19 @@ func (r runtime) Start(ctx context.Context, spec nodes.Spec) (nodes.Cluster, err
 	if err != nil {
 		return nil, err
 	}
-	if err := c.start(ctx, spec); err != nil {
+	if err := c.start(ctx, spec.System); err != nil {
 		return nil, errors.Join(err, c.Close(context.WithoutCancel(ctx)))
 	}
 	return c, nil
 }
 
 func newCluster(e *engine, spec nodes.Spec) (*cluster, error) {
+	if spec.Progress == nil {
+		spec.Progress = func(string) {}
+	}
+	if spec.Log == nil {
+		spec.Log = slog.New(slog.DiscardHandler)
+	}
 	me, err := self(os.DirFS("/proc"))
 	if err != nil {
 		return nil, err
@@ -52,11 +53,15 @@ func newCluster(e *engine, spec nodes.Spec) (*cluster, error) {
 	c := &cluster{
 		engine: e,
 		log:    spec.Log,
-		run:    spec.Run,
-		id:     rand.Text(),
-		owner:  me.String(),
-		byName: map[string]*pod{},
-		turn:   make(chan struct{}, 1),
+		image: func(ctx context.Context) (string, error) {
+			return e.ensureImage(ctx, spec.System, spec.Progress)
+		},
+		progress: spec.Progress,
+		run:      spec.Run,
+		id:       rand.Text(),
+		owner:    me.String(),
+		byName:   map[string]*pod{},
+		turn:     make(chan struct{}, 1),
 	}
 	for _, n := range spec.Topology.Nodes() {
 		p := &pod{node: n}
@@ -66,17 +71,17 @@ func newCluster(e *engine, spec nodes.Spec) (*cluster, error) {
 	return c, nil
 }
 
-func (c *cluster) start(ctx context.Context, spec nodes.Spec) error {
-	image, err := c.engine.ensureImage(ctx, spec.System, spec.Progress)
+func (c *cluster) start(ctx context.Context, system nodes.System) error {
+	image, err := c.image(ctx)
 	if err != nil {
 		return err
 	}
-	spec.Progress(fmt.Sprintf("starting %d pods", len(c.pods)))
+	c.progress(fmt.Sprintf("starting %d pods", len(c.pods)))
 	network, err := c.createNetwork(ctx)
 	if err != nil {
 		return err
 	}
-	port := spec.System.APIPort()
+	port := system.APIPort()
 	err = each(c.pods, func(p *pod) error { return c.startHolder(ctx, p, image, network, port) })
 	if err != nil {
 		return err
@@ -85,24 +90,38 @@ func (c *cluster) start(ctx context.Context, spec nodes.Spec) error {
 	for i, p := range c.pods {
 		places[i] = nodes.Place{Node: p.node, Addr: p.addr, Dir: dataDir}
 	}
-	spec.Progress(fmt.Sprintf("starting %d nodes", len(c.pods)))
-	return each(places, func(self nodes.Place) error {
+	c.progress(fmt.Sprintf("starting %d nodes", len(c.pods)))
+	err = each(places, func(self nodes.Place) error {
 		p := c.byName[self.Name]
 		var opening sync.WaitGroup // of the control stream, beside the creation of the node
 		var opened error
 		opening.Go(func() { _, opened = p.control.client(ctx) })
-		err := c.createNode(ctx, p, image, spec.System.Args(self, places))
+		err := c.createNode(ctx, p, image, system.Args(self, places))
 		opening.Wait()
 		if err := errors.Join(err, opened); err != nil {
 			return err
 		}
+		p.asked = injector.Running
 		return c.startNode(ctx, p, injector.State{Process: injector.Running})
 	})
+	if err != nil {
+		return err
+	}
+	select {
+	case <-time.After(settle):
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	return each(c.pods, func(p *pod) error { return c.died(ctx, p) })
 }
+
+// settle is after how long Start looks at the nodes once more: one that dislikes its
+// arguments has ended by then, as a rule.
+const settle = 50 * time.Millisecond
 
 func (c *cluster) createNetwork(ctx context.Context) (name string, err error) {
 	name = "faultline-" + c.run
-	_, err = mutate(ctx, c.engine, "making the network "+name, func(ctx context.Context) (*dc.Network, error) {
+	_, err = create(ctx, c.engine, "making the network "+name, func(ctx context.Context) (*dc.Network, error) {
 		return c.engine.client.CreateNetwork(dc.CreateNetworkOptions{
 			Name:           name,
 			Driver:         "bridge",
@@ -111,7 +130,14 @@ func (c *cluster) createNetwork(ctx context.Context) (name string, err error) {
 			Context:        ctx,
 		})
 	})
+	if isConflict(err) {
+		err = c.nameTaken(err)
+	}
 	return name, err
+}
+
+func (c *cluster) nameTaken(err error) error {
+	return fmt.Errorf("is another run called %s too? If it is over, run `faultline clean`: %w", c.run, err)
 }
 
 // startHolder starts a pod's holder, and learns the pod's address and its port here.
@@ -139,7 +165,7 @@ func (c *cluster) startHolder(ctx context.Context, p *pod, image, network string
 	if err != nil {
 		return err
 	}
-	p.control = &control{engine: c.engine, holder: id}
+	p.control = newControl(c.engine, c.log.With("node", p.node.Name), id)
 	p.holder = id
 	if err := c.startContainer(ctx, id, "starting the pod of "+p.node.Name); err != nil {
 		return err
@@ -198,15 +224,21 @@ func (c *cluster) createNode(ctx context.Context, p *pod, image string, args []s
 var jsonLogs = dc.LogConfig{Type: "json-file"}
 
 func (c *cluster) createContainer(ctx context.Context, o dc.CreateContainerOptions) (id string, err error) {
-	made, err := mutate(ctx, c.engine, "making the container "+o.Name, func(ctx context.Context) (*dc.Container, error) {
-		o.Context = ctx
-		return c.engine.client.CreateContainer(o)
-	})
-	if errors.Is(err, dc.ErrContainerAlreadyExists) {
-		return "", fmt.Errorf("%w: is another run called %q? If it is over, run `faultline clean`", err, c.run)
+	try := func() (*dc.Container, error) {
+		return create(ctx, c.engine, "making the container "+o.Name, func(ctx context.Context) (*dc.Container, error) {
+			o.Context = ctx
+			return c.engine.client.CreateContainer(o)
+		})
 	}
-	if errors.Is(err, dc.ErrNoSuchImage) {
-		return "", fmt.Errorf("%w: a Clean has removed it meanwhile; start again", err)
+	made, err := try()
+	if errors.Is(err, dc.ErrNoSuchImage) { // a Clean was here
+		if _, err := c.image(ctx); err != nil {
+			return "", err
+		}
+		made, err = try()
+	}
+	if errors.Is(err, dc.ErrContainerAlreadyExists) {
+		err = c.nameTaken(err)
 	}
 	if err != nil {
 		return "", err
@@ -217,10 +249,9 @@ func (c *cluster) createContainer(ctx context.Context, o dc.CreateContainerOptio
 // startContainer starts a container. That it runs already is an error: its exit has not
 // been noticed yet.
 func (c *cluster) startContainer(ctx context.Context, id, what string) error {
-	_, err := mutate(ctx, c.engine, what, func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, c.engine.client.StartContainerWithContext(id, nil, ctx)
+	return do(ctx, c.engine, what, func(ctx context.Context) error {
+		return c.engine.client.StartContainerWithContext(id, nil, ctx)
 	})
-	return err
 }
 
 func (c *cluster) containerName(p *pod) string { return "faultline-" + c.run + "-" + p.node.Name }
@@ -241,6 +272,7 @@ type pod struct {
 	holder    string // container id
 	container string // of the node
 	control   *control
+	asked     injector.Process // by the last Set; belongs to whose turn it is
 }
 
 // each runs f for all items at once and joins the errors.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"sync"
 )
 
@@ -85,7 +86,10 @@ func (c *Client) Alive() bool {
 }
 
 // Close ends the stream, and with it the serve.
-func (c *Client) Close() error { return c.stream.Close() }
+func (c *Client) Close() error {
+	c.end(net.ErrClosed)
+	return c.stream.Close()
+}
 
 func (c *Client) expect(answer chan Reply) (id uint64) {
 	c.mu.Lock()

@@ -61,8 +61,9 @@ func (p processes) seen() (Process, error) {
 	return now.state(), err
 }
 
-// find lists the processes that execute the file. Zombies execute nothing, and a process
-// that is about to execute the file does not yet.
+// find lists the processes that execute the file. Zombies execute nothing. Where we may
+// not look, the container engine is at work: it sets a process up with capabilities that
+// we lack, and drops them just before the process executes the node's file.
 func (p processes) find() ([]int, error) {
 	entries, err := os.ReadDir(p.proc)
 	if err != nil {
@@ -75,7 +76,7 @@ func (p processes) find() ([]int, error) {
 			continue
 		}
 		file, err := os.Readlink(filepath.Join(p.proc, e.Name(), "exe"))
-		if err != nil && !gone(err) {
+		if err != nil && !gone(err) && !errors.Is(err, fs.ErrPermission) {
 			return nil, fmt.Errorf("what process %d executes: %w", pid, err)
 		}
 		if file == p.path {

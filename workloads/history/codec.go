@@ -11,8 +11,6 @@ import (
 	"unicode/utf8"
 )
 
-var errNullNew = errors.New("history: the new value of a cas is null")
-
 var processNames = map[Process]string{Nemesis: "nemesis", Observer: "observer", Harness: "harness"}
 
 // Append adds the event's line to b, with the newline. It is written by hand because it

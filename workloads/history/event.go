@@ -15,7 +15,10 @@
 // It is not for judging a history (package checker) or for making one (workloads).
 package history
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"fmt"
+)
 
 // Type is the stage of an operation.
 type Type string
@@ -118,12 +121,12 @@ func AsInt(v json.RawMessage) (*int64, error) {
 
 // AsPair reads a Value made by Pair.
 func AsPair(v json.RawMessage) (old *int64, new int64, err error) {
-	var pair [2]*int64
+	var pair []*int64
 	if err := json.Unmarshal(v, &pair); err != nil {
 		return nil, 0, err
 	}
-	if pair[1] == nil {
-		return nil, 0, errNullNew
+	if len(pair) != 2 || pair[1] == nil {
+		return nil, 0, fmt.Errorf("history: %s is not the [old,new] of a cas", v)
 	}
 	return pair[0], *pair[1], nil
 }

@@ -98,6 +98,7 @@ func TestAFailedSyncForgets(t *testing.T) {
 	d.Before(nil)
 	require.NoError(t, f.Sync(), "the pages are clean now")
 	require.Equal(t, "text", get(t, d, "a"))
+	require.Equal(t, "", get(t, d.PowerLoss(Fates["everything"]), "a"))
 }
 
 func TestACrashHalvesTheWriteAndEndsTheDisk(t *testing.T) {

@@ -154,10 +154,12 @@ func (f *file) Sync() error {
 	if errors.Is(err, ErrCrashed) {
 		return err
 	}
-	f.inode.pending = nil // a failed sync forgets what it should have written
 	if err == nil {
-		f.inode.durable = slices.Clone(f.inode.data)
+		for _, p := range f.inode.pending {
+			f.inode.durable = p.apply(f.inode.durable)
+		}
 	}
+	f.inode.pending = nil // a failed sync forgets what it should have written
 	return err
 }
 

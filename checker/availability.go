@@ -1,0 +1,250 @@
+package checker
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"faultline/workloads/history"
+)
+
+// checkAvailability measures how well clients were served, and judges one promise: once
+// everything is healed, a write (or compare-and-set) and a read succeed within
+// Settings.RecoverWithin. An outage during a fault is a figure and never a verdict:
+// which of them are excusable depends on the fault.
+func checkAvailability(_ context.Context, run *Run) Result {
+	spans, ended, _, err := phases(run)
+	if err != nil {
+		return Result{Verdict: Unknown, Summary: err.Error()}
+	}
+	r := Result{Verdict: Valid, Figures: availabilityFigures(run, spans)}
+	if len(run.Ops) == 0 {
+		r.Verdict, r.Summary = Unknown, "no client asked for anything"
+		return r
+	}
+	since, after, err := lastHeal(run)
+	if err != nil {
+		r.Verdict, r.Summary = Unknown, err.Error()
+		return r
+	}
+	var said []string
+	for _, k := range []kind{{"write", "wrote", changes}, {"read", "read", func(f string) bool { return f == fRead }}} {
+		v, text := recovered(run, k, since, after)
+		if v != Valid {
+			r.Reasons = append(r.Reasons, text)
+		}
+		if badness[v] > badness[r.Verdict] {
+			r.Verdict = v
+		}
+		said = append(said, text)
+	}
+	if !ended {
+		r.Verdict = Worst(r.Verdict, Unknown)
+		r.Reasons = append(r.Reasons, cutOff)
+	}
+	r.Summary = said[0] + "; " + said[1]
+	if len(r.Reasons) > 0 {
+		r.Summary = r.Reasons[0]
+	}
+	return r
+}
+
+// kind is a kind of operation that has to recover.
+type kind struct {
+	name, did string
+	is        func(f string) bool
+}
+
+// lastHeal is the time from which the system has no more excuse: the final check of the
+// baseline or, before there was one, the last heal; in a run without faults, the first
+// request.
+func lastHeal(run *Run) (at int64, after string, err error) {
+	at, after = run.Ops[0].Invoke, "the first request"
+	for _, f := range run.Faults {
+		if f.Healed == history.Open {
+			return 0, "", fmt.Errorf("step %d (%s) was never healed, so recovery was not tested", f.Step, f.Name)
+		}
+		if f.Healed > at {
+			at, after = f.Healed, "the last heal"
+		}
+	}
+	for i := range run.Events {
+		e := &run.Events[i]
+		if e.Process != history.Nemesis {
+			continue
+		}
+		var m history.FaultMark
+		if err := json.Unmarshal(e.Value, &m); err != nil {
+			return 0, "", fmt.Errorf("event %d: a fault mark that cannot be read: %w", e.Index, err)
+		}
+		if m.Stage == history.Baseline && m.Done && len(run.Faults) > 0 {
+			at, after = e.Time, "the last heal"
+		}
+	}
+	return at, after, nil
+}
+
+// recovered judges one kind of operation. Not succeeding within the bound is held against
+// the system only if clients went on trying for so long.
+func recovered(run *Run, k kind, since int64, after string) (Verdict, string) {
+	limit := int64(run.Settings.RecoverWithin)
+	at, ok := firstOK(run.Ops, since, k.is)
+	took := at - since
+	if ok && (limit == 0 || took <= limit) {
+		return Valid, fmt.Sprintf("clients %s %s after %s", k.did, ms(took), after)
+	}
+	if limit == 0 {
+		return Unknown, fmt.Sprintf("no %s succeeded after %s, and the scenario sets no bound for that", k.name, after)
+	}
+	if left := runEnd(run) - since; left < limit {
+		return Unknown, fmt.Sprintf("no %s succeeded after %s, but the record ends %s later and %s are allowed",
+			k.name, after, ms(left), ms(limit))
+	}
+	if idle := longestIdle(run.Events, k.is, since, since+limit); idle > limit/2 {
+		return Unknown, fmt.Sprintf("no %s succeeded within the %s allowed after %s, but for %s of them no client tried",
+			k.name, ms(limit), after, ms(idle))
+	}
+	if ok {
+		return Invalid, fmt.Sprintf("the first %s after %s took %s to succeed; allowed are %s", k.name, after, ms(took), ms(limit))
+	}
+	return Invalid, fmt.Sprintf("no %s succeeded in the %s after %s; allowed are %s",
+		k.name, ms(runEnd(run)-since), after, ms(limit))
+}
+
+// longestIdle is the longest time between from and to in which no operation of this kind
+// was open that had been asked for since from.
+func longestIdle(events []history.Event, is func(string) bool, from, to int64) int64 {
+	open := map[history.Process]bool{}
+	longest, since := int64(0), from
+	for i := range events {
+		e := &events[i]
+		if e.Process < 0 || !is(e.F) || e.Time < from || e.Time > to {
+			continue
+		}
+		switch {
+		case e.Type == history.Invoke:
+			if len(open) == 0 {
+				longest = max(longest, e.Time-since)
+			}
+			open[e.Process] = true
+		case open[e.Process]:
+			delete(open, e.Process)
+			since = e.Time
+		}
+	}
+	if len(open) == 0 {
+		longest = max(longest, to-since)
+	}
+	return longest
+}
+
+func availabilityFigures(run *Run, spans []phaseSpan) []Figure {
+	var figures []Figure
+	for _, p := range spans {
+		figures = append(figures, phaseFigures(run, p)...)
+	}
+	inside, outside := longestOutages(run, spans)
+	figures = append(figures,
+		Figure{"longest outage inside faults", seconds(inside), "s"},
+		Figure{"longest outage outside faults", seconds(outside), "s"})
+	slowest, lost := time.Duration(0), 0
+	for _, r := range Recoveries(run) {
+		slowest = max(slowest, r.After)
+		if !r.Recovered {
+			lost++
+		}
+	}
+	return append(figures,
+		Figure{"slowest recovery after a heal", slowest.Seconds(), "s"},
+		Figure{"heals without a write after them", float64(lost), ""})
+}
+
+func seconds(ns int64) float64 { return time.Duration(ns).Seconds() }
+
+// phaseFigures counts the operations asked for in a phase.
+func phaseFigures(run *Run, p phaseSpan) []Figure {
+	total, good := 0, 0
+	var spans []int64
+	for i := range run.Ops {
+		op := &run.Ops[i]
+		if op.Invoke < p.from || op.Invoke >= p.to {
+			continue
+		}
+		total++
+		if answered(op) {
+			good++
+			spans = append(spans, op.Return-op.Invoke)
+		}
+	}
+	if total == 0 {
+		return nil
+	}
+	slices.Sort(spans)
+	name := string(p.name)
+	return []Figure{
+		{name + ": success rate", 100 * float64(good) / float64(total), "%"},
+		{name + ": served", float64(good) / max(seconds(p.to-p.from), 1e-9), "ops/s"},
+		{name + ": latency p50", quantile(spans, 0.50).Seconds() * 1000, "ms"},
+		{name + ": latency p99", quantile(spans, 0.99).Seconds() * 1000, "ms"},
+	}
+}
+
+// longestOutages finds the longest time without any answer, as far as it lay inside of
+// faults and as far as outside, while clients ran at full rate (not in the final reads).
+func longestOutages(run *Run, spans []phaseSpan) (inside, outside int64) {
+	if len(run.Ops) == 0 {
+		return 0, 0
+	}
+	from, to := run.Ops[0].Invoke, runEnd(run)
+	if i := slices.IndexFunc(spans, func(p phaseSpan) bool { return p.name == history.PhaseFinal }); i >= 0 {
+		to = spans[i].from
+	}
+	var good []int64
+	for i := range run.Ops {
+		if op := &run.Ops[i]; answered(op) && op.Return < to {
+			good = append(good, op.Return)
+		}
+	}
+	slices.Sort(good)
+	bands := faultBands(run.Faults)
+	for _, at := range append(good, to) {
+		in, out := split(from, at, bands)
+		inside, outside = max(inside, in), max(outside, out)
+		from = at
+	}
+	return inside, outside
+}
+
+type band struct{ from, to int64 }
+
+// faultBands is when there was at least one fault, in order and without overlap.
+func faultBands(faults []history.Fault) (bands []band) {
+	all := make([]band, 0, len(faults))
+	for _, f := range faults {
+		all = append(all, band{f.Start, f.Healed})
+	}
+	slices.SortFunc(all, func(a, b band) int { return cmp.Compare(a.from, b.from) })
+	for _, b := range all {
+		if n := len(bands); n > 0 && b.from <= bands[n-1].to {
+			bands[n-1].to = max(bands[n-1].to, b.to)
+			continue
+		}
+		bands = append(bands, b)
+	}
+	return bands
+}
+
+// split is the longest stretch of a gap inside and outside of the bands.
+func split(from, to int64, bands []band) (inside, outside int64) {
+	i, _ := slices.BinarySearchFunc(bands, from, func(b band, t int64) int { return cmp.Compare(b.to, t) })
+	for ; i < len(bands) && bands[i].from < to; i++ {
+		b := bands[i]
+		outside = max(outside, b.from-from)
+		inside = max(inside, min(to, b.to)-max(from, b.from))
+		from = b.to
+	}
+	return inside, max(outside, to-from)
+}

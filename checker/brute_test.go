@@ -1,0 +1,276 @@
+package checker
+
+import (
+	"context"
+	"encoding/json"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"faultline/workloads/history"
+)
+
+func encode(v any) []byte {
+	data, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return data
+}
+
+// brute tells by trying every order, and every subset of what may not have happened,
+// whether operations are linearizable. It shares no code with the checker. With partial,
+// what is said of a value that none of the operations writes is not judged.
+func brute(ops []history.Operation, partial bool) bool {
+	written := map[string]bool{"null": true}
+	for _, op := range ops {
+		if op.F == "write" {
+			written[string(op.Input)] = true
+		}
+		if op.F == "cas" && op.Type != history.Fail {
+			written[pairOf(op)[1]] = true
+		}
+	}
+	met := func(state, want string) bool { return state == want || partial && !written[want] }
+	// apply gives the states that op can lead to.
+	apply := func(op history.Operation, state string) []string {
+		switch {
+		case op.Type == history.Fail && op.Error != "cas-mismatch", op.F == "read" && op.Type == history.Info:
+			return []string{state}
+		case op.F == "read":
+			if met(state, string(op.Output)) {
+				return []string{state}
+			}
+		case op.F == "write" && op.Type == history.Info:
+			return []string{state, string(op.Input)}
+		case op.F == "write":
+			return []string{string(op.Input)}
+		case op.F == "cas" && op.Type == history.Fail:
+			if len(op.Current) > 0 {
+				if met(state, string(op.Current)) && (string(op.Current) != pairOf(op)[0]) {
+					return []string{state}
+				}
+			} else if partial || state != pairOf(op)[0] {
+				return []string{state}
+			}
+		case op.F == "cas" && op.Type == history.Info:
+			if met(state, pairOf(op)[0]) {
+				return []string{state, pairOf(op)[1]}
+			}
+			return []string{state}
+		case op.F == "cas":
+			if met(state, pairOf(op)[0]) {
+				return []string{pairOf(op)[1]}
+			}
+		}
+		return nil
+	}
+	var try func(left []history.Operation, state string) bool
+	try = func(left []history.Operation, state string) bool {
+		if len(left) == 0 {
+			return true
+		}
+		first := int64(history.Open)
+		for _, op := range left {
+			first = min(first, op.Return)
+		}
+		for i, op := range left {
+			if op.Invoke > first {
+				continue
+			}
+			rest := slices.Delete(slices.Clone(left), i, i+1)
+			for _, next := range apply(op, state) {
+				if try(rest, next) {
+					return true
+				}
+			}
+		}
+		return false
+	}
+	return try(ops, "null")
+}
+
+func pairOf(op history.Operation) [2]string {
+	parts := strings.Split(strings.Trim(string(op.Input), "[]"), ",")
+	return [2]string{parts[0], parts[1]}
+}
+
+// randomHistory simulates a register with n operations and then, half of the time, lies
+// once or twice.
+func randomHistory(seed uint64, n int, unique bool) []history.Operation {
+	r := rand.New(rand.NewPCG(seed, 1))
+	var ops []history.Operation
+	state, next := "null", 1
+	fresh := func() string {
+		if unique {
+			next++
+			return string(history.Int(int64(next - 1)))
+		}
+		return string(history.Int(int64(1 + r.IntN(3))))
+	}
+	known := []string{"null"}
+	width := 1 + r.IntN(12)
+	for i := range n {
+		at := int64(3 * i)
+		op := history.Operation{ID: int64(i), Process: history.Process(i), Key: "k", Type: history.OK,
+			Invoke: max(0, at-int64(r.IntN(width))), Return: at + int64(r.IntN(width))}
+		lost := r.IntN(4) == 0
+		happens := !lost || r.IntN(2) == 0
+		switch k := r.IntN(10); {
+		case k < 4:
+			op.F, op.Output, lost = "read", []byte(state), false
+		case k < 7:
+			op.F, op.Input = "write", []byte(fresh())
+			known = append(known, string(op.Input))
+			if happens {
+				state = string(op.Input)
+			}
+		default:
+			op.F = "cas"
+			old := state
+			if r.IntN(3) == 0 {
+				old = known[r.IntN(len(known))]
+			}
+			v := fresh()
+			op.Input = []byte("[" + old + "," + v + "]")
+			switch {
+			case old == state && happens:
+				state = v
+				known = append(known, v)
+			case old != state && !lost:
+				op.Type, op.Error = history.Fail, "cas-mismatch"
+				if r.IntN(2) == 0 {
+					op.Current = []byte(state)
+				}
+			}
+		}
+		if lost {
+			op.Type, op.Return = history.Info, history.Open
+		}
+		ops = append(ops, op)
+	}
+	for range r.IntN(3) {
+		op := &ops[r.IntN(len(ops))]
+		switch {
+		case op.F == "read":
+			op.Output = []byte(known[r.IntN(len(known))])
+		case op.Type == history.Fail && len(op.Current) > 0:
+			op.Current = []byte(known[r.IntN(len(known))])
+		case op.Return != history.Open:
+			op.Invoke += int64(r.IntN(10))
+			op.Return = op.Invoke + int64(r.IntN(5))
+		}
+	}
+	sortByInvoke(ops)
+	return ops
+}
+
+const bruteSeeds = 6000
+
+func TestTheVerdictIsThatOfBruteForce(t *testing.T) {
+	ctx := context.Background()
+	for _, unique := range []bool{true, false} {
+		good, bad := 0, 0
+		for seed := range uint64(bruteSeeds) {
+			ops := randomHistory(seed, 3+int(seed%6), unique)
+			facts := factsOf(t, ops)
+			want := legal
+			if !brute(ops, false) {
+				want = illegal
+			}
+			bare, _ := search(ctx, facts, nil)
+			require.Equal(t, want, bare, "without preparation, seed %d, unique %v: %s", seed, unique, encode(ops))
+			got, _ := decide(ctx, facts, uniqueWrites(facts), nil)
+			require.Equal(t, want, got, "with preparation, seed %d, unique %v: %s", seed, unique, encode(ops))
+			if want == legal {
+				good++
+			} else {
+				bad++
+			}
+		}
+		t.Logf("unique %v: %d linearizable, %d not", unique, good, bad)
+		require.Greater(t, good, bruteSeeds/8)
+		require.Greater(t, bad, bruteSeeds/8)
+	}
+}
+
+func TestPreparationNeverChangesTheVerdict(t *testing.T) {
+	ctx := context.Background()
+	for seed := range uint64(1500) {
+		ops := randomHistory(seed, 20+int(seed%20), true)
+		facts := factsOf(t, ops)
+		want, _ := search(ctx, facts, nil)
+		got, _ := decide(ctx, facts, true, nil)
+		require.Equal(t, want, got, "seed %d: %s", seed, encode(ops))
+	}
+}
+
+func TestAProjectionOfALinearizableHistoryIsLinearizable(t *testing.T) {
+	ctx := context.Background()
+	for seed := range uint64(3000) {
+		unique := seed%2 == 0
+		ops := randomHistory(seed, 8, unique)
+		facts := factsOf(t, ops)
+		if a, _ := search(ctx, facts, nil); a != legal {
+			continue
+		}
+		part := project(facts, func(v value) bool { return (uint64(v.n)*2654435761+seed)>>3%2 == 0 })
+		a, _ := search(ctx, part, nil)
+		require.Equal(t, legal, a, "seed %d: %s", seed, encode(ops))
+	}
+}
+
+func TestShrinkLeavesAProofAndNothingElse(t *testing.T) {
+	ctx := context.Background()
+	sizes := map[int]int{}
+	for seed := range uint64(3000) {
+		unique := seed%4 != 0
+		ops := randomHistory(seed, 4+int(seed%12), unique)
+		facts := factsOf(t, ops)
+		unique = uniqueWrites(facts)
+		if a, _ := decide(ctx, facts, unique, nil); a != illegal {
+			continue
+		}
+		small := shrink(ctx, facts, unique, nil)
+		a, _ := search(ctx, small, nil)
+		require.Equal(t, illegal, a, "seed %d: %s", seed, encode(ops))
+		sizes[len(small)]++
+
+		opaque := slices.ContainsFunc(small, func(f fact) bool { return f.sight == sawIsNot })
+		var proof []history.Operation
+		for _, f := range small {
+			proof = append(proof, *f.op)
+		}
+		require.False(t, brute(proof, !opaque), "not a proof, seed %d: %s", seed, encode(proof))
+		for i := range small {
+			if f := small[i]; f.sight != sawNothing && !f.writes {
+				rest, _ := search(ctx, slices.Delete(slices.Clone(small), i, i+1), nil)
+				require.Equal(t, legal, rest, "operation %d can be left out, seed %d: %s", f.op.ID, seed, encode(proof))
+			}
+		}
+		why, _ := explain(small, pointers(ops))
+		require.NotEmpty(t, why)
+	}
+	t.Logf("operations in the proofs: %v", sizes)
+}
+
+func pointers(ops []history.Operation) (all []*history.Operation) {
+	for i := range ops {
+		all = append(all, &ops[i])
+	}
+	return all
+}
+
+func FuzzVerdict(f *testing.F) {
+	f.Add(uint64(1), uint8(6), true)
+	f.Add(uint64(2), uint8(7), false)
+	f.Fuzz(func(t *testing.T, seed uint64, n uint8, unique bool) {
+		ops := randomHistory(seed, 1+int(n%8), unique)
+		facts := factsOf(t, ops)
+		got, _ := decide(context.Background(), facts, uniqueWrites(facts), nil)
+		require.Equal(t, brute(ops, false), got == legal, "%s", encode(ops))
+	})
+}

@@ -1,0 +1,177 @@
+package checker
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"faultline/workloads/history"
+)
+
+// draw reads a history drawn as a picture, a line an operation, a column a millisecond:
+//
+//	p0 write 1     |--|
+//	p1 cas 1 2          |--|           succeeded
+//	p2 cas 1 3              |--x       refused
+//	p2 cas 1 3 (2)          |--x       refused, and it told that it found 2
+//	p3 write 4              |------    nobody knows whether it happened
+//	p4 write 5              |--!       definitely failed
+//	p5 read 4                  |--|    a read's value is what it returned; nil is absent
+//
+// The columns count from the left edge of the line's picture, so pictures have to stand
+// below each other. Every operation is on key k, asked at node nP.
+func draw(t testing.TB, picture string) []history.Operation {
+	t.Helper()
+	var ops []history.Operation
+	for line := range strings.Lines(picture) {
+		line = strings.TrimRight(line, "\n ")
+		if strings.TrimSpace(line) == "" {
+			continue
+		}
+		m := drawn.FindStringSubmatchIndex(line)
+		require.NotNil(t, m, "cannot read %q", line)
+		word := func(i int) string {
+			if m[2*i] < 0 {
+				return ""
+			}
+			return line[m[2*i]:m[2*i+1]]
+		}
+		p, err := strconv.Atoi(word(1))
+		require.NoError(t, err)
+		op := history.Operation{Process: history.Process(p), F: word(2), Key: "k", Node: fmt.Sprintf("n%d", p),
+			Invoke: int64(m[12]) * 1e6, Type: history.OK, Return: int64(m[13]-1) * 1e6}
+		switch word(6)[len(word(6))-1] {
+		case '-':
+			op.Type, op.Return, op.Error = history.Info, history.Open, "timeout"
+		case '!':
+			op.Type, op.Error = history.Fail, "not-leader"
+		case 'x':
+			op.Type, op.Error = history.Fail, "cas-mismatch"
+		}
+		args := strings.Fields(word(3))
+		switch op.F {
+		case "read":
+			op.Mode = "default"
+			if op.Type == history.OK {
+				op.Output = drawnValue(args[0])
+			}
+		case "write":
+			op.Input = drawnValue(args[0])
+		case "cas":
+			op.Input = []byte(fmt.Sprintf("[%s,%s]", drawnValue(args[0]), args[1]))
+			if found := word(5); found != "" {
+				op.Current = drawnValue(found)
+			}
+		}
+		ops = append(ops, op)
+	}
+	sortByInvoke(ops)
+	for i := range ops {
+		ops[i].ID = int64(i)
+	}
+	return ops
+}
+
+var drawn = regexp.MustCompile(`^\s*p(\d+) (read|write|cas)((?: (?:nil|-?\d+|\?))*)( \((nil|\d+)\))?\s+(\|-*[-|!x])\s*$`)
+
+func drawnValue(word string) []byte {
+	if word == "nil" {
+		return history.Null
+	}
+	return []byte(word)
+}
+
+func sortByInvoke(ops []history.Operation) {
+	for i := range ops { // insertion: stable, and histories are short
+		for j := i; j > 0 && ops[j].Invoke < ops[j-1].Invoke; j-- {
+			ops[j], ops[j-1] = ops[j-1], ops[j]
+		}
+	}
+}
+
+func factsOf(t testing.TB, ops []history.Operation) []fact {
+	t.Helper()
+	var facts []fact
+	for i := range ops {
+		f, keep, err := toFact(&ops[i])
+		require.NoError(t, err)
+		if keep {
+			facts = append(facts, f)
+		}
+	}
+	return facts
+}
+
+// registerRun is a run of the register workload with these operations and an end.
+func registerRun(mode string, ops []history.Operation) *Run {
+	return &Run{Settings: Settings{Workload: "register", Mode: mode, CheckTime: time.Minute}, Ops: ops}
+}
+
+// tape writes histories for the checkers that look at more than operations.
+type tape struct {
+	events []history.Event
+	next   history.Process
+}
+
+func (tp *tape) add(ms int, e history.Event) *tape {
+	e.Index, e.Time = int64(len(tp.events)), int64(ms)*1e6
+	tp.events = append(tp.events, e)
+	return tp
+}
+
+func (tp *tape) phase(ms int, p history.Phase) *tape {
+	return tp.add(ms, history.Event{Process: history.Harness, Type: history.Info, F: history.FPhase,
+		Value: []byte(strconv.Quote(string(p)))})
+}
+
+// op records an operation by a process of its own. It has to begin after all before it.
+func (tp *tape) op(from, to int, f string, end history.Type, code string) *tape {
+	p := tp.next
+	tp.next++
+	value := history.Int(int64(p) + 1)
+	tp.add(from, history.Event{Process: p, Type: history.Invoke, F: f, Key: "k", Value: value, Node: "s1"})
+	return tp.add(to, history.Event{Process: p, Type: end, F: f, Key: "k", Value: value, Node: "s1", Error: code})
+}
+
+func (tp *tape) ok(from, to int, f string) *tape { return tp.op(from, to, f, history.OK, "") }
+
+func (tp *tape) mark(ms int, name string, mark string) *tape {
+	return tp.add(ms, history.Event{Process: history.Nemesis, Type: history.Info, F: name, Value: []byte(mark)})
+}
+
+// fault records a lasting fault that did and healed what it should.
+func (tp *tape) begin(ms, step int) *tape {
+	tp.mark(ms, "partition", fmt.Sprintf(`{"step":%d,"stage":"start","lasts":true,"targets":["s1"]}`, step))
+	return tp.mark(ms, "partition", fmt.Sprintf(`{"step":%d,"stage":"start","done":true,"lasts":true,"targets":["s1"],"asked":"a cut","measured":"a cut","proved":true}`, step))
+}
+
+func (tp *tape) heal(ms, step int) *tape {
+	tp.mark(ms, "partition", fmt.Sprintf(`{"step":%d,"stage":"heal","lasts":true}`, step))
+	return tp.mark(ms, "partition", fmt.Sprintf(`{"step":%d,"stage":"heal","done":true,"lasts":true,"measured":"no cut","proved":true}`, step))
+}
+
+func (tp *tape) baseline(ms int) *tape {
+	return tp.mark(ms, "baseline", `{"step":-1,"stage":"baseline","done":true,"proved":true}`)
+}
+
+func (tp *tape) observe(ms int, node string, o history.Observation) *tape {
+	return tp.add(ms, history.Event{Process: history.Observer, Type: history.Info, F: history.FObserve, Node: node,
+		Value: encode(o)})
+}
+
+func (tp *tape) run(t testing.TB, s Settings) *Run {
+	t.Helper()
+	for i := 1; i < len(tp.events); i++ {
+		require.LessOrEqual(t, tp.events[i-1].Time, tp.events[i].Time, "event %d is out of order", i)
+	}
+	ops, err := history.Operations(tp.events)
+	require.NoError(t, err)
+	faults, baseline, err := history.Faults(tp.events)
+	require.NoError(t, err)
+	return &Run{Settings: s, Events: tp.events, Ops: ops, Faults: faults, Baseline: baseline}
+}

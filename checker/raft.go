@@ -1,0 +1,250 @@
+package checker
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"faultline/workloads/history"
+)
+
+const maxReasons = 20
+
+// sighting is an Observation and where it was made.
+type sighting struct {
+	history.Observation
+	node string
+	at   int64 // when the answer was there
+}
+
+// checkRaft judges what nodes said of themselves. A node reads its state, term and
+// indexes one after the other while they change, so one Observation may be torn: "Leader,
+// term 3" from a leader of term 2 that just stepped down. The observer asks a node again
+// only after its answer, and terms never fall, so two answers say what one cannot:
+//
+//   - A node that said "Leader, term 3" twice did lead term 3. Whichever of the two it
+//     reads first, between the two readings of the term it was 3 all along, and one
+//     reading of the state lies between them.
+//   - What one answer says of the applied index was so before the next answer of the
+//     node, so it is compared with the commit index of that.
+//   - Whatever a node had committed or applied was so in a term no later than the one
+//     that its next answer tells.
+//
+// An applied index above the commit index is only wrong in a leader that applied
+// something while it led: a snapshot moves the applied index of a follower, and only the
+// next message of a leader its commit index (hashicorp/raft, installSnapshot).
+func checkRaft(_ context.Context, run *Run) Result {
+	byNode, order, skipped, err := sightings(run.Events)
+	if err != nil {
+		return Result{Verdict: Unknown, Summary: err.Error()}
+	}
+	total := 0
+	for _, name := range order {
+		total += len(byNode[name])
+	}
+	if total == 0 {
+		return Result{Verdict: Unknown, Summary: "no server told its Raft state",
+			Figures: []Figure{{Name: "observations without an answer", Value: float64(skipped)}}}
+	}
+	var reasons []string
+	var reigns []reign
+	var safe []durable
+	for _, name := range order {
+		seen := byNode[name]
+		reasons = append(reasons, fallen(seen)...)
+		own := reignsOf(seen)
+		for _, g := range own {
+			reasons = append(reasons, appliedAhead(seen[g.from:g.to+1])...)
+		}
+		reigns = append(reigns, own...)
+		safe = append(safe, durables(seen)...)
+	}
+	terms, rivals := oneLeaderATerm(reigns)
+	reasons = append(rivals, reasons...)
+	reasons = append(reasons, incomplete(reigns, safe)...)
+	r := Result{Verdict: Valid, Figures: []Figure{
+		{Name: "observations", Value: float64(total)},
+		{Name: "observations without an answer", Value: float64(skipped)},
+		{Name: "terms with a proven leader", Value: float64(terms)},
+	}}
+	r.Summary = fmt.Sprintf("%d observations of %d servers agree with Raft (%d terms with a leader)", total, len(order), terms)
+	if len(reasons) > 0 {
+		r.Verdict, r.Summary = Invalid, reasons[0]
+		r.Reasons = capped(reasons)
+	}
+	return r
+}
+
+// sightings collects the usable observations by server, in their order.
+func sightings(events []history.Event) (byNode map[string][]sighting, order []string, skipped int, err error) {
+	byNode = map[string][]sighting{}
+	for i := range events {
+		e := &events[i]
+		if e.Process != history.Observer || e.F != history.FObserve {
+			continue
+		}
+		s := sighting{node: e.Node, at: e.Time}
+		if err := json.Unmarshal(e.Value, &s.Observation); err != nil {
+			return nil, nil, 0, fmt.Errorf("event %d: an observation that cannot be read: %w", e.Index, err)
+		}
+		if s.Error != "" {
+			skipped++
+			continue
+		}
+		if s.State == "" {
+			continue // a client agent
+		}
+		if byNode[e.Node] == nil {
+			order = append(order, e.Node)
+		}
+		byNode[e.Node] = append(byNode[e.Node], s)
+	}
+	return byNode, order, skipped, nil
+}
+
+// fallen finds what went back: terms ever, since they are durable; the commit and applied
+// indexes within one life of the process.
+func fallen(seen []sighting) (reasons []string) {
+	for i := 1; i < len(seen); i++ {
+		was, is := &seen[i-1], &seen[i]
+		fell := func(what string, before, now uint64) {
+			if now < before {
+				reasons = append(reasons, fmt.Sprintf("the %s of %s fell from %d to %d between %s and %s",
+					what, is.node, before, now, clock(was.at), clock(is.at)))
+			}
+		}
+		fell("term", was.Term, is.Term)
+		if was.Boot == is.Boot {
+			fell("commit index", was.Commit, is.Commit)
+			fell("applied index", was.Applied, is.Applied)
+		}
+	}
+	return reasons
+}
+
+// reign is the part of a node's sightings in which it provably led a term.
+type reign struct {
+	node     string
+	term     uint64
+	from, to int // positions in the node's sightings, at least one apart
+	seen     []sighting
+}
+
+func reignsOf(seen []sighting) (reigns []reign) {
+	for from := 0; from < len(seen); from++ {
+		first := &seen[from]
+		if first.State != leader {
+			continue
+		}
+		to := from
+		for next := from + 1; next < len(seen); next++ {
+			s := &seen[next]
+			if s.Boot != first.Boot || s.Term != first.Term {
+				break
+			}
+			if s.State == leader {
+				to = next
+			}
+		}
+		if to > from {
+			reigns = append(reigns, reign{node: first.node, term: first.Term, from: from, to: to, seen: seen})
+		}
+		from = to
+	}
+	return reigns
+}
+
+const leader = "Leader"
+
+// oneLeaderATerm is Raft's election safety ("In Search of an Understandable Consensus
+// Algorithm", 2014, figure 3).
+func oneLeaderATerm(reigns []reign) (terms int, reasons []string) {
+	of := map[uint64]reign{}
+	for _, g := range reigns {
+		other, ok := of[g.term]
+		if !ok {
+			of[g.term] = g
+			continue
+		}
+		if other.node != g.node {
+			reasons = append(reasons, fmt.Sprintf("two leaders of term %d: %s, seen from %s to %s, and %s, seen from %s to %s",
+				g.term, other.node, clock(other.seen[other.from].at), clock(other.seen[other.to].at),
+				g.node, clock(g.seen[g.from].at), clock(g.seen[g.to].at)))
+		}
+	}
+	return len(of), reasons
+}
+
+// appliedAhead finds where a leader had applied what it had not committed. The first
+// sighting of a reign may be torn, and its applied index from before.
+func appliedAhead(seen []sighting) (reasons []string) {
+	for i := 2; i+1 < len(seen); i++ {
+		grew := seen[i].Applied > seen[i-1].Applied
+		if grew && seen[i].Applied > seen[i+1].Commit {
+			reasons = append(reasons, fmt.Sprintf("%s, leader of term %d, had applied %d at %s, and later, at %s, committed only %d",
+				seen[i].node, seen[i].Term, seen[i].Applied, clock(seen[i].at), clock(seen[i+1].at), seen[i+1].Commit))
+		}
+	}
+	return reasons
+}
+
+// durable is an index up to which the log was committed in a term no later than term.
+type durable struct {
+	node  string
+	at    int64
+	index uint64
+	term  uint64
+}
+
+// durables keeps the highest index of every term.
+func durables(seen []sighting) (all []durable) {
+	for i := 0; i+1 < len(seen); i++ {
+		d := durable{seen[i].node, seen[i].at, max(seen[i].Commit, seen[i].Applied), seen[i+1].Term}
+		if n := len(all); n > 0 && all[n-1].term == d.term {
+			if d.index > all[n-1].index {
+				all[n-1] = d
+			}
+			continue
+		}
+		all = append(all, d)
+	}
+	return all
+}
+
+// incomplete is Raft's leader completeness (figure 3 of the same): a leader's log holds
+// everything that was committed in earlier terms. Its last index is believed only
+// between two other sightings of its reign, because at the edges it may be torn.
+func incomplete(reigns []reign, safe []durable) (reasons []string) {
+	for _, g := range reigns {
+		for i := g.from + 1; i < g.to; i++ {
+			worst := lacking(g, g.seen[i].Last, safe)
+			if worst == nil {
+				continue
+			}
+			reasons = append(reasons, fmt.Sprintf("%s led term %d at %s with a log that ended at %d, but by %s %s had committed %d, in term %d at the latest",
+				g.node, g.term, clock(g.seen[i].at), g.seen[i].Last, clock(worst.at), worst.node, worst.index, worst.term))
+			break
+		}
+	}
+	return reasons
+}
+
+func lacking(g reign, last uint64, safe []durable) (worst *durable) {
+	for i := range safe {
+		d := &safe[i]
+		if d.term < g.term && d.index > last && (worst == nil || d.index > worst.index) {
+			worst = d
+		}
+	}
+	return worst
+}
+
+// clock is a time of the run, for people.
+func clock(ns int64) string { return fmt.Sprintf("%.3f s", float64(ns)/1e9) }
+
+func capped(reasons []string) []string {
+	if more := len(reasons) - maxReasons; more > 0 {
+		return append(reasons[:maxReasons:maxReasons], fmt.Sprintf("and %d more", more))
+	}
+	return reasons
+}

@@ -1,0 +1,148 @@
+package checker
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"faultline/workloads/history"
+)
+
+// watch reads observations, a line each: node, boot, state, term, commit, applied, last.
+func watch(t *testing.T, text string) *Run {
+	t.Helper()
+	tp := &tape{}
+	for line := range strings.Lines(text) {
+		words := strings.Fields(line)
+		if len(words) == 0 {
+			continue
+		}
+		if words[1] == "error" {
+			tp.observe(len(tp.events), words[0], history.Observation{Error: "timeout"})
+			continue
+		}
+		o := history.Observation{Boot: words[1], State: words[2]}
+		_, err := fmt.Sscan(strings.Join(words[3:], " "), &o.Term, &o.Commit, &o.Applied, &o.Last)
+		require.NoError(t, err, line)
+		tp.observe(len(tp.events), words[0], o)
+	}
+	return tp.run(t, Settings{})
+}
+
+func TestRaft(t *testing.T) {
+	for _, c := range []struct {
+		name, seen string
+		verdict    Verdict
+		says       string
+	}{
+		{"one leader after the other", `
+			s1 a Leader   2 10 10 10
+			s2 a Follower 2  9  9 10
+			s1 a Leader   2 12 12 12
+			s1 error
+			s2 a Leader   3 12 12 13
+			s2 a Leader   3 14 14 14
+			s2 a Leader   3 15 15 15
+			s1 b Follower 3  0  0 12
+			s1 b Follower 3 15 15 15`, Valid, "8 observations of 2 servers agree with Raft (2 terms with a leader)"},
+		{"a deposed leader that does not know it yet", `
+			s1 a Leader   2 10 10 10
+			s1 a Leader   2 10 10 10
+			s2 a Leader   3 11 11 11
+			s1 a Leader   2 10 10 12
+			s2 a Leader   3 12 12 12
+			s1 a Leader   2 10 10 12`, Valid, ""},
+		{"two leaders of one term", `
+			s1 a Leader   2 10 10 10
+			s2 a Leader   2 10 10 10
+			s1 a Leader   2 10 10 10
+			s2 a Leader   2 10 10 10`, Invalid, "two leaders of term 2: s1, seen from 0.000 s to 0.002 s, and s2"},
+		{"a torn answer: the state is of the term before", `
+			s1 a Leader   2 10 10 10
+			s2 a Leader   3 10 10 11
+			s1 a Leader   3 10 10 10
+			s2 a Leader   3 11 11 11
+			s1 a Follower 3 11 11 11`, Valid, ""},
+		{"answers of two lives prove no reign together", `
+			s1 a Leader   3 10 10 11
+			s2 a Leader   3 10 10 11
+			s1 b Leader   3 10 10 11
+			s2 a Leader   3 10 10 11`, Valid, ""},
+		{"a follower between two sightings of a reign changes nothing", `
+			s1 a Follower 2 10 10 10
+			s1 a Leader   2 10 10 10
+			s1 a Leader   2 10 10 10
+			s2 a Follower 2 10 10 10
+			s2 a Leader   2 10 10 10
+			s2 a Leader   2 10 10 10`, Invalid, "two leaders of term 2"},
+		{"a term that falls", `
+			s1 a Follower 5 10 10 10
+			s1 a Follower 4 10 10 10`, Invalid, "the term of s1 fell from 5 to 4"},
+		{"a term that a restart forgets", `
+			s1 a Follower 5 10 10 10
+			s1 error
+			s1 b Follower 4 10 10 10`, Invalid, "the term of s1 fell from 5 to 4 between 0.000 s and 0.002 s"},
+		{"a commit index that falls", `
+			s1 a Follower 5 10 10 10
+			s1 a Follower 5  9  9 10`, Invalid, "the commit index of s1 fell from 10 to 9"},
+		{"a commit index that a restart forgets", `
+			s1 a Follower 5 10 10 10
+			s1 b Follower 5  0  8 10`, Valid, ""},
+		{"an applied index that falls", `
+			s1 a Follower 5 10 10 10
+			s1 a Follower 5 10  9 10`, Invalid, "the applied index of s1 fell from 10 to 9"},
+		{"a torn answer: committed between the two readings", `
+			s1 a Leader   5 10 12 12
+			s1 a Leader   5 12 12 12
+			s1 a Leader   5 12 13 13
+			s1 a Leader   5 13 13 13`, Valid, ""},
+		{"a leader that applied what it had not committed", `
+			s1 a Leader   5 10 10 10
+			s1 a Leader   5 10 10 12
+			s1 a Leader   5 10 12 12
+			s1 a Leader   5 11 12 12`, Invalid, "s1, leader of term 5, had applied 12 at 0.002 s, and later, at 0.003 s, committed only 11"},
+		{"a follower that restored a snapshot", `
+			s1 a Follower 5  0 90 90
+			s1 a Follower 5  0 90 90
+			s1 a Follower 5 40 90 90`, Valid, ""},
+		{"a leader that lacks what was committed", `
+			s1 a Follower 5 20 20 20
+			s1 a Follower 5 20 20 20
+			s2 a Leader   6 10 10 11
+			s2 a Leader   6 11 11 11
+			s2 a Leader   6 12 12 12`, Invalid, "s2 led term 6 at 0.003 s with a log that ended at 11, but by 0.000 s s1 had committed 20, in term 5 at the latest"},
+		{"a leader of an older term may lack it", `
+			s1 a Follower 7 20 20 20
+			s1 a Follower 7 20 20 20
+			s2 a Leader   6 10 10 11
+			s2 a Leader   6 11 11 11
+			s2 a Leader   6 12 12 12`, Valid, ""},
+		{"a client agent has no Raft", ``, Unknown, "no server told its Raft state"},
+		{"nobody answers", `
+			s1 error
+			s2 error`, Unknown, "no server told its Raft state"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := checkRaft(context.Background(), watch(t, c.seen))
+			require.Equal(t, c.verdict, r.Verdict, "%s", r.Summary)
+			require.Contains(t, r.Summary, c.says)
+		})
+	}
+}
+
+func TestRaftLooksPastClientAgents(t *testing.T) {
+	tp := &tape{}
+	tp.observe(1, "c1", history.Observation{Boot: "a"})
+	require.Equal(t, Unknown, checkRaft(context.Background(), tp.run(t, Settings{})).Verdict)
+}
+
+func TestAnObservationThatCannotBeReadIsUnknown(t *testing.T) {
+	tp := &tape{}
+	tp.add(1, history.Event{Process: history.Observer, Type: history.Info, F: history.FObserve, Value: []byte(`"x"`)})
+	r := checkRaft(context.Background(), tp.run(t, Settings{}))
+	require.Equal(t, Unknown, r.Verdict)
+	require.Contains(t, r.Summary, "event 0")
+}

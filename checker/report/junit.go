@@ -1,0 +1,171 @@
+package report
+
+import (
+	"encoding/xml"
+	"fmt"
+	"strings"
+	"time"
+
+	"faultline/checker"
+)
+
+// The elements of JUnit's XML that Jenkins, GitHub's actions and GitLab all read; see
+// https://github.com/jenkinsci/xunit-plugin, src/main/resources, junit-10.xsd. A scenario
+// is a testsuite, a checker a testcase. Invalid is a failure: the system broke a
+// promise. Unknown is an error: the test could not tell.
+type (
+	junitSuites struct {
+		XMLName  xml.Name     `xml:"testsuites"`
+		Name     string       `xml:"name,attr"`
+		Tests    int          `xml:"tests,attr"`
+		Failures int          `xml:"failures,attr"`
+		Errors   int          `xml:"errors,attr"`
+		Time     string       `xml:"time,attr"`
+		Suites   []junitSuite `xml:"testsuite"`
+	}
+	junitSuite struct {
+		Name       string          `xml:"name,attr"`
+		Tests      int             `xml:"tests,attr"`
+		Failures   int             `xml:"failures,attr"`
+		Errors     int             `xml:"errors,attr"`
+		Skipped    int             `xml:"skipped,attr"`
+		Time       string          `xml:"time,attr"`
+		Timestamp  string          `xml:"timestamp,attr,omitempty"`
+		Properties []junitProperty `xml:"properties>property"`
+		Cases      []junitCase     `xml:"testcase"`
+		Out        string          `xml:"system-out,omitempty"`
+	}
+	junitProperty struct {
+		Name  string `xml:"name,attr"`
+		Value string `xml:"value,attr"`
+	}
+	junitCase struct {
+		Class   string        `xml:"classname,attr"`
+		Name    string        `xml:"name,attr"`
+		Time    string        `xml:"time,attr"`
+		Failure *junitProblem `xml:"failure"`
+		Error   *junitProblem `xml:"error"`
+	}
+	junitProblem struct {
+		Message string `xml:"message,attr"`
+		Type    string `xml:"type,attr"`
+		Text    string `xml:",chardata"`
+	}
+)
+
+// JUnit writes one run.
+func JUnit(d Data) ([]byte, error) { return JUnitSuite(d.Scenario, []Data{d}) }
+
+// JUnitSuite writes several runs as one file.
+func JUnitSuite(name string, runs []Data) ([]byte, error) {
+	all := junitSuites{Name: name}
+	length := time.Duration(0)
+	for _, d := range runs {
+		suite := junitOf(d)
+		all.Suites = append(all.Suites, suite)
+		all.Tests += suite.Tests
+		all.Failures += suite.Failures
+		all.Errors += suite.Errors
+		length += d.Length
+	}
+	all.Time = junitTime(length)
+	text, err := xml.MarshalIndent(all, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("report: %w", err)
+	}
+	return append([]byte(xml.Header), append(text, '\n')...), nil
+}
+
+func junitTime(d time.Duration) string { return fmt.Sprintf("%.3f", d.Seconds()) }
+
+func junitOf(d Data) junitSuite {
+	suite := junitSuite{Name: d.Scenario, Time: junitTime(d.Length), Out: junitOut(d)}
+	if !d.Started.IsZero() {
+		suite.Timestamp = d.Started.UTC().Format("2006-01-02T15:04:05")
+	}
+	for _, p := range append(facts(d), versionPairs(d.Versions)...) {
+		suite.Properties = append(suite.Properties, junitProperty(p))
+	}
+	for _, r := range junitResults(d) {
+		c := junitCase{Class: "faultline." + d.Scenario, Name: r.Checker, Time: junitTime(0)}
+		problem := &junitProblem{Message: r.Summary, Type: string(r.Verdict), Text: junitText(r, d)}
+		switch r.Verdict {
+		case checker.Valid:
+		case checker.Invalid:
+			c.Failure = problem
+			suite.Failures++
+		default:
+			c.Error = problem
+			suite.Errors++
+		}
+		suite.Cases = append(suite.Cases, c)
+	}
+	suite.Tests = len(suite.Cases)
+	return suite
+}
+
+// junitResults are the checkers' results, and one more for the run as a whole where they
+// alone would look better than its verdict: an empty testsuite is green to a CI server.
+func junitResults(d Data) []checker.Result {
+	var verdicts []checker.Verdict
+	for _, r := range d.Results {
+		verdicts = append(verdicts, r.Verdict)
+	}
+	worst := checker.Worst(verdicts...)
+	if len(d.Results) > 0 && checker.Worst(worst, d.Verdict) == worst {
+		return d.Results
+	}
+	verdict := d.Verdict
+	if len(d.Results) == 0 {
+		verdict = checker.Worst(checker.Unknown, d.Verdict)
+	}
+	whole := checker.Result{Checker: "run", Verdict: verdict, Summary: headline(d), Reasons: d.Notes}
+	return append([]checker.Result{whole}, d.Results...)
+}
+
+func junitText(r checker.Result, d Data) string {
+	lines := []string{r.Summary}
+	for _, reason := range r.Reasons {
+		lines = append(lines, "- "+reason)
+	}
+	for i, c := range r.Counterexamples {
+		s := storyOf(i+1, c, d.run())
+		lines = append(lines, "", fmt.Sprintf("Counterexample %d, key %s: %s", s.Number, s.Key, s.Why))
+		lines = append(lines, storyLines(s)...)
+	}
+	if d.Command != "" {
+		lines = append(lines, "", "Repeat it: "+d.Command)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// storyLines tells the operations of a counterexample, a numbered line each.
+func storyLines(s story) []string {
+	var lines []string
+	for i, t := range s.Sentences {
+		line := fmt.Sprintf("%d. %s", i+1, t.Text)
+		if t.Order != "" {
+			line += " (" + t.Order + ")"
+		}
+		lines = append(lines, line)
+	}
+	if s.LeftOut > 0 {
+		lines = append(lines, fmt.Sprintf("… and %s more", count(s.LeftOut, "operation")))
+	}
+	for _, m := range s.Meanwhile {
+		lines = append(lines, "In force meanwhile: fault "+m)
+	}
+	return lines
+}
+
+func junitOut(d Data) string {
+	lines := []string{string(d.Verdict) + ": " + headline(d)}
+	lines = append(lines, d.Notes...)
+	if d.Command != "" {
+		lines = append(lines, "repeat it: "+d.Command)
+	}
+	if d.Dir != "" {
+		lines = append(lines, "run directory: "+d.Dir)
+	}
+	return strings.Join(lines, "\n")
+}

@@ -1,0 +1,152 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+
+	"faultline/checker"
+)
+
+// Bounds of a summary. GitHub takes no more than 1 MiB of it from one step, and nobody
+// reads even a tenth.
+const (
+	mostMarkdownFaults  = 50
+	mostMarkdownStories = 3
+)
+
+// Markdown writes one run for the summary of a CI job.
+func Markdown(d Data) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "## %s %s: %s\n\n", mark(d.Verdict), md(string(d.Verdict)), md(d.Scenario))
+	fmt.Fprintf(&b, "**%s**\n\n", md(headline(d)))
+	for _, note := range d.Notes {
+		fmt.Fprintf(&b, "> %s\n\n", md(note))
+	}
+	for _, t := range troubles(d.Results) {
+		markdownTrouble(&b, t, d)
+	}
+	markdownCheckers(&b, d)
+	markdownFaults(&b, d)
+	fmt.Fprintf(&b, "%s.\n", md(figures(d)))
+	if d.Command != "" {
+		fmt.Fprintf(&b, "\nRepeat it:\n\n%s\n", mdBlock(d.Command))
+	}
+	return b.String()
+}
+
+// MarkdownSuite writes several runs: a table first, then each run that is not valid.
+func MarkdownSuite(name string, runs []Data) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# %s %s: %s\n\n", mark(worst(runs)), md(string(worst(runs))), md(name))
+	b.WriteString("| | scenario | verdict | operations | faults | length | why |\n|---|---|---|--:|--:|--:|---|\n")
+	for _, d := range runs {
+		why := ""
+		if d.Verdict != checker.Valid {
+			why = headline(d)
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %d | %s | %s |\n", mark(d.Verdict), md(d.Scenario), md(string(d.Verdict)),
+			thousands(len(d.run().Ops)), len(d.run().Faults), span(d.Length), md(why))
+	}
+	for _, d := range runs {
+		if d.Verdict != checker.Valid {
+			b.WriteString("\n" + Markdown(d))
+		}
+	}
+	return b.String()
+}
+
+func worst(runs []Data) checker.Verdict {
+	var verdicts []checker.Verdict
+	for _, d := range runs {
+		verdicts = append(verdicts, d.Verdict)
+	}
+	return checker.Worst(verdicts...)
+}
+
+func markdownTrouble(b *strings.Builder, r checker.Result, d Data) {
+	for _, reason := range r.Reasons {
+		fmt.Fprintf(b, "- %s: %s\n", md(r.Checker), md(reason))
+	}
+	if len(r.Reasons) > 0 {
+		b.WriteString("\n")
+	}
+	for i, c := range r.Counterexamples {
+		if i == mostMarkdownStories {
+			fmt.Fprintf(b, "%s more in the report.\n\n", count(len(r.Counterexamples)-i, "counterexample"))
+			break
+		}
+		s := storyOf(i+1, c, d.run())
+		fmt.Fprintf(b, "### Counterexample %d: key %s\n\n%s\n\n", s.Number, md(s.Key), md(s.Why))
+		b.WriteString("| | process | node | operation | result | sent | answered | order |\n|--:|--:|---|---|---|--:|--:|---|\n")
+		for i, op := range s.Ops {
+			result := string(op.Type)
+			if op.Error != "" {
+				result += ": " + op.Error
+			}
+			fmt.Fprintf(b, "| %d | %d | %s | %s | %s | %s | %s | %s |\n", i+1, op.Process, md(op.Node), md(short(op)),
+				md(result), stamp(op.Invoke), stamp(op.Return), md(s.Sentences[i].Order))
+		}
+		b.WriteString("\n")
+		if s.LeftOut > 0 {
+			fmt.Fprintf(b, "%s more in the report.\n\n", count(s.LeftOut, "operation"))
+		}
+		for _, m := range s.Meanwhile {
+			fmt.Fprintf(b, "In force meanwhile: fault %s\n\n", md(m))
+		}
+	}
+}
+
+func markdownCheckers(b *strings.Builder, d Data) {
+	if len(d.Results) == 0 {
+		return
+	}
+	b.WriteString("| | checker | verdict | what it found |\n|---|---|---|---|\n")
+	for _, r := range d.Results {
+		fmt.Fprintf(b, "| %s | %s | %s | %s |\n", mark(r.Verdict), md(r.Checker), md(string(r.Verdict)), md(r.Summary))
+	}
+	b.WriteString("\n")
+}
+
+func markdownFaults(b *strings.Builder, d Data) {
+	rows := faultRows(d.run())
+	if len(rows) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "<details><summary>%s</summary>\n\n", count(len(rows), "fault"))
+	b.WriteString("| step | fault | nodes | from – to | effect | heal | recovery |\n|--:|---|---|---|---|---|--:|\n")
+	for i, r := range rows {
+		if i == mostMarkdownFaults {
+			fmt.Fprintf(b, "\n%s more in the report.\n", count(len(rows)-i, "fault"))
+			break
+		}
+		fmt.Fprintf(b, "| %d | %s | %s | %s – %s | %s | %s | %s |\n", r.Step, md(r.Name), md(r.Targets), r.From, r.Till,
+			proof(r.Proved, md(r.Error)), proof(r.HealProved, ""), r.Recovery)
+	}
+	b.WriteString("\n</details>\n\n")
+}
+
+func proof(proved bool, why string) string {
+	switch {
+	case proved:
+		return "✓"
+	case why != "":
+		return "✗ " + why
+	}
+	return "✗ not proved"
+}
+
+var mdEscapes = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `\`, `\\`, "`", "\\`", "*", `\*`, "_", `\_`,
+	"[", `\[`, "]", `\]`, "|", `\|`, "~", `\~`, "#", `\#`, "!", `\!`, "@", "@\u200b", "://", ":\u200b//")
+
+// md makes a text harmless inside a line or a cell: no markup, no mention of a person, no
+// link made by itself.
+func md(text string) string { return mdEscapes.Replace(plain(text)) }
+
+// mdBlock is a code block whose fence is longer than any in the text.
+func mdBlock(text string) string {
+	fence := "```"
+	for strings.Contains(text, fence) {
+		fence += "`"
+	}
+	return fence + "\n" + plain(text) + "\n" + fence
+}

@@ -1,0 +1,275 @@
+package nemesis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"faultline/nodes"
+	"faultline/topologies"
+	"faultline/workloads/history"
+)
+
+// fake is a cluster in memory: Set records, Measure computes the truth, leadership moves
+// away from a server that does not run. Its lies prove that the nemesis believes only
+// what it measures. It is meant for virtual time.
+type fake struct {
+	topology topologies.Topology
+	started  time.Time
+
+	mu     sync.Mutex
+	now    nodes.Conditions
+	left   map[string]bool
+	leader string
+	term   uint64
+	events []string // what the nemesis did, with virtual times
+
+	deaf     map[nodes.Link]bool // Set does not reach these links
+	immortal map[string]bool     // Set does not reach these processes
+	stuck    bool                // nobody ever takes over leadership
+	sloth    time.Duration       // what Measure takes
+	refuse   error               // what Set answers, and does nothing
+	stay     error               // what Leave answers, and does nothing
+}
+
+func newFake(topology topologies.Topology) *fake {
+	return &fake{topology: topology, started: time.Now(), left: map[string]bool{}, leader: topology.Servers()[0].Name,
+		term: 1, deaf: map[nodes.Link]bool{}, immortal: map[string]bool{}, sloth: 200 * time.Millisecond}
+}
+
+func (f *fake) note(format string, args ...any) {
+	f.events = append(f.events, fmt.Sprintf("%7s  ", time.Since(f.started).Round(10*time.Millisecond))+fmt.Sprintf(format, args...))
+}
+
+func (f *fake) Set(ctx context.Context, want nodes.Conditions) error {
+	time.Sleep(20 * time.Millisecond)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := cmpErr(ctx.Err(), f.refuse); err != nil {
+		f.note("set refused")
+		return err
+	}
+	f.note("set %s", want)
+	f.now = want.Clone()
+	for node := range f.left {
+		if want.Processes[node] != nodes.Killed {
+			delete(f.left, node)
+		}
+	}
+	return nil
+}
+
+func cmpErr(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *fake) Measure(ctx context.Context) (nodes.Measurement, error) {
+	if err := sleep(ctx, f.sloth); err != nil {
+		return nodes.Measurement{}, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	m := nodes.Measurement{Links: map[nodes.Link]nodes.LinkSeen{}, Processes: map[string]nodes.Process{}}
+	state := func(l nodes.Link) nodes.LinkState {
+		if f.deaf[l] {
+			return nodes.LinkState{}
+		}
+		return f.now.Links[l]
+	}
+	for _, a := range f.topology.Nodes() {
+		for _, b := range f.topology.Nodes() {
+			if a != b {
+				l := nodes.Link{From: a.Name, To: b.Name}
+				m.Links[l] = seen(state(l), state(nodes.Link{From: b.Name, To: a.Name}))
+			}
+		}
+		if p := f.process(a.Name); p != nodes.Running {
+			m.Processes[a.Name] = p
+		}
+	}
+	return m, nil
+}
+
+func seen(there, back nodes.LinkState) nodes.LinkSeen {
+	s := nodes.LinkSeen{UDP: there == nodes.LinkState{}, TCP: nodes.TCPOpen}
+	switch {
+	case there.Drop || back.Drop:
+		s.TCP = nodes.TCPTimeout
+	case there.Reject || back.Reject:
+		s.TCP = nodes.TCPRefused
+	}
+	return s
+}
+
+// process is the state of a node's process; f.mu is held.
+func (f *fake) process(node string) nodes.Process {
+	switch {
+	case f.left[node]:
+		return nodes.Killed
+	case f.immortal[node]:
+		return nodes.Running
+	}
+	return f.now.Processes[node]
+}
+
+func (f *fake) Endpoint(node string) string                   { return node }
+func (f *fake) Logs(context.Context, string, io.Writer) error { return nil }
+func (f *fake) Close(context.Context) error                   { return nil }
+func (f *fake) Client(node string) nodes.Client               { return fakeClient{f, node} }
+func (f *fake) Exited(ctx context.Context, node string) error {
+	for {
+		f.mu.Lock()
+		down := f.process(node) == nodes.Killed
+		f.mu.Unlock()
+		if down {
+			return nil
+		}
+		if err := sleep(ctx, 10*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+// Leader elects, one second after the leader has stopped, the next server that runs, if
+// a majority does.
+func (f *fake) Leader(ctx context.Context) (string, error) {
+	f.mu.Lock()
+	gone := f.process(f.leader) != nodes.Running
+	f.mu.Unlock()
+	if !gone {
+		return f.leader, nil
+	}
+	if err := sleep(ctx, time.Second); err != nil {
+		return "", err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.stuck || !f.elect(func(string) bool { return true }) {
+		return "", errors.New("nobody leads")
+	}
+	return f.leader, nil
+}
+
+func (f *fake) elect(fits func(string) bool) bool {
+	var running []string
+	for _, n := range f.topology.Servers() {
+		if f.process(n.Name) == nodes.Running {
+			running = append(running, n.Name)
+		}
+	}
+	i := slices.IndexFunc(running, fits)
+	if i < 0 || len(running) < majorityOf(len(f.topology.Servers())) {
+		return false
+	}
+	f.leader, f.term = running[i], f.term+1
+	return true
+}
+
+func (f *fake) Burst(ctx context.Context, node string, reads int) error {
+	if err := sleep(ctx, 5*time.Millisecond); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.note("%d reads at %s, which is %q", reads, node, f.process(node))
+	return nil
+}
+
+type fakeClient struct {
+	*fake
+	node string
+}
+
+func (c fakeClient) Get(context.Context, string, nodes.Mode) (nodes.Item, error) {
+	return nodes.Item{}, nil
+}
+func (c fakeClient) Put(context.Context, string, string) (nodes.Item, error) {
+	return nodes.Item{}, nil
+}
+func (c fakeClient) CAS(context.Context, string, string, uint64) (nodes.Item, error) {
+	return nodes.Item{}, nil
+}
+func (c fakeClient) Close() {}
+
+func (c fakeClient) Observe(context.Context) (history.Observation, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return history.Observation{Term: c.term}, nil
+}
+
+func (c fakeClient) Leave(context.Context) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stay != nil {
+		return c.stay
+	}
+	c.note("%s leaves", c.node)
+	c.left[c.node] = true
+	return nodes.Errorf(nodes.ConnectionLost, "it ended before it answered")
+}
+
+func (c fakeClient) Transfer(_ context.Context, to string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.leader != c.node {
+		return nodes.Errorf(nodes.NotLeader, "%s leads", c.leader)
+	}
+	if c.stuck {
+		return nodes.Errorf(nodes.Timeout, "no successor")
+	}
+	c.elect(func(s string) bool { return s == to || to == "" && s != c.node })
+	c.note("leadership goes from %s to %s", c.node, c.leader)
+	return nil
+}
+
+// played is what is left of a run.
+type played struct {
+	resolved Schedule
+	err      error
+	events   []history.Event
+	faults   []history.Fault
+	baseline *history.FaultMark
+	notified []string
+}
+
+// play runs a schedule against f, inside a bubble of virtual time.
+func play(t *testing.T, ctx context.Context, f *fake, s Schedule) played {
+	t.Helper()
+	var p played
+	path := filepath.Join(t.TempDir(), "history.jsonl")
+	log, err := history.Create(path)
+	require.NoError(t, err)
+	p.resolved, p.err = Play(ctx, s, World{Topology: f.topology, Cluster: f, Client: f.Client, Leader: f.Leader, Burst: f.Burst,
+		Log: log, Notify: func(active []string) { p.notified = append(p.notified, strings.Join(active, ", ")) }})
+	require.NoError(t, log.Close())
+	p.events, _, err = history.ReadFile(path)
+	require.NoError(t, err)
+	p.faults, p.baseline, err = history.Faults(p.events)
+	require.NoError(t, err)
+	return p
+}
+
+// story is the run as a text: what the nemesis did, what it marked, what it resolved.
+func (p played) story(f *fake) string {
+	var out strings.Builder
+	out.WriteString(strings.Join(f.events, "\n") + "\n\n")
+	for _, e := range p.events {
+		fmt.Fprintf(&out, "%7s  %s %s\n", time.Duration(e.Time).Round(10*time.Millisecond), e.F, e.Value)
+	}
+	fmt.Fprintf(&out, "\n%s", p.resolved)
+	return out.String()
+}

@@ -1,0 +1,132 @@
+package agent
+
+import (
+	"context"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"faultline/nodes"
+	"faultline/nodes/agent/rpc"
+)
+
+type (
+	statusReply struct {
+		Leader  string // address, empty if unknown
+		Servers []peerInfo
+	}
+	peerInfo struct {
+		ID      string
+		Address string
+		Voter   bool
+		Leader  bool
+	}
+	handoverArgs struct{ Term uint64 }
+	transferArgs struct{ To string } // name or ID; empty: whom Raft likes
+	removeArgs   struct{ ID string }
+)
+
+// status is the peer set as this server knows it.
+func (s *server) status(context.Context, none) (statusReply, error) {
+	reply := statusReply{Leader: s.leaderAddr()}
+	for _, p := range s.raft.GetConfiguration().Configuration().Servers {
+		reply.Servers = append(reply.Servers, peerInfo{ID: string(p.ID), Address: string(p.Address),
+			Voter: p.Suffrage == raft.Voter, Leader: string(p.Address) == reply.Leader})
+	}
+	return reply, nil
+}
+
+// transfer hands leadership over. It revokes the lease first, for the rest of the term:
+// a handover that fails here may still reach its target later.
+func (s *server) transfer(ctx context.Context, args transferArgs) (none, error) {
+	l, err := s.leadershipNow()
+	if err != nil {
+		return none{}, err
+	}
+	if len(s.voters()) < 2 {
+		return none{}, nodes.Errorf(nodes.BadRequest, "there is nobody to hand leadership over to")
+	}
+	id, address, err := s.transferTarget(args.To)
+	if err != nil {
+		return none{}, err
+	}
+	l.revoked.Store(true)
+	s.handing.Store(l.term)
+	var f raft.Future
+	if id == "" {
+		f = s.raft.LeadershipTransfer()
+	} else {
+		f = s.raft.LeadershipTransferToServer(id, address)
+	}
+	if err := s.await(ctx, f); err != nil {
+		return none{}, raftError(err)
+	}
+	return none{}, nil
+}
+
+func (s *server) transferTarget(to string) (raft.ServerID, raft.ServerAddress, error) {
+	if to == "" {
+		return "", "", nil
+	}
+	id := to
+	for _, m := range s.a.gossip.Members() {
+		if m.Name == to {
+			id = m.Tags.ID
+		}
+	}
+	for _, v := range s.voters() {
+		switch {
+		case string(v.ID) != id:
+		case id == s.a.id:
+			return "", "", nodes.Errorf(nodes.BadRequest, "%s leads already", to)
+		default:
+			return v.ID, v.Address, nil
+		}
+	}
+	return "", "", nodes.Errorf(nodes.BadRequest, "%s is no voter", to)
+}
+
+// sendHandover is the last step of a transfer, which Raft takes when the target has
+// every entry. The term is that in which the lease was revoked, whatever has happened
+// since.
+func (s *server) sendHandover(_ raft.ServerID, target raft.ServerAddress) error {
+	ctx, cancel := context.WithTimeout(context.Background(), s.a.times.Election)
+	defer cancel()
+	_, err := s.a.call(ctx, string(target), rpc.Request{Method: handoverMethod.name, Final: true,
+		Body: rpc.Encode(handoverArgs{Term: s.handing.Load()})})
+	return err
+}
+
+// takeOver is the target's side of it.
+func (s *server) takeOver(_ context.Context, args handoverArgs) (none, error) {
+	return none{}, s.gate.takeOver(args.Term)
+}
+
+// remove takes a server that leaves out of the peer set.
+func (s *server) remove(ctx context.Context, args removeArgs) (none, error) {
+	if _, err := s.leadershipNow(); err != nil {
+		return none{}, err
+	}
+	if err := s.await(ctx, s.raft.RemoveServer(raft.ServerID(args.ID), 0, patience(ctx))); err != nil {
+		return none{}, raftError(err)
+	}
+	return none{}, nil
+}
+
+// leaveRaft takes this server out of the peer set. If nobody leads, the others will
+// find out by gossip.
+func (s *server) leaveRaft(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if len(s.voters()) < 2 {
+		return
+	}
+	if _, leads := s.leading(); leads {
+		if _, err := s.transfer(ctx, transferArgs{}); err != nil {
+			s.a.log.Warn("leave: leadership is not handed over", "error", err)
+		}
+	}
+	if _, _, err := invoke(ctx, s.a, removeMethod, removeArgs{ID: s.a.id}, fromHere); err != nil {
+		s.a.log.Warn("leave: not removed from the peer set", "error", err)
+	}
+}

@@ -1,0 +1,21 @@
+// Package agent is the reference agent: a small Consul, written against nodes.Host
+// alone, so that the same code runs in a container and in virtual time.
+//
+//	a, err := agent.New(host, agent.Config{Name: "dc1-s1", DC: "dc1", Server: true, BootstrapExpect: 3, …})
+//	err = a.Run(ctx) // until ctx ends, or the agent has left its cluster
+//
+// A server votes in Raft (hashicorp/raft) and keeps a copy of the key-value store; a
+// client agent only forwards. All agents of a datacenter gossip (hashicorp/memberlist).
+// Both answer Consul's HTTP API, as far as it goes, with the extensions of nodes/wire.go.
+//
+// Where to read what:
+//
+//	methods.go     every call that agents make, and who answers it
+//	route.go       how a call finds who answers it; retry.go when it is made again
+//	reads.go       the three read modes; leadership.go and rounds.go what they stand on
+//	gate.go        handing leadership over without breaking the lease
+//	writes.go      how a write becomes an entry, and which errors are definite
+//	defects.go     the bugs that can be planted
+//
+// It is not for production: it is here to be broken.
+package agent

@@ -1,0 +1,154 @@
+package agent
+
+import (
+	"errors"
+	"sync"
+
+	"github.com/hashicorp/raft"
+
+	"faultline/nodes"
+)
+
+// gate stands between the network and Raft and makes two things of the library safe for
+// a leader's lease (package lease).
+//
+// A handover of leadership ends with a TimeoutNow, on which its target stands for
+// election at once and is voted for even by those who know a leader. The lease is safe
+// from that only because a leader revokes its own before it hands over. But the
+// library's TimeoutNow names no term: one that waited in the socket of a stopped
+// process can make it depose a later leader, which revoked nothing. So the gate refuses
+// the library's message; the handover travels as a call that names the term, and is
+// passed on to Raft only while the target is still in that term.
+//
+// Raft takes heartbeats on a goroutine of their own, beside its main loop. Then a
+// heartbeat of term T, checked just before a vote for T+1 is cast and finished after
+// it, takes the term back to T, and the voter would count as bound to a leader that it
+// has voted out. So no heartbeat is handled while a vote or a handover is.
+type gate struct {
+	*raft.NetworkTransport
+	// send makes the target stand for election in place of the leader of a term that has
+	// revoked its lease.
+	send func(raft.ServerID, raft.ServerAddress) error
+
+	out  chan raft.RPC
+	hand chan handover
+	stop chan struct{}
+	once sync.Once
+	loop sync.WaitGroup
+
+	heartbeats sync.RWMutex // held for reading by heartbeats, for writing by votes and handovers
+}
+
+type handover struct {
+	term uint64
+	done chan error
+}
+
+func newGate(inner *raft.NetworkTransport, send func(raft.ServerID, raft.ServerAddress) error) *gate {
+	return &gate{NetworkTransport: inner, send: send, out: make(chan raft.RPC),
+		hand: make(chan handover), stop: make(chan struct{})}
+}
+
+// open lets messages through to r.
+func (g *gate) open(r *raft.Raft) {
+	g.loop.Go(func() {
+		for {
+			select {
+			case rpc := <-g.NetworkTransport.Consumer():
+				g.pass(rpc)
+			case h := <-g.hand:
+				h.done <- g.handOver(r, h.term)
+			case <-g.stop:
+				return
+			}
+		}
+	})
+}
+
+func (g *gate) pass(rpc raft.RPC) {
+	switch rpc.Command.(type) {
+	case *raft.TimeoutNowRequest:
+		rpc.Respond(nil, errors.New("a handover must name its term"))
+	case *raft.RequestVoteRequest:
+		answer := g.alone(rpc)
+		rpc.Respond(answer.Response, answer.Error)
+	default:
+		select {
+		case g.out <- rpc:
+		case <-g.stop:
+			rpc.Respond(nil, raft.ErrTransportShutdown)
+		}
+	}
+}
+
+// alone has Raft handle a message while no heartbeat is handled.
+func (g *gate) alone(rpc raft.RPC) raft.RPCResponse {
+	g.heartbeats.Lock()
+	defer g.heartbeats.Unlock()
+	return g.ask(rpc)
+}
+
+func (g *gate) ask(rpc raft.RPC) raft.RPCResponse {
+	answer := make(chan raft.RPCResponse, 1)
+	rpc.RespChan = answer
+	select {
+	case g.out <- rpc:
+	case <-g.stop:
+		return raft.RPCResponse{Error: raft.ErrTransportShutdown}
+	}
+	select {
+	case response := <-answer:
+		return response
+	case <-g.stop:
+		return raft.RPCResponse{Error: raft.ErrTransportShutdown}
+	}
+}
+
+// handOver makes Raft stand for election, if it is still in the term. Between the check
+// and the election no message reaches Raft, so only a candidacy of its own can change
+// the term, and a candidate is bound to nobody.
+func (g *gate) handOver(r *raft.Raft, term uint64) error {
+	g.heartbeats.Lock()
+	defer g.heartbeats.Unlock()
+	if now := r.CurrentTerm(); now != term {
+		return nodes.Errorf(nodes.NotLeader, "the handover is of term %d, and it is term %d", term, now)
+	}
+	return g.ask(raft.RPC{Command: &raft.TimeoutNowRequest{
+		RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax}}}).Error
+}
+
+// takeOver is the target's side of a handover.
+func (g *gate) takeOver(term uint64) error {
+	h := handover{term: term, done: make(chan error, 1)}
+	select {
+	case g.hand <- h:
+	case <-g.stop:
+		return raft.ErrTransportShutdown
+	}
+	return <-h.done
+}
+
+// Consumer is where Raft reads.
+func (g *gate) Consumer() <-chan raft.RPC { return g.out }
+
+// SetHeartbeatHandler is for Raft.
+func (g *gate) SetHeartbeatHandler(handle func(raft.RPC)) {
+	g.NetworkTransport.SetHeartbeatHandler(func(rpc raft.RPC) {
+		g.heartbeats.RLock()
+		defer g.heartbeats.RUnlock()
+		handle(rpc)
+	})
+}
+
+// TimeoutNow is for Raft: the leader's side of a handover.
+func (g *gate) TimeoutNow(id raft.ServerID, target raft.ServerAddress, _ *raft.TimeoutNowRequest, _ *raft.TimeoutNowResponse) error {
+	return g.send(id, target)
+}
+
+// Close is for Raft.
+func (g *gate) Close() error {
+	g.once.Do(func() { close(g.stop) })
+	err := g.NetworkTransport.Close()
+	g.loop.Wait()
+	return err
+}

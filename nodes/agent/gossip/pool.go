@@ -1,0 +1,168 @@
+// Package gossip is one pool of agents that know of each other, on hashicorp/memberlist.
+//
+//	pool, err := gossip.Start(gossip.Config{Host: host, Name: "a", …})
+//	for _, m := range pool.Members() { … }
+//	<-pool.Changed()
+//
+// memberlist forgets the dead, so a split that outlasts its memory would never heal by
+// itself: the pool remembers every member and keeps seeking those that are not alive.
+package gossip
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/memberlist"
+
+	"faultline/nodes"
+)
+
+// Config is how to start a pool.
+type Config struct {
+	Host      nodes.Host
+	Name      string
+	Bind      netip.AddrPort
+	Advertise netip.AddrPort
+	Tags      Tags
+	Seeds     []netip.AddrPort // who may know the others; self is left out
+	Profile   Profile
+}
+
+// Pool is this node's view of the members.
+type Pool struct {
+	config Config
+	log    *slog.Logger
+	list   *memberlist.Memberlist
+	table  *table
+	stop   chan struct{}
+	loops  sync.WaitGroup
+	once   sync.Once
+}
+
+// Start opens the sockets and begins to seek the others.
+func Start(c Config) (*Pool, error) {
+	meta, err := c.Tags.Encode()
+	if err != nil {
+		return nil, err
+	}
+	if len(meta) > memberlist.MetaMaxSize {
+		return nil, fmt.Errorf("gossip: tags of %d bytes, %d fit", len(meta), memberlist.MetaMaxSize)
+	}
+	t, err := newTransport(c.Host, c.Bind, c.Advertise)
+	if err != nil {
+		return nil, err
+	}
+	p := &Pool{config: c, log: c.Host.Log(), table: newTable(c.Host.Log()), stop: make(chan struct{})}
+	p.list, err = memberlist.Create(p.memberlistConfig(t, meta))
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("gossip: %w", err), t.Shutdown())
+	}
+	p.loops.Go(p.seek)
+	return p, nil
+}
+
+func (p *Pool) memberlistConfig(t *transport, meta []byte) *memberlist.Config {
+	c := memberlist.DefaultLANConfig()
+	p.config.Profile.edit(c)
+	c.Name = p.config.Name
+	c.Transport = t
+	c.BindAddr, c.BindPort = p.config.Bind.Addr().String(), int(p.config.Bind.Port())
+	c.AdvertiseAddr, c.AdvertisePort = p.config.Advertise.Addr().String(), int(p.config.Advertise.Port())
+	c.Delegate = delegate{meta}
+	c.Events = p.table
+	c.DeadNodeReclaimTime = 5 * time.Second // a node may come back with another address
+	c.Logger = nil
+	c.LogOutput = logWriter{p.log}
+	return c
+}
+
+// Members lists everybody who was ever seen, by name.
+func (p *Pool) Members() []Member { return p.table.members() }
+
+// Changed is closed when the members are no longer what they are now.
+func (p *Pool) Changed() <-chan struct{} { return p.table.changed() }
+
+// Leave tells the others that this node goes on purpose. It waits until somebody has
+// heard of it, at most so long.
+func (p *Pool) Leave(timeout time.Duration) error { return p.list.Leave(timeout) }
+
+// Shutdown closes the sockets, without a word to the others.
+func (p *Pool) Shutdown() (err error) {
+	p.once.Do(func() {
+		close(p.stop)
+		err = p.list.Shutdown()
+		p.loops.Wait()
+	})
+	return err
+}
+
+// seek joins whoever should be a member and is not known alive: seeds that nobody has
+// been seen at, and members that failed. Each address is tried by a goroutine of its
+// own, so that one that does not answer holds up nobody.
+func (p *Pool) seek() {
+	busy := map[netip.AddrPort]bool{}
+	done := make(chan netip.AddrPort)
+	tick := time.NewTimer(0)
+	defer tick.Stop()
+	for {
+		select {
+		case <-p.stop:
+			for range busy {
+				<-done
+			}
+			return
+		case addr := <-done:
+			delete(busy, addr)
+		case <-tick.C:
+			tick.Reset(p.config.Profile.Rejoin)
+			for _, addr := range p.missing() {
+				if busy[addr] {
+					continue
+				}
+				busy[addr] = true
+				go func() {
+					if _, err := p.list.Join([]string{addr.String()}); err != nil {
+						p.log.Debug("gossip: seek", "addr", addr, "error", err)
+					}
+					done <- addr
+				}()
+			}
+		}
+	}
+}
+
+// missing lists the addresses to seek.
+func (p *Pool) missing() []netip.AddrPort {
+	known := map[netip.AddrPort]Status{p.config.Advertise: Alive}
+	for _, m := range p.table.members() {
+		// Two names at one address: the one that lives there now counts.
+		if known[m.Addr] != Alive {
+			known[m.Addr] = m.Status
+		}
+	}
+	var out []netip.AddrPort
+	for addr, status := range known {
+		if status == Failed {
+			out = append(out, addr)
+		}
+	}
+	for _, seed := range p.config.Seeds {
+		if known[seed] == "" {
+			out = append(out, seed)
+		}
+	}
+	return out
+}
+
+// delegate tells memberlist our tags; it has no messages of its own.
+type delegate struct{ meta []byte }
+
+func (d delegate) NodeMeta(int) []byte           { return d.meta }
+func (delegate) NotifyMsg([]byte)                {}
+func (delegate) GetBroadcasts(int, int) [][]byte { return nil }
+func (delegate) LocalState(bool) []byte          { return nil }
+func (delegate) MergeRemoteState([]byte, bool)   {}

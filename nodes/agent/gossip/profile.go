@@ -1,0 +1,45 @@
+package gossip
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/memberlist"
+)
+
+// Profile is a set of gossip timings, chosen by name.
+type Profile struct {
+	Name string
+	Doc  string
+	// Rejoin is how often members that are not alive are sought.
+	Rejoin time.Duration
+	edit   func(*memberlist.Config)
+}
+
+// Profiles lists them by name.
+var Profiles = map[string]Profile{
+	"lan": {Name: "lan", Doc: "memberlist's and Consul's defaults for a LAN", Rejoin: 3 * time.Second,
+		edit: func(c *memberlist.Config) { c.TCPTimeout = 3 * time.Second }},
+	"fast": {Name: "fast", Doc: "finds failures within about a second, for short tests", Rejoin: time.Second,
+		edit: func(c *memberlist.Config) {
+			c.TCPTimeout = time.Second
+			c.ProbeInterval, c.ProbeTimeout = 250*time.Millisecond, 125*time.Millisecond
+			c.GossipInterval = 50 * time.Millisecond
+			c.PushPullInterval = 5 * time.Second
+			c.SuspicionMult = 3
+			c.GossipToTheDeadTime = 10 * time.Second
+		}},
+}
+
+// ProfileNamed finds a profile.
+func ProfileNamed(name string) (Profile, error) {
+	p, ok := Profiles[name]
+	if !ok {
+		return Profile{}, fmt.Errorf("no gossip profile %q; there are %s", name,
+			strings.Join(slices.Sorted(maps.Keys(Profiles)), ", "))
+	}
+	return p, nil
+}

@@ -1,0 +1,118 @@
+package agent
+
+import (
+	"context"
+
+	"faultline/nodes"
+	"faultline/nodes/agent/kv"
+	"faultline/nodes/agent/rpc"
+)
+
+// place is who may answer a call.
+type place int
+
+const (
+	theLeader place = iota
+	anyServer
+	thisServer // the one that is asked and no other
+)
+
+// method is one kind of call, from arguments A to a result R.
+type method[A, R any] struct {
+	name  string
+	read  bool                     // calling twice is as good as once
+	place func(*Agent, A) place    // who may answer
+	serve func(*server, context.Context, A) (R, error)
+	// enter, if set, may change or answer a call at the first server that it comes to.
+	enter func(*server, A) (A, *R)
+}
+
+func at[A any](p place) func(*Agent, A) place { return func(*Agent, A) place { return p } }
+
+// Every call that agents make of each other.
+var (
+	readMethod = method[readArgs, readReply]{name: "kv.read", read: true,
+		place: readPlace, serve: (*server).read}
+	writeMethod = method[writeArgs, writeReply]{name: "kv.write",
+		place: at[writeArgs](theLeader), serve: (*server).write, enter: (*server).checkCASHere}
+	confirmMethod = method[confirmArgs, confirmReply]{name: "raft.confirm", read: true,
+		place: at[confirmArgs](thisServer), serve: (*server).confirm}
+	statusMethod = method[none, statusReply]{name: "raft.status", read: true,
+		place: at[none](thisServer), serve: (*server).status}
+	clusterMethod = method[none, statusReply]{name: "raft.cluster", read: true,
+		place: at[none](anyServer), serve: (*server).status}
+	handoverMethod = method[handoverArgs, none]{name: "raft.handover",
+		place: at[handoverArgs](thisServer), serve: (*server).takeOver}
+	transferMethod = method[transferArgs, none]{name: "raft.transfer",
+		place: at[transferArgs](theLeader), serve: (*server).transfer}
+	removeMethod = method[removeArgs, none]{name: "raft.remove", read: true, // twice removed is removed
+		place: at[removeArgs](theLeader), serve: (*server).remove}
+)
+
+// endpoints are the same methods, by name, for calls that come from outside.
+var endpoints = map[string]endpoint{
+	readMethod.name:     endpointOf(readMethod),
+	writeMethod.name:    endpointOf(writeMethod),
+	confirmMethod.name:  endpointOf(confirmMethod),
+	statusMethod.name:   endpointOf(statusMethod),
+	clusterMethod.name:  endpointOf(clusterMethod),
+	handoverMethod.name: endpointOf(handoverMethod),
+	transferMethod.name: endpointOf(transferMethod),
+	removeMethod.name:   endpointOf(removeMethod),
+}
+
+type endpoint func(context.Context, *Agent, rpc.Request) rpc.Response
+
+func endpointOf[A, R any](m method[A, R]) endpoint {
+	return func(ctx context.Context, a *Agent, request rpc.Request) rpc.Response {
+		var args A
+		if err := rpc.Decode(request.Body, &args); err != nil {
+			return rpc.Response{Code: nodes.BadRequest, Text: "rpc error: " + err.Error()}
+		}
+		reply, hops, err := invoke(ctx, a, m, args, way{hold: request.Hold, final: request.Final})
+		response := rpc.Response{Hops: hops}
+		if err != nil {
+			response.Code, response.Text = nodes.CodeOf(err), textOf(err)
+			return response
+		}
+		response.Body = rpc.Encode(reply)
+		return response
+	}
+}
+
+// serveRPC answers a call from outside.
+func (a *Agent) serveRPC(ctx context.Context, request rpc.Request) rpc.Response {
+	if a.leaving.Load() {
+		return rpc.Response{Code: nodes.NotReady, Text: "rpc error: the agent is leaving"}
+	}
+	serve, ok := endpoints[request.Method]
+	if !ok {
+		return rpc.Response{Code: nodes.NotFound, Text: "rpc error: no method " + request.Method}
+	}
+	return serve(ctx, a, request)
+}
+
+type none struct{}
+
+type (
+	readArgs struct {
+		Query    kv.Query
+		Mode     nodes.Mode
+		MinIndex uint64 // answer when the index is above; 0 at once
+		WaitMS   int64  // or after so long
+	}
+	readReply struct {
+		Entries       []kv.Entry
+		Names         []string
+		Index         uint64
+		LastContactMS int64
+		KnownLeader   bool
+	}
+	writeArgs  struct{ Command []byte }
+	writeReply struct {
+		OK      bool
+		Index   uint64 // of the entry; 0 if the server did not wait for it
+		Found   bool   // with Current: what a failed compare met
+		Current kv.Entry
+	}
+)

@@ -1,0 +1,48 @@
+package agent
+
+import (
+	"errors"
+
+	"faultline/nodes"
+)
+
+// again decides whether a call that failed is made again. This is the only place that
+// does. The table of nodes.Code says which failures certainly left no effect; after any
+// other, calling again could carry a write out twice.
+func again(read bool, err error, d defects) bool {
+	code := nodes.CodeOf(err)
+	switch code {
+	case nodes.BadRequest, nodes.NotFound, nodes.CASMismatch:
+		return false // the answer would be the same
+	}
+	return read || code.Definite() || d[ForwardRetryDoubles]
+}
+
+// elsewhere tells whether a client agent turns to another server after an error: one
+// that says that the server, or the way to it, is in trouble.
+func elsewhere(err error) bool {
+	switch nodes.CodeOf(err) {
+	case nodes.BadRequest, nodes.NotFound, nodes.CASMismatch:
+		return false
+	}
+	return true
+}
+
+// gaveUp is the error of a call after the last attempt. That no leader was found is the
+// whole story of several definite ones.
+func gaveUp(err error) error {
+	switch nodes.CodeOf(err) {
+	case nodes.NotLeader, nodes.Unreachable, nodes.Refused:
+		return nodes.Errorf(nodes.NoLeader, "No cluster leader: %s", textOf(err))
+	}
+	return err
+}
+
+// textOf is what the error says to people, without its code.
+func textOf(err error) string {
+	var e *nodes.Error
+	if errors.As(err, &e) {
+		return e.Text
+	}
+	return err.Error()
+}

@@ -1,0 +1,121 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"faultline/nodes"
+	"faultline/nodes/agent/kv"
+)
+
+// write commits a command. Only the leader comes here.
+func (s *server) write(ctx context.Context, args writeArgs) (writeReply, error) {
+	if s.a.defects[AckBeforeCommit] {
+		return s.writeUnsafely(args.Command)
+	}
+	result, err := s.propose(ctx, args.Command)
+	if err != nil {
+		return writeReply{}, err
+	}
+	if result.Err != "" {
+		return writeReply{}, nodes.Errorf(nodes.BadRequest, "%s", result.Err)
+	}
+	return writeReply{OK: result.OK, Index: result.Index, Found: result.Found, Current: result.Current}, nil
+}
+
+// propose hands a command to Raft and waits until it is applied here.
+func (s *server) propose(ctx context.Context, command []byte) (kv.Result, error) {
+	f := s.raft.Apply(command, patience(ctx))
+	if err := s.await(ctx, f); err != nil {
+		return kv.Result{}, raftError(err)
+	}
+	return f.Response().(kv.Result), nil
+}
+
+// patience is how long to wait for Raft to take a command.
+func patience(ctx context.Context) time.Duration {
+	if deadline, ok := ctx.Deadline(); ok {
+		return max(time.Until(deadline), time.Millisecond)
+	}
+	return holdAtOrigin
+}
+
+// raftErrors are the failures of an Apply after which it is certain that the entry was
+// never appended (hashicorp/raft v1.8.0: all are answered in place of an append). After
+// any other, it may have been replicated, and a later leader may commit it:
+//
+//   - ErrLeadershipLost: it was appended here, and replication was under way.
+//   - ErrRaftShutdown: also answered for entries that are committed.
+//   - ErrAbortedByRestore: the same.
+//   - an error of the log store: what is on the disk is not known.
+var raftErrors = map[error]nodes.Code{
+	raft.ErrNotLeader:                    nodes.NotLeader,
+	raft.ErrEnqueueTimeout:               nodes.NotReady,
+	raft.ErrLeadershipTransferInProgress: nodes.NotReady,
+
+	raft.ErrLeadershipLost:   nodes.LeadershipLost,
+	raft.ErrRaftShutdown:     nodes.Shutdown,
+	raft.ErrAbortedByRestore: nodes.LeadershipLost,
+	context.DeadlineExceeded: nodes.Timeout,
+	context.Canceled:         nodes.Timeout,
+}
+
+func raftError(err error) error {
+	for known, code := range raftErrors {
+		if errors.Is(err, known) {
+			return nodes.Errorf(code, "rpc error: %v", err)
+		}
+	}
+	return nodes.Errorf(nodes.Unknown, "rpc error: %v", err)
+}
+
+// writeUnsafely is the defect ack-before-commit.
+func (s *server) writeUnsafely(command []byte) (writeReply, error) {
+	c, err := kv.ParseCommand(command)
+	if err != nil {
+		return writeReply{}, nodes.Errorf(nodes.BadRequest, "%v", err)
+	}
+	if c, done := s.compareHere(c); done != nil {
+		return *done, nil
+	} else {
+		command = c.Append(nil)
+	}
+	s.raft.Apply(command, time.Second)
+	return writeReply{OK: true}, nil
+}
+
+// checkCASHere is the defect cas-checked-by-follower, at the first server that a write
+// comes to.
+func (s *server) checkCASHere(args writeArgs) (writeArgs, *writeReply) {
+	if !s.a.defects[CASCheckedByFollower] {
+		return args, nil
+	}
+	c, err := kv.ParseCommand(args.Command)
+	if err != nil {
+		return args, nil // the leader refuses it
+	}
+	c, done := s.compareHere(c)
+	return writeArgs{Command: c.Append(nil)}, done
+}
+
+// compareHere checks a compare-and-set against this server's copy: it is done if the
+// compare fails, and a plain write if not.
+func (s *server) compareHere(c kv.Command) (kv.Command, *writeReply) {
+	plain := map[kv.Op]kv.Op{kv.CAS: kv.Put, kv.DeleteCAS: kv.Delete}
+	if plain[c.Op] == 0 {
+		return c, nil
+	}
+	var current kv.Entry
+	view := s.store.Query(kv.Query{Kind: kv.Get, Key: c.Key})
+	if len(view.Entries) > 0 {
+		current = view.Entries[0]
+	}
+	if current.ModifyIndex != c.Index {
+		return c, &writeReply{Index: s.store.Applied(), Found: len(view.Entries) > 0, Current: current}
+	}
+	c.Op = plain[c.Op]
+	return c, nil
+}

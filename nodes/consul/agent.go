@@ -1,0 +1,65 @@
+package consul
+
+import (
+	"context"
+	"strconv"
+
+	"faultline/nodes"
+	"faultline/topologies"
+)
+
+// Options are how the reference agent is started and asked.
+type Options struct {
+	Defects        []string // planted bugs to start it with, by name
+	RaftMultiplier int      // scales Raft's timeouts, as Consul's raft_multiplier; 0 is the agent's default
+	Extra          []string // more arguments for every node
+	Hops           bool     // clients ask for the nodes that an answer came through
+}
+
+// Agent is the reference agent.
+func Agent(options Options) nodes.System { return agent{options} }
+
+type agent struct{ options Options }
+
+func (agent) Name() string { return "agent" }
+
+func (agent) APIPort() int { return 8500 }
+
+func (agent) Binary(ctx context.Context) (string, error) { return buildAgent(ctx) }
+
+func (a agent) Client(endpoint string) nodes.Client {
+	return NewClient(endpoint, ClientOptions{Hops: a.options.Hops})
+}
+
+// Args starts a node that finds the servers of its datacenter by address, and a server
+// that waits until all of them are there before they elect a leader.
+func (a agent) Args(self nodes.Place, all []nodes.Place) []string {
+	args := []string{
+		"-node", self.Name,
+		"-datacenter", self.DC,
+		"-bind", self.Addr.String(),
+		"-advertise", self.Addr.String(),
+		"-client", "0.0.0.0",
+		"-data-dir", self.Dir,
+	}
+	servers := 0
+	for _, p := range all {
+		if p.Role != topologies.Server || p.DC != self.DC {
+			continue
+		}
+		servers++
+		if p.Name != self.Name {
+			args = append(args, "-retry-join", p.Addr.String())
+		}
+	}
+	if self.Role == topologies.Server {
+		args = append(args, "-server", "-bootstrap-expect", strconv.Itoa(servers))
+	}
+	if a.options.RaftMultiplier > 0 {
+		args = append(args, "-raft-multiplier", strconv.Itoa(a.options.RaftMultiplier))
+	}
+	for _, name := range a.options.Defects {
+		args = append(args, "-defect", name)
+	}
+	return append(args, a.options.Extra...)
+}

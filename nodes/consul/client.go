@@ -1,0 +1,194 @@
+// Package consul asks and starts systems that speak Consul's HTTP API: today the
+// reference agent (Agent), which is a nodes.System.
+//
+//	system := consul.Agent(consul.Options{RaftMultiplier: 1})
+//	client := system.Client("127.0.0.1:8500")
+//	item, err := client.Get(ctx, "k1", nodes.Consistent)
+//	if nodes.CodeOf(err).Definite() { … }
+//
+// The client is written for judgement, not for comfort: it never sends a request twice,
+// and every error tells whether the operation may have taken effect. It is not a general
+// client of Consul; that is github.com/hashicorp/consul/api.
+package consul
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"faultline/nodes"
+)
+
+// ClientOptions are what a client may do beyond Consul's own API.
+type ClientOptions struct {
+	Hops bool // ask for the nodes that an answer came through
+	Dial Dial // nil is TCP
+}
+
+// NewClient talks to the node whose API answers at endpoint, HOST:PORT.
+func NewClient(endpoint string, options ClientOptions) nodes.Client {
+	return &client{endpoint: endpoint, options: options, transport: newTransport(options.Dial)}
+}
+
+type client struct {
+	endpoint  string
+	options   ClientOptions
+	transport *http.Transport
+}
+
+func (c *client) Close() { c.transport.CloseIdleConnections() }
+
+var modeQuery = map[nodes.Mode]string{
+	nodes.Default:    "",
+	nodes.Consistent: "consistent",
+	nodes.Stale:      "stale",
+}
+
+func (c *client) Get(ctx context.Context, key string, mode nodes.Mode) (nodes.Item, error) {
+	query, ok := modeQuery[mode]
+	if !ok {
+		return nodes.Item{}, nodes.Errorf(nodes.BadRequest, "read mode %q", mode)
+	}
+	a, err := c.doKey(ctx, http.MethodGet, key, query, "")
+	if err != nil {
+		return nodes.Item{}, err
+	}
+	if a.status == http.StatusNotFound && a.header.Get(nodes.HeaderIndex) != "" && a.header.Get(nodes.HeaderError) == "" {
+		return c.item(a, nodes.Item{}) // absent: Consul tells the store's index even so
+	}
+	if a.status != http.StatusOK {
+		return nodes.Item{}, classify(a)
+	}
+	item, err := parseEntry(a.body, key)
+	if err != nil {
+		return nodes.Item{}, nodes.Errorf(nodes.Unknown, "%v", err)
+	}
+	return c.item(a, item)
+}
+
+func (c *client) Put(ctx context.Context, key, value string) (nodes.Item, error) {
+	written, a, err := c.write(ctx, key, "", value)
+	if err != nil {
+		return nodes.Item{}, err
+	}
+	if !written {
+		return nodes.Item{}, nodes.Errorf(nodes.Unknown, "a write without a condition was answered with false")
+	}
+	return c.written(a, value)
+}
+
+func (c *client) CAS(ctx context.Context, key, value string, index uint64) (nodes.Item, error) {
+	written, a, err := c.write(ctx, key, "cas="+strconv.FormatUint(index, 10), value)
+	if err != nil {
+		return nodes.Item{}, err
+	}
+	if written {
+		return c.written(a, value)
+	}
+	item, err := parseDisclosure(a.header)
+	if err != nil {
+		return nodes.Item{}, nodes.Errorf(nodes.Unknown, "%v", err)
+	}
+	if item, err = c.item(a, item); err != nil {
+		return nodes.Item{}, err
+	}
+	return item, nodes.Errorf(nodes.CASMismatch, "the modify index is not %d", index)
+}
+
+// write puts a key and reads the answer, true or false.
+func (c *client) write(ctx context.Context, key, query, value string) (written bool, a answer, err error) {
+	if a, err = c.doKey(ctx, http.MethodPut, key, query, value); err != nil {
+		return false, a, err
+	}
+	if a.status != http.StatusOK {
+		return false, a, classify(a)
+	}
+	switch strings.TrimSpace(string(a.body)) {
+	case "true":
+		return true, a, nil
+	case "false":
+		return false, a, nil
+	}
+	return false, a, nodes.Errorf(nodes.Unknown, "a write was answered with %s, neither true nor false", excerpt(a.body))
+}
+
+// written is the item of a write that took effect.
+func (c *client) written(a answer, value string) (nodes.Item, error) {
+	index, err := parseUint(a.header, nodes.HeaderIndex)
+	if err != nil {
+		return nodes.Item{}, nodes.Errorf(nodes.Unknown, "%v", err)
+	}
+	return c.item(a, nodes.Item{Value: value, Found: true, Index: index})
+}
+
+// item adds what the headers tell.
+func (c *client) item(a answer, item nodes.Item) (nodes.Item, error) {
+	var err error
+	if item.Hops, err = parseHops(a.header.Get(nodes.HeaderHops)); err != nil {
+		return nodes.Item{}, nodes.Errorf(nodes.Unknown, "%v", err)
+	}
+	if item.LastSeen, err = parseLastContact(a.header); err != nil {
+		return nodes.Item{}, nodes.Errorf(nodes.Unknown, "%v", err)
+	}
+	return item, nil
+}
+
+func (c *client) Leave(ctx context.Context) error {
+	return c.command(ctx, http.MethodPut, "/v1/agent/leave", "")
+}
+
+func (c *client) Transfer(ctx context.Context, to string) error {
+	query := ""
+	if to != "" {
+		query = url.Values{"id": {to}}.Encode()
+	}
+	return c.command(ctx, http.MethodPost, "/v1/operator/raft/transfer-leader", query)
+}
+
+// command asks for something whose answer says only whether it was done.
+func (c *client) command(ctx context.Context, method, path, query string) error {
+	a, err := c.do(ctx, method, &url.URL{Path: path, RawQuery: query}, "")
+	if err != nil {
+		return err
+	}
+	if a.status != http.StatusOK {
+		return classify(a)
+	}
+	var told struct{ Success *bool }
+	if json.Unmarshal(a.body, &told) == nil && told.Success != nil && !*told.Success {
+		return nodes.Errorf(nodes.Unknown, "%s was answered with %s", path, excerpt(a.body))
+	}
+	return nil // many of these answers have no body, or one that nobody reads
+}
+
+func (c *client) doKey(ctx context.Context, method, key, query, body string) (answer, error) {
+	if key == "" {
+		return answer{}, nodes.Errorf(nodes.BadRequest, "an empty key")
+	}
+	// Each part of the key is escaped by itself: a slash in a key is a slash in the path.
+	parts := strings.Split(key, "/")
+	for i, p := range parts {
+		parts[i] = url.PathEscape(p)
+	}
+	u := &url.URL{Path: "/v1/kv/" + key, RawPath: "/v1/kv/" + strings.Join(parts, "/"), RawQuery: query}
+	return c.do(ctx, method, u, body)
+}
+
+// excerpt is enough of a text to recognize it.
+func excerpt(b []byte) string {
+	const most = 200
+	if len(b) > most {
+		return fmt.Sprintf("%q…", b[:most])
+	}
+	return fmt.Sprintf("%q", b)
+}
+
+func decodeBase64(text string) (string, error) {
+	b, err := base64.StdEncoding.DecodeString(text)
+	return string(b), err
+}

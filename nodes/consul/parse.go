@@ -1,0 +1,95 @@
+package consul
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"faultline/nodes"
+	"faultline/workloads/history"
+)
+
+// parseEntry reads Consul's answer for one key: an array of one entry.
+func parseEntry(body []byte, key string) (nodes.Item, error) {
+	var entries []struct {
+		Key         string
+		Value       *string // base64; null for an empty value
+		ModifyIndex uint64
+	}
+	if err := json.Unmarshal(body, &entries); err != nil {
+		return nodes.Item{}, fmt.Errorf("an answer to a read that is no entry, %s: %w", excerpt(body), err)
+	}
+	if len(entries) != 1 || entries[0].Key != key {
+		return nodes.Item{}, fmt.Errorf("an answer to a read of %q that is not one entry of it: %s", key, excerpt(body))
+	}
+	item := nodes.Item{Found: true, Index: entries[0].ModifyIndex}
+	if item.Index == 0 {
+		return nodes.Item{}, fmt.Errorf("an entry without a modify index: %s", excerpt(body))
+	}
+	if entries[0].Value == nil {
+		return item, nil
+	}
+	var err error
+	if item.Value, err = decodeBase64(*entries[0].Value); err != nil {
+		return nodes.Item{}, fmt.Errorf("an entry whose value is no base64, %s: %w", excerpt(body), err)
+	}
+	return item, nil
+}
+
+// parseDisclosure reads what a failed compare-and-set found, if the node tells it.
+func parseDisclosure(h http.Header) (nodes.Item, error) {
+	if h.Get(nodes.HeaderCurrentIndex) == "" {
+		return nodes.Item{}, nil
+	}
+	index, err := parseUint(h, nodes.HeaderCurrentIndex)
+	if err != nil {
+		return nodes.Item{}, err
+	}
+	item := nodes.Item{Disclosed: true, Found: index != 0, Index: index}
+	if item.Value, err = decodeBase64(h.Get(nodes.HeaderCurrentValue)); err != nil {
+		return nodes.Item{}, fmt.Errorf("%s is no base64: %w", nodes.HeaderCurrentValue, err)
+	}
+	if !item.Found && item.Value != "" {
+		return nodes.Item{}, errors.New("the node discloses a value of a key that it says is absent")
+	}
+	return item, nil
+}
+
+func parseHops(text string) ([]history.Hop, error) {
+	if text == "" {
+		return nil, nil
+	}
+	var hops []history.Hop
+	if err := json.Unmarshal([]byte(text), &hops); err != nil {
+		return nil, fmt.Errorf("%s is %s: %w", nodes.HeaderHops, excerpt([]byte(text)), err)
+	}
+	return hops, nil
+}
+
+func parseLastContact(h http.Header) (time.Duration, error) {
+	ms, err := parseUint(h, nodes.HeaderLastContact)
+	if err != nil {
+		return 0, err
+	}
+	const never = time.Duration(1<<63 - 1) // Consul tells some 292 years before the first contact
+	if ms > uint64(never/time.Millisecond) {
+		return never, nil
+	}
+	return time.Duration(ms) * time.Millisecond, nil
+}
+
+// parseUint reads a header; 0 if it is not there.
+func parseUint(h http.Header, name string) (uint64, error) {
+	text := h.Get(name)
+	if text == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("%s is %s, no number", name, excerpt([]byte(text)))
+	}
+	return n, nil
+}

@@ -1,0 +1,69 @@
+package consul
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"faultline/nodes"
+)
+
+func TestClassify(t *testing.T) {
+	for _, test := range []struct {
+		status int
+		header string
+		body   string
+		want   nodes.Code
+	}{
+		{500, "", "No cluster leader", nodes.NoLeader},
+		{500, "", "rpc error making call: No cluster leader", nodes.NoLeader},
+		{500, "", "rpc error making call: EOF", nodes.ForwardLost},
+		{500, "", "rpc error making call: leadership lost while committing log", nodes.LeadershipLost},
+		{500, "", "rpc error making call: rpc error making call: node is not the leader", nodes.NotLeader},
+		{500, "", "rpc error getting client: failed to get conn: dial tcp 10.0.0.1:0->10.0.0.2:8300: connect: connection refused", nodes.NoServer},
+		{500, "", "rpc error making call: stream closed", nodes.ForwardLost},
+		{500, "", "raft is already shutdown", nodes.Shutdown},
+		{500, "", "No known Consul servers", nodes.NoServer},
+		{500, "", "Raft leader not found in server lookup mapping", nodes.NoLeader},
+		{500, "", "timed out enqueuing operation", nodes.NotReady},
+		{500, "", "something new", nodes.Unknown},
+		{503, "", "", nodes.Unknown},
+		{400, "", "Missing key name", nodes.BadRequest},
+		{413, "", "Request body(2000000 bytes) too large, max size: 524288 bytes.", nodes.BadRequest},
+		{429, "", "", nodes.NotReady},
+		{500, "leadership-lost", "No cluster leader", nodes.LeadershipLost},
+		{500, "a-new-code", "No cluster leader", nodes.Unknown},
+		{302, "no-leader", "No cluster leader", nodes.Unknown},
+	} {
+		a := answer{test.status, http.Header{}, []byte(test.body)}
+		if test.header != "" {
+			a.header.Set(nodes.HeaderError, test.header)
+		}
+		require.Equal(t, test.want, codeOf(a), "%+v", test)
+	}
+}
+
+func TestTheTableIsInOrder(t *testing.T) {
+	for i, line := range texts {
+		require.True(t, line.code.Known())
+		require.Equal(t, strings.ToLower(line.text), line.text)
+		for _, before := range texts[:i] {
+			require.NotContains(t, line.text, before.text, "it would never be reached")
+		}
+	}
+}
+
+func FuzzClassify(f *testing.F) {
+	f.Add(500, "", "No cluster leader")
+	f.Add(200, "no-leader", "")
+	f.Fuzz(func(t *testing.T, status int, header, body string) {
+		a := answer{status, http.Header{http.CanonicalHeaderKey(nodes.HeaderError): {header}}, []byte(body)}
+		code := codeOf(a)
+		require.True(t, code.Known())
+		if status < 400 || header != "" && !nodes.Code(header).Known() {
+			require.False(t, code.Definite())
+		}
+	})
+}

@@ -1,0 +1,61 @@
+package injector
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"runtime"
+	"testing"
+
+	"github.com/google/nftables"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// ownNetns puts the calling goroutine, and its thread for good, into a network namespace
+// of its own.
+func ownNetns(t *testing.T) {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("needs root, for a network namespace")
+	}
+	runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+	require.NoError(t, unix.Unshare(unix.CLONE_NEWNET))
+}
+
+// rules counts the rules of each chain.
+func rules(t *testing.T, netns int) map[string]int {
+	conn, err := nftables.New(nftables.WithNetNSFd(netns))
+	require.NoError(t, err)
+	chains, err := conn.ListChains()
+	require.NoError(t, err)
+	count := map[string]int{}
+	for _, c := range chains {
+		rules, err := conn.GetRules(c.Table, c)
+		require.NoError(t, err)
+		count[c.Table.Name+" "+c.Name] = len(rules)
+	}
+	return count
+}
+
+func TestRulesAreReplacedAsAWhole(t *testing.T) {
+	ownNetns(t)
+	own, err := os.Open(fmt.Sprintf("/proc/self/task/%d/ns/net", unix.Gettid()))
+	require.NoError(t, err)
+	defer own.Close()
+	netns := int(own.Fd())
+	l, err := newLinks(netns)
+	require.NoError(t, err)
+
+	require.NoError(t, l.set([]netip.Addr{peer2, peer1, peer2}, []netip.Addr{peer2}))
+	require.Equal(t, map[string]int{"faultline drop": 2, "faultline reject": 2}, rules(t, netns))
+	require.NoError(t, l.set([]netip.Addr{peer1, peer2}, []netip.Addr{peer2}))
+	require.Equal(t, map[string]int{"faultline drop": 2, "faultline reject": 2}, rules(t, netns))
+
+	again, err := newLinks(netns)
+	require.NoError(t, err)
+	require.NoError(t, again.set([]netip.Addr{peer1}, nil), "rules of a serve before this one are replaced")
+	require.Equal(t, map[string]int{"faultline drop": 1, "faultline reject": 0}, rules(t, netns))
+	require.NoError(t, again.set(nil, nil))
+	require.Equal(t, map[string]int{"faultline drop": 0, "faultline reject": 0}, rules(t, netns))
+}

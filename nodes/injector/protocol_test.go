@@ -1,0 +1,114 @@
+package injector
+
+import (
+	"encoding/json"
+	"net/netip"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+var peer1, peer2 = netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2")
+
+func TestRequestsComeBackAsTheyWere(t *testing.T) {
+	for _, r := range []Request{
+		{ID: 1, Apply: &State{Process: Running}},
+		{ID: 1<<64 - 1, Apply: &State{Drop: []netip.Addr{peer1}, Reject: []netip.Addr{peer2, peer1}, Process: Absent}},
+		{Probe: &Probe{Nonce: 7, Peers: []netip.Addr{peer1}, TimeoutMS: 250}},
+		{ID: 3, Heard: &Heard{Nonce: 7}},
+	} {
+		line, err := json.Marshal(r)
+		require.NoError(t, err)
+		got, err := ParseRequest(line)
+		require.NoError(t, err)
+		require.Equal(t, r, got)
+	}
+}
+
+func TestBadRequestsAreRefused(t *testing.T) {
+	for line, want := range map[string]string{
+		``:         "not a request",
+		`{"id":1}`: "request 1 holds 0 commands",
+		`{"id":1,"heard":{},"apply":{"process":"running"}}`:      "request 1 holds 2 commands",
+		`{"id":1,"heard":{}} {}`:                                 "something follows",
+		`{"id":1,"heal":{}}`:                                     `unknown field "heal"`,
+		`{"id":-1,"heard":{}}`:                                   "not a request",
+		`{"apply":{"process":"sleeping"}}`:                       `process state "sleeping"`,
+		`{"apply":{}}`:                                           `process state ""`,
+		`{"apply":{"process":"running","drop":["fe80::1"]}}`:     "not an IPv4 address",
+		`{"apply":{"process":"running","reject":[""]}}`:          "not an IPv4 address",
+		`{"apply":{"process":"running","drop":["10.0.0"]}}`:      "not a request",
+		`{"probe":{"nonce":1,"peers":["10.0.0.1"]}}`:             "timeout of 0 ms",
+		`{"probe":{"nonce":1,"peers":[],"timeout_ms":99999999}}`: "timeout of 99999999 ms",
+	} {
+		_, err := ParseRequest([]byte(line))
+		require.ErrorContains(t, err, want, line)
+	}
+}
+
+func FuzzParseRequest(f *testing.F) {
+	f.Add([]byte(`{"id":1,"apply":{"drop":["10.0.0.1"],"reject":["10.0.0.2"],"process":"paused"}}`))
+	f.Add([]byte(`{"id":2,"probe":{"nonce":3,"peers":["10.0.0.1"],"timeout_ms":250}}`))
+	f.Add([]byte(`{"id":3,"heard":{"nonce":3}}`))
+	f.Fuzz(func(t *testing.T, line []byte) {
+		r, err := ParseRequest(line)
+		if err != nil {
+			return
+		}
+		again, err := json.Marshal(r)
+		require.NoError(t, err)
+		r2, err := ParseRequest(again)
+		require.NoError(t, err)
+		last, err := json.Marshal(r2)
+		require.NoError(t, err)
+		require.Equal(t, string(again), string(last))
+	})
+}
+
+func TestDatagrams(t *testing.T) {
+	for _, d := range []datagram{{probeKind, 0}, {probeKind, 1<<64 - 1}, {markerKind, 42}} {
+		got, err := parseDatagram(d.encode())
+		require.NoError(t, err)
+		require.Equal(t, d, got)
+	}
+	for _, bad := range []string{"", "FLprobe1", "FLprobe112345678x", "FLother_12345678"} {
+		_, err := parseDatagram([]byte(bad))
+		require.Error(t, err, bad)
+	}
+}
+
+func FuzzParseDatagram(f *testing.F) {
+	f.Add(datagram{probeKind, 7}.encode())
+	f.Fuzz(func(t *testing.T, data []byte) {
+		d, err := parseDatagram(data)
+		if err == nil {
+			require.Equal(t, data, d.encode())
+		}
+	})
+}
+
+func TestStatLetter(t *testing.T) {
+	for stat, want := range map[string]byte{
+		"12 (node) T 1 12 12": 'T',
+		"12 (a) R (b) S 1 1":  'S',
+		"12 () Z 1":           'Z',
+	} {
+		got, err := statLetter([]byte(stat))
+		require.NoError(t, err)
+		require.Equal(t, string(want), string(got), stat)
+	}
+	for _, bad := range []string{"", "12", "12 (node)", "12 (node) ", "12 (node)xT"} {
+		_, err := statLetter([]byte(bad))
+		require.Error(t, err, bad)
+	}
+}
+
+func FuzzStatLetter(f *testing.F) {
+	f.Add([]byte("12 (a) R (b) S 1 1"))
+	f.Fuzz(func(t *testing.T, stat []byte) {
+		letter, err := statLetter(stat)
+		if err == nil {
+			require.Contains(t, stat, letter)
+		}
+	})
+}
