@@ -173,7 +173,7 @@ const bruteSeeds = 6000
 func TestTheVerdictIsThatOfBruteForce(t *testing.T) {
 	ctx := context.Background()
 	for _, unique := range []bool{true, false} {
-		good, bad := 0, 0
+		good, bad, shortcuts, searched := 0, 0, 0, 0
 		for seed := range uint64(bruteSeeds) {
 			ops := randomHistory(seed, 3+int(seed%6), unique)
 			facts := factsOf(t, ops)
@@ -190,8 +190,20 @@ func TestTheVerdictIsThatOfBruteForce(t *testing.T) {
 			} else {
 				bad++
 			}
+			if unique {
+				kept, _ := prepare(facts)
+				if certified(kept) {
+					require.Equal(t, legal, want, "certified, seed %d: %s", seed, encode(ops))
+					shortcuts++
+				} else if conflicting(facts) || refuted(kept) {
+					require.Equal(t, illegal, want, "in conflict, seed %d: %s", seed, encode(ops))
+					shortcuts++
+				} else if !hides(facts) {
+					searched++
+				}
+			}
 		}
-		t.Logf("unique %v: %d linearizable, %d not", unique, good, bad)
+		t.Logf("unique %v: %d linearizable, %d not; %d by shortcuts, %d without hidden values had to be searched", unique, good, bad, shortcuts, searched)
 		require.Greater(t, good, bruteSeeds/8)
 		require.Greater(t, bad, bruteSeeds/8)
 	}
@@ -239,7 +251,7 @@ func TestShrinkLeavesAProofAndNothingElse(t *testing.T) {
 		require.Equal(t, illegal, a, "seed %d: %s", seed, encode(ops))
 		sizes[len(small)]++
 
-		opaque := slices.ContainsFunc(small, func(f fact) bool { return f.sight == sawIsNot })
+		opaque := hides(small)
 		var proof []history.Operation
 		for _, f := range small {
 			proof = append(proof, *f.op)

@@ -13,8 +13,7 @@ import (
 // operations of the key; of those that definitely failed, it returns the one that the
 // explanation speaks of, if any.
 func explain(small []fact, all []*history.Operation) (why string, failed *history.Operation) {
-	hides := slices.ContainsFunc(small, func(f fact) bool { return f.sight == sawIsNot })
-	if hides || !uniqueWrites(small) {
+	if hides(small) || !uniqueWrites(small) {
 		return explainList(small), nil
 	}
 	bs := blocks(whole(small))

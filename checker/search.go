@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/metrics"
+	"slices"
 
 	"github.com/anishathalye/porcupine"
 )
@@ -19,6 +20,9 @@ const (
 )
 
 // decide tells whether the facts of one key are linearizable. why is for undecided.
+// Where written values are unique, most keys are decided by a contradiction between two
+// values or by a guess that holds, in a time that does not explode. Porcupine searches
+// the rest.
 //
 // Where failed compares hide what they found and prepare had to drop writes, it asks up
 // to three questions, of which the first two are nearly always enough: without the
@@ -32,6 +36,12 @@ func decide(ctx context.Context, facts []fact, unique bool, memory *memory) (a a
 		return illegal, ""
 	}
 	kept, dropped := prepare(facts)
+	if certified(kept) {
+		return legal, ""
+	}
+	if refuted(kept) {
+		return illegal, ""
+	}
 	a, why = search(ctx, kept, memory)
 	if a != illegal || !hidden(facts, dropped) {
 		return a, why
@@ -46,6 +56,11 @@ func decide(ctx context.Context, facts []fact, unique bool, memory *memory) (a a
 		return a, why
 	}
 	return search(ctx, append(kept, dropped...), memory)
+}
+
+// hides tells whether there is a failed compare that hides what it found.
+func hides(facts []fact) bool {
+	return slices.ContainsFunc(facts, func(f fact) bool { return f.sight == sawIsNot })
 }
 
 // hidden tells whether a failed compare that hides what it found may have found one of

@@ -37,7 +37,7 @@ type told struct {
 
 func storyOf(number int, c checker.Counterexample, run *checker.Run) story {
 	left := max(0, len(c.Ops)-mostTold)
-	c.Ops = c.Ops[:len(c.Ops)-left]
+	c.Ops, c.Why = c.Ops[:len(c.Ops)-left], prose(c.Why)
 	s := story{Counterexample: c, Number: number, LeftOut: left, Drawing: drawStory(number, c, run.Faults)}
 	for i, op := range c.Ops {
 		s.Sentences = append(s.Sentences, told{sentence(op), before(c.Ops, i), op.Type})

@@ -75,7 +75,23 @@ func headline(d Data) string {
 	case len(bad) == 0:
 		return "Every checker passed, and yet the run as a whole is " + string(d.Verdict) + "; see the notes."
 	}
-	return bad[0].Checker + ": " + cmp.Or(bad[0].Summary, strings.Join(bad[0].Reasons, "; "), "no reason was given")
+	return sentenceOf(bad[0])
+}
+
+func sentenceOf(r checker.Result) string {
+	return r.Checker + ": " + cmp.Or(r.Summary, strings.Join(r.Reasons, "; "), "no reason was given")
+}
+
+// untold are the reasons of a result that its summary and the first few of its
+// counterexamples, which are told anyway, do not already say.
+func untold(r checker.Result, few int) []string {
+	said := []string{r.Summary}
+	for _, c := range r.Counterexamples[:min(few, len(r.Counterexamples))] {
+		said = append(said, "key "+c.Key+": "+c.Why)
+	}
+	return slices.DeleteFunc(slices.Clone(r.Reasons), func(reason string) bool {
+		return slices.ContainsFunc(said, func(text string) bool { return strings.Contains(text, reason) })
+	})
 }
 
 // faultClause tells of faults only what was measured.

@@ -22,7 +22,6 @@ type example struct {
 	t      *testing.T
 	random *rand.Rand
 	events []history.Event
-	faults []history.Fault
 	next   int64 // the next unique value
 	rate   float64
 	length float64 // seconds
@@ -270,14 +269,16 @@ func invalidData(t *testing.T, rate float64) Data {
 	d.Scenario, d.Dir, d.Verdict = "deposed-leader", "store/deposed-leader/20260102T030405Z", checker.Invalid
 	d.Run = e.run()
 	d.Notes = []string{"The topology has an even number of servers in dc2."}
-	d.Results[0] = checker.Result{Checker: "linearizable", Verdict: checker.Invalid, Summary: "2 of 35 keys are not linearizable",
-		Reasons: []string{"k21: a read returned an overwritten value", "k24: a value vanished"},
-		Figures: d.Results[0].Figures,
+	why := []string{
+		"the read of 41202 by process 9071 at dc1-s2 began 40.7 ms after the write of 41207 by process 9006 at dc1-s1 had been acknowledged, yet it returned the older value 41202",
+		"process 9105 read 52001, and 2.0 s later process 9107 read that the key is absent, although nobody deletes",
+	}
+	reasons := []string{"key k21: " + why[0], "key k24: " + why[1], "3 more keys are not linearizable either"}
+	d.Results[0] = checker.Result{Checker: "linearizable", Verdict: checker.Invalid, Summary: "5 of 35 keys not linearizable: " + reasons[0],
+		Reasons: reasons, Figures: d.Results[0].Figures,
 		Counterexamples: []checker.Counterexample{
-			{Key: "k21", Of: 611, File: "linearizability/k21.html", Ops: first,
-				Why: "The read of 41202 by process 9071 at dc1-s2 began 40.7 ms after the write of 41207 had been acknowledged, yet it returned the older value 41202."},
-			{Key: "k24", Of: 574, Ops: second, File: "linearizability/k24.html",
-				Why: "Process 9105 read 52001, and 2.0 s later process 9107 read that the key is absent, although nobody deletes."},
+			{Key: "k21", Of: 611, File: "linearizability/k21.html", Ops: first, Why: why[0]},
+			{Key: "k24", Of: 574, File: "linearizability/k24.html", Ops: second, Why: why[1]},
 		}}
 	d.Results[3] = checker.Result{Checker: "faults", Verdict: checker.Unknown, Summary: "the effect of 1 of 9 faults was not measured",
 		Reasons: []string{"step 5, pause of dc1-s1 and dc1-s2: dc1-s2 is running, not paused"}}

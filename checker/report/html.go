@@ -43,6 +43,7 @@ type pageView struct {
 	Promises          map[string]string // by checker, what it holds the system to
 	Faults            []faultRow
 	Unproved          bool // any of them
+	Marked            bool // a counterexample is marked in the figure
 	Baseline          *history.FaultMark
 	Figure            template.HTML
 	Detail            detail
@@ -60,6 +61,8 @@ type pageView struct {
 // trouble is a result that is not valid, with its counterexamples told.
 type trouble struct {
 	checker.Result
+	Title   string   // empty if the banner has it
+	Reasons []string // that nothing else tells
 	Stories []story
 }
 
@@ -84,6 +87,7 @@ func HTML(d Data) ([]byte, error) {
 		Phases: phases, Errors: errorRows(run, phases), Hops: hopRows(run.Ops),
 		VersionPairs: versionPairs(d.Versions), Texts: texts(d),
 	}
+	view.Marked = len(proofs(d.Results)) > 0
 	view.Unproved = slices.ContainsFunc(view.Faults, func(f faultRow) bool { return !f.Proved || !f.HealProved })
 	var out bytes.Buffer
 	if err := page.Execute(&out, view); err != nil {
@@ -101,11 +105,16 @@ func promises() map[string]string {
 	return all
 }
 
+// exampleOf is the worst counterexample in a sentence, unless the headline has it.
 func exampleOf(d Data) string {
 	for _, r := range troubles(d.Results) {
-		for _, c := range r.Counterexamples {
-			return c.Why
+		if len(r.Counterexamples) == 0 {
+			continue
 		}
+		if why := r.Counterexamples[0].Why; !strings.Contains(headline(d), why) {
+			return prose(why)
+		}
+		return ""
 	}
 	return ""
 }
@@ -114,7 +123,10 @@ func tellTroubles(d Data) []trouble {
 	var all []trouble
 	number := 0
 	for _, r := range troubles(d.Results) {
-		t := trouble{Result: r}
+		t := trouble{Result: r, Title: sentenceOf(r), Reasons: untold(r, len(r.Counterexamples))}
+		if t.Title == headline(d) {
+			t.Title = ""
+		}
 		for _, c := range r.Counterexamples {
 			number++
 			t.Stories = append(t.Stories, storyOf(number, c, d.run()))

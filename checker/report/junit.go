@@ -33,7 +33,7 @@ type (
 		Timestamp  string          `xml:"timestamp,attr,omitempty"`
 		Properties []junitProperty `xml:"properties>property"`
 		Cases      []junitCase     `xml:"testcase"`
-		Out        string          `xml:"system-out,omitempty"`
+		Out        junitText       `xml:"system-out"`
 	}
 	junitProperty struct {
 		Name  string `xml:"name,attr"`
@@ -49,7 +49,10 @@ type (
 	junitProblem struct {
 		Message string `xml:"message,attr"`
 		Type    string `xml:"type,attr"`
-		Text    string `xml:",chardata"`
+		Text    string `xml:",cdata"`
+	}
+	junitText struct {
+		Text string `xml:",cdata"`
 	}
 )
 
@@ -76,10 +79,24 @@ func JUnitSuite(name string, runs []Data) ([]byte, error) {
 	return append([]byte(xml.Header), append(text, '\n')...), nil
 }
 
+// cdata leaves out what XML 1.0 (section 2.2) does not allow even there; lines stay lines.
+func cdata(text string) string {
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		lines[i] = strings.Map(func(r rune) rune {
+			if r == '\uFFFE' || r == '\uFFFF' {
+				return '\uFFFD'
+			}
+			return r
+		}, plain(line))
+	}
+	return strings.Join(lines, "\n")
+}
+
 func junitTime(d time.Duration) string { return fmt.Sprintf("%.3f", d.Seconds()) }
 
 func junitOf(d Data) junitSuite {
-	suite := junitSuite{Name: d.Scenario, Time: junitTime(d.Length), Out: junitOut(d)}
+	suite := junitSuite{Name: d.Scenario, Time: junitTime(d.Length), Out: junitText{cdata(junitOut(d))}}
 	if !d.Started.IsZero() {
 		suite.Timestamp = d.Started.UTC().Format("2006-01-02T15:04:05")
 	}
@@ -88,7 +105,7 @@ func junitOf(d Data) junitSuite {
 	}
 	for _, r := range junitResults(d) {
 		c := junitCase{Class: "faultline." + d.Scenario, Name: r.Checker, Time: junitTime(0)}
-		problem := &junitProblem{Message: r.Summary, Type: string(r.Verdict), Text: junitText(r, d)}
+		problem := &junitProblem{Message: r.Summary, Type: string(r.Verdict), Text: cdata(problemText(r, d))}
 		switch r.Verdict {
 		case checker.Valid:
 		case checker.Invalid:
@@ -123,9 +140,9 @@ func junitResults(d Data) []checker.Result {
 	return append([]checker.Result{whole}, d.Results...)
 }
 
-func junitText(r checker.Result, d Data) string {
+func problemText(r checker.Result, d Data) string {
 	lines := []string{r.Summary}
-	for _, reason := range r.Reasons {
+	for _, reason := range untold(r, len(r.Counterexamples)) {
 		lines = append(lines, "- "+reason)
 	}
 	for i, c := range r.Counterexamples {

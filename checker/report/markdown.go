@@ -64,10 +64,11 @@ func worst(runs []Data) checker.Verdict {
 }
 
 func markdownTrouble(b *strings.Builder, r checker.Result, d Data) {
-	for _, reason := range r.Reasons {
+	reasons := untold(r, mostMarkdownStories)
+	for _, reason := range reasons {
 		fmt.Fprintf(b, "- %s: %s\n", md(r.Checker), md(reason))
 	}
-	if len(r.Reasons) > 0 {
+	if len(reasons) > 0 {
 		b.WriteString("\n")
 	}
 	for i, c := range r.Counterexamples {

@@ -34,7 +34,7 @@ func keepPage(t *testing.T, name string, page []byte) {
 }
 
 func TestPagesOfRealisticRuns(t *testing.T) {
-	for name, d := range map[string]Data{"valid.html": validData(t, 450), "invalid.html": invalidData(t, 450), "huge.html": validData(t, 2500)} {
+	for name, d := range map[string]Data{"valid.html": validData(t, 450), "invalid.html": invalidData(t, 450), "huge.html": validData(t, 1200)} {
 		t.Run(name, func(t *testing.T) {
 			got, err := HTML(d)
 			require.NoError(t, err)

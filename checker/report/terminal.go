@@ -79,7 +79,7 @@ func Terminal(d Data, color bool, width int) string {
 		s.wrap("  "+s.style("note: ", colours[checker.Unknown]), 8, note)
 	}
 	s.b.WriteString("\n")
-	s.checkers(d.Results)
+	s.checkers(d)
 	s.wrap("  ", 2, figures(d))
 	for _, r := range troubles(d.Results) {
 		s.stories(r, d)
@@ -111,18 +111,21 @@ func circumstances(d Data) string {
 }
 
 // checkers writes a line for each, and its reasons if it is not valid.
-func (s *screen) checkers(results []checker.Result) {
-	longest := 0
+func (s *screen) checkers(d Data) {
+	results, longest := d.Results, 0
 	for _, r := range results {
 		longest = max(longest, utf8.RuneCountInString(plain(r.Checker)))
 	}
 	for _, r := range results {
-		name := fmt.Sprintf("%-*s", longest, plain(r.Checker))
-		s.wrap("  "+s.style(mark(r.Verdict), colour(r.Verdict))+" "+name+"  ", longest+6, r.Summary)
+		name, summary := fmt.Sprintf("%-*s", longest, plain(r.Checker)), r.Summary
+		if sentenceOf(r) == headline(d) { // which stands above in full
+			summary = shorten(summary, max(s.width-longest-6, 20))
+		}
+		s.wrap("  "+s.style(mark(r.Verdict), colour(r.Verdict))+" "+name+"  ", longest+6, summary)
 		if r.Verdict == checker.Valid {
 			continue
 		}
-		for _, reason := range r.Reasons {
+		for _, reason := range untold(r, mostTerminalStories) {
 			s.wrap(strings.Repeat(" ", longest+6)+"- ", longest+8, shorten(reason, 400))
 		}
 	}

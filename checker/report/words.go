@@ -117,6 +117,19 @@ func shorten(text string, most int) string {
 	return string([]rune(text)[:most-1]) + "…"
 }
 
+// prose gives a clause its capital letter and its full stop.
+func prose(clause string) string {
+	first, size := utf8.DecodeRuneInString(clause)
+	if size == 0 {
+		return ""
+	}
+	text := string(unicode.ToUpper(first)) + clause[size:]
+	if last, _ := utf8.DecodeLastRuneInString(text); unicode.IsLetter(last) || unicode.IsDigit(last) {
+		text += "."
+	}
+	return text
+}
+
 // plain makes a text safe for a terminal and for one line: control characters, which
 // could move the cursor or colour the rest, become spaces.
 func plain(text string) string {

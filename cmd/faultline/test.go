@@ -58,7 +58,7 @@ func runSuite(ctx context.Context, name string, scenarios []faultline.Scenario, 
 	}
 	suite, err := faultline.RunSuite(ctx, name, scenarios, o, show)
 	if len(suite.Outcomes) > 1 {
-		fmt.Print(report.TerminalSuite(suite.Name, suite.Data(), out.colour(), out.width()))
+		fmt.Print(report.TerminalSuite(suite.Data(), out.colour(), out.width()))
 	}
 	if err != nil {
 		return err

@@ -38,7 +38,8 @@ type port struct {
 	loops sync.WaitGroup
 }
 
-func openPort(host nodes.Host, bind, advertise string, handler rpc.Handler, ctx context.Context) (*port, error) {
+// openPort opens the port; ctx ends the calls that it serves.
+func openPort(ctx context.Context, host nodes.Host, bind, advertise string, handler rpc.Handler) (*port, error) {
 	listener, err := host.Listen(bind)
 	if err != nil {
 		return nil, err

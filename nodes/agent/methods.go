@@ -20,8 +20,8 @@ const (
 // method is one kind of call, from arguments A to a result R.
 type method[A, R any] struct {
 	name  string
-	read  bool                     // calling twice is as good as once
-	place func(*Agent, A) place    // who may answer
+	read  bool                  // calling twice is as good as once
+	place func(*Agent, A) place // who may answer
 	serve func(*server, context.Context, A) (R, error)
 	// enter, if set, may change or answer a call at the first server that it comes to.
 	enter func(*server, A) (A, *R)

@@ -77,7 +77,7 @@ func (s *server) openRaft(ctx context.Context, disk nodes.Disk) error {
 		Logger:          hclogFor(s.a.log, "raft-net"),
 		Stream:          s.a.port.raft,
 		MaxPool:         3,
-		MaxRPCsInFlight: 1,                         // with 2, Shutdown may wait for ever for a pipeline that is stuck
+		MaxRPCsInFlight: 1,                       // with 2, Shutdown may wait for ever for a pipeline that is stuck
 		Timeout:         2 * s.a.times.Heartbeat, // gives up connections that a dropped link has silenced
 	}), s.sendHandover)
 	s.raft, err = raft.NewRaft(s.raftConfig(), s.store, cache, s.log, snapshots, s.gate)

@@ -33,8 +33,8 @@ type cluster struct {
 	closed  bool
 }
 
-// Endpoint is a port on 127.0.0.1; the holder, which lives as long as the cluster, has
-// published it.
+// Endpoint is the pod's own address, or, where that cannot be reached, a port that the
+// pod has published on 127.0.0.1. The pod lives as long as the cluster.
 func (c *cluster) Endpoint(node string) string {
 	p, err := c.pod(node)
 	if err != nil {

@@ -112,6 +112,9 @@ func (c *cluster) start(ctx context.Context, system nodes.System) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+	if err := c.chooseEndpoints(ctx, port); err != nil {
+		return err
+	}
 	return each(c.pods, func(p *pod) error { return c.died(ctx, p) })
 }
 

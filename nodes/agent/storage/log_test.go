@@ -262,7 +262,7 @@ func TestReadersAndWritersTogether(t *testing.T) {
 	require.NoError(t, err)
 	var readers sync.WaitGroup
 	stop := make(chan struct{})
-	for range 4 {
+	for range 2 {
 		readers.Go(func() {
 			for {
 				select {

@@ -1,0 +1,161 @@
+package checker
+
+import (
+	"cmp"
+	"math"
+	"slices"
+)
+
+// certified tells whether a guess at a linearization holds. The guess costs n log n, and
+// replaying it is a proof, so a yes needs no trust in how it was made; a no says nothing.
+// The facts have to be prepared and unique; where a failed compare hides what it found, the
+// answer is no.
+//
+// The guess: a value stands in the register once, and compare-and-set joins values into
+// chains, which stand there without a break. A chain of which an operation was answered
+// before another was asked for holds the register at least between the two; such spans
+// come in their order. Any other chain fits into an instant, at the first that all of it
+// allows and that no span covers. (Gibbons and Korach, "Testing Shared Memories", 1997,
+// for chains of one value.)
+func certified(facts []fact) bool {
+	return replay(guess(facts), len(facts))
+}
+
+// chain is the operations of values that compare-and-set joins, in the only order in
+// which they can have happened, but for reads of the same value.
+type chain struct {
+	facts []*fact
+	// No operation is answered before answered or asked for after asked.
+	answered, asked int64
+	at              int64 // where to place it
+}
+
+func (c *chain) spans() bool { return c.answered < c.asked }
+
+// refuted tells whether prepared facts contradict each other by chains: one does not fit
+// into its own order, or of two neither can come first. It finds what conflicting, which
+// looks at single values to tell a short story, does not.
+func refuted(facts []fact) bool {
+	chains := chainsOf(facts)
+	for i, a := range chains {
+		if !replay(a.facts, len(a.facts)) {
+			return true
+		}
+		for _, b := range chains[:i] {
+			if a.asked > b.answered && b.asked > a.answered {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func guess(facts []fact) []*fact {
+	chains := chainsOf(facts)
+	var spans []*chain
+	for _, c := range chains {
+		if c.at = c.answered; c.spans() {
+			spans = append(spans, c)
+		}
+	}
+	slices.SortFunc(spans, func(a, b *chain) int { return cmp.Compare(a.answered, b.answered) })
+	for _, c := range chains {
+		if !c.spans() {
+			c.at = outside(c.asked, spans)
+		}
+	}
+	slices.SortStableFunc(chains, func(a, b *chain) int {
+		if a.at == b.at && a.spans() != b.spans() {
+			if b.spans() {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Compare(a.at, b.at)
+	})
+	var order []*fact
+	for _, c := range chains {
+		order = append(order, c.facts...)
+	}
+	return order
+}
+
+// outside is the first time from at on that lies in no span. Spans that touch leave room
+// for an instant between them.
+func outside(at int64, spans []*chain) int64 {
+	i, _ := slices.BinarySearchFunc(spans, at, func(c *chain, t int64) int { return cmp.Compare(c.asked, t) })
+	if i < len(spans) && spans[i].answered < at && at < spans[i].asked {
+		return spans[i].asked
+	}
+	return at
+}
+
+// chainsOf begins a chain at every write that is no compare-and-set, and one at "absent".
+// It leaves out failed compares that hide what they found.
+func chainsOf(facts []fact) []*chain {
+	readers := map[value][]*fact{}
+	next := map[value]*fact{}
+	starts := []*fact{nil}
+	for i := range facts {
+		f := &facts[i]
+		switch {
+		case f.writes && f.sight == sawIs:
+			next[f.saw] = f
+		case f.writes:
+			starts = append(starts, f)
+		case f.sight == sawIs:
+			readers[f.saw] = append(readers[f.saw], f)
+		}
+	}
+	for _, r := range readers {
+		slices.SortStableFunc(r, func(a, b *fact) int { return cmp.Compare(a.call, b.call) })
+	}
+	var chains []*chain
+	for _, f := range starts {
+		c := &chain{answered: math.MaxInt64, asked: math.MinInt64}
+		v := absent
+		if f != nil {
+			v = f.wrote
+			c.add(f)
+		}
+		for c.add(readers[v]...); next[v] != nil && len(c.facts) < len(facts); c.add(readers[v]...) {
+			c.add(next[v])
+			v = next[v].wrote
+		}
+		if f == nil {
+			c.answered = math.MinInt64 // absent before all
+		}
+		if len(c.facts) > 0 {
+			chains = append(chains, c)
+		}
+	}
+	return chains
+}
+
+func (c *chain) add(facts ...*fact) {
+	for _, f := range facts {
+		c.facts = append(c.facts, f)
+		c.answered, c.asked = min(c.answered, f.ret), max(c.asked, f.call)
+	}
+}
+
+// replay tells whether these are n operations that can happen in this order: everyone
+// finds what it saw, at an instant within its interval that is not before the last one.
+func replay(order []*fact, n int) bool {
+	done := make(map[*fact]bool, n)
+	state, now := absent, int64(math.MinInt64)
+	for _, f := range order {
+		now = max(now, f.call)
+		if done[f] || now > f.ret || f.absurd || f.maybe {
+			return false
+		}
+		if f.sight == sawIs && f.saw != state || f.sight == sawIsNot && f.saw == state {
+			return false
+		}
+		if f.writes {
+			state = f.wrote
+		}
+		done[f] = true
+	}
+	return len(done) == n
+}

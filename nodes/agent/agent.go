@@ -1,0 +1,191 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"faultline/nodes"
+	"faultline/nodes/agent/gossip"
+	"faultline/nodes/agent/rpc"
+)
+
+// Build is the version that agents tell each other.
+const Build = "1.0.0"
+
+// Agent is one node. New makes it; Run runs it once.
+type Agent struct {
+	settings
+	host nodes.Host
+	log  *slog.Logger
+	id   string // of the directory
+	boot string // of this start
+
+	gossip  *gossip.Pool
+	calls   *rpc.Pool
+	port    *port // of servers
+	http    *http.Server
+	httpOn  net.Listener
+	server  atomic.Pointer[server] // nil on clients, and while a server starts
+	turn    atomic.Uint64          // which server a client agent keeps to
+	leaving atomic.Bool
+
+	up   chan struct{} // closed when the API answers
+	quit context.CancelFunc
+	life context.Context
+	done chan struct{}
+}
+
+// New checks the configuration. It opens nothing yet.
+func New(host nodes.Host, c Config) (*Agent, error) {
+	s, err := c.complete()
+	if err != nil {
+		return nil, err
+	}
+	a := &Agent{settings: s, host: host, log: host.Log(), boot: newUUID(), up: make(chan struct{}), done: make(chan struct{})}
+	a.calls = rpc.NewPool(func(ctx context.Context, addr string) (net.Conn, error) {
+		return dial(ctx, host, addr, protocolRPC)
+	}, host.Log())
+	a.life, a.quit = context.WithCancel(context.Background())
+	h := fnv.New64a() // client agents start with different servers
+	_, _ = h.Write([]byte(s.Name))
+	a.turn.Store(h.Sum64() % 1024)
+	return a, nil
+}
+
+// Run runs the agent until ctx ends, Shutdown is called, or it has left its cluster;
+// all three are no error. Everything is closed when it returns.
+func (a *Agent) Run(ctx context.Context) (err error) {
+	defer close(a.done)
+	defer a.quit()
+	stop := context.AfterFunc(ctx, a.quit)
+	defer stop()
+
+	lock, err := a.host.Disk().Lock()
+	if err != nil {
+		return fmt.Errorf("data directory: %w", err)
+	}
+	defer func() { err = errors.Join(err, lock.Close()) }()
+	if a.id, err = nodeID(a.host.Disk()); err != nil {
+		return err
+	}
+	failed := make(chan error, 2)
+	defer func() { err = errors.Join(err, a.close()) }()
+	if err := a.open(failed); err != nil {
+		return err
+	}
+	close(a.up)
+	a.log.Info("agent: up", "node", a.Name, "id", a.id, "dc", a.DC, "server", a.Server, "http", a.settings.http())
+	if a.Server {
+		s, err := openServer(a.life, a)
+		if err != nil {
+			if a.life.Err() != nil {
+				return nil // stopped during the silence
+			}
+			return err
+		}
+		a.server.Store(s)
+	}
+	select {
+	case <-a.life.Done():
+		return nil
+	case err := <-failed:
+		return err
+	}
+}
+
+// open opens everything but Raft, in the order in which it is needed.
+func (a *Agent) open(failed chan<- error) (err error) {
+	if a.httpOn, err = a.host.Listen(a.settings.http().String()); err != nil {
+		return err
+	}
+	if a.Server {
+		a.port, err = openPort(a.life, a.host, a.bind(a.ServerPort).String(), a.rpcAddr(), a.serveRPC)
+		if err != nil {
+			return err
+		}
+	}
+	tags := gossip.Tags{Server: a.Server, DC: a.DC, ID: a.id, Expect: a.BootstrapExpect, Build: Build,
+		HTTPAPI: a.settings.http().String()}
+	if a.Server {
+		tags.RPC = a.rpcAddr()
+	}
+	a.gossip, err = gossip.Start(gossip.Config{Host: a.host, Name: a.Name, Bind: a.bind(a.SerfPort),
+		Advertise: a.advertise(a.SerfPort), Tags: tags, Seeds: a.seeds, Profile: a.profile})
+	if err != nil {
+		return err
+	}
+	a.http = &http.Server{Handler: a.api(), ReadHeaderTimeout: 10 * time.Second,
+		BaseContext: func(net.Listener) context.Context { return a.life },
+		ErrorLog:    slog.NewLogLogger(a.log.Handler(), slog.LevelDebug)}
+	go func() {
+		if err := a.http.Serve(a.httpOn); !errors.Is(err, http.ErrServerClosed) {
+			failed <- err
+		}
+	}()
+	return nil
+}
+
+// close closes what open and Run have opened. Calls under way are ended by a.life.
+func (a *Agent) close() error {
+	a.quit()
+	var errs []error
+	note := func(what string, err error) {
+		if err != nil {
+			errs = append(errs, fmt.Errorf("close %s: %w", what, err))
+		}
+	}
+	if a.http != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if err := a.http.Shutdown(ctx); err != nil {
+			note("http", a.http.Close())
+		}
+	} else if a.httpOn != nil {
+		note("http", a.httpOn.Close())
+	}
+	if a.gossip != nil {
+		note("gossip", a.gossip.Shutdown())
+	}
+	if s := a.server.Load(); s != nil {
+		note("server", s.close())
+	}
+	a.calls.Close()
+	if a.port != nil {
+		note("port", a.port.close())
+	}
+	a.log.Info("agent: down", "node", a.Name)
+	return errors.Join(errs...)
+}
+
+// Shutdown makes Run return, without leaving the cluster, and waits for it.
+func (a *Agent) Shutdown() {
+	a.quit()
+	<-a.done
+}
+
+// Up is closed when the API answers.
+func (a *Agent) Up() <-chan struct{} { return a.up }
+
+// leave leaves the cluster for good. The caller then calls quit.
+func (a *Agent) leave(ctx context.Context) {
+	if s := a.server.Load(); s != nil {
+		s.leaveRaft(ctx)
+	}
+	a.leaving.Store(true)
+	if err := a.gossip.Leave(2 * time.Second); err != nil {
+		a.log.Warn("leave: gossip", "error", err)
+	}
+	// The word has gone to some; give them the time to spread it while we still answer.
+	if err := sleep(ctx, a.profile.Farewell); err != nil {
+		a.log.Debug("leave: hurried", "error", err)
+	}
+}
+
+func (a *Agent) rpcAddr() string { return a.advertise(a.ServerPort).String() }

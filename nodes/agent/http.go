@@ -1,0 +1,119 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"time"
+
+	"faultline/nodes"
+	"faultline/workloads/history"
+)
+
+// requestTimeout bounds a request beyond the time for which it asked to wait itself.
+const requestTimeout = 15 * time.Second
+
+// api is Consul's HTTP API, as far as the agent goes.
+func (a *Agent) api() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v1/kv/{key...}", a.kvGet)
+	mux.HandleFunc("PUT /v1/kv/{key...}", a.kvPut)
+	mux.HandleFunc("DELETE /v1/kv/{key...}", a.kvDelete)
+	mux.HandleFunc("GET /v1/status/leader", a.statusLeader)
+	mux.HandleFunc("GET /v1/status/peers", a.statusPeers)
+	mux.HandleFunc("GET /v1/agent/members", a.agentMembers)
+	mux.HandleFunc("GET /v1/agent/self", a.agentSelf)
+	mux.HandleFunc("PUT /v1/agent/leave", a.agentLeave)
+	mux.HandleFunc("GET /v1/operator/raft/configuration", a.raftConfiguration)
+	mux.HandleFunc("PUT /v1/operator/raft/transfer-leader", a.transferLeader)
+	mux.HandleFunc("POST /v1/operator/raft/transfer-leader", a.transferLeader)
+	mux.HandleFunc("GET /v1/catalog/datacenters", a.catalogDatacenters)
+	mux.HandleFunc("GET /v1/catalog/nodes", a.catalogNodes)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		writeError(w, nodes.Errorf(nodes.NotFound, "no endpoint %s %s", r.Method, r.URL.Path))
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if a.leaving.Load() {
+			writeError(w, nodes.Errorf(nodes.NotReady, "the agent is leaving"))
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+var statusOf = map[nodes.Code]int{
+	nodes.BadRequest: http.StatusBadRequest,
+	nodes.NotFound:   http.StatusNotFound,
+	nodes.NotReady:   http.StatusServiceUnavailable,
+	nodes.NoServer:   http.StatusServiceUnavailable,
+	nodes.Shutdown:   http.StatusServiceUnavailable,
+}
+
+func writeError(w http.ResponseWriter, err error) {
+	code := nodes.CodeOf(err)
+	status, ok := statusOf[code]
+	if !ok {
+		status = http.StatusInternalServerError
+	}
+	w.Header().Set(nodes.HeaderError, string(code))
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(textOf(err))) // the client is gone if this fails
+}
+
+// writeJSON answers with v; ?pretty indents it.
+func writeJSON(w http.ResponseWriter, r *http.Request, v any) {
+	var data []byte
+	var err error
+	if has(r, "pretty") {
+		data, err = json.MarshalIndent(v, "", "    ")
+	} else {
+		data, err = json.Marshal(v)
+	}
+	if err != nil {
+		writeError(w, nodes.Errorf(nodes.Unknown, "%v", err))
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(data)
+}
+
+func has(r *http.Request, name string) bool { return r.URL.Query().Has(name) }
+
+// uintParam reads a number; absent is 0 and found false.
+func uintParam(r *http.Request, name string) (v uint64, found bool, err error) {
+	if !has(r, name) {
+		return 0, false, nil
+	}
+	v, err = strconv.ParseUint(r.URL.Query().Get(name), 10, 64)
+	if err != nil {
+		return 0, true, nodes.Errorf(nodes.BadRequest, "Invalid %s: %v", name, err)
+	}
+	return v, true, nil
+}
+
+// patient is the request's context with an end.
+func patient(r *http.Request, wait time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(r.Context(), wait+requestTimeout)
+}
+
+// setHops tells the way that the answer took, if the request asked for it.
+func setHops(w http.ResponseWriter, r *http.Request, hops []history.Hop) {
+	if r.Header.Get(nodes.HeaderWantHops) == "" {
+		return
+	}
+	text, err := json.Marshal(hops)
+	if err != nil {
+		return // hops are strings and finite numbers; they encode
+	}
+	w.Header().Set(nodes.HeaderHops, string(text))
+}
+
+// sameDC refuses requests for other datacenters.
+func (a *Agent) sameDC(r *http.Request) error {
+	if dc := r.URL.Query().Get("dc"); dc != "" && dc != a.DC {
+		return nodes.Errorf(nodes.BadRequest, "No path to datacenter")
+	}
+	return nil
+}

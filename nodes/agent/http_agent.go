@@ -1,0 +1,204 @@
+package agent
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"faultline/nodes/agent/gossip"
+)
+
+// serfStatus is how Consul numbers what has become of a member.
+var serfStatus = map[gossip.Status]int{gossip.Alive: 1, gossip.Left: 3, gossip.Failed: 4}
+
+type jsonMember struct {
+	Name        string
+	Addr        string
+	Port        uint16
+	Tags        map[string]string
+	Status      int
+	ProtocolMin uint8
+	ProtocolMax uint8
+	ProtocolCur uint8
+	DelegateMin uint8
+	DelegateMax uint8
+	DelegateCur uint8
+}
+
+func memberJSON(m gossip.Member) jsonMember {
+	tags := map[string]string{"role": "node", "dc": m.Tags.DC, "id": m.Tags.ID, "build": m.Tags.Build}
+	if m.Tags.Server {
+		tags["role"] = "consul"
+		tags["rpc_addr"] = m.Tags.RPC
+		tags["expect"] = strconv.Itoa(m.Tags.Expect)
+	}
+	return jsonMember{Name: m.Name, Addr: m.Addr.Addr().String(), Port: m.Addr.Port(), Tags: tags,
+		Status: serfStatus[m.Status], ProtocolMin: 1, ProtocolMax: 5, ProtocolCur: 2, DelegateMin: 2, DelegateMax: 5, DelegateCur: 4}
+}
+
+func (a *Agent) agentMembers(w http.ResponseWriter, r *http.Request) {
+	out := []jsonMember{}
+	for _, m := range a.gossip.Members() {
+		out = append(out, memberJSON(m))
+	}
+	writeJSON(w, r, out)
+}
+
+type jsonSelf struct {
+	Config struct {
+		Datacenter string
+		NodeName   string
+		NodeID     string
+		Server     bool
+		Version    string
+	}
+	Member jsonMember
+	Raft   jsonRaft // an extension
+	Boot   string   // an extension: differs after every start
+}
+
+// jsonRaft is what a server's Raft says of itself; empty on client agents.
+type jsonRaft struct {
+	State   string
+	Leader  string // node name
+	Term    uint64
+	Commit  uint64
+	Applied uint64
+	Last    uint64
+}
+
+func (a *Agent) agentSelf(w http.ResponseWriter, r *http.Request) {
+	var out jsonSelf
+	out.Config.Datacenter, out.Config.NodeName, out.Config.NodeID = a.DC, a.Name, a.id
+	out.Config.Server, out.Config.Version = a.Server, Build
+	out.Boot = a.boot
+	for _, m := range a.gossip.Members() {
+		if m.Name == a.Name {
+			out.Member = memberJSON(m)
+		}
+	}
+	if s := a.server.Load(); s != nil {
+		out.Raft = s.describe()
+	}
+	writeJSON(w, r, out)
+}
+
+// describe samples Raft. State and term belong together.
+func (s *server) describe() jsonRaft {
+	out := jsonRaft{Commit: s.raft.CommitIndex(), Applied: s.store.Applied(), Last: s.raft.LastIndex()}
+	for {
+		out.Term = s.raft.CurrentTerm()
+		out.State = s.raft.State().String()
+		_, leader := s.raft.LeaderWithID()
+		out.Leader = s.a.nameOf(leader)
+		if out.Term == s.raft.CurrentTerm() {
+			return out
+		}
+	}
+}
+
+// nameOf is the name of the server with an ID; empty if gossip has not told it.
+func (a *Agent) nameOf(id raft.ServerID) string {
+	switch {
+	case id == "":
+		return ""
+	case string(id) == a.id:
+		return a.Name
+	}
+	for _, m := range a.gossip.Members() {
+		if m.Tags.ID == string(id) {
+			return m.Name
+		}
+	}
+	return ""
+}
+
+func (a *Agent) agentLeave(w http.ResponseWriter, r *http.Request) {
+	// The leave goes on even if the client does not wait for it.
+	ctx, cancel := context.WithTimeout(a.life, 10*time.Second)
+	defer cancel()
+	a.leave(ctx)
+	w.WriteHeader(http.StatusOK)
+	a.quit() // the server lets this answer go out first
+}
+
+func (a *Agent) cluster(w http.ResponseWriter, r *http.Request) (statusReply, bool) {
+	ctx, cancel := patient(r, 0)
+	defer cancel()
+	reply, _, err := invoke(ctx, a, clusterMethod, none{}, fromHere)
+	if err != nil {
+		writeError(w, err)
+	}
+	return reply, err == nil
+}
+
+func (a *Agent) statusLeader(w http.ResponseWriter, r *http.Request) {
+	if reply, ok := a.cluster(w, r); ok {
+		writeJSON(w, r, reply.Leader)
+	}
+}
+
+func (a *Agent) statusPeers(w http.ResponseWriter, r *http.Request) {
+	reply, ok := a.cluster(w, r)
+	if !ok {
+		return
+	}
+	peers := []string{}
+	for _, p := range reply.Servers {
+		peers = append(peers, p.Address)
+	}
+	writeJSON(w, r, peers)
+}
+
+func (a *Agent) raftConfiguration(w http.ResponseWriter, r *http.Request) {
+	type server struct {
+		ID              string
+		Node            string
+		Address         string
+		Leader          bool
+		ProtocolVersion string
+		Voter           bool
+	}
+	reply, ok := a.cluster(w, r)
+	if !ok {
+		return
+	}
+	var out struct {
+		Servers []server
+		Index   uint64
+	}
+	for _, p := range reply.Servers {
+		out.Servers = append(out.Servers, server{ID: p.ID, Node: a.nameOf(raft.ServerID(p.ID)), Address: p.Address,
+			Leader: p.Leader, ProtocolVersion: "3", Voter: p.Voter})
+	}
+	writeJSON(w, r, out)
+}
+
+func (a *Agent) transferLeader(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := patient(r, 0)
+	defer cancel()
+	_, _, err := invoke(ctx, a, transferMethod, transferArgs{To: r.URL.Query().Get("id")}, fromHere)
+	if err != nil {
+		writeError(w, err)
+		return
+	}
+	writeJSON(w, r, struct{ Success bool }{true})
+}
+
+func (a *Agent) catalogDatacenters(w http.ResponseWriter, r *http.Request) {
+	writeJSON(w, r, []string{a.DC})
+}
+
+func (a *Agent) catalogNodes(w http.ResponseWriter, r *http.Request) {
+	type node struct{ ID, Node, Address, Datacenter string }
+	out := []node{}
+	for _, m := range a.gossip.Members() {
+		if m.Status == gossip.Alive {
+			out = append(out, node{ID: m.Tags.ID, Node: m.Name, Address: m.Addr.Addr().String(), Datacenter: m.Tags.DC})
+		}
+	}
+	writeJSON(w, r, out)
+}
