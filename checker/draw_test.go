@@ -107,7 +107,7 @@ func factsOf(t testing.TB, ops []history.Operation) []fact {
 	return facts
 }
 
-// registerRun is a run of the register workload with these operations and an end.
+// registerRun is a run of the register workload with these operations and nothing else.
 func registerRun(mode string, ops []history.Operation) *Run {
 	return &Run{Settings: Settings{Workload: "register", Mode: mode, CheckTime: time.Minute}, Ops: ops}
 }
@@ -144,7 +144,7 @@ func (tp *tape) mark(ms int, name string, mark string) *tape {
 	return tp.add(ms, history.Event{Process: history.Nemesis, Type: history.Info, F: name, Value: []byte(mark)})
 }
 
-// fault records a lasting fault that did and healed what it should.
+// begin and heal record a lasting fault that did and healed what it should.
 func (tp *tape) begin(ms, step int) *tape {
 	tp.mark(ms, "partition", fmt.Sprintf(`{"step":%d,"stage":"start","lasts":true,"targets":["s1"]}`, step))
 	return tp.mark(ms, "partition", fmt.Sprintf(`{"step":%d,"stage":"start","done":true,"lasts":true,"targets":["s1"],"asked":"a cut","measured":"a cut","proved":true}`, step))

@@ -333,6 +333,11 @@ func TestMemoryIsKept(t *testing.T) {
 	for i := range long {
 		long[i] = history.Operation{ID: int64(i), F: "read", Key: "long", Type: history.OK, Output: history.Null,
 			Invoke: int64(10 * i), Return: int64(10*i + 5)}
+		if i < 2 { // twice the same value, so that there is no short cut
+			long[i].F, long[i].Input, long[i].Output = "write", history.Int(7), nil
+		} else {
+			long[i].Output = history.Int(7)
+		}
 	}
 	run = registerRun("", long)
 	run.Settings.CheckMemoryMB = 32

@@ -14,7 +14,7 @@ import (
 )
 
 // patience bounds every wait; a run that works waits a small part of it.
-const patience = time.Minute
+const patience = 30 * time.Second
 
 // agent is one running process and a client of it.
 type agent struct {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -286,6 +287,8 @@ func testLeave(t *testing.T, leaver, witness *agent, peers int) {
 	case <-leaver.ended:
 		require.NoError(t, leaver.exit)
 	case <-time.After(patience):
+		require.NoError(t, leaver.process.Process.Signal(syscall.SIGQUIT)) // its log tells where it stands
+		<-leaver.ended
 		require.Fail(t, "the process did not end")
 	}
 	const left = 3 // serf's StatusLeft
