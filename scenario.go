@@ -39,11 +39,11 @@ type Scenario struct {
 	Hops        bool          `yaml:"hops,omitempty"`        // ask every answer for the nodes it came through
 
 	// The faults: families for a generator, or a schedule file, or steps.
-	Nemesis         []string       `yaml:"nemesis,omitempty,flow"`
-	NemesisInterval time.Duration  `yaml:"nemesis-interval,omitempty"` // mean time between the starts of faults
-	Seed            uint64         `yaml:"seed,omitempty"`
-	Schedule        string         `yaml:"schedule,omitempty"` // path of a schedule file
-	Steps           []nemesis.Step `yaml:"steps,omitempty"`
+	Nemesis         []string      `yaml:"nemesis,omitempty,flow"`
+	NemesisInterval time.Duration `yaml:"nemesis-interval,omitempty"` // mean time between the starts of faults
+	Seed            uint64        `yaml:"seed,omitempty"`
+	Schedule        string        `yaml:"schedule,omitempty"` // path of a schedule file
+	Steps           nemesis.Steps `yaml:"steps,omitempty"`
 
 	// The times.
 	TimeLimit time.Duration `yaml:"time-limit,omitempty"` // from the first operation to the last heal

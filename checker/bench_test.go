@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -59,16 +60,8 @@ func simulated(keys, perKey, clients, lostOfHundred int, stale bool) []history.O
 			ops = append(ops, op)
 		}
 	}
-	sortOps(ops)
+	sortByInvoke(ops)
 	return ops
-}
-
-func sortOps(ops []history.Operation) {
-	for i := range ops { // nearly sorted
-		for j := i; j > 0 && ops[j].Invoke < ops[j-1].Invoke; j-- {
-			ops[j], ops[j-1] = ops[j-1], ops[j]
-		}
-	}
 }
 
 func TestASimulatedRunIsValidAndItsStaleOneIsExplained(t *testing.T) {
@@ -102,7 +95,7 @@ func BenchmarkLinearizable(b *testing.B) {
 			var r Result
 			for b.Loop() {
 				run := registerRun("default", c.ops)
-				ctx, cancel := context.WithTimeout(context.Background(), 60e9)
+				ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 				r = checkLinearizable(ctx, run)
 				cancel()
 			}

@@ -87,7 +87,7 @@ func drawnValue(word string) []byte {
 }
 
 func sortByInvoke(ops []history.Operation) {
-	for i := range ops { // insertion: stable, and histories are short
+	for i := range ops { // insertion: stable, and they are nearly sorted
 		for j := i; j > 0 && ops[j].Invoke < ops[j-1].Invoke; j-- {
 			ops[j], ops[j-1] = ops[j-1], ops[j]
 		}

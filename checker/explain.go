@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"faultline/nodes"
 	"faultline/workloads/history"
 )
 
@@ -212,15 +211,13 @@ func outcome(op *history.Operation) string {
 // failedWriter finds the operation that wanted to write v and definitely did not.
 func failedWriter(all []*history.Operation, v value) *history.Operation {
 	for _, op := range all {
-		if op.Type != history.Fail {
+		if op.Type != history.Fail || op.F == fRead {
 			continue
 		}
 		attempt := *op
 		attempt.Type, attempt.Error = history.OK, ""
-		if op.F != fRead && (op.Error != string(nodes.CASMismatch) || op.F == fCAS) {
-			if f, keep, err := toFact(&attempt); err == nil && keep && f.writes && f.wrote == v {
-				return op
-			}
+		if f, keep, err := toFact(&attempt); err == nil && keep && f.wrote == v {
+			return op
 		}
 	}
 	return nil

@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"faultline/nodes"
 	"faultline/workloads/history"
 )
 
@@ -100,7 +99,7 @@ func keyJobs(run *Run) (jobs []*keyJob, left leftOut, err error) {
 			byKey[op.Key], jobs = j, append(jobs, j)
 		}
 		j.ops = append(j.ops, op)
-		if op.F == fRead && op.Mode == string(nodes.Stale) && run.Settings.Mode != string(nodes.Stale) {
+		if op.F == fRead && op.Mode == modeStale && run.Settings.Mode != modeStale {
 			left.stale++
 			continue
 		}

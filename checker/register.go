@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strconv"
 
-	"faultline/nodes"
 	"faultline/workloads/history"
 )
 
@@ -13,6 +12,13 @@ const (
 	fRead  = "read"
 	fWrite = "write"
 	fCAS   = "cas"
+)
+
+// Words of package nodes as a history spells them. A checker knows a history and not
+// what made it.
+const (
+	codeMismatch = "cas-mismatch" // the error of a compare-and-set whose compare failed
+	modeStale    = "stale"        // the mode of reads that promise nothing
 )
 
 // value is what a register holds; the zero value is "absent", as every key begins.
@@ -71,7 +77,7 @@ func toValue(n *int64) value {
 // nothing: an operation that definitely did not happen, and a read without an answer.
 func toFact(op *history.Operation) (f fact, keep bool, err error) {
 	f = fact{op: op, call: op.Invoke, ret: op.Return, maybe: op.Type == history.Info}
-	mismatch := op.F == fCAS && op.Error == string(nodes.CASMismatch)
+	mismatch := op.F == fCAS && op.Error == codeMismatch
 	if op.Type == history.Fail && !mismatch {
 		return fact{}, false, nil
 	}

@@ -7,14 +7,13 @@ import (
 	"slices"
 	"time"
 
-	"faultline/nodes"
 	"faultline/workloads/history"
 )
 
 // answered tells whether the system served the operation: it took effect, or its compare
 // failed, which is an answer too.
 func answered(op *history.Operation) bool {
-	return op.Type == history.OK || op.Type == history.Fail && op.Error == string(nodes.CASMismatch)
+	return op.Type == history.OK || op.Type == history.Fail && op.Error == codeMismatch
 }
 
 // changes tells whether an operation of this f goes through the log.

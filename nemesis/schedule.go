@@ -39,6 +39,10 @@ const (
 	Out = "out" // it is not heard, and hears
 )
 
+// Steps is a list of steps that reads itself from YAML, for files that hold more than a
+// schedule.
+type Steps []Step
+
 // Target is whom a fault hits: a word, or a list of node names.
 type Target struct {
 	Word  string

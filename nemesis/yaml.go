@@ -64,21 +64,30 @@ func (s *Schedule) UnmarshalYAML(node *yaml.Node) error {
 			}
 			return nil
 		case "steps":
-			return s.readSteps(value)
+			var wrong []string
+			s.Steps, wrong = readSteps(value)
+			return wrong
 		}
 		return []string{mistake(key, "unknown field %q; a schedule has seed, steps", key.Value)}
 	}))
 }
 
-func (s *Schedule) readSteps(list *yaml.Node) (wrong []string) {
+// UnmarshalYAML reads the steps of a file that holds more than a schedule.
+func (s *Steps) UnmarshalYAML(node *yaml.Node) error {
+	steps, wrong := readSteps(node)
+	*s = steps
+	return mistakes(wrong)
+}
+
+func readSteps(list *yaml.Node) (steps []Step, wrong []string) {
 	if list.Kind != yaml.SequenceNode {
-		return []string{mistake(list, "steps: want a list, not %s", shown(list))}
+		return nil, []string{mistake(list, "steps: want a list, not %s", shown(list))}
 	}
 	for _, item := range list.Content {
 		step, texts := readStep(behind(item))
-		s.Steps, wrong = append(s.Steps, step), append(wrong, texts...)
+		steps, wrong = append(steps, step), append(wrong, texts...)
 	}
-	return wrong
+	return steps, wrong
 }
 
 func readStep(node *yaml.Node) (s Step, wrong []string) {
