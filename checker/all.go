@@ -8,6 +8,8 @@ func All() []Checker {
 			Doc: "Every key behaves as one register: each operation takes effect at one instant between its request and its answer."},
 		{Name: "raft", Check: checkRaft,
 			Doc: "At most one leader a term, terms and commit indexes never fall, and no leader lacks what was committed before it."},
+		{Name: "crashes", Check: checkCrashes,
+			Doc: "No node's process ends unless the nemesis ends it."},
 		{Name: "availability", Check: checkAvailability,
 			Doc: "After the last heal, reads and writes succeed again in time."},
 		{Name: "faults", Check: checkFaults,

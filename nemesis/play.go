@@ -139,6 +139,7 @@ func (p *player) begin(ctx context.Context, numbers []int) []*part {
 			continue
 		}
 		part.mark.Lasts = !part.fault.Momentary
+		part.mark.Kills = part.kills()
 		part.mark.Asked = part.asked()
 		p.mark(step.Fault, part.mark)
 		parts = append(parts, part)
@@ -221,6 +222,16 @@ func (part *part) act(ctx context.Context, w World, action Action) {
 	if err != nil {
 		part.mark.Error = err.Error()
 	}
+}
+
+// kills tells whether the step ends processes.
+func (part *part) kills() bool {
+	for _, state := range part.alone.Processes {
+		if state == nodes.Killed {
+			return true
+		}
+	}
+	return false
 }
 
 func anyFresh(parts []*part) bool {

@@ -49,6 +49,7 @@ func (s *server) followLeadership(ctx context.Context) {
 		now := s.lead.Load()
 		if now != nil && (!leads || now.term != term) {
 			stop()
+			stop = func() {}
 			s.lead.Store(nil)
 			now = nil
 		}

@@ -21,6 +21,7 @@ type FaultMark struct {
 	Stage    Stage    `json:"stage"`
 	Done     bool     `json:"done"`
 	Lasts    bool     `json:"lasts,omitempty"`   // a heal will follow
+	Kills    bool     `json:"kills,omitempty"`   // it ends processes
 	Targets  []string `json:"targets,omitempty"` // node names, live roles resolved
 	Asked    string   `json:"asked,omitempty"`   // what was to become true, in words
 	Measured string   `json:"measured,omitempty"`
@@ -41,6 +42,7 @@ type Fault struct {
 	Proved       bool
 	HealMeasured string
 	HealProved   bool
+	Kills        bool // it ends the processes of its targets
 	Momentary    bool // an action, which has no heal
 	Error        string
 }
@@ -67,7 +69,7 @@ func Faults(events []Event) (faults []Fault, baseline *FaultMark, err error) {
 			if !m.Done {
 				at[m.Step] = len(faults)
 				faults = append(faults, Fault{Step: m.Step, Name: e.F, Targets: m.Targets, Asked: m.Asked,
-					Start: e.Time, Heal: Open, Healed: Open, Momentary: !m.Lasts})
+					Start: e.Time, Heal: Open, Healed: Open, Momentary: !m.Lasts, Kills: m.Kills})
 				continue
 			}
 			f, err := started(faults, at, e, m)
