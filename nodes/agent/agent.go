@@ -175,6 +175,9 @@ func (a *Agent) Up() <-chan struct{} { return a.up }
 
 // leave leaves the cluster for good. The caller then calls quit.
 func (a *Agent) leave(ctx context.Context) {
+	if err := a.gossip.Announce(2 * time.Second); err != nil {
+		a.log.Warn("leave: not announced", "error", err)
+	}
 	if s := a.server.Load(); s != nil {
 		s.leaveRaft(ctx)
 	}

@@ -57,11 +57,11 @@ type jsonSelf struct {
 	}
 	Member jsonMember
 	Raft   jsonRaft // an extension
-	Boot   string   // an extension: differs after every start
 }
 
-// jsonRaft is what a server's Raft says of itself; empty on client agents.
+// jsonRaft is what a server's Raft says of itself; client agents tell only Boot.
 type jsonRaft struct {
+	Boot    string // differs after every start of the agent
 	State   string
 	Leader  string // node name
 	Term    uint64
@@ -74,7 +74,6 @@ func (a *Agent) agentSelf(w http.ResponseWriter, r *http.Request) {
 	var out jsonSelf
 	out.Config.Datacenter, out.Config.NodeName, out.Config.NodeID = a.DC, a.Name, a.id
 	out.Config.Server, out.Config.Version = a.Server, Build
-	out.Boot = a.boot
 	for _, m := range a.gossip.Members() {
 		if m.Name == a.Name {
 			out.Member = memberJSON(m)
@@ -83,6 +82,7 @@ func (a *Agent) agentSelf(w http.ResponseWriter, r *http.Request) {
 	if s := a.server.Load(); s != nil {
 		out.Raft = s.describe()
 	}
+	out.Raft.Boot = a.boot
 	writeJSON(w, r, out)
 }
 
@@ -168,7 +168,7 @@ func (a *Agent) raftConfiguration(w http.ResponseWriter, r *http.Request) {
 	}
 	var out struct {
 		Servers []server
-		Index   uint64
+		Index   uint64 // 0: Raft no longer tells it, and Consul answers the same
 	}
 	for _, p := range reply.Servers {
 		out.Servers = append(out.Servers, server{ID: p.ID, Node: a.nameOf(raft.ServerID(p.ID)), Address: p.Address,

@@ -66,10 +66,10 @@ func changes(peers []raft.Server, members []gossip.Member, self string, removeDe
 		id := raft.ServerID(m.Tags.ID)
 		switch {
 		case !m.Tags.Server || m.Tags.ID == self:
-		case m.Status == gossip.Alive:
+		case m.Status == gossip.Alive && !m.Tags.Leaving:
 			alive = append(alive, m)
 			at[raft.ServerAddress(m.Tags.RPC)] = id
-		case m.Status == gossip.Left, removeDead:
+		case m.Tags.Leaving, removeDead:
 			gone[id] = true
 		}
 	}

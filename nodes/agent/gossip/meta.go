@@ -17,6 +17,7 @@ type Tags struct {
 	Expect  int    // servers: how many of them shall make the first peer set
 	Build   string
 	HTTPAPI string // IP:PORT where clients are answered
+	Leaving bool   // it is about to go on purpose
 }
 
 const metaVersion = 1
@@ -29,6 +30,9 @@ func (t Tags) Encode() ([]byte, error) {
 	if t.Server {
 		pairs["role"] = "server"
 		pairs["expect"] = strconv.Itoa(t.Expect)
+	}
+	if t.Leaving {
+		pairs["leaving"] = "yes"
 	}
 	b := []byte{metaVersion}
 	for _, name := range slices.Sorted(maps.Keys(pairs)) {
@@ -65,7 +69,8 @@ func ParseTags(data []byte) (Tags, error) {
 		}
 		pairs[pair[0]] = pair[1]
 	}
-	t := Tags{DC: pairs["dc"], ID: pairs["id"], RPC: pairs["rpc"], Build: pairs["build"], HTTPAPI: pairs["http"]}
+	t := Tags{DC: pairs["dc"], ID: pairs["id"], RPC: pairs["rpc"], Build: pairs["build"], HTTPAPI: pairs["http"],
+		Leaving: pairs["leaving"] == "yes"}
 	switch pairs["role"] {
 	case "client":
 	case "server":

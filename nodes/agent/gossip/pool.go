@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/memberlist"
@@ -38,6 +39,7 @@ type Pool struct {
 	log    *slog.Logger
 	list   *memberlist.Memberlist
 	table  *table
+	meta   *delegate
 	stop   chan struct{}
 	loops  sync.WaitGroup
 	once   sync.Once
@@ -56,8 +58,9 @@ func Start(c Config) (*Pool, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Pool{config: c, log: c.Host.Log(), table: newTable(c.Host.Log()), stop: make(chan struct{})}
-	p.list, err = memberlist.Create(p.memberlistConfig(t, meta))
+	p := &Pool{config: c, log: c.Host.Log(), table: newTable(c.Host.Log()), stop: make(chan struct{}), meta: &delegate{}}
+	p.meta.tags.Store(&meta)
+	p.list, err = memberlist.Create(p.memberlistConfig(t))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("gossip: %w", err), t.Shutdown())
 	}
@@ -65,14 +68,14 @@ func Start(c Config) (*Pool, error) {
 	return p, nil
 }
 
-func (p *Pool) memberlistConfig(t *transport, meta []byte) *memberlist.Config {
+func (p *Pool) memberlistConfig(t *transport) *memberlist.Config {
 	c := memberlist.DefaultLANConfig()
 	p.config.Profile.edit(c)
 	c.Name = p.config.Name
 	c.Transport = t
 	c.BindAddr, c.BindPort = p.config.Bind.Addr().String(), int(p.config.Bind.Port())
 	c.AdvertiseAddr, c.AdvertisePort = p.config.Advertise.Addr().String(), int(p.config.Advertise.Port())
-	c.Delegate = delegate{meta}
+	c.Delegate = p.meta
 	c.Events = p.table
 	c.DeadNodeReclaimTime = 5 * time.Second // a node may come back with another address
 	c.Logger = nil
@@ -85,6 +88,19 @@ func (p *Pool) Members() []Member { return p.table.members() }
 
 // Changed is closed when the members are no longer what they are now.
 func (p *Pool) Changed() <-chan struct{} { return p.table.changed() }
+
+// Announce tells the others that this node is about to leave, so that they take its
+// silence for that. It waits until the word is out, or the timeout is over.
+func (p *Pool) Announce(timeout time.Duration) error {
+	tags := p.config.Tags
+	tags.Leaving = true
+	meta, err := tags.Encode()
+	if err != nil {
+		return err
+	}
+	p.meta.tags.Store(&meta)
+	return p.list.UpdateNode(timeout)
+}
 
 // Leave tells the others that this node goes on purpose. It waits until somebody has
 // heard of it, at most so long.
@@ -159,10 +175,10 @@ func (p *Pool) missing() []netip.AddrPort {
 }
 
 // delegate tells memberlist our tags; it has no messages of its own.
-type delegate struct{ meta []byte }
+type delegate struct{ tags atomic.Pointer[[]byte] }
 
-func (d delegate) NodeMeta(int) []byte           { return d.meta }
-func (delegate) NotifyMsg([]byte)                {}
-func (delegate) GetBroadcasts(int, int) [][]byte { return nil }
-func (delegate) LocalState(bool) []byte          { return nil }
-func (delegate) MergeRemoteState([]byte, bool)   {}
+func (d *delegate) NodeMeta(int) []byte           { return *d.tags.Load() }
+func (*delegate) NotifyMsg([]byte)                {}
+func (*delegate) GetBroadcasts(int, int) [][]byte { return nil }
+func (*delegate) LocalState(bool) []byte          { return nil }
+func (*delegate) MergeRemoteState([]byte, bool)   {}

@@ -18,7 +18,7 @@ type Profile struct {
 	Rejoin time.Duration
 	// Farewell is how long a node that leaves stays to spread the word.
 	Farewell time.Duration
-	edit   func(*memberlist.Config)
+	edit     func(*memberlist.Config)
 }
 
 // Profiles lists them by name.

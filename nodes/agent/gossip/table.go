@@ -67,7 +67,8 @@ func (t *table) NotifyUpdate(n *memberlist.Node) { t.set(n, Alive) }
 
 // NotifyLeave is for memberlist, which calls it for the dead as well.
 func (t *table) NotifyLeave(n *memberlist.Node) {
-	if n.State == memberlist.StateLeft {
+	// Whether it said so: memberlist 0.7 keeps that in a state that it does not pass on.
+	if tags, err := ParseTags(n.Meta); err == nil && tags.Leaving {
 		t.set(n, Left)
 		return
 	}
