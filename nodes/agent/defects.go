@@ -26,22 +26,22 @@ const (
 var Defects = []Defect{
 	{AckBeforeCommit,
 		"a write is answered once it is handed to Raft, before a majority has it",
-		"REPORT"},
+		`etcd-io/etcd#14370: a single-node etcd answered writes before they were durable`},
 	{CASCheckedByFollower,
 		"the server that is asked checks a compare-and-set against its own copy and sends the leader a plain write",
-		"REPORT"},
+		`etcd-io/etcd#4226: a design that checks the condition before the proposal instead of when it is applied`},
 	{ConsistentReadBeforeApply,
 		"a consistent read does not wait until the new leader has applied what was committed before it led",
-		"REPORT"},
+		`hashicorp/consul#2644, mended in #3154: stale reads from a leader that still replays its log`},
 	{DeposedLeaderRead,
 		"being in Raft's leader state is enough to answer a default read; no lease is checked",
-		"REPORT"},
+		`hashicorp/consul#54, and the documented window of the default mode: a leader that was replaced and does not know it yet`},
 	{ForwardRetryDoubles,
 		"a write that failed with an indefinite error is sent again, and may take effect twice",
-		"REPORT"},
+		`etcd-io/etcd#14890 and jepsen.io/analyses/jetcd-0.8.2: a client that retries writes of unknown fate; etcd-io/etcd#6691`},
 	{StaleFollowerRead,
 		"a follower answers default reads from its own copy",
-		"REPORT"},
+		`aphyr.com/posts/316, "Jepsen: etcd and Consul" (2014): etcd answered reads from the copy of any node`},
 }
 
 // defects is the set that one agent was started with.
