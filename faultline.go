@@ -22,6 +22,10 @@ import (
 // something. Nothing was started, or all of it was removed again.
 type UsageError struct{ Err error }
 
+// ErrInterrupted says that the caller's context ended before there was anything to
+// judge, or before it was judged. Nothing is left running.
+var ErrInterrupted = errors.New("interrupted")
+
 func (e *UsageError) Error() string { return e.Err.Error() }
 func (e *UsageError) Unwrap() error { return e.Err }
 

@@ -2,6 +2,7 @@ package faultline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -24,48 +25,99 @@ type plan struct {
 	notes     []string // warnings for the report
 }
 
+// makePlan looks up all that a scenario names, then asks the machine for a runtime.
 func makePlan(ctx context.Context, s Scenario, o Options) (*plan, error) {
+	p, err := lookUp(s, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkStore(o.store()); err != nil {
+		return nil, err
+	}
+	return p, p.place(ctx)
+}
+
+// checkSuite finds what is wrong with any of the scenarios, before the first is run: all
+// mistakes in what they say, a line each, or else the first thing that the machine lacks.
+func checkSuite(ctx context.Context, scenarios []Scenario, o Options) error {
+	var plans []*plan
+	var wrong []error
+	seen := map[string]bool{}
+	for _, s := range scenarios {
+		p, err := lookUp(s, o)
+		if err != nil && !seen[err.Error()] { // a scenario is repeated under --test-count
+			seen[err.Error()] = true
+			wrong = append(wrong, err)
+		}
+		plans = append(plans, p)
+	}
+	if err := errors.Join(wrong...); err != nil {
+		return err
+	}
+	if err := checkStore(o.store()); err != nil {
+		return err
+	}
+	for _, p := range plans {
+		if err := p.place(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lookUp is the part of a plan that depends on the scenario alone.
+func lookUp(s Scenario, o Options) (*plan, error) {
 	s = s.Defaults()
 	if err := s.Validate(); err != nil {
-		return nil, usage(err)
+		return nil, s.mistake(err)
 	}
 	p := &plan{scenario: s, system: o.System}
 	var err error
 	if p.topology, err = s.topology(); err != nil {
-		return nil, usage(err)
+		return nil, s.mistake(err)
 	}
-	warnings, err := p.topology.Validate()
-	if err != nil {
-		return nil, usage(err)
+	if p.notes, err = p.topology.Validate(); err != nil {
+		return nil, s.mistake(err)
 	}
-	p.notes = append(p.notes, warnings...)
 	if err := checkDefects(s.Defects); err != nil {
-		return nil, err
+		return nil, s.mistake(err)
 	}
 	if p.schedule, err = MakeSchedule(s); err != nil {
 		return nil, err
 	}
+	if err := p.schedule.Check(p.topology, AllCapabilities()); err != nil {
+		return nil, s.mistake(err)
+	}
 	if p.generator, err = s.generator(); err != nil {
-		return nil, err
+		return nil, s.mistake(err)
+	}
+	if err := checkRuntime(s.Runtime); err != nil {
+		return nil, s.mistake(err)
 	}
 	if p.system == nil {
 		make, err := choose("system", s.System, Systems())
 		if err != nil {
-			return nil, err
+			return nil, s.mistake(err)
 		}
 		p.system = make(s)
 	}
+	return p, nil
+}
+
+// place finds a runtime on this machine that can play the schedule.
+func (p *plan) place(ctx context.Context) error {
 	var why string
-	if p.runtime, why, err = chooseRuntime(ctx, s.Runtime); err != nil {
-		return nil, err
+	var err error
+	if p.runtime, why, err = chooseRuntime(ctx, p.scenario.Runtime); err != nil {
+		if ctx.Err() != nil {
+			return fmt.Errorf("%w before anything was started", ErrInterrupted)
+		}
+		return err
 	}
-	if s.Runtime == "auto" {
+	if p.scenario.Runtime == auto {
 		p.notes = append(p.notes, fmt.Sprintf("runtime %s: %s", p.runtime.Name(), why))
 	}
-	if err := p.schedule.Check(p.topology, p.runtime.Capabilities()); err != nil {
-		return nil, usage(err)
-	}
-	return p, nil
+	return p.scenario.mistake(p.schedule.Check(p.topology, p.runtime.Capabilities()))
 }
 
 // MakeSchedule is the schedule that a run of the scenario plays: its steps, its file, or
@@ -74,7 +126,7 @@ func MakeSchedule(s Scenario) (nemesis.Schedule, error) {
 	s = s.Defaults()
 	t, err := s.topology()
 	if err != nil {
-		return nemesis.Schedule{}, usage(err)
+		return nemesis.Schedule{}, s.mistake(err)
 	}
 	var schedule nemesis.Schedule
 	switch {
@@ -83,21 +135,21 @@ func MakeSchedule(s Scenario) (nemesis.Schedule, error) {
 	case s.Schedule != "":
 		data, err := os.ReadFile(s.Schedule)
 		if err != nil {
-			return nemesis.Schedule{}, usagef("schedule: %w", err)
+			return nemesis.Schedule{}, s.mistake(fmt.Errorf("schedule: %w", err))
 		}
 		if schedule, err = nemesis.Parse(s.Schedule, data); err != nil {
-			return nemesis.Schedule{}, usage(err)
+			return nemesis.Schedule{}, s.mistake(err)
 		}
 	case len(s.Nemesis) > 0:
 		schedule, err = nemesis.Generate(nemesis.Options{Seed: s.Seed, Families: s.Nemesis,
 			Interval: s.NemesisInterval, Duration: s.TimeLimit - warmUp, Topology: t})
 		if err != nil {
-			return nemesis.Schedule{}, usage(err)
+			return nemesis.Schedule{}, s.mistake(err)
 		}
 	}
 	if end := schedule.End() + warmUp; end > s.TimeLimit {
-		return nemesis.Schedule{}, usagef("the schedule of scenario %s ends %v after the first operation, beyond its time-limit of %v",
-			s.Name, end.Round(time.Millisecond), s.TimeLimit)
+		return nemesis.Schedule{}, s.mistake(fmt.Errorf("the schedule of scenario %s ends %v after the first operation, beyond its time-limit of %v; give it a longer one",
+			s.Name, end.Round(time.Millisecond), s.TimeLimit))
 	}
 	return schedule, nil
 }
@@ -112,7 +164,7 @@ func (s Scenario) generator() (workloads.Generator, error) {
 		return nil, err
 	}
 	g, err := w.New(workloads.Options{Mode: s.Mode, Keys: s.Keys, OpsPerKey: s.OpsPerKey, Seed: s.Seed})
-	return g, usage(err)
+	return g, err
 }
 
 func (p *plan) settings() checker.Settings {

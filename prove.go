@@ -43,8 +43,11 @@ func Prove(ctx context.Context, scenarios []Scenario, attempts int, o Options, d
 	var proofs []Proof
 	for _, s := range scenarios {
 		if len(s.Defects) == 0 {
-			return nil, usagef("scenario %s plants no defect, so it can prove nothing", s.Name)
+			return nil, s.mistake(fmt.Errorf("scenario %s plants no defect, so it can prove nothing; give it defects", s.Name))
 		}
+	}
+	if err := checkSuite(ctx, scenarios, o); err != nil {
+		return nil, err
 	}
 	for _, s := range scenarios {
 		p, err := prove(ctx, s, attempts, o)
@@ -60,10 +63,7 @@ func Prove(ctx context.Context, scenarios []Scenario, attempts int, o Options, d
 func prove(ctx context.Context, s Scenario, attempts int, o Options) (Proof, error) {
 	p := Proof{Scenario: s}
 	for range attempts {
-		outcome, err := Run(ctx, s, o)
-		if err == nil {
-			err = ctx.Err()
-		}
+		outcome, err := runWhole(ctx, s, o)
 		if err != nil {
 			return p, err
 		}
@@ -76,10 +76,16 @@ func prove(ctx context.Context, s Scenario, attempts int, o Options) (Proof, err
 	clean := p.Scenario
 	clean.Defects = nil
 	clean.Name += "-without"
-	outcome, err := Run(ctx, clean, o)
-	if err == nil {
-		err = ctx.Err()
-	}
+	outcome, err := runWhole(ctx, clean, o)
 	p.Without = outcome
 	return p, err
+}
+
+// runWhole is Run, except that a run which was cut short is no proof of anything.
+func runWhole(ctx context.Context, s Scenario, o Options) (Outcome, error) {
+	outcome, err := Run(ctx, s, o)
+	if err == nil && ctx.Err() != nil {
+		err = fmt.Errorf("%w before it was proved", ErrInterrupted)
+	}
+	return outcome, err
 }

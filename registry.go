@@ -47,10 +47,21 @@ func choose[T any](kind, name string, table []Named[T]) (T, error) {
 	return none, usagef("no %s %q; there is %s", kind, name, strings.Join(names, ", "))
 }
 
+// auto is the runtime that this machine offers, the first of the table if it offers several.
+const auto = "auto"
+
+func checkRuntime(name string) error {
+	if name == auto {
+		return nil
+	}
+	_, err := choose("runtime", name, Runtimes())
+	return err
+}
+
 // chooseRuntime finds a runtime by name and checks that this machine offers it; for
 // auto it is the first that the machine offers, and why says so.
 func chooseRuntime(ctx context.Context, name string) (rt nodes.Runtime, why string, err error) {
-	if name != "auto" {
+	if name != auto {
 		make, err := choose("runtime", name, Runtimes())
 		if err != nil {
 			return nil, "", err

@@ -1,6 +1,7 @@
 package faultline
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -54,12 +55,14 @@ type Scenario struct {
 	MinOps        int           `yaml:"min-ops,omitempty"`
 	CheckTime     time.Duration `yaml:"check-time,omitempty"` // budget of one checker
 	CheckMemoryMB int           `yaml:"check-memory-mb,omitempty"`
+
+	file string // where it was read, for error texts
 }
 
 // Defaults fills in what a scenario leaves out.
 func (s Scenario) Defaults() Scenario {
 	fill(&s.Name, "unnamed")
-	fill(&s.Runtime, "auto")
+	fill(&s.Runtime, auto)
 	fill(&s.System, "agent")
 	fill(&s.Topology, "dc1-3")
 	fill(&s.RaftMultiplier, 1)
@@ -86,6 +89,12 @@ func fill[T comparable](field *T, value T) {
 
 var scenarioName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,60}$`)
 
+// Folders of a store that belong to no scenario.
+const (
+	dirLatest = "latest"
+	dirSuites = "suites"
+)
+
 // Validate refuses what makes no sense by itself; what depends on the topology, the
 // schedule or the machine is refused by Run, before anything starts.
 func (s Scenario) Validate() error {
@@ -97,7 +106,9 @@ func (s Scenario) Validate() error {
 	}
 	switch {
 	case !scenarioName.MatchString(s.Name):
-		return fmt.Errorf("name %q: want lower-case letters, digits and dashes", s.Name)
+		return fmt.Errorf("name %q: want at most 61 lower-case letters, digits and dashes", s.Name)
+	case s.Name == dirLatest || s.Name == dirSuites:
+		return fmt.Errorf("name %q: the store keeps a folder of that name for itself; take another", s.Name)
 	case ways > 1:
 		return fmt.Errorf("nemesis, schedule and steps exclude each other: give one")
 	case !slices.Contains(nodes.Modes, s.Mode):
@@ -108,8 +119,10 @@ func (s Scenario) Validate() error {
 		return fmt.Errorf("concurrency %d: want 1 to 10000 client processes", s.Concurrency)
 	case s.RaftMultiplier < 1 || s.RaftMultiplier > 10:
 		return fmt.Errorf("raft-multiplier %d: want 1 to 10", s.RaftMultiplier)
-	case s.Keys < 0 || s.OpsPerKey < 0 || s.MinOps < 0 || s.CheckMemoryMB < 0:
-		return fmt.Errorf("keys, ops-per-key, min-ops and check-memory-mb are not negative")
+	}
+	if err := errors.Join(atLeast("keys", s.Keys, 0), atLeast("ops-per-key", s.OpsPerKey, 0),
+		atLeast("min-ops", s.MinOps, 1), atLeast("check-memory-mb", s.CheckMemoryMB, 1)); err != nil {
+		return err
 	}
 	for _, d := range []struct {
 		name       string
@@ -129,6 +142,30 @@ func (s Scenario) Validate() error {
 	return nil
 }
 
+func atLeast(name string, value, least int) error {
+	if value < least {
+		return fmt.Errorf("%s %d: want at least %d", name, value, least)
+	}
+	return nil
+}
+
+// mistake is an error about what the scenario says, with the scenario's file in front of
+// every line of it, and the number of the line where it is known.
+func (s Scenario) mistake(err error) error {
+	if err == nil || s.file == "" {
+		return usage(err)
+	}
+	texts := strings.Split(err.Error(), "\n")
+	for i, text := range texts {
+		if numbered, ok := strings.CutPrefix(text, "line "); ok {
+			texts[i] = s.file + ":" + numbered
+		} else {
+			texts[i] = s.file + ": " + text
+		}
+	}
+	return usagef("%s", strings.Join(texts, "\n"))
+}
+
 // String is the YAML form, which ParseScenario reads back to an equal value.
 func (s Scenario) String() string {
 	text, err := strict.Encode(s)
@@ -141,18 +178,20 @@ func (s Scenario) String() string {
 // ParseScenario reads one scenario. file names it in errors, and is where the relative
 // paths in it start; a scenario without a name is called after the file.
 func ParseScenario(file string, data []byte) (Scenario, error) {
-	s := Scenario{}
+	s := Scenario{}.Defaults() // so that a zero in the file is seen as what it is
+	s.Name = ""
 	if err := strict.Decode(file, data, &s); err != nil {
 		return Scenario{}, usage(err)
 	}
+	s.file = file
 	fill(&s.Name, strings.TrimSuffix(filepath.Base(file), filepath.Ext(file)))
 	for _, path := range []*string{&s.Topology, &s.Schedule} {
 		if strings.ContainsAny(*path, "/.") && !filepath.IsAbs(*path) {
 			*path = filepath.Join(filepath.Dir(file), *path)
 		}
 	}
-	if err := s.Defaults().Validate(); err != nil {
-		return Scenario{}, usagef("%s: %w", file, err)
+	if err := s.Validate(); err != nil {
+		return Scenario{}, s.mistake(err)
 	}
 	return s, nil
 }
@@ -166,7 +205,8 @@ func LoadScenario(path string) (Scenario, error) {
 	return ParseScenario(path, data)
 }
 
-// LoadSuite reads one scenario file, or all of a directory, sorted by file name.
+// LoadSuite reads one scenario file, or all of a directory, sorted by file name. It
+// reports the mistakes of all files, a line each.
 func LoadSuite(path string) ([]Scenario, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -182,17 +222,19 @@ func LoadSuite(path string) ([]Scenario, error) {
 		}
 	}
 	var suite []Scenario
+	var wrong []error
 	from := map[string]string{}
 	for _, f := range files {
 		s, err := LoadScenario(f)
-		if err != nil {
-			return nil, err
+		if err == nil && from[s.Name] != "" {
+			err = usagef("%s: scenario name %s is taken by %s", f, s.Name, from[s.Name])
 		}
-		if from[s.Name] != "" {
-			return nil, usagef("%s: scenario name %s is taken by %s", f, s.Name, from[s.Name])
-		}
+		wrong = append(wrong, err)
 		from[s.Name] = f
 		suite = append(suite, s)
+	}
+	if err := errors.Join(wrong...); err != nil {
+		return nil, err
 	}
 	return suite, nil
 }

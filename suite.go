@@ -15,7 +15,7 @@ import (
 type Suite struct {
 	Name     string
 	Outcomes []Outcome
-	Failed   error // why the harness failed, after the last of Outcomes
+	Stopped  error // why the harness failed, or was interrupted, after the last of Outcomes
 }
 
 // Verdict is the worst of the suite's.
@@ -32,10 +32,8 @@ func (s Suite) Verdict() checker.Verdict {
 // after one that is not valid, and stops at an interrupt or when the harness fails.
 func RunSuite(ctx context.Context, name string, scenarios []Scenario, o Options, done func(Outcome)) (Suite, error) {
 	suite := Suite{Name: name}
-	for _, s := range scenarios {
-		if _, err := makePlan(ctx, s, o); err != nil {
-			return suite, err
-		}
+	if err := checkSuite(ctx, scenarios, o); err != nil {
+		return suite, err
 	}
 	for _, s := range scenarios {
 		if ctx.Err() != nil {
@@ -43,13 +41,13 @@ func RunSuite(ctx context.Context, name string, scenarios []Scenario, o Options,
 		}
 		outcome, err := Run(ctx, s, o)
 		if err != nil {
-			suite.Failed = err
+			suite.Stopped = err
 			break
 		}
 		suite.Outcomes = append(suite.Outcomes, outcome)
 		done(outcome)
 	}
-	return suite, errors.Join(suite.Failed, suite.write(o.Store))
+	return suite, errors.Join(suite.Stopped, suite.write(o.store()))
 }
 
 func (s Suite) write(store string) error {
@@ -60,7 +58,7 @@ func (s Suite) write(store string) error {
 	if err != nil {
 		return err
 	}
-	dir := filepath.Join(store, "suites", strings.ReplaceAll(s.Name, string(filepath.Separator), "-"))
+	dir := filepath.Join(store, dirSuites, strings.ReplaceAll(s.Name, string(filepath.Separator), "-"))
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
