@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -26,18 +27,22 @@ type Outcome struct {
 }
 
 // Analyze judges a run directory and writes its reports. It reads nothing else, so a
-// stored run gives the same results wherever and whenever it is judged.
+// stored run gives the same results wherever and whenever it is judged. When ctx ends
+// first, nothing is written.
 func Analyze(ctx context.Context, dir string) (Outcome, error) {
 	stored, err := loadRun(dir)
 	if err != nil {
 		return Outcome{Dir: dir}, usage(err)
 	}
 	verdict, results := checker.Judge(ctx, stored.run, checker.All())
+	if ctx.Err() != nil {
+		return Outcome{Dir: dir}, fmt.Errorf("%w before all was judged; `faultline analyze %s` judges it", ErrInterrupted, dir)
+	}
 	if err := writePictures(dir, results); err != nil {
-		return Outcome{Dir: dir}, err
+		return Outcome{Dir: dir}, fullDisk(dir, err)
 	}
 	o := Outcome{Dir: dir, Verdict: verdict, Results: results, Report: stored.data(dir, verdict, results)}
-	return o, writeReports(o)
+	return o, fullDisk(dir, writeReports(o))
 }
 
 // storedRun is a run directory, read.
@@ -72,6 +77,9 @@ func loadRun(dir string) (*storedRun, error) {
 		return nil, err
 	}
 	events, truncated, err := history.ReadFile(filepath.Join(dir, fileHistory))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s holds no %s: the run ended before its cluster was up, so there is nothing to judge", dir, fileHistory)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -86,10 +94,22 @@ func loadRun(dir string) (*storedRun, error) {
 	p := plan{scenario: scenario.Defaults(), schedule: schedule}
 	s := &storedRun{scenario: scenario, record: record, scheduled: scheduled, resolved: resolved, notes: record.Notes,
 		run: &checker.Run{Settings: p.settings(), Topology: topology, Events: events, Ops: ops, Faults: faults, Baseline: baseline}}
+	s.notes = append(s.notes, cutShort(events)...)
 	if truncated {
 		s.notes = append(s.notes, "the history's last line was cut off; it was left out")
 	}
 	return s, nil
+}
+
+// cutShort notes where the user stopped the run.
+func cutShort(events []history.Event) (notes []string) {
+	for i := range events {
+		if e := &events[i]; e.Process == history.Harness && string(e.Value) == strconv.Quote(string(history.PhaseInterrupt)) {
+			notes = append(notes, fmt.Sprintf("interrupted by the user after %.1f s: what would have followed was not tried",
+				time.Duration(e.Time).Seconds()))
+		}
+	}
+	return notes
 }
 
 func (s *storedRun) data(dir string, verdict checker.Verdict, results []checker.Result) report.Data {

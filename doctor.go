@@ -4,14 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strings"
-
-	"golang.org/x/sys/unix"
 )
 
 // Finding is what Doctor says of one thing that runs need.
@@ -64,19 +59,9 @@ func goTool(ctx context.Context) Finding {
 
 func storeSpace(store string) Finding {
 	f := Finding{What: "store " + store}
-	dir := store
-	for {
-		_, err := os.Stat(dir)
-		if !errors.Is(err, fs.ErrNotExist) {
-			break
-		}
-		dir = filepath.Dir(dir)
-	}
-	var st unix.Statfs_t
-	if f.Err = unix.Statfs(dir, &st); f.Err == nil {
-		f.Good = fmt.Sprintf("%d MiB free", st.Bavail*uint64(st.Bsize)>>20)
-		f.Err = checkFree(dir)
-	}
+	var free uint64
+	free, f.Err = freeSpace(store)
+	f.Good = fmt.Sprintf("%d MiB free", free)
 	return f
 }
 

@@ -1,6 +1,7 @@
 package faultline
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -130,28 +131,37 @@ func (o *observer) askForLeader(ctx context.Context) string {
 
 // ready waits until a server leads and every node answers with a leader that it knows.
 func (o *observer) ready(ctx context.Context, within time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, within)
+	limited, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
+	var missing string
 	for {
-		missing := ""
-		for _, n := range o.nodes {
-			seen, err := o.ask(ctx, n.Name)
-			if err != nil {
-				missing = fmt.Sprintf("%s does not answer: %v", n.Name, err)
-				break
-			}
-			if n.Role == topologies.Server && seen.Leader == "" {
-				missing = n.Name + " follows no leader"
-				break
-			}
+		if now := o.missing(limited); limited.Err() == nil { // else it only tells of the limit
+			missing = now
 		}
-		if missing == "" && o.askForLeader(ctx) != "" {
+		if missing == "" && o.askForLeader(limited) != "" {
 			return nil
 		}
 		select {
-		case <-ctx.Done():
-			return fmt.Errorf("the cluster was not ready within %v: %s", within, missing)
+		case <-limited.Done():
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			return fmt.Errorf("the cluster was not ready within %v: %s", within, cmp.Or(missing, "nobody led for long"))
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
+}
+
+// missing tells which node is not ready, and why; it is empty if all are.
+func (o *observer) missing(ctx context.Context) string {
+	for _, n := range o.nodes {
+		seen, err := o.ask(ctx, n.Name)
+		if err != nil {
+			return fmt.Sprintf("%s does not answer: %v", n.Name, err)
+		}
+		if n.Role == topologies.Server && seen.Leader == "" {
+			return n.Name + " follows no leader"
+		}
+	}
+	return ""
 }

@@ -1,6 +1,7 @@
 package faultline
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,6 +9,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -34,6 +37,8 @@ type Options struct {
 	Abort    context.Context // when it ends, even recovery and final reads are given up; may be nil
 }
 
+func (o Options) store() string { return cmp.Or(o.Store, "store") }
+
 // Progress is told how a run comes along. Its methods are called by many goroutines.
 type Progress interface {
 	Say(text string) // something happened
@@ -56,12 +61,11 @@ type Status struct {
 // Run plays a scenario on a cluster of its own and judges it. When ctx ends in the
 // middle, the faults are healed, what happened so far is judged, and the outcome says
 // that it was interrupted. An error means that there is no outcome: a UsageError that
-// nothing was run, any other that the harness failed; Outcome.Dir then still tells where
-// the history is, if there is one.
+// nothing was run, ErrInterrupted that ctx ended too early, or Options.Abort did, and any
+// other that the harness failed. Outcome.Dir then tells where the history is, if there
+// is one; a run that never came so far leaves no directory.
 func Run(ctx context.Context, s Scenario, o Options) (Outcome, error) {
-	if o.Store == "" {
-		o.Store = "store"
-	}
+	o.Store = o.store()
 	if o.Progress == nil {
 		o.Progress = silent{}
 	}
@@ -79,15 +83,24 @@ func Run(ctx context.Context, s Scenario, o Options) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
-	if err := play(ctx, p, o, dir, record); err != nil {
-		return Outcome{Dir: dir}, err
+	kept, err := play(ctx, p, o, dir, record)
+	switch {
+	case !kept && ctx.Err() != nil:
+		return Outcome{}, errors.Join(cutOff(err), discard(dir))
+	case !kept:
+		return Outcome{}, errors.Join(err, discard(dir))
+	case err != nil:
+		return Outcome{Dir: dir}, brokenOff(dir, err)
+	case o.Abort.Err() != nil:
+		return Outcome{Dir: dir}, fmt.Errorf("%w before it was judged; `faultline analyze %s` judges what there is", ErrInterrupted, dir)
 	}
 	o.Progress.Say("judging")
 	return Analyze(o.Abort, dir)
 }
 
-// play starts the cluster, runs clients and nemesis on it, and removes it.
-func play(ctx context.Context, p *plan, o Options, dir string, record Record) (err error) {
+// play starts the cluster, runs clients and nemesis on it, and removes it. It tells
+// whether the run directory then holds something to keep.
+func play(ctx context.Context, p *plan, o Options, dir string, record Record) (kept bool, err error) {
 	for _, note := range p.notes {
 		o.Progress.Say(note)
 	}
@@ -95,26 +108,50 @@ func play(ctx context.Context, p *plan, o Options, dir string, record Record) (e
 	began := time.Now()
 	cluster, err := p.runtime.Start(ctx, nodes.Spec{Run: runID(p.scenario.Name, record.Started), Topology: p.topology,
 		System: p.system, Log: o.Log, Progress: o.Progress.Say})
-	if err != nil {
-		return fmt.Errorf("start on %s: %w", p.runtime.Name(), err)
+	switch {
+	case ctx.Err() != nil && err != nil:
+		return false, err
+	case err != nil:
+		return false, fmt.Errorf("start on %s: %w", p.runtime.Name(), err)
 	}
-	defer func() {
-		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeWithin)
-		defer cancel()
-		err = errors.Join(err, cluster.Close(closing))
-	}()
+	defer func() { err = errors.Join(err, remove(ctx, cluster)) }()
 	log, err := history.Create(filepath.Join(dir, fileHistory))
 	if err != nil {
-		return err
+		return false, err
 	}
 	session := newSession(p, o, cluster, log, dir)
 	defer session.close()
-	err = session.observer.ready(ctx, readyWithin)
-	if err == nil {
-		o.Progress.Say(fmt.Sprintf("cluster ready after %.1f s", time.Since(began).Seconds()))
-		err = session.run(ctx)
+	if err := session.observer.ready(ctx, readyWithin); err != nil {
+		err = errors.Join(err, log.Close())
+		if ctx.Err() != nil {
+			return false, err
+		}
+		return true, errors.Join(err, session.keepLogs())
 	}
-	return errors.Join(err, log.Close(), session.keepLogs())
+	o.Progress.Say(fmt.Sprintf("cluster ready after %.1f s", time.Since(began).Seconds()))
+	if err := announce(dir); err != nil {
+		return true, errors.Join(err, log.Close())
+	}
+	done := make(chan error, 1)
+	go func() { done <- session.run(ctx) }()
+	select {
+	case err := <-done:
+		return true, errors.Join(err, log.Close(), session.keepLogs())
+	case <-o.Abort.Done():
+		// What still goes on meets a log that is closed and a cluster that is gone, and
+		// ends by its own timeouts.
+		return true, log.Close()
+	}
+}
+
+// remove takes the cluster away, even if ctx is over.
+func remove(ctx context.Context, cluster nodes.Cluster) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeWithin)
+	defer cancel()
+	if err := cluster.Close(ctx); err != nil {
+		return fmt.Errorf("the cluster was not removed, so run `faultline clean`: %w", err)
+	}
+	return nil
 }
 
 // session is the part of a run in which the cluster is up.
@@ -160,8 +197,8 @@ func (s *session) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	ctx, broken := context.WithCancelCause(ctx)
-	defer broken(nil)
+	playing, breakOff := context.WithCancel(ctx)
+	defer breakOff()
 
 	watching, unwatch := context.WithCancel(s.Abort)
 	var watchers sync.WaitGroup
@@ -179,21 +216,24 @@ func (s *session) run(ctx context.Context) error {
 	go func() {
 		err := s.runner.Run(clients)
 		if err != nil {
-			broken(err) // the history cannot be written: there is no point in going on
+			breakOff() // the history cannot be written: there is no point in going on
 		}
 		ran <- err
 	}()
 
-	playErr := s.playFaults(ctx)
+	playErr := s.playFaults(playing)
 	quiet := s.scenario.Quiet
-	if ctx.Err() != nil {
+	switch {
+	case ctx.Err() == nil && playing.Err() != nil:
+		s.Progress.Say("broken off: the clients cannot go on")
+	case ctx.Err() != nil:
 		s.Progress.Say("interrupted: healed, recovering before the final reads")
 		quiet = min(quiet, interruptQuiet)
 		playErr = errors.Join(playErr, s.enter(history.PhaseInterrupt, quiet))
 	}
 	playErr = errors.Join(playErr, s.enter(history.PhaseQuiet, quiet))
 	if playErr == nil {
-		sleep(s.Abort, quiet)
+		s.recover(ctx, quiet)
 	}
 	rest()
 	if err := errors.Join(playErr, <-ran); err != nil {
@@ -204,6 +244,13 @@ func (s *session) run(ctx context.Context) error {
 	}
 	stopWatching() // the end is the last line of a history
 	return s.enter(history.PhaseEnd, 0)
+}
+
+// recover waits for the quiet time, and after an interrupt for interruptQuiet at most.
+func (s *session) recover(ctx context.Context, quiet time.Duration) {
+	end := time.Now().Add(quiet)
+	sleep(ctx, quiet)
+	sleep(s.Abort, min(time.Until(end), interruptQuiet))
 }
 
 // playFaults plays the schedule and waits for the time limit.
@@ -246,15 +293,27 @@ func (s *session) enter(phase history.Phase, left time.Duration) error {
 
 func (s *session) notify(active []string) {
 	s.mu.Lock()
+	before := s.faults
 	s.faults = active
 	s.mu.Unlock()
-	if len(active) == 0 {
-		s.Progress.Say("all healed")
-		return
+	for _, f := range without(before, active) {
+		s.Progress.Say("heal: " + f)
 	}
-	for _, f := range active {
+	for _, f := range without(active, before) {
 		s.Progress.Say("fault: " + f)
 	}
+}
+
+// without is all but others, each as often as it is left.
+func without(all, others []string) []string {
+	others = slices.Clone(others)
+	return slices.DeleteFunc(slices.Clone(all), func(one string) bool {
+		at := slices.Index(others, one)
+		if at >= 0 {
+			others = slices.Delete(others, at, at+1)
+		}
+		return at >= 0
+	})
 }
 
 // report tells Progress the status once a second.
@@ -284,10 +343,12 @@ func (s *session) report(ctx context.Context) {
 func (s *session) keepLogs() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeWithin)
 	defer cancel()
-	var errs []error
-	for _, name := range s.names {
-		errs = append(errs, s.keepLog(ctx, name))
+	errs := make([]error, len(s.names))
+	var work sync.WaitGroup
+	for i, name := range s.names {
+		work.Go(func() { errs[i] = s.keepLog(ctx, name) })
 	}
+	work.Wait()
 	return errors.Join(errs...)
 }
 
@@ -305,7 +366,8 @@ func (s *session) keepLog(ctx context.Context, name string) error {
 
 // runID names a run on its machine.
 func runID(scenario string, started time.Time) string {
-	return fmt.Sprintf("%s-%s-%d", scenario, started.Format("150405"), os.Getpid())
+	at := strings.ReplaceAll(started.Format("150405.000"), ".", "-")
+	return fmt.Sprintf("%s-%s-%d", scenario, at, os.Getpid())
 }
 
 // sleep waits for d, or for the end of ctx.

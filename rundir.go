@@ -1,6 +1,7 @@
 package faultline
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -49,33 +50,57 @@ type Record struct {
 
 // newRunDir makes store/SCENARIO/TIME and writes down what was asked.
 func newRunDir(store string, p *plan) (string, Record, error) {
-	started := time.Now().UTC()
 	parent := filepath.Join(store, p.scenario.Name)
 	if err := os.MkdirAll(parent, 0o755); err != nil {
 		return "", Record{}, usagef("store: %w", err)
 	}
-	if err := checkFree(parent); err != nil {
-		return "", Record{}, err
-	}
-	dir := filepath.Join(parent, started.Format("20060102T150405.000Z"))
-	if err := os.Mkdir(dir, 0o755); err != nil {
+	dir, started, err := newFolder(parent)
+	if err != nil {
 		return "", Record{}, usagef("store: %w", err)
 	}
 	record := Record{Started: started, Runtime: p.runtime.Name(), System: p.system.Name(), Notes: p.notes,
 		Command: "faultline test " + filepath.Join(dir, fileScenario), Versions: versions()}
-	err := errors.Join(
+	err = errors.Join(
 		writeFile(dir, fileScenario, p.stored().String()),
 		writeFile(dir, fileTopology, p.topology.String()),
 		writeFile(dir, fileSchedule, p.schedule.String()),
 		writeJSON(dir, fileRecord, record),
 	)
 	if err != nil {
-		return "", Record{}, errors.Join(usagef("store: %w", err), os.RemoveAll(dir))
+		return "", Record{}, errors.Join(usagef("store: %w", err), discard(dir))
 	}
-	return dir, record, errors.Join(
-		link(filepath.Join(p.scenario.Name, filepath.Base(dir)), filepath.Join(store, "latest")),
-		link(filepath.Base(dir), filepath.Join(parent, "latest")),
+	return dir, record, nil
+}
+
+// newFolder makes a folder that is called after the time. Of two runs that begin in the
+// same millisecond, one is called after the next.
+func newFolder(parent string) (dir string, started time.Time, err error) {
+	for started = time.Now().UTC(); ; started = started.Add(time.Millisecond) {
+		dir = filepath.Join(parent, started.Format("20060102T150405.000Z"))
+		if err = os.Mkdir(dir, 0o755); !errors.Is(err, fs.ErrExist) {
+			return dir, started, err
+		}
+	}
+}
+
+// announce points the links named latest at a run.
+func announce(dir string) error {
+	parent, run := filepath.Split(dir)
+	store, scenario := filepath.Split(filepath.Clean(parent))
+	return errors.Join(
+		link(filepath.Join(scenario, run), filepath.Join(store, dirLatest)),
+		link(run, filepath.Join(parent, dirLatest)),
 	)
+}
+
+// discard removes the directory of a run in which nothing happened, and its scenario's
+// folder if no other run is in it.
+func discard(dir string) error {
+	err := os.RemoveAll(dir)
+	if parent := os.Remove(filepath.Dir(dir)); parent != nil && !errors.Is(parent, unix.ENOTEMPTY) {
+		err = errors.Join(err, parent)
+	}
+	return err
 }
 
 // stored is the scenario as it is kept: it refers to the files beside it, not to files
@@ -91,20 +116,60 @@ func (p *plan) stored() Scenario {
 	return s
 }
 
-func checkFree(dir string) error {
-	var st unix.Statfs_t
-	if err := unix.Statfs(dir, &st); err != nil {
-		return usagef("store %s: %w", dir, err)
-	}
-	if free := st.Bavail * uint64(st.Bsize); free < minFree {
-		return usagef("store %s: %d MiB free, a run wants at least %d MiB: make room, or give another --store",
-			dir, free>>20, minFree>>20)
-	}
-	return nil
+// checkStore tells whether a run directory can be made and filled below store, which
+// need not exist yet.
+func checkStore(store string) error {
+	_, err := freeSpace(store)
+	return err
 }
 
+func freeSpace(store string) (mib uint64, err error) {
+	dir, err := existing(store)
+	if err != nil {
+		return 0, usagef("store %s: %w; give another --store", store, err)
+	}
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		return 0, usagef("store %s: %w", store, err)
+	}
+	free := st.Bavail * uint64(st.Bsize)
+	if free < minFree {
+		return 0, usagef("store %s: %d MiB free, a run wants at least %d MiB: make room, or give another --store",
+			store, free>>20, minFree>>20)
+	}
+	if err := unix.Access(dir, unix.W_OK|unix.X_OK); err != nil {
+		return 0, usagef("store %s: cannot write to %s: %w; give another --store", store, dir, err)
+	}
+	return free >> 20, nil
+}
+
+// existing is path, or the nearest folder above it that exists.
+func existing(path string) (string, error) {
+	for ; ; path = filepath.Dir(path) {
+		info, err := os.Stat(path)
+		switch {
+		case err == nil && !info.IsDir():
+			return "", fmt.Errorf("%s is no directory", path)
+		case err == nil:
+			return path, nil
+		case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ENOTDIR):
+			return "", err
+		}
+	}
+}
+
+// writeFile replaces a file as a whole, or leaves it as it was.
 func writeFile(dir, name, text string) error {
-	return os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644)
+	path := filepath.Join(dir, name)
+	temp := path + ".new"
+	err := os.WriteFile(temp, []byte(text), 0o644)
+	if err == nil {
+		err = os.Rename(temp, path)
+	}
+	if err != nil {
+		os.Remove(temp) // it may not be there
+	}
+	return err
 }
 
 func writeJSON(dir, name string, v any) error {
@@ -141,7 +206,7 @@ func readSchedule(dir, name string) (nemesis.Schedule, string, error) {
 
 // link makes or moves a symbolic link, in one step for whoever reads it.
 func link(target, path string) error {
-	temp := fmt.Sprintf("%s.%d", path, os.Getpid())
+	temp := path + "." + rand.Text()
 	if err := os.Symlink(target, temp); err != nil {
 		return err
 	}
@@ -151,16 +216,17 @@ func link(target, path string) error {
 // Locate finds a run directory: path itself, or the newest run below it where path is a
 // store, a scenario's folder, or one of the links named latest.
 func Locate(path string) (string, error) {
-	for _, dir := range []string{path, filepath.Join(path, "latest")} {
+	for _, dir := range []string{path, filepath.Join(path, dirLatest)} {
 		_, err := os.Stat(filepath.Join(dir, fileScenario))
 		if err == nil {
 			return filepath.EvalSymlinks(dir)
 		}
-		if !errors.Is(err, fs.ErrNotExist) {
+		if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ENOTDIR) {
 			return "", usagef("run directory: %w", err)
 		}
 	}
-	return "", usagef("%s holds no run: no %s there, nor in %s", path, fileScenario, filepath.Join(path, "latest"))
+	return "", usagef("%s holds no run: no %s there, nor in %s; give a run directory, or a store",
+		path, fileScenario, filepath.Join(path, dirLatest))
 }
 
 func versions() map[string]string {

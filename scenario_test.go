@@ -56,7 +56,7 @@ func TestScenarioMistakesAreUsageErrorsThatNameThePlace(t *testing.T) {
 		"time-limit: soon\n":                  "s.yaml:1: cannot unmarshal !!str `soon` into time.Duration",
 		"nemesis: [kill]\nschedule: x.yaml\n": "s.yaml: nemesis, schedule and steps exclude each other: give one",
 		"steps:\n  - {at: 1s, fualt: kill}\n": "s.yaml:2: unknown field \"fualt\"",
-		"name: Bad Name\n":                    `s.yaml: name "Bad Name": want lower-case letters, digits and dashes`,
+		"name: Bad Name\n":                    `s.yaml: name "Bad Name": want at most 61 lower-case letters, digits and dashes`,
 	} {
 		_, err := ParseScenario("s.yaml", []byte(text))
 		require.ErrorContains(t, err, want)

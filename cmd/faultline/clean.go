@@ -17,10 +17,15 @@ func cleanCommand() *cobra.Command {
 			"Run directories are never touched.",
 		Args: cobra.NoArgs,
 		RunE: command(func(c *cobra.Command, _ []string) error {
-			var errs []error
+			var errs, lacking []error
 			total := 0
 			for _, line := range faultline.Runtimes() {
-				removed, err := line.Make().Clean(c.Context())
+				rt := line.Make()
+				if err := rt.Check(c.Context()); err != nil {
+					lacking = append(lacking, fmt.Errorf("%s: %w", line.Name, err))
+					continue
+				}
+				removed, err := rt.Clean(c.Context())
 				for _, what := range removed {
 					fmt.Println("removed", what)
 				}
@@ -29,7 +34,11 @@ func cleanCommand() *cobra.Command {
 					errs = append(errs, fmt.Errorf("%s: %w", line.Name, err))
 				}
 			}
-			fmt.Printf("%d things removed\n", total)
+			if err := errors.Join(lacking...); err != nil {
+				errs = append(errs, &faultline.UsageError{Err: err})
+			} else {
+				fmt.Printf("%d things removed\n", total)
+			}
 			return errors.Join(errs...)
 		}),
 	}

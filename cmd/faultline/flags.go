@@ -76,6 +76,12 @@ var fields = []field{
 	{"check-memory-mb", func(to, from *faultline.Scenario) { to.CheckMemoryMB = from.CheckMemoryMB }},
 }
 
+// fromFlags is the scenario that flags alone make.
+var fromFlags = func() faultline.Scenario {
+	s := faultline.Scenario{Name: "flags"}
+	return s.Defaults()
+}()
+
 // apply puts the given flags into every scenario, and repeats the suite count times.
 func (f *scenarioFlags) apply(flags *pflag.FlagSet, suite []faultline.Scenario, count int) ([]faultline.Scenario, error) {
 	if flags.Changed("nemesis") && flags.Changed("schedule") {
@@ -84,6 +90,9 @@ func (f *scenarioFlags) apply(flags *pflag.FlagSet, suite []faultline.Scenario, 
 	if count < 1 {
 		return nil, &faultline.UsageError{Err: fmt.Errorf("--test-count %d: want at least 1", count)}
 	}
+	if flags.Changed("name") && len(suite) > 1 {
+		return nil, &faultline.UsageError{Err: fmt.Errorf("--name gives %d scenarios one name; leave it out", len(suite))}
+	}
 	var all []faultline.Scenario
 	for round := range count {
 		for _, s := range suite {
@@ -91,6 +100,9 @@ func (f *scenarioFlags) apply(flags *pflag.FlagSet, suite []faultline.Scenario, 
 				if flags.Changed(field.name) {
 					field.set(&s, &f.given)
 				}
+			}
+			if err := s.Validate(); err != nil { // the files are valid: it is the flags
+				return nil, &faultline.UsageError{Err: err}
 			}
 			s.Seed += uint64(round)
 			all = append(all, s)
@@ -119,7 +131,7 @@ func (f *outputFlags) width() int { return width(os.Stdout) }
 
 // width is the columns of a terminal, 100 for everything else.
 func width(f *os.File) int {
-	if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 40 {
+	if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 0 {
 		return w
 	}
 	return 100

@@ -20,10 +20,13 @@ func listCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:       "list [" + strings.Join(kinds, "|") + "]",
 		Short:     "List what there is, by name",
-		Args:      cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs),
+		Args:      cobra.MaximumNArgs(1),
 		ValidArgs: kinds,
 	}
 	c.RunE = command(func(c *cobra.Command, args []string) error {
+		if len(args) == 1 && !slices.Contains(kinds, args[0]) {
+			return &faultline.UsageError{Err: fmt.Errorf("no kind %q to list; there are %s", args[0], strings.Join(kinds, ", "))}
+		}
 		for _, section := range catalogue {
 			if len(args) == 1 && !slices.Contains(args, section.Kind) {
 				continue
@@ -31,7 +34,7 @@ func listCommand() *cobra.Command {
 			fmt.Println(section.Kind)
 			w := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
 			for _, line := range section.Lines {
-				fmt.Fprintf(w, "  %s\t%s\n", line[0], strings.Join(line[1:], "\t"))
+				fmt.Fprintf(w, "  %s\n", strings.Join(line, "\t"))
 			}
 			if err := w.Flush(); err != nil {
 				return err

@@ -36,10 +36,7 @@ func (l *live) Say(text string) {
 func (l *live) Status(s faultline.Status) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	faults := cmp.Or(strings.Join(s.Faults, " + "), "none")
-	line := fmt.Sprintf("%6.1fs  %s  %s  %4.0f ops/s  ok %d fail %d info %d  leader %s  faults: %s  %.0f s left",
-		time.Since(l.start).Seconds(), s.Scenario, s.Phase, s.OpsPerSec, s.OK, s.Fail, s.Info,
-		cmp.Or(s.Leader, "none"), faults, s.Left.Seconds())
+	line := fmt.Sprintf("%6.1fs  %s", time.Since(l.start).Seconds(), words(s))
 	switch {
 	case l.terminal:
 		l.erase()
@@ -49,6 +46,13 @@ func (l *live) Status(s faultline.Status) {
 		l.last = time.Now()
 		fmt.Fprintln(l.out, line)
 	}
+}
+
+// words is a status, first what one looks for first: a narrow terminal cuts off the end.
+func words(s faultline.Status) string {
+	faults := cmp.Or(strings.Join(s.Faults, " + "), "no fault")
+	return fmt.Sprintf("%s: %s, %.0f s left  %.0f ops/s  leader %s  %s  ok %d fail %d info %d",
+		s.Scenario, s.Phase, s.Left.Seconds(), s.OpsPerSec, cmp.Or(s.Leader, "none"), faults, s.OK, s.Fail, s.Info)
 }
 
 // clear makes room for a report.
@@ -65,9 +69,12 @@ func (l *live) erase() {
 	}
 }
 
+// spare columns hold the ^C that a terminal echoes, and the cursor behind it.
+const spare = 3
+
 func cut(line string, width int) string {
-	if runes := []rune(line); len(runes) >= width {
-		return string(runes[:width-1])
+	if runes := []rune(line); len(runes) > width-spare {
+		return string(runes[:max(0, width-spare)])
 	}
 	return line
 }

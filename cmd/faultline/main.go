@@ -9,12 +9,9 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -47,8 +44,8 @@ func main() {
 }
 
 func run(args []string) int {
-	ctx, abort, stop := interrupts()
-	defer stop()
+	stop := listen()
+	defer stop.close()
 	root := &cobra.Command{
 		Use:   "faultline",
 		Short: "Chaos and verification for systems shaped like Consul",
@@ -56,12 +53,18 @@ func run(args []string) int {
 			"and decides from that record alone whether the cluster kept its promises.",
 		SilenceErrors: true,
 		SilenceUsage:  true,
+
+		DisableSuggestions: true, // they take more lines than one
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(testCommand(abort), proveCommand(abort), analyzeCommand(), scheduleCommand(), listCommand(),
+	root.AddCommand(testCommand(stop), proveCommand(stop), analyzeCommand(), scheduleCommand(), listCommand(),
 		doctorCommand(), cleanCommand())
 	root.SetArgs(args)
-	return exitCode(root.ExecuteContext(ctx))
+	asked, err := root.ExecuteContextC(stop.ctx)
+	if isCobraUsage(err) {
+		err = &faultline.UsageError{Err: fmt.Errorf("%w; see %s --help", err, asked.CommandPath())}
+	}
+	return exitCode(err)
 }
 
 func exitCode(err error) int {
@@ -75,7 +78,10 @@ func exitCode(err error) int {
 		return exitUnknown
 	}
 	fmt.Fprintln(os.Stderr, "faultline:", err)
-	if errors.As(err, new(*faultline.UsageError)) || isCobraUsage(err) {
+	switch {
+	case errors.Is(err, faultline.ErrInterrupted):
+		return exitUnknown
+	case errors.As(err, new(*faultline.UsageError)):
 		return exitUsage
 	}
 	return exitHarness
@@ -88,7 +94,9 @@ type harnessError struct{ err error }
 func (e harnessError) Error() string { return e.err.Error() }
 func (e harnessError) Unwrap() error { return e.err }
 
-func isCobraUsage(err error) bool { return !errors.As(err, new(harnessError)) }
+func isCobraUsage(err error) bool {
+	return err != nil && !errors.As(err, new(harnessError)) && !errors.As(err, new(verdictError))
+}
 
 // command wraps a command's work so that its errors are told apart from cobra's.
 func command(work func(*cobra.Command, []string) error) func(*cobra.Command, []string) error {
@@ -99,25 +107,4 @@ func command(work func(*cobra.Command, []string) error) func(*cobra.Command, []s
 		}
 		return harnessError{err}
 	}
-}
-
-// interrupts gives the contexts that the first and the second Ctrl-C (or SIGTERM) end.
-// After the first, faults are healed and what happened is judged; after the second, the
-// cluster is only removed. A third one kills, and leaves the rest to faultline clean.
-func interrupts() (ctx, abort context.Context, stop func()) {
-	ctx, first := context.WithCancel(context.Background())
-	abort, second := context.WithCancel(context.Background())
-	signals := make(chan os.Signal, 3)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	go func() {
-		<-signals
-		fmt.Fprintln(os.Stderr, "\nfaultline: interrupted; healing, then judging what there is (again: only clean up)")
-		first()
-		<-signals
-		fmt.Fprintln(os.Stderr, "\nfaultline: interrupted again; removing the cluster (again: exit at once)")
-		second()
-		<-signals
-		os.Exit(exitHarness)
-	}()
-	return ctx, abort, func() { signal.Stop(signals); first(); second() }
 }

@@ -12,7 +12,12 @@ import (
 )
 
 func scheduleCommand() *cobra.Command {
-	c := &cobra.Command{Use: "schedule", Short: "Make schedules of faults, and look at them"}
+	c := &cobra.Command{
+		Use:   "schedule",
+		Short: "Make schedules of faults, and look at them",
+		Args:  cobra.NoArgs, // an unknown subcommand would count as one
+		RunE:  command(func(c *cobra.Command, _ []string) error { return c.Help() }),
+	}
 	c.AddCommand(scheduleMake(), scheduleShow())
 	return c
 }
@@ -27,7 +32,7 @@ func scheduleMake() *cobra.Command {
 	}
 	flags.add(c.Flags())
 	c.RunE = command(func(c *cobra.Command, args []string) error {
-		suite := []faultline.Scenario{{Name: "flags"}}
+		suite := []faultline.Scenario{fromFlags}
 		if len(args) == 1 {
 			s, err := faultline.LoadScenario(args[0])
 			if err != nil {
@@ -38,9 +43,6 @@ func scheduleMake() *cobra.Command {
 		suite, err := flags.apply(c.Flags(), suite, 1)
 		if err != nil {
 			return err
-		}
-		if err := suite[0].Defaults().Validate(); err != nil {
-			return &faultline.UsageError{Err: err}
 		}
 		s, err := faultline.MakeSchedule(suite[0])
 		if err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -15,7 +16,7 @@ import (
 	"faultline/checker/report"
 )
 
-func testCommand(abort context.Context) *cobra.Command {
+func testCommand(stop *interrupts) *cobra.Command {
 	var (
 		count int
 		flags scenarioFlags
@@ -33,7 +34,7 @@ func testCommand(abort context.Context) *cobra.Command {
 	out.add(c.Flags())
 	c.Flags().IntVar(&count, "test-count", 1, "run everything this often, with seeds that follow each other")
 	c.RunE = command(func(c *cobra.Command, args []string) error {
-		suite := []faultline.Scenario{{Name: "flags"}}
+		suite := []faultline.Scenario{fromFlags}
 		name := "flags"
 		if len(args) == 1 {
 			var err error
@@ -46,7 +47,7 @@ func testCommand(abort context.Context) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return runSuite(c.Context(), name, suite, out.options(abort), out)
+		return runSuite(c.Context(), name, suite, out.options(stop), out)
 	})
 	return c
 }
@@ -60,25 +61,29 @@ func runSuite(ctx context.Context, name string, scenarios []faultline.Scenario, 
 	if len(suite.Outcomes) > 1 {
 		fmt.Print(report.TerminalSuite(suite.Data(), out.colour(), out.width()))
 	}
-	if err != nil {
+	if err != nil && !(errors.Is(err, faultline.ErrInterrupted) && len(suite.Outcomes) > 0) {
 		return err
 	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "faultline:", err)
+	}
 	if missing := len(scenarios) - len(suite.Outcomes); missing > 0 {
-		fmt.Printf("interrupted: %d of %d scenarios did not run\n", missing, len(scenarios))
+		fmt.Printf("interrupted: %d of %d scenarios have no verdict\n", missing, len(scenarios))
 		return verdict(checker.Worst(suite.Verdict(), checker.Unknown))
 	}
 	return verdict(suite.Verdict())
 }
 
-func (f *outputFlags) options(abort context.Context) faultline.Options {
-	o := faultline.Options{Store: f.store, Progress: f.progress(), Abort: abort}
+func (f *outputFlags) options(stop *interrupts) faultline.Options {
+	o := faultline.Options{Store: f.store, Progress: f.progress(), Abort: stop.abort}
+	stop.announce(o.Progress.Say)
 	if f.verbose {
 		o.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
 	return o
 }
 
-func proveCommand(abort context.Context) *cobra.Command {
+func proveCommand(stop *interrupts) *cobra.Command {
 	var (
 		attempts int
 		flags    scenarioFlags
@@ -109,7 +114,7 @@ func proveCommand(abort context.Context) *cobra.Command {
 		if attempts < 1 {
 			return &faultline.UsageError{Err: fmt.Errorf("--attempts %d: want at least 1", attempts)}
 		}
-		proofs, err := faultline.Prove(c.Context(), suite, attempts, out.options(abort), func(p faultline.Proof) {
+		proofs, err := faultline.Prove(c.Context(), suite, attempts, out.options(stop), func(p faultline.Proof) {
 			out.clear()
 			fmt.Println(p)
 		})

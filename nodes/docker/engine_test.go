@@ -133,3 +133,9 @@ func TestCapabilities(t *testing.T) {
 	require.Subset(t, New().Capabilities(), c.Needs())
 	require.Equal(t, "docker", New().Name())
 }
+
+func TestAnImageThatLostItsTagGoesByItsID(t *testing.T) {
+	require.Equal(t, "faultline:1", imageName(dc.APIImages{ID: "sha256:1", RepoTags: []string{"faultline:1"}}))
+	require.Equal(t, "sha256:1", imageName(dc.APIImages{ID: "sha256:1", RepoTags: []string{"<none>:<none>"}}))
+	require.Equal(t, "sha256:1", imageName(dc.APIImages{ID: "sha256:1"}))
+}

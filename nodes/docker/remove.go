@@ -187,7 +187,7 @@ func (e *engine) removeImages(ctx context.Context) (removed []string, err error)
 	}
 	var errs []error
 	for _, image := range images {
-		name := slices.Concat(image.RepoTags, []string{image.ID})[0]
+		name := imageName(image)
 		used := func(c dc.APIContainers) bool { return c.Image == name || c.Image == image.ID }
 		if slices.ContainsFunc(containers, used) {
 			continue
@@ -209,4 +209,16 @@ func (e *engine) removeImages(ctx context.Context) (removed []string, err error)
 func isConflict(err error) bool {
 	var e *dc.Error
 	return errors.As(err, &e) && e.Status == http.StatusConflict
+}
+
+// imageName is the image's tag, or its id if it has none. It loses its tag to another
+// that is built at the same time from the same content.
+func imageName(image dc.APIImages) string {
+	const untagged = "<none>:<none>" // some engines list it as if it were a tag
+	for _, tag := range image.RepoTags {
+		if tag != untagged {
+			return tag
+		}
+	}
+	return image.ID
 }

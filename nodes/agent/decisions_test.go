@@ -1,0 +1,121 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/raft"
+	"github.com/stretchr/testify/require"
+
+	"faultline/nodes"
+	"faultline/nodes/agent/gossip"
+)
+
+var everyCode = []nodes.Code{nodes.NotLeader, nodes.NoLeader, nodes.NoServer, nodes.BadRequest, nodes.NotReady,
+	nodes.CASMismatch, nodes.NotFound, nodes.Refused, nodes.Unreachable, nodes.LeadershipLost, nodes.Timeout,
+	nodes.ConnectionLost, nodes.ForwardLost, nodes.Shutdown, nodes.Unknown}
+
+func TestAWriteIsRepeatedOnlyIfItLeftNoEffect(t *testing.T) {
+	for _, code := range everyCode {
+		err := nodes.Errorf(code, "")
+		if again(false, err, nil) {
+			require.True(t, code.Definite(), code)
+		}
+		if !code.Definite() {
+			require.True(t, again(true, err, nil), "a read is repeated after %s", code)
+			require.True(t, again(false, err, defects{ForwardRetryDoubles: true}), "the defect, after %s", code)
+			require.Equal(t, code, nodes.CodeOf(gaveUp(err)), "an indefinite error stays one")
+		}
+	}
+	require.False(t, again(false, errors.New("of no table"), nil))
+}
+
+func TestErrorsOfRaft(t *testing.T) {
+	for err, definite := range map[error]bool{
+		raft.ErrNotLeader:                    true,
+		raft.ErrEnqueueTimeout:               true,
+		raft.ErrLeadershipTransferInProgress: true,
+		raft.ErrLeadershipLost:               false,
+		raft.ErrRaftShutdown:                 false,
+		raft.ErrAbortedByRestore:             false,
+		context.DeadlineExceeded:             false,
+		context.Canceled:                     false,
+		errors.New("disk full"):              false,
+	} {
+		require.Equal(t, definite, nodes.CodeOf(raftError(err)).Definite(), "%v", err)
+	}
+}
+
+func TestDefectsAreSortedAndTold(t *testing.T) {
+	require.True(t, slices.IsSortedFunc(Defects, func(a, b Defect) int { return strings.Compare(a.Name, b.Name) }))
+	for _, d := range Defects {
+		require.NotEmpty(t, d.Doc, d.Name)
+		require.NotEmpty(t, d.Report, d.Name)
+	}
+}
+
+func member(name, id, rpc string, status gossip.Status) gossip.Member {
+	return gossip.Member{Name: name, Addr: netip.MustParseAddrPort(rpc), Status: status,
+		Tags: gossip.Tags{Server: true, ID: id, RPC: rpc, Expect: 3, Leaving: status == gossip.Left}}
+}
+
+func TestPeerSetFollowsGossip(t *testing.T) {
+	const one, two, three = "10.0.0.1:8300", "10.0.0.2:8300", "10.0.0.3:8300"
+	peers := []raft.Server{{ID: "a", Address: one}, {ID: "b", Address: two}}
+	self := member("a", "a", one, gossip.Alive)
+	for name, c := range map[string]struct {
+		members    []gossip.Member
+		removeDead bool
+		want       []peerChange
+	}{
+		"in step":              {members: []gossip.Member{self, member("b", "b", two, gossip.Alive)}},
+		"one joined":           {members: []gossip.Member{self, member("b", "b", two, gossip.Alive), member("c", "c", three, gossip.Alive)}, want: []peerChange{{ID: "c", Addr: three}}},
+		"one moved":            {members: []gossip.Member{self, member("b", "b", three, gossip.Alive)}, want: []peerChange{{ID: "b", Addr: three}}},
+		"one left":             {members: []gossip.Member{self, member("b", "b", two, gossip.Left)}, want: []peerChange{{ID: "b", Remove: true}}},
+		"one failed":           {members: []gossip.Member{self, member("b", "b", two, gossip.Failed)}},
+		"the dead are removed": {members: []gossip.Member{self, member("b", "b", two, gossip.Failed)}, removeDead: true, want: []peerChange{{ID: "b", Remove: true}}},
+		"its directory is new": {members: []gossip.Member{self, member("b", "c", two, gossip.Alive)}, want: []peerChange{{ID: "b", Remove: true}, {ID: "c", Addr: two}}},
+		"not heard of yet":     {members: []gossip.Member{self}},
+		"the leader itself":    {members: []gossip.Member{member("a", "a", three, gossip.Left)}},
+	} {
+		require.Equal(t, c.want, changes(peers, c.members, "a", c.removeDead), name)
+	}
+}
+
+func TestFirstPeers(t *testing.T) {
+	all := []gossip.Member{member("a", "2", "10.0.0.1:8300", gossip.Alive), member("b", "1", "10.0.0.2:8300", gossip.Alive),
+		member("c", "3", "10.0.0.3:8300", gossip.Alive)}
+	set, err := firstPeers(all, 3)
+	require.NoError(t, err)
+	slices.Reverse(all)
+	again, err := firstPeers(all, 3)
+	require.NoError(t, err)
+	require.Equal(t, set, again, "every server makes the same set")
+
+	_, err = firstPeers(all[:2], 3)
+	require.ErrorContains(t, err, "there are 2")
+	_, err = firstPeers(append(all, member("d", "4", "10.0.0.4:8300", gossip.Alive)), 3)
+	require.ErrorContains(t, err, "there are 4")
+	all[0].Tags.Expect = 5
+	_, err = firstPeers(all, 3)
+	require.ErrorContains(t, err, "expect 3")
+}
+
+func TestPick(t *testing.T) {
+	members := []gossip.Member{member("a", "1", "10.0.0.1:1", gossip.Failed), member("b", "2", "10.0.0.2:1", gossip.Alive),
+		member("c", "3", "10.0.0.3:1", gossip.Alive), member("d", "4", "10.0.0.4:1", gossip.Left)}
+	for turn, want := range []string{"10.0.0.2:1", "10.0.0.3:1", "10.0.0.2:1"} {
+		addr, ok := pick(members, uint64(turn))
+		require.True(t, ok)
+		require.Equal(t, want, addr)
+	}
+	addr, ok := pick(members[:1], 7)
+	require.True(t, ok, "gossip may be mistaken about who failed")
+	require.Equal(t, "10.0.0.1:1", addr)
+	_, ok = pick(nil, 0)
+	require.False(t, ok)
+}

@@ -1,0 +1,165 @@
+package agent
+
+import (
+	"io"
+	"net"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/raft"
+	"github.com/stretchr/testify/require"
+
+	"faultline/nodes"
+)
+
+// The handover that the library sends names no term, and is refused; one that names a
+// term which is over is refused as well. Neither disturbs the leader.
+func TestHandoverMustNameTheTerm(t *testing.T) {
+	t.Parallel()
+	c := startCluster(t, 3, 0)
+	leader, target := c.leader(t), c.followers(t)[0]
+	l, s := leader.leadership(), target.agent.server.Load()
+	require.Equal(t, nodes.NotLeader, nodes.CodeOf(s.gate.takeOver(l.term-1)))
+	require.Equal(t, nodes.NotLeader, nodes.CodeOf(s.gate.takeOver(l.term+1)))
+	err := l.s.gate.NetworkTransport.TimeoutNow(raft.ServerID(target.agent.id), raft.ServerAddress(target.agent.rpcAddr()),
+		&raft.TimeoutNowRequest{RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax}}, &raft.TimeoutNowResponse{})
+	require.ErrorContains(t, err, "must name its term")
+	require.True(t, l.holds())
+	require.Equal(t, l.term, s.raft.CurrentTerm())
+
+	require.NoError(t, s.gate.takeOver(l.term))
+	eventually(t, "the target leads", func() error {
+		if c.leader(t) != target {
+			return notLeader()
+		}
+		return nil
+	})
+	require.Greater(t, s.raft.CurrentTerm(), l.term)
+	require.Equal(t, nodes.NotLeader, nodes.CodeOf(s.gate.takeOver(l.term)), "a handover that arrives twice")
+}
+
+// diary is what happened, in order.
+type diary struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (d *diary) write(line string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.lines = append(d.lines, line)
+}
+
+func (d *diary) read() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.lines)
+}
+
+// gated is a gate on loopback whose Raft is this test, and a transport to reach it.
+func gated(t *testing.T) (*gate, *raft.NetworkTransport, raft.ServerAddress) {
+	t.Helper()
+	transport := func() *raft.NetworkTransport {
+		tr, err := raft.NewTCPTransport("127.0.0.1:0", nil, 3, atMost, io.Discard)
+		require.NoError(t, err)
+		return tr
+	}
+	g, peer := newGate(transport(), nil), transport()
+	t.Cleanup(func() {
+		require.NoError(t, peer.Close())
+		require.NoError(t, g.Close())
+		require.NoError(t, g.Close(), "twice")
+	})
+	return g, peer, g.LocalAddr()
+}
+
+var header = raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, Addr: []byte("leader")}
+
+func heartbeat(peer *raft.NetworkTransport, to raft.ServerAddress) error {
+	return peer.AppendEntries("g", to, &raft.AppendEntriesRequest{RPCHeader: header, Term: 1, Leader: []byte("leader")},
+		&raft.AppendEntriesResponse{})
+}
+
+func vote(peer *raft.NetworkTransport, to raft.ServerAddress) error {
+	return peer.RequestVote("g", to, &raft.RequestVoteRequest{RPCHeader: header, Term: 2}, &raft.RequestVoteResponse{})
+}
+
+// Neither of a heartbeat and a vote begins while the other is handled. The pauses give
+// a gate that is broken the time to show it; they cannot fail one that works.
+func TestHeartbeatsAndVotesTakeTurns(t *testing.T) {
+	t.Parallel()
+	const chance = 50 * time.Millisecond
+	g, peer, addr := gated(t)
+	var d diary
+	beating, beat := make(chan struct{}), make(chan struct{})
+	g.SetHeartbeatHandler(func(rpc raft.RPC) {
+		d.write("heartbeat begins")
+		beating <- struct{}{}
+		<-beat
+		d.write("heartbeat ends")
+		rpc.Respond(&raft.AppendEntriesResponse{}, nil)
+	})
+	g.open(nil)
+	results := make(chan error, 2)
+
+	go func() { results <- heartbeat(peer, addr) }()
+	<-beating
+	go func() { results <- vote(peer, addr) }()
+	time.Sleep(chance)
+	select {
+	case <-g.Consumer():
+		require.Fail(t, "a vote during a heartbeat")
+	default:
+	}
+	close(beat)
+	cast := <-g.Consumer()
+	d.write("vote begins")
+
+	go func() { results <- heartbeat(peer, addr) }()
+	time.Sleep(chance)
+	d.write("vote ends")
+	cast.Respond(&raft.RequestVoteResponse{}, nil)
+	<-beating
+	for range 3 {
+		require.NoError(t, <-results)
+	}
+	require.Equal(t, []string{"heartbeat begins", "heartbeat ends", "vote begins", "vote ends",
+		"heartbeat begins", "heartbeat ends"}, d.read())
+}
+
+// A gate that closes lets nobody wait who asked something of Raft.
+func TestGateClosesUnderAsk(t *testing.T) {
+	t.Parallel()
+	g, peer, addr := gated(t)
+	g.open(nil)
+	result := make(chan error, 1)
+	go func() { result <- vote(peer, addr) }()
+	<-g.Consumer() // and is never answered
+	require.NoError(t, g.Close())
+	require.Error(t, <-result)
+	require.ErrorIs(t, g.takeOver(1), raft.ErrTransportShutdown)
+}
+
+// The port tells calls from Raft by the first byte, and bears those who say nothing.
+func TestPortGreets(t *testing.T) {
+	t.Parallel()
+	c := startCluster(t, 1, 0)
+	n := c.nodes[0]
+	dialPort := func() net.Conn {
+		conn, err := net.Dial("tcp", n.agent.rpcAddr())
+		require.NoError(t, err)
+		t.Cleanup(func() { conn.Close() })
+		return conn
+	}
+	dialPort() // says nothing, and must not hold up the end
+	conn := dialPort()
+	_, err := conn.Write([]byte{77})
+	require.NoError(t, err)
+	require.NoError(t, conn.SetReadDeadline(time.Now().Add(atMost)))
+	_, err = conn.Read(make([]byte, 1))
+	require.Error(t, err, "an unknown protocol is hung up on")
+	n.put(t, "a", "1")
+	n.stop(t)
+}

@@ -1,0 +1,90 @@
+package faultline
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"faultline/nodes/docker"
+)
+
+func aPlan(t *testing.T) *plan {
+	t.Helper()
+	p, err := lookUp(Scenario{Name: "here", Nemesis: []string{"kill"}}, Options{})
+	require.NoError(t, err)
+	p.runtime = docker.New()
+	return p
+}
+
+func TestRunsThatBeginAtOnceGetDirectoriesOfTheirOwn(t *testing.T) {
+	store := t.TempDir()
+	p := aPlan(t)
+	const runs = 20
+	var mu sync.Mutex
+	started := map[string]string{} // by id of the run on its machine
+	var errs []error
+	var all sync.WaitGroup
+	for range runs {
+		all.Go(func() {
+			dir, record, err := newRunDir(store, p)
+			if err == nil {
+				err = announce(dir)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			errs = append(errs, err)
+			started[runID("here", record.Started)] = dir
+		})
+	}
+	all.Wait()
+	require.NoError(t, errors.Join(errs...))
+	require.Len(t, started, runs)
+	for _, link := range []string{store, filepath.Join(store, "here")} {
+		latest, err := Locate(link)
+		require.NoError(t, err)
+		require.Contains(t, started, runIDOf(t, latest))
+	}
+	names, err := filepath.Glob(filepath.Join(store, "*"))
+	require.NoError(t, err)
+	require.Len(t, names, 2, "no link is left half made: %v", names)
+}
+
+func runIDOf(t *testing.T, dir string) string {
+	t.Helper()
+	record, err := readRecord(dir)
+	require.NoError(t, err)
+	return runID("here", record.Started)
+}
+
+func TestADiscardedRunLeavesOtherRunsAlone(t *testing.T) {
+	store := t.TempDir()
+	p := aPlan(t)
+	first, _, err := newRunDir(store, p)
+	require.NoError(t, err)
+	second, _, err := newRunDir(store, p)
+	require.NoError(t, err)
+	require.NoError(t, discard(second))
+	require.NoDirExists(t, second)
+	require.DirExists(t, first)
+	require.NoError(t, discard(first))
+	require.NoDirExists(t, filepath.Dir(first))
+	require.DirExists(t, store)
+}
+
+func TestAFileIsReplacedAsAWhole(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, writeFile(dir, "f", "before"))
+	require.NoError(t, writeFile(dir, "f", "after"))
+	data, err := os.ReadFile(filepath.Join(dir, "f"))
+	require.NoError(t, err)
+	require.Equal(t, "after", string(data))
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "d"), 0o755))
+	require.Error(t, writeFile(dir, "d", "a folder is in the way"))
+	names, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Len(t, names, 2, "nothing is left beside")
+}
