@@ -15,10 +15,7 @@ import (
 // brokenWords says what conditions ask for.
 func brokenWords(c nodes.Conditions) string {
 	return tally(linksOf(c), func(l nodes.Link) string {
-		if c.Links[l].Drop {
-			return "dropped"
-		}
-		return "rejected"
+		return c.Links[l].String()
 	}, processWords(c, func(node string) string { return string(c.Processes[node]) }))
 }
 
@@ -58,6 +55,8 @@ func linkWords(m nodes.Measurement, l nodes.Link) string {
 	switch {
 	case !ok:
 		return "not probed"
+	case seen.Train.Sent > 0 && seen.UDP:
+		return fmt.Sprintf("with TCP %s and of a train of datagrams %s", seen.TCP, seen.Train)
 	case seen.UDP:
 		return fmt.Sprintf("with datagrams arriving and TCP %s", seen.TCP)
 	}
@@ -119,7 +118,7 @@ func count(n int, noun string) string {
 func linksOf(c nodes.Conditions) []nodes.Link {
 	var links []nodes.Link
 	for l, state := range c.Links {
-		if state.Drop || state.Reject {
+		if !state.Healthy() {
 			links = append(links, l)
 		}
 	}
