@@ -29,6 +29,7 @@ type links struct {
 
 	queue  *queue // nil until a link is shaped
 	compat bool   // the kernel has no queue expression of nftables
+	except uint32 // index of the interface whose packets never go to the queue
 }
 
 // newLinks works on the network namespace of the process, or on that of the file
@@ -38,7 +39,7 @@ func newLinks(netns int) (*links, error) {
 	if err != nil {
 		return nil, fmt.Errorf("netlink: %w", err)
 	}
-	return &links{conn: conn}, nil
+	return &links{conn: conn, except: loopback}, nil
 }
 
 // set replaces all rules by one batch. What already holds is left alone.
@@ -107,7 +108,7 @@ func (l *links) replace() error {
 	}
 	queued := l.emptyChain(table, "shape", nftables.ChainHookPrerouting, second)
 	for _, peer := range l.shaped {
-		l.rule(queued, append(notLoopback(), from(peer)...), l.toQueue())
+		l.rule(queued, append(notOver(l.except), from(peer)...), l.toQueue())
 	}
 	rejected := l.emptyChain(table, "reject", nftables.ChainHookInput, first)
 	for _, peer := range l.reject {
@@ -143,13 +144,14 @@ func (l *links) toQueue() expr.Any {
 	return &expr.Target{Name: "NFQUEUE", Rev: 3, Info: &unknown}
 }
 
-// notLoopback matches packets that did not come over the loopback interface, which is the
-// first in every namespace.
-func notLoopback() []expr.Any {
-	const loopback = 1
+// loopback is the index of the loopback interface, the first in every namespace.
+const loopback = 1
+
+// notOver matches packets that did not come over an interface.
+func notOver(index uint32) []expr.Any {
 	return []expr.Any{
 		&expr.Meta{Key: expr.MetaKeyIIF, Register: 1},
-		&expr.Cmp{Register: 1, Op: expr.CmpOpNeq, Data: binary.NativeEndian.AppendUint32(nil, loopback)},
+		&expr.Cmp{Register: 1, Op: expr.CmpOpNeq, Data: binary.NativeEndian.AppendUint32(nil, index)},
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 
 // ownNetns puts the calling goroutine, and its thread for good, into a network namespace
 // of its own.
-func ownNetns(t *testing.T) {
+func ownNetns(t testing.TB) {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("needs root, for a network namespace")

@@ -38,6 +38,7 @@ type queue struct {
 	doubles int                 // raw socket by which packets are doubled; -1 until one is asked for
 	failed  error               // why run ended, if nobody closed the queue
 	overrun int                 // how often the kernel had no room to hand a packet over
+	thread  int                 // that run is locked to
 
 	held  held // the rest belongs to run
 	count uint64
@@ -150,6 +151,9 @@ func (q *queue) close() error {
 func (q *queue) run() {
 	runtime.LockOSThread() // and never unlocked: the thread, with its timer slack, ends here
 	defer close(q.done)
+	q.mu.Lock()
+	q.thread = unix.Gettid()
+	q.mu.Unlock()
 	err := unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0)
 	buffer := make([]byte, netlinkPacket)
 	for closed := false; !closed && err == nil; {
