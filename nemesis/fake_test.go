@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -121,7 +122,7 @@ func seen(there, back nodes.LinkState) nodes.LinkSeen {
 // treated is what a train meets on a link that does just what is asked.
 func treated(s nodes.LinkState) nodes.TrainSeen {
 	sent := s.Train().Count
-	share := func(n int, p float64) int { return int(float64(n) * p) }
+	share := func(n int, p float64) int { return int(math.Round(float64(n) * p)) }
 	t := nodes.TrainSeen{Sent: sent, Median: s.Delay + s.Jitter/2, P90: s.Delay + s.Jitter*9/10, Rate: float64(s.Rate)}
 	t.Arrived = sent - share(sent, 1-(1-s.Loss)*(1-s.BurstLoss))
 	t.Doubled, t.Damaged, t.Overtaken = share(t.Arrived, s.Duplicate), share(t.Arrived, s.Corrupt), share(t.Arrived, s.Reorder)

@@ -132,23 +132,6 @@ func (t TrainSeen) mismatches(want LinkState) []string {
 	return out
 }
 
-// String is the measurement for people.
-func (t TrainSeen) String() string {
-	words := fmt.Sprintf("%d of %d lost", t.Sent-t.Arrived, t.Sent)
-	if t.Arrived > 0 {
-		words += fmt.Sprintf(", median %s", t.Median.Round(100*time.Microsecond))
-	}
-	for _, k := range []struct {
-		count int
-		what  string
-	}{{t.Doubled, "doubled"}, {t.Damaged, "damaged"}, {t.Overtaken, "overtaken"}} {
-		if k.count > 0 {
-			words += fmt.Sprintf(", %d %s", k.count, k.what)
-		}
-	}
-	return words
-}
-
 // lossBounds are how many of n datagrams are lost, but for a false alarm on either side.
 // In bursts losses are not independent: the number of datagrams is then reduced to as
 // many independent ones as vary as much, n (1-c)/(1+c) for a chain of two states whose

@@ -49,19 +49,20 @@ type queue struct {
 func openQueue() (*queue, error) {
 	q := &queue{epoch: time.Now(), done: make(chan struct{}), doubles: -1, shapers: map[[4]byte]*shaper{}}
 	var err error
-	q.socket, err = unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
+	q.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 	if err != nil {
 		return nil, fmt.Errorf("packet queue: %w", err)
 	}
-	q.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
-	if err == nil {
-		err = q.bind()
+	q.socket, err = unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("packet queue: %w", err), unix.Close(q.wake))
 	}
+	err = q.bind()
 	if err == nil {
 		err = unix.SetNonblock(q.socket, true)
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("packet queue: %w", err), unix.Close(q.socket))
+		return nil, errors.Join(fmt.Errorf("packet queue: %w", err), unix.Close(q.socket), unix.Close(q.wake))
 	}
 	go q.run()
 	return q, nil
