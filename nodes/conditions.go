@@ -156,7 +156,8 @@ const (
 // To and the reset comes back, or if the SYN arrives and its answer is rejected at From
 // (which then resets on its own side: seen as refused or timeout, by kernel). Where either
 // direction is shaped, packets of the attempt may be lost or late, so it may time out too;
-// such links are judged by the train.
+// such links are judged by the train. What is rejected is judged by that alone, since
+// nothing of a train is left to look at.
 func (m Measurement) Mismatches(want Conditions, names []string) []string {
 	var out []string
 	for _, from := range names {

@@ -21,9 +21,9 @@ const (
 	nlmsgError = 2      // NLMSG_ERROR
 	subsystem  = 3 << 8 // NFNL_SUBSYS_QUEUE
 
-	typePacket  = subsystem | 0 // NFQNL_MSG_PACKET
-	typeVerdict = subsystem | 1 // NFQNL_MSG_VERDICT
-	typeConfig  = subsystem | 2 // NFQNL_MSG_CONFIG
+	typePacket  = subsystem + 0 // NFQNL_MSG_PACKET
+	typeVerdict = subsystem + 1 // NFQNL_MSG_VERDICT
+	typeConfig  = subsystem + 2 // NFQNL_MSG_CONFIG
 
 	flagRequest = 1 // NLM_F_REQUEST
 	flagAck     = 4 // NLM_F_ACK
