@@ -2,6 +2,7 @@ package injector
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -78,7 +79,11 @@ func (l *links) shape(shapes map[netip.Addr]Shape) (err error) {
 			return err
 		}
 	}
-	return l.queue.set(shapes)
+	if err = l.queue.set(shapes); errors.Is(err, errQueueEnded) { // the next change gets a new one
+		err = errors.Join(err, l.queue.close())
+		l.queue = nil
+	}
+	return err
 }
 
 // close gives up the queue; the rules stay, and let packets pass that nobody takes.

@@ -45,6 +45,9 @@ type queue struct {
 	out   []byte
 }
 
+// errQueueEnded says that packets have been stuck, since an error that nobody expected.
+var errQueueEnded = errors.New("the packet queue has ended")
+
 // openQueue binds the queue of the namespace in which the calling thread is.
 func openQueue() (*queue, error) {
 	q := &queue{epoch: time.Now(), done: make(chan struct{}), doubles: -1, shapers: map[[4]byte]*shaper{}}
@@ -114,7 +117,7 @@ func (q *queue) set(shapes map[netip.Addr]Shape) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.failed != nil {
-		return fmt.Errorf("packet queue: %w", q.failed)
+		return fmt.Errorf("%w: %w", errQueueEnded, q.failed)
 	}
 	next := map[[4]byte]*shaper{}
 	for peer, shape := range shapes {
@@ -264,20 +267,19 @@ func (q *queue) letThrough(h heldPacket) error {
 	if err := q.flush(); err != nil { // the original comes first
 		return err
 	}
-	return q.double(h.content)
+	q.double(h.content)
+	return nil
 }
 
 // double sends a packet to ourselves. It arrives on the loopback interface, whose packets
 // no rule hands to the queue, with the route that it was sent by, so that its source is
-// not examined. It cannot be sent again and may be lost, as any packet.
-func (q *queue) double(packet []byte) error {
+// not examined. It may be lost, as any packet: connection tracking, where a container
+// engine has set it up, now and then refuses one that it takes for a clash (EPERM). That
+// must not stop the queue, and that too few are doubled is for the probes to notice.
+func (q *queue) double(packet []byte) {
 	to := &unix.SockaddrInet4{}
 	copy(to.Addr[:], packet[destinationAt:])
-	err := unix.Sendto(q.doubles, packet, 0, to)
-	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.ENOBUFS) {
-		return nil
-	}
-	return err
+	_ = unix.Sendto(q.doubles, packet, 0, to)
 }
 
 func (q *queue) verdict(id, verdict uint32, instead []byte) error {

@@ -130,6 +130,37 @@ func TestADamagedDatagramArrives(t *testing.T) {
 	require.Equal(t, 1, flipped([]byte(strings.Repeat("x", 100)), []byte(got)))
 }
 
+// TestADoubleThatFailsIsLost: the original arrives, and the queue goes on.
+func TestADoubleThatFailsIsLost(t *testing.T) {
+	l := newLine(t)
+	l.shape(t, Shape{Duplicate: 1})
+	q := l.links.queue
+	q.mu.Lock()
+	require.NoError(t, unix.Dup3(q.wake, q.doubles, unix.O_CLOEXEC)) // which is no socket
+	q.mu.Unlock()
+	for i := range 3 {
+		l.send(t, fmt.Sprint(i))
+		got, ok := l.read(t, forEver)
+		require.True(t, ok)
+		require.Equal(t, fmt.Sprint(i), got)
+	}
+}
+
+func TestAQueueThatEndedIsOpenedAgain(t *testing.T) {
+	l := newLine(t)
+	l.shape(t, Shape{Delay: ms})
+	_, err := unix.Write(l.links.queue.wake, []byte{1, 0, 0, 0, 0, 0, 0, 0})
+	require.NoError(t, err)
+	<-l.links.queue.done
+	l.links.queue.failed = errors.New("by a test")
+	require.ErrorIs(t, l.links.set(nil, nil, map[netip.Addr]Shape{self: {Delay: 2 * ms}}), errQueueEnded)
+	l.shape(t, Shape{Delay: 2 * ms})
+	l.send(t, "again")
+	got, ok := l.read(t, forEver)
+	require.True(t, ok)
+	require.Equal(t, "again", got)
+}
+
 // TestTCPIsNeverHandedAWrongByte: a fifth of all packets is damaged, and the stream is
 // whole, because the kernel throws them away and sends them again.
 func TestTCPIsNeverHandedAWrongByte(t *testing.T) {
