@@ -10,7 +10,7 @@ import (
 )
 
 func TestEveryShippedScenarioIsSound(t *testing.T) {
-	for _, dir := range []string{"smoke", "prove", "regress"} {
+	for _, dir := range []string{"smoke", "nightly", "prove", "regress"} {
 		suite, err := LoadSuite(filepath.Join("ci", dir))
 		require.NoError(t, err)
 		for _, s := range suite {

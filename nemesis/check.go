@@ -128,14 +128,16 @@ func checkNames(t topologies.Topology, names []string) error {
 	return nil
 }
 
+// optionFields are the fields that only some faults take.
+var optionFields = slices.DeleteFunc(slices.Clone(fields), func(f field) bool {
+	return slices.Contains([]string{"at", "for", "fault", "target", "draw"}, f.name)
+})
+
 func checkOptions(f Fault, s Step) error {
 	var wrong []error
 	var untaken []string
-	for _, o := range []struct {
-		name  string
-		given bool
-	}{{"oneway", s.OneWay != ""}, {"reject", s.Reject}, {"reads", s.Reads != 0}} {
-		if o.given && !slices.Contains(f.Options, o.name) {
+	for _, o := range optionFields {
+		if o.write(s) != nil && !slices.Contains(f.Options, o.name) {
 			untaken = append(untaken, o.name)
 		}
 	}
@@ -149,7 +151,7 @@ func checkOptions(f Fault, s Step) error {
 	if s.Reads < 0 {
 		wrong = append(wrong, fmt.Errorf("reads is %d", s.Reads))
 	}
-	if s.Draw != 0 && !slices.Contains(f.Drawn, s.Target.Word) {
+	if s.Draw != 0 && !f.Seeded && !slices.Contains(f.Drawn, s.Target.Word) {
 		wrong = append(wrong, fmt.Errorf("draw decides nothing for %s with target %s; leave it out", f.Name, s.Target))
 	}
 	return errors.Join(wrong...)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -105,7 +106,10 @@ func (f *fake) Measure(ctx context.Context) (nodes.Measurement, error) {
 }
 
 func seen(there, back nodes.LinkState) nodes.LinkSeen {
-	s := nodes.LinkSeen{UDP: there == nodes.LinkState{}, TCP: nodes.TCPOpen}
+	s := nodes.LinkSeen{UDP: !there.Drop && !there.Reject, TCP: nodes.TCPOpen}
+	if there.Shaped() {
+		s.Train = treated(there)
+	}
 	switch {
 	case there.Drop || back.Drop:
 		s.TCP = nodes.TCPTimeout
@@ -113,6 +117,19 @@ func seen(there, back nodes.LinkState) nodes.LinkSeen {
 		s.TCP = nodes.TCPRefused
 	}
 	return s
+}
+
+// treated is what a train meets on a link that does just what is asked.
+func treated(s nodes.LinkState) nodes.TrainSeen {
+	sent := s.Train().Count
+	share := func(n int, p float64) int { return int(math.Round(float64(n) * p)) }
+	t := nodes.TrainSeen{Sent: sent, Median: s.Delay + s.Jitter/2, P90: s.Delay + s.Jitter*9/10, Rate: float64(s.Rate)}
+	t.Arrived = sent - share(sent, 1-(1-s.Loss)*(1-s.BurstLoss))
+	t.Doubled, t.Damaged, t.Overtaken = share(t.Arrived, s.Duplicate), share(t.Arrived, s.Corrupt), share(t.Arrived, s.Reorder)
+	if s.Scramble {
+		t.Overtaken = t.Arrived / 2
+	}
+	return t
 }
 
 // process is the state of a node's process; f.mu is held.

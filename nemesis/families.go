@@ -30,6 +30,8 @@ var families = []Family{
 		[]variant{{3, "kill", One}, {3, "kill", Primary}, {2, "kill", Minority}, {2, "kill", Majority}, {1, "kill", All}, {1, "kill", someClient}}},
 	{"leave", "a server leaves gracefully and rejoins", []string{"leave"},
 		[]variant{{2, "leave", One}, {1, "leave", Primary}}},
+	{"link", "packets are lost, late, doubled, damaged, too many", []string{"link"},
+		[]variant{{3, "link", All}, {2, "link", One}, {1, "link", Minority}, {2, "link", Majority}, {3, "link", Primary}}},
 	{"partition", "links are cut", []string{"partition"},
 		[]variant{{2, "partition", One}, {2, "partition", Minority}, {3, "partition", Majority},
 			{2, "partition", Ring}, {2, "partition", Bridge}, {4, "partition", Primary}}},

@@ -19,9 +19,10 @@ type Fault struct {
 	Doc     string             // what it does, in a sentence
 	Targets []string           // words that it takes; beside them every fault takes node names
 	Drawn   []string           // those of Targets that the step's draw decides
-	Options []string           // further fields of a step that it takes: oneway, reject, reads
+	Options []string           // further fields of a step that it takes: oneway, reject, reads, and those of links
 	Needs   []nodes.Capability // at most; which of them a step needs depends on its options
 
+	Seeded    bool          // the draw is also the seed of random numbers, whatever the target is
 	Momentary bool          // an action without a heal
 	For       time.Duration // how long it lasts if the step does not say; 0: the step must
 
@@ -51,6 +52,7 @@ var faults = []Fault{
 	deposedLeaderReads,
 	kill,
 	leave,
+	link,
 	partition,
 	pause,
 	transfer,
@@ -82,7 +84,10 @@ func (f Fault) led(t topologies.Topology, s Step, leader string) Step {
 	if f.Around != nil {
 		hit = f.Around(t, s, leader)
 	}
-	s.Target, s.Draw = Names(hit...), 0
+	s.Target = Names(hit...)
+	if !f.Seeded {
+		s.Draw = 0
+	}
 	return s
 }
 

@@ -2,9 +2,11 @@ package nemesis
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -37,7 +39,7 @@ func TestWhatAFaultNeedsIsDeclared(t *testing.T) {
 	topology := layout(t, "dc1-5c2")
 	for _, f := range faults {
 		for _, reject := range []bool{false, true} {
-			s := f.rehearsed(topology, Step{Fault: f.Name, Target: Names("dc1-s1"), Reject: reject})
+			s := f.rehearsed(topology, Step{Fault: f.Name, Target: Names("dc1-s1"), Reject: reject, Link: badLink})
 			require.Subset(t, f.Needs, f.alone(topology, s).Needs(), f.Name)
 		}
 	}
@@ -142,4 +144,41 @@ func TestNamesSayWhatThePrimaryWas(t *testing.T) {
 			require.Equal(t, partition.Nodes(topology, s), partition.Nodes(topology, named))
 		}
 	}
+}
+
+// badLink has everything at once.
+var badLink = nodes.LinkState{Loss: 0.1, BurstLoss: 0.1, Burst: 4, Rate: 100_000, Delay: 40 * time.Millisecond,
+	Jitter: 10 * time.Millisecond, Scramble: true, Reorder: 0.1, Duplicate: 0.1, Corrupt: 0.1}
+
+// TestLinksAreThoseOfAPartition compares whom the two faults hit, for every target.
+func TestLinksAreThoseOfAPartition(t *testing.T) {
+	topology := layout(t, "dc1-5c2")
+	for _, target := range []Target{{Word: Bridge}, {Word: Ring}, {Word: Majority}, {Word: Minority}, {Word: One}, {Word: Primary},
+		Names("dc1-s2", "dc1-c1")} {
+		for _, way := range []string{"", In, Out} {
+			cut := partition.alone(topology, Step{Fault: "partition", Target: target, OneWay: way, Draw: 59})
+			shaped := link.alone(topology, Step{Fault: "link", Target: target, OneWay: way, Draw: 59, Link: badLink})
+			require.ElementsMatch(t, slices.Collect(maps.Keys(cut.Links)), slices.Collect(maps.Keys(shaped.Links)))
+			seeds := map[uint64]bool{}
+			for _, state := range shaped.Links {
+				seeds[state.Seed] = true
+				state.Seed = 0
+				require.Equal(t, badLink, state)
+			}
+			require.Len(t, seeds, len(shaped.Links), "every link has random numbers of its own")
+		}
+	}
+	every := link.alone(topology, Step{Fault: "link", Target: Target{Word: All}, Link: badLink})
+	require.Len(t, every.Links, 7*6)
+}
+
+// TestResolvedLinksKeepTheirSeed is what makes a resolved schedule replay the same losses.
+func TestResolvedLinksKeepTheirSeed(t *testing.T) {
+	topology := layout(t, "dc1-5c2")
+	s := Step{Fault: "link", Target: Target{Word: Primary}, Draw: 7, Link: badLink}
+	named := link.led(topology, s, "dc1-s3")
+	require.NoError(t, Schedule{Steps: []Step{{At: 1, For: 1, Fault: "link", Target: named.Target, Draw: named.Draw, Link: badLink}}}.
+		Check(topology, everything))
+	require.Equal(t, seedOf(nodes.Link{From: "dc1-s3", To: "dc1-s1"}, 7),
+		link.alone(topology, named).Links[nodes.Link{From: "dc1-s3", To: "dc1-s1"}].Seed)
 }

@@ -125,6 +125,9 @@ func (v variant) step(t topologies.Topology, pick int) Step {
 			s.Target = Names(all[pick%len(all)])
 		}
 	}
+	if v.fault == link.Name {
+		s.Link = kindsOfLinks[0]
+	}
 	if f, ok := find(v.fault); ok && !f.Momentary && f.For == 0 {
 		s.For = leastFor
 	}
@@ -194,10 +197,13 @@ func (g *generator) variant(family Family) variant {
 
 // options draws what else the fault takes.
 func (g *generator) options(s *Step, f Fault) {
-	if slices.Contains(f.Drawn, s.Target.Word) {
+	if f.Seeded || slices.Contains(f.Drawn, s.Target.Word) {
 		s.Draw = g.rng.Uint64N(draws)
 	}
-	if slices.Contains(f.Options, "oneway") {
+	if f.Name == link.Name {
+		s.Link = kindsOfLinks[g.rng.IntN(len(kindsOfLinks))]
+	}
+	if slices.Contains(f.Options, "oneway") && s.Target.Word != All {
 		s.OneWay = []string{"", "", "", In, Out}[g.rng.IntN(5)]
 	}
 	if slices.Contains(f.Options, "reject") {

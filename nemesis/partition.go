@@ -107,23 +107,28 @@ func leadersSide(t topologies.Topology, s Step, leader string) []string {
 	return namesWhere(t, func(name string) bool { return at[name] == 0 })
 }
 
-// cutLinks cuts every pair of nodes whose places are cut. Of such a pair the group that
-// is cut off is the one that comes first in the drawn order; for a bridge that is the
-// first half, and in a ring the earlier of the two.
+// cutLinks drops or rejects the packets of every link that the step means.
 func cutLinks(c *nodes.Conditions, t topologies.Topology, s Step) {
+	state := nodes.LinkState{Drop: !s.Reject, Reject: s.Reject}
+	eachLink(t, s, func(l nodes.Link) { c.Cut([]string{l.From}, []string{l.To}, state) })
+}
+
+// eachLink visits the links between every pair of nodes whose places are cut. Of such a
+// pair the group that is cut off is the one that comes first in the drawn order; for a
+// bridge that is the first half, and in a ring the earlier of the two.
+func eachLink(t topologies.Topology, s Step, visit func(nodes.Link)) {
 	at, n := standing(t, s)
 	sh := shapeOf(s)
-	state := nodes.LinkState{Drop: !s.Reject, Reject: s.Reject}
 	for _, a := range t.Nodes() {
 		for _, b := range t.Nodes() {
 			if at[a.Name] >= at[b.Name] || !sh.cut(n, at[a.Name], at[b.Name]) {
 				continue
 			}
 			if s.OneWay != In {
-				c.Cut([]string{a.Name}, []string{b.Name}, state)
+				visit(nodes.Link{From: a.Name, To: b.Name})
 			}
 			if s.OneWay != Out {
-				c.Cut([]string{b.Name}, []string{a.Name}, state)
+				visit(nodes.Link{From: b.Name, To: a.Name})
 			}
 		}
 	}

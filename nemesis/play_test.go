@@ -274,3 +274,28 @@ func TestHistoryThatCannotBeWrittenEndsTheRun(t *testing.T) {
 		require.NotContains(t, strings.Join(f.events, "\n"), "leadership")
 	})
 }
+
+// TestALinkFaultIsBelievedOnlyWhenMeasured: one of the links stays healthy.
+func TestALinkFaultIsBelievedOnlyWhenMeasured(t *testing.T) {
+	for _, deaf := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFake(layout(t, "dc1-3"))
+			f.deaf[nodes.Link{From: "dc1-s1", To: "dc1-s2"}] = deaf
+			p := play(t, t.Context(), f, parse(t, `steps:
+  - {at: 1s, for: 5s, fault: link, target: all, loss: 0.2, delay: 40ms}
+  - {at: 2s, for: 2s, fault: link, target: one, oneway: out, duplicate: 0.3}
+`))
+			require.NoError(t, p.err)
+			require.Len(t, p.faults, 2)
+			require.Equal(t, "6 links loss 0.2, delay 40ms (dc1-s1>dc1-s2, dc1-s1>dc1-s3, dc1-s2>dc1-s1, …)", p.faults[0].Asked)
+			require.Equal(t, !deaf, p.faults[0].Proved)
+			if deaf {
+				require.Contains(t, p.faults[0].Error, "dc1-s1>dc1-s2: ")
+			} else {
+				require.Equal(t, "6 links with 120 of 600 datagrams lost (20.0 %), medians 40.0 to 40.0 ms", p.faults[0].Measured)
+				require.Contains(t, p.faults[1].Measured, "30.0 % doubled")
+			}
+			require.True(t, p.baseline.Proved)
+		})
+	}
+}

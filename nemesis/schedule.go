@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"faultline/nodes"
 	"faultline/topologies/strict"
 )
 
@@ -25,10 +26,13 @@ type Step struct {
 	For    time.Duration // how long it lasts; 0 for a momentary fault, or for the fault's own default
 	Fault  string        // by name, see Faults
 	Target Target        // whom it hits
-	OneWay string        // partition: In, Out, or both ways
+	OneWay string        // partition and link: In, Out, or both ways
 	Reject bool          // partition: refuse packets instead of dropping them
 	Draw   uint64        // which nodes a word means; 0 takes the topology's order
 	Reads  int           // deposed-leader-reads: how many; 0 for the default
+	// Link is what a link fault does to packets. Its Drop, Reject and Seed are not used: the
+	// first two are a partition's, and the draw is the seed.
+	Link nodes.LinkState
 
 	line int // where Parse read it, for error texts
 }
@@ -125,6 +129,9 @@ func (s Step) Label() string {
 	}
 	if s.Reject {
 		parts = append(parts, "reject")
+	}
+	if s.Link.Shaped() {
+		parts = append(parts, s.Link.String())
 	}
 	return strings.Join(parts, " ")
 }

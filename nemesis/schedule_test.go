@@ -11,7 +11,8 @@ import (
 	"faultline/nodes"
 )
 
-var everything = []nodes.Capability{nodes.LinkDrop, nodes.LinkReject, nodes.ProcessPause, nodes.ProcessKill}
+var everything = []nodes.Capability{nodes.LinkDrop, nodes.LinkReject, nodes.LinkLoss, nodes.LinkDelay, nodes.LinkRate,
+	nodes.LinkReorder, nodes.LinkDuplicate, nodes.LinkCorrupt, nodes.ProcessPause, nodes.ProcessKill}
 
 func TestScheduleIsOneLineAStep(t *testing.T) {
 	const text = `seed: 7
@@ -20,6 +21,7 @@ steps:
   - {at: 6.5s, for: 1m, fault: kill, target: [dc1-s1, "null"], draw: 18446744073709551615}
   - {at: 12s, fault: transfer}
   - {at: 1h0m1s, for: 250ms, fault: partition, target: majorities-ring, reject: true}
+  - {at: 1h30m, for: 2s, fault: link, target: all, draw: 3, loss: 0.2, burst-loss: 0.1, burst: 5, delay: 40ms, jitter: 10ms, scramble: true, reorder: 0.1, duplicate: 0.05, corrupt: 0.01, rate: 100000, queue: 20000}
   - {at: 2h, fault: deposed-leader-reads, target: primary, reads: 90}
 `
 	s := parse(t, text)
@@ -91,6 +93,19 @@ func TestCheckTellsWhatIsWrongAndWhatThereIs(t *testing.T) {
 		{"three", everything[:1], "{at: 1s, for: 1s, fault: partition, target: primary, reject: true}"},
 		{"three", everything[:1], "{at: 1s, for: 1s, fault: deposed-leader-reads}"},
 		{"three", nil, "{at: 1s, for: 1s, fault: kill, target: primary}"},
+		{"three", everything, "{at: 1s, for: 1s, fault: link, target: one}"},
+		{"three", everything, "{at: 1s, for: 1s, fault: link, target: one, loss: 1.5}"},
+		{"three", everything, "{at: 1s, for: 1s, fault: link, target: one, corrupt: 0.001}"},
+		{"three", everything, "{at: 1s, for: 1s, fault: link, target: one, loss: 0.1, delay: -40ms}"},
+		{"three", everything, "{at: 1s, for: 1s, fault: link, target: one, delay: 40ms, scramble: true}"},
+		{"three", everything, "{at: 1s, for: 1s, fault: link, target: one, rate: 100}"},
+		{"three", everything, "{at: 1s, for: 1s, fault: link, target: one, delay: 40ms, queue: 5000}"},
+		{"three", everything, "{at: 1s, for: 1s, fault: link, target: one, burst-loss: 0.1}"},
+		{"three", everything, "{at: 1s, for: 1s, fault: link, target: one, burst-loss: 0.02, burst: 20}"},
+		{"three", everything, "{at: 1s, for: 1s, fault: link, target: all, oneway: in, loss: 0.1}"},
+		{"three", everything, "{at: 1s, for: 1s, fault: link, target: one, reject: true, loss: 0.1}"},
+		{"three", everything, "{at: 1s, for: 1s, fault: partition, target: one, loss: 0.1, delay: 40ms}"},
+		{"three", everything[:3], "{at: 1s, for: 1s, fault: link, target: one, loss: 0.1, duplicate: 0.1}"},
 	} {
 		s := parse(t, "steps:\n  - {at: 0s, fault: transfer}\n  - "+c.step+"\n")
 		topology := three
@@ -111,6 +126,8 @@ func TestCheckAcceptsWhatCanBePlayed(t *testing.T) {
   - {at: 2s, for: 1s, fault: leave, target: [dc1-s1, dc1-s2]}
   - {at: 3s, fault: deposed-leader-reads}
   - {at: 3s, for: 6s, fault: pause, target: all}
+  - {at: 4s, for: 1s, fault: link, target: all, draw: 5, loss: 0.05, delay: 40ms, jitter: 40ms, scramble: true}
+  - {at: 4s, for: 1s, fault: link, target: primary, oneway: in, rate: 100000}
 `)
 	require.NoError(t, s.Check(layout(t, "dc1-5c2"), everything))
 	drops := parse(t, "steps:\n  - {at: 0s, for: 1s, fault: partition, target: primary}\n")
@@ -125,6 +142,7 @@ func TestCheckOfWhatWasNotParsedNamesTheStep(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add("seed: 7\nsteps:\n  - {at: 3s, for: 5s, fault: partition, target: primary, oneway: in, reject: true, draw: 3}\n")
 	f.Add("steps:\n- at: 1h0m0s\n  fault: kill\n  target: [\"null\", 1e3, true, y, ~x]\n")
+	f.Add("steps: [{loss: .nan, burst: .inf, delay: -1s, rate: 1e3, queue: 0x10, scramble: true}]\n")
 	f.Add("steps: [&a {at: 1ns, reads: 0x10}, *a]\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		s, err := Parse("f.yaml", []byte(text))

@@ -15,10 +15,7 @@ import (
 // brokenWords says what conditions ask for.
 func brokenWords(c nodes.Conditions) string {
 	return tally(linksOf(c), func(l nodes.Link) string {
-		if c.Links[l].Drop {
-			return "dropped"
-		}
-		return "rejected"
+		return c.Links[l].String()
 	}, processWords(c, func(node string) string { return string(c.Processes[node]) }))
 }
 
@@ -33,8 +30,8 @@ func seenWords(c nodes.Conditions, m nodes.Measurement) string {
 	if m.Links == nil && m.Processes == nil {
 		return "nothing measured"
 	}
-	return tally(linksOf(c), func(l nodes.Link) string { return linkWords(m, l) },
-		processWords(c, func(node string) string { return stateWords(m.Processes[node]) }))
+	return tally(untrained(m, linksOf(c)), func(l nodes.Link) string { return linkWords(m, l) },
+		slices.Concat(trainWords(m, linksOf(c)), processWords(c, func(node string) string { return stateWords(m.Processes[node]) })))
 }
 
 // allWords says what was measured everywhere.
@@ -63,6 +60,50 @@ func linkWords(m nodes.Measurement, l nodes.Link) string {
 	}
 	return fmt.Sprintf("with datagrams lost and TCP %s", seen.TCP)
 }
+
+// untrained leaves out links over which a train of datagrams was sent.
+func untrained(m nodes.Measurement, links []nodes.Link) []nodes.Link {
+	return slices.DeleteFunc(slices.Clone(links), func(l nodes.Link) bool { return m.Links[l].Train.Sent > 0 })
+}
+
+// trainWords sums up what trains of datagrams met: "20 links with 402 of 2000 datagrams
+// lost (20.1 %), medians 0.1 to 5.3 ms".
+func trainWords(m nodes.Measurement, links []nodes.Link) []string {
+	var sum nodes.TrainSeen
+	var medians []float64 // ms
+	trained := 0
+	for _, l := range links {
+		t := m.Links[l].Train
+		if t.Sent == 0 {
+			continue
+		}
+		trained++
+		sum.Sent, sum.Arrived = sum.Sent+t.Sent, sum.Arrived+t.Arrived
+		sum.Doubled, sum.Damaged, sum.Overtaken = sum.Doubled+t.Doubled, sum.Damaged+t.Damaged, sum.Overtaken+t.Overtaken
+		if t.Arrived > 0 {
+			medians = append(medians, float64(t.Median.Microseconds())/1000)
+		}
+	}
+	if trained == 0 {
+		return nil
+	}
+	lost := sum.Sent - sum.Arrived
+	words := fmt.Sprintf("%s with %d of %d datagrams lost (%.1f %%)", count(trained, "link"), lost, sum.Sent, share(lost, sum.Sent))
+	if len(medians) > 0 {
+		words += fmt.Sprintf(", medians %.1f to %.1f ms", slices.Min(medians), slices.Max(medians))
+	}
+	for _, k := range []struct {
+		count int
+		what  string
+	}{{sum.Doubled, "doubled"}, {sum.Damaged, "damaged"}, {sum.Overtaken, "overtaken"}} {
+		if k.count > 0 {
+			words += fmt.Sprintf(", %.1f %% %s", share(k.count, sum.Arrived), k.what)
+		}
+	}
+	return []string{words}
+}
+
+func share(part, whole int) float64 { return 100 * float64(part) / float64(whole) }
 
 // stateWords is a measured state. Whether a process that is not there was killed or
 // ended by itself, nobody can see.
@@ -119,7 +160,7 @@ func count(n int, noun string) string {
 func linksOf(c nodes.Conditions) []nodes.Link {
 	var links []nodes.Link
 	for l, state := range c.Links {
-		if state.Drop || state.Reject {
+		if !state.Healthy() {
 			links = append(links, l)
 		}
 	}

@@ -2,6 +2,7 @@ package nemesis
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,7 +22,9 @@ type field struct {
 const wantCount = "a whole number from 0 on"
 
 // fields stand in the order in which they are written.
-var fields = []field{
+var fields = slices.Concat(stepFields, linkFields)
+
+var stepFields = []field{
 	{"at",
 		func(s *Step, v *yaml.Node) string { return readDuration(&s.At, v) },
 		func(s Step) any { return writeDuration(s.At) }},
@@ -46,6 +49,53 @@ var fields = []field{
 	{"reads",
 		func(s *Step, v *yaml.Node) string { return readScalar(&s.Reads, v, "a whole number") },
 		func(s Step) any { return unlessZero(s.Reads != 0, s.Reads) }},
+}
+
+// linkFields are those of a link fault: what happens to packets.
+var linkFields = []field{
+	shareField("loss", func(s *Step) *float64 { return &s.Link.Loss }),
+	shareField("burst-loss", func(s *Step) *float64 { return &s.Link.BurstLoss }),
+	numberField("burst", "a number of packets such as 5", func(s *Step) *float64 { return &s.Link.Burst }),
+	{"delay",
+		func(s *Step, v *yaml.Node) string { return readDuration(&s.Link.Delay, v) },
+		func(s Step) any { return unlessZero(s.Link.Delay != 0, writeDuration(s.Link.Delay)) }},
+	{"jitter",
+		func(s *Step, v *yaml.Node) string { return readDuration(&s.Link.Jitter, v) },
+		func(s Step) any { return unlessZero(s.Link.Jitter != 0, writeDuration(s.Link.Jitter)) }},
+	{"scramble",
+		func(s *Step, v *yaml.Node) string { return readScalar(&s.Link.Scramble, v, "true or false") },
+		func(s Step) any { return unlessZero(s.Link.Scramble, s.Link.Scramble) }},
+	shareField("reorder", func(s *Step) *float64 { return &s.Link.Reorder }),
+	shareField("duplicate", func(s *Step) *float64 { return &s.Link.Duplicate }),
+	shareField("corrupt", func(s *Step) *float64 { return &s.Link.Corrupt }),
+	{"rate",
+		func(s *Step, v *yaml.Node) string {
+			return readScalar(&s.Link.Rate, v, "a whole number of bytes a second")
+		},
+		func(s Step) any { return unlessZero(s.Link.Rate != 0, s.Link.Rate) }},
+	{"queue",
+		func(s *Step, v *yaml.Node) string { return readScalar(&s.Link.Queue, v, "a whole number of bytes") },
+		func(s Step) any { return unlessZero(s.Link.Queue != 0, s.Link.Queue) }},
+}
+
+func shareField(name string, of func(*Step) *float64) field {
+	return numberField(name, "a share of packets such as 0.2", of)
+}
+
+// numberField takes every number that compares with itself, which not-a-number does not.
+func numberField(name, want string, of func(*Step) *float64) field {
+	return field{name,
+		func(s *Step, v *yaml.Node) string {
+			if want := readScalar(of(s), v, want); want != "" {
+				return want
+			}
+			if math.IsNaN(*of(s)) {
+				*of(s) = 0
+				return want
+			}
+			return ""
+		},
+		func(s Step) any { return unlessZero(*of(&s) != 0, *of(&s)) }}
 }
 
 // UnmarshalYAML reads a schedule and remembers where its steps stand. It does so by hand
@@ -98,7 +148,7 @@ func readStep(node *yaml.Node) (s Step, wrong []string) {
 	return s, eachField(node, func(key, value *yaml.Node) []string {
 		at := slices.IndexFunc(fields, func(f field) bool { return f.name == key.Value })
 		if at < 0 {
-			return []string{mistake(key, "unknown field %q; a step has %s", key.Value, fieldNames())}
+			return []string{mistake(key, "unknown field %q; a step has %s", key.Value, strings.Join(namesOf(fields), ", "))}
 		}
 		if want := fields[at].read(&s, value); want != "" {
 			return []string{unwanted(key, value, want)}
@@ -240,12 +290,12 @@ func isWord(s string) bool {
 	return s != ""
 }
 
-func fieldNames() string {
+func namesOf(fields []field) []string {
 	names := make([]string, len(fields))
 	for i, f := range fields {
 		names[i] = f.name
 	}
-	return strings.Join(names, ", ")
+	return names
 }
 
 func shown(v *yaml.Node) string {

@@ -22,12 +22,6 @@ type Link struct{ From, To string }
 
 func (l Link) String() string { return l.From + ">" + l.To }
 
-// LinkState is what happens to the packets of a link, at the receiver.
-type LinkState struct {
-	Drop   bool // vanish
-	Reject bool // are refused: TCP gets a reset, UDP an ICMP port unreachable; Drop wins
-}
-
 // Process is the state of a node's process.
 type Process string
 
@@ -41,13 +35,19 @@ const (
 type Capability string
 
 const (
-	LinkDrop     Capability = "link-drop"
-	LinkReject   Capability = "link-reject"
-	ProcessPause Capability = "process-pause"
-	ProcessKill  Capability = "process-kill"
+	LinkDrop      Capability = "link-drop"
+	LinkReject    Capability = "link-reject"
+	LinkLoss      Capability = "link-loss"
+	LinkDelay     Capability = "link-delay" // and jitter
+	LinkRate      Capability = "link-rate"
+	LinkReorder   Capability = "link-reorder"
+	LinkDuplicate Capability = "link-duplicate"
+	LinkCorrupt   Capability = "link-corrupt"
+	ProcessPause  Capability = "process-pause"
+	ProcessKill   Capability = "process-kill"
 )
 
-// Cut sets the state of the links from every node of from to every node of to.
+// Cut merges a state into those of the links from every node of from to every node of to.
 func (c *Conditions) Cut(from, to []string, state LinkState) {
 	if c.Links == nil {
 		c.Links = map[Link]LinkState{}
@@ -58,8 +58,7 @@ func (c *Conditions) Cut(from, to []string, state LinkState) {
 				continue
 			}
 			l := Link{a, b}
-			was := c.Links[l]
-			c.Links[l] = LinkState{Drop: was.Drop || state.Drop, Reject: was.Reject || state.Reject}
+			c.Links[l] = c.Links[l].Merge(state)
 		}
 	}
 }
@@ -101,8 +100,7 @@ func (c Conditions) String() string {
 func (c Conditions) Needs() []Capability {
 	need := map[Capability]bool{}
 	for _, s := range c.Links {
-		need[LinkDrop] = need[LinkDrop] || s.Drop
-		need[LinkReject] = need[LinkReject] || s.Reject && !s.Drop
+		s.needs(need)
 	}
 	for _, p := range c.Processes {
 		need[ProcessPause] = need[ProcessPause] || p == Paused
@@ -115,11 +113,8 @@ func (c Conditions) Needs() []Capability {
 func (c Conditions) lines() []string {
 	var out []string
 	for l, s := range c.Links {
-		switch {
-		case s.Drop:
-			out = append(out, l.String()+" dropped")
-		case s.Reject:
-			out = append(out, l.String()+" rejected")
+		if !s.Healthy() {
+			out = append(out, l.String()+" "+s.String())
 		}
 	}
 	for n, p := range c.Processes {
@@ -139,8 +134,9 @@ type Measurement struct {
 
 // LinkSeen is what the probes between two nodes saw.
 type LinkSeen struct {
-	UDP bool    // a datagram From > To arrived at To
-	TCP TCPSeen // a connection attempt by From to To
+	UDP   bool      // a datagram From > To arrived at To
+	TCP   TCPSeen   // a connection attempt by From to To
+	Train TrainSeen // only of links that were asked to be Shaped
 }
 
 // TCPSeen is how a connection attempt ended.
@@ -158,7 +154,10 @@ const (
 // A TCP connection needs both directions: From > To carries the SYN and To > From its
 // answer, so it opens only if both are healthy. It is refused if the SYN is rejected at
 // To and the reset comes back, or if the SYN arrives and its answer is rejected at From
-// (which then resets on its own side: seen as refused or timeout, by kernel).
+// (which then resets on its own side: seen as refused or timeout, by kernel). Where either
+// direction is shaped, packets of the attempt may be lost or late, so it may time out too;
+// such links are judged by the train. What is rejected is judged by that alone, since
+// nothing of a train is left to look at.
 func (m Measurement) Mismatches(want Conditions, names []string) []string {
 	var out []string
 	for _, from := range names {
@@ -186,10 +185,21 @@ func (m Measurement) linkMismatches(want Conditions, l Link) []string {
 	}
 	var out []string
 	there, back := want.Links[l], want.Links[Link{l.To, l.From}]
-	if arrives := !there.Drop && !there.Reject; seen.UDP != arrives {
+	if there.Shaped() && !there.Reject {
+		if seen.Train.Sent == 0 {
+			return []string{fmt.Sprintf("%s: no train of datagrams was sent", l)}
+		}
+		for _, wrong := range seen.Train.mismatches(there) {
+			out = append(out, fmt.Sprintf("%s: %s", l, wrong))
+		}
+	} else if arrives := !there.Drop && !there.Reject; seen.UDP != arrives {
 		out = append(out, fmt.Sprintf("%s: a datagram %s", l, map[bool]string{true: "arrived", false: "was lost"}[seen.UDP]))
 	}
-	if allowed := tcpAllowed(there, back); !slices.Contains(allowed, seen.TCP) {
+	allowed := tcpAllowed(there, back)
+	if there.Shaped() || back.Shaped() {
+		allowed = append(allowed, TCPTimeout)
+	}
+	if !slices.Contains(allowed, seen.TCP) {
 		out = append(out, fmt.Sprintf("%s: a connection was %s, not %s", l, seen.TCP, allowed[0]))
 	}
 	return out

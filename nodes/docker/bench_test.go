@@ -3,6 +3,7 @@ package docker
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"faultline/nodes"
+	"faultline/nodes/injector"
 )
 
 // BenchmarkPodsUp5 is the time of a Start of 5 nodes with the image at hand.
@@ -59,6 +61,44 @@ func BenchmarkMeasure5(b *testing.B) {
 			}
 		})
 	}
+}
+
+// BenchmarkLinks is how exactly links between two pods are delayed and lossy: each round
+// sends 10,000 datagrams over a link that delays by 40 ms, and as many over one that loses
+// 5 of 100. What the delay reads too much is the machine's own and the reader's.
+func BenchmarkLinks(b *testing.B) {
+	c := up(b, "bench-links", "dc1-3")
+	for _, state := range []nodes.LinkState{{Delay: 40 * time.Millisecond}, {Loss: 0.05, Seed: 1}} {
+		b.Run(state.String(), func(b *testing.B) {
+			want := nodes.Conditions{}
+			want.Cut([]string{s1}, []string{s2}, state)
+			require.NoError(b, c.Set(b.Context(), want))
+			const trains, length = 4, 2500
+			sent, arrived := 0, 0
+			var medians []time.Duration
+			for b.Loop() {
+				for range trains {
+					got := sendTrain(b, c, injector.Train{Count: length, Bytes: 64, Pace: 200 * time.Microsecond, Wait: 200 * time.Millisecond})
+					sent, arrived, medians = sent+length, arrived+got.Arrived, append(medians, got.Median)
+				}
+			}
+			slices.Sort(medians)
+			b.ReportMetric(float64(medians[len(medians)/2].Microseconds())/1000, "ms-median")
+			b.ReportMetric(100*float64(sent-arrived)/float64(sent), "%lost")
+			b.ReportMetric(float64(sent)/float64(b.N), "datagrams/op")
+		})
+	}
+}
+
+// sendTrain sends a train from the first node to the second.
+func sendTrain(b *testing.B, c *cluster, t injector.Train) injector.Arrivals {
+	nonce, to := c.nonce.Add(1), c.byName[s2].addr
+	_, err := c.byName[s1].control.do(b.Context(), probeLimit, injector.Request{Probe: &injector.Probe{
+		Nonce: nonce, TimeoutMS: 1, Trains: map[netip.Addr]injector.Train{to: t}}})
+	require.NoError(b, err)
+	heard, err := c.byName[s2].control.do(b.Context(), probeLimit, injector.Request{Heard: &injector.Heard{Nonce: nonce}})
+	require.NoError(b, err)
+	return heard.Trains[c.byName[s1].addr]
 }
 
 // BenchmarkProcess is the time of a Set that changes one node's process, and what the

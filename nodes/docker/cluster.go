@@ -28,6 +28,8 @@ type cluster struct {
 
 	turn  chan struct{} // holds one value while a Set is at work
 	nonce atomic.Uint64 // of the last Measure
+	// links is what the last Set asked of links: Measure looks closer at those.
+	links atomic.Pointer[map[nodes.Link]nodes.LinkState]
 
 	closing sync.Mutex
 	closed  bool

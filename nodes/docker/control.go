@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	dc "github.com/ory/dockertest/v3/docker"
@@ -24,6 +25,8 @@ type control struct {
 	turn    chan struct{} // holds one value while somebody uses what follows
 	current *injector.Client
 	closed  bool
+
+	last atomic.Pointer[injector.State] // that was asked for
 }
 
 func newControl(e *engine, log *slog.Logger, holder string) *control {
@@ -37,6 +40,9 @@ var errClosed = errors.New("the cluster is closed")
 // do sends a request. If the stream turns out to be broken it is opened once more:
 // every request may be repeated.
 func (c *control) do(ctx context.Context, limit time.Duration, r injector.Request) (injector.Reply, error) {
+	if r.Apply != nil {
+		c.last.Store(r.Apply)
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer within %v", limit))
 	defer cancel()
 	client, err := c.client(ctx)
@@ -54,7 +60,8 @@ func (c *control) do(ctx context.Context, limit time.Duration, r injector.Reques
 	return client.Do(ctx, r)
 }
 
-// client is the stream that stands, or a new one.
+// client is the stream that stands, or a new one. What an injector does to the packets that
+// pass through it ends with it, so a new one is told at once what was asked of the old.
 func (c *control) client(ctx context.Context) (*injector.Client, error) {
 	select {
 	case c.turn <- struct{}{}:
@@ -78,7 +85,11 @@ func (c *control) client(ctx context.Context) (*injector.Client, error) {
 		return nil, err
 	}
 	client := injector.NewClient(stream)
-	if _, err := client.Do(ctx, injector.Request{Heard: &injector.Heard{}}); err != nil { // is it up?
+	first := injector.Request{Heard: &injector.Heard{}} // is it up?
+	if last := c.last.Load(); last != nil && c.current != nil {
+		first = injector.Request{Apply: last}
+	}
+	if _, err := client.Do(ctx, first); err != nil {
 		return nil, errors.Join(fmt.Errorf("starting the injector: %w", err), client.Close())
 	}
 	c.current = client

@@ -18,8 +18,8 @@
 //
 // Both containers run the same image. It is built FROM scratch through the API, from the
 // static binaries of the injector and of the node, and is tagged with the hash of its
-// content, so that the same binaries are the same image. The holder has NET_ADMIN and
-// no other capability, the node none at all; the holder thus has all that the node has,
+// content, so that the same binaries are the same image. The holder has NET_ADMIN, and
+// NET_RAW by which packets are doubled, and no other capability, the node none at all; the holder thus has all that the node has,
 // which is the kernel's condition for reading what the node's process executes, and
 // same-uid signals need no capability.
 //
@@ -79,7 +79,8 @@ type runtime struct{ limits limits }
 func (runtime) Name() string { return "docker" }
 
 func (runtime) Capabilities() []nodes.Capability {
-	return []nodes.Capability{nodes.LinkDrop, nodes.LinkReject, nodes.ProcessPause, nodes.ProcessKill}
+	return []nodes.Capability{nodes.LinkDrop, nodes.LinkReject, nodes.LinkLoss, nodes.LinkDelay, nodes.LinkRate,
+		nodes.LinkReorder, nodes.LinkDuplicate, nodes.LinkCorrupt, nodes.ProcessPause, nodes.ProcessKill}
 }
 
 // Check asks the engine whether it is there, is Linux, and is on this machine.

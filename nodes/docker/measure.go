@@ -18,7 +18,8 @@ const (
 
 // Measure probes in two rounds: all pods send to all others, then all tell what they
 // have heard. No time is waited between them: what has not arrived when all that was
-// sent has been read did not get through.
+// sent has been read did not get through. A link that the last Set asked to be shaped gets
+// a train of datagrams as well, sized to show what was asked; the others are left alone.
 func (c *cluster) Measure(ctx context.Context) (nodes.Measurement, error) {
 	// A stream that has to be opened again first would make its pod look deaf.
 	err := each(c.pods, func(p *pod) error {
@@ -30,13 +31,19 @@ func (c *cluster) Measure(ctx context.Context) (nodes.Measurement, error) {
 	if err != nil {
 		return nodes.Measurement{}, err
 	}
-	nonce := c.nonce.Add(1)
+	nonce, trains := c.nonce.Add(1), c.trains()
 	replies := make(map[string]*podReplies, len(c.pods))
 	for _, p := range c.pods {
 		replies[p.node.Name] = &podReplies{}
 	}
 	err = each(c.pods, func(p *pod) (err error) {
-		probe := injector.Probe{Nonce: nonce, Peers: c.peers(p), TimeoutMS: int(connectLimit.Milliseconds())}
+		probe := injector.Probe{Nonce: nonce, Peers: c.peers(p), TimeoutMS: int(connectLimit.Milliseconds()),
+			Trains: map[netip.Addr]injector.Train{}}
+		for link, t := range trains {
+			if link.From == p.node.Name {
+				probe.Trains[c.byName[link.To].addr] = injector.Train{Count: t.Count, Bytes: t.Bytes, Pace: t.Pace, Wait: t.Wait}
+			}
+		}
 		replies[p.node.Name].probe, err = p.control.do(ctx, probeLimit, injector.Request{Probe: &probe})
 		return probeError(p, err)
 	})
@@ -51,7 +58,22 @@ func (c *cluster) Measure(ctx context.Context) (nodes.Measurement, error) {
 	if err != nil {
 		return nodes.Measurement{}, err
 	}
-	return c.measurement(replies)
+	return c.measurement(replies, trains)
+}
+
+// trains is what to send over links that are asked to be shaped.
+func (c *cluster) trains() map[nodes.Link]nodes.Train {
+	trains := map[nodes.Link]nodes.Train{}
+	asked := c.links.Load()
+	if asked == nil {
+		return trains
+	}
+	for link, state := range *asked {
+		if state.Shaped() {
+			trains[link] = state.Train()
+		}
+	}
+	return trains
 }
 
 func probeError(p *pod, err error) error {
@@ -75,7 +97,7 @@ var sawProcess = map[injector.Process]nodes.Process{
 	injector.Absent:  nodes.Killed,
 }
 
-func (c *cluster) measurement(replies map[string]*podReplies) (nodes.Measurement, error) {
+func (c *cluster) measurement(replies map[string]*podReplies, trains map[nodes.Link]nodes.Train) (nodes.Measurement, error) {
 	m := nodes.Measurement{Links: map[nodes.Link]nodes.LinkSeen{}, Processes: map[string]nodes.Process{}}
 	for _, p := range c.pods {
 		r := replies[p.node.Name]
@@ -84,6 +106,9 @@ func (c *cluster) measurement(replies map[string]*podReplies) (nodes.Measurement
 			return m, fmt.Errorf("probing %s: the injector does not tell what the process is", p.node.Name)
 		}
 		m.Processes[p.node.Name] = process
+		if r.heard.Overrun > 0 {
+			c.log.Warn("packets were dropped because the machine was too slow to delay them", "node", p.node.Name, "times", r.heard.Overrun)
+		}
 		for _, peer := range c.pods {
 			if peer == p {
 				continue
@@ -92,13 +117,24 @@ func (c *cluster) measurement(replies map[string]*podReplies) (nodes.Measurement
 			if !ok {
 				return m, fmt.Errorf("probing %s: the injector does not tell how its connection to %s ended", p.node.Name, peer.node.Name)
 			}
-			m.Links[nodes.Link{From: p.node.Name, To: peer.node.Name}] = nodes.LinkSeen{
-				UDP: slices.Contains(replies[peer.node.Name].heard.Heard, p.addr),
-				TCP: tcp,
+			link, there := nodes.Link{From: p.node.Name, To: peer.node.Name}, replies[peer.node.Name].heard
+			m.Links[link] = nodes.LinkSeen{
+				UDP:   slices.Contains(there.Heard, p.addr) || there.Trains[p.addr].Arrived > 0,
+				TCP:   tcp,
+				Train: trainSeen(trains[link], there.Trains[p.addr]),
 			}
 		}
 	}
 	return m, nil
+}
+
+func trainSeen(sent nodes.Train, a injector.Arrivals) nodes.TrainSeen {
+	t := nodes.TrainSeen{Sent: sent.Count, Arrived: a.Arrived, Damaged: a.Damaged, Doubled: a.Doubled,
+		Overtaken: a.Overtaken, Median: a.Median, P90: a.P90}
+	if a.Span > 0 {
+		t.Rate = float64(a.Bytes) / a.Span.Seconds()
+	}
+	return t
 }
 
 // peers are the addresses of all pods but p.

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"net/netip"
 	"time"
 
 	dc "github.com/ory/dockertest/v3/docker"
@@ -20,6 +22,29 @@ const (
 	appearPoll  = 2 * time.Millisecond
 )
 
+// shape says in the injector's words what a link does beside dropping and rejecting.
+func shape(s nodes.LinkState) injector.Shape {
+	queue := s.Queue
+	if queue == 0 {
+		queue = nodes.DefaultQueue
+	}
+	return injector.Shape{
+		Loss:      s.Loss,
+		BurstLoss: s.BurstLoss,
+		Burst:     s.Burst,
+		Rate:      s.Rate,
+		Queue:     queue,
+		Delay:     s.Delay,
+		Jitter:    s.Jitter,
+		Scramble:  s.Scramble,
+		Reorder:   s.Reorder,
+		HoldBack:  nodes.HoldBack,
+		Duplicate: s.Duplicate,
+		Corrupt:   s.Corrupt,
+		Seed:      s.Seed,
+	}
+}
+
 // Set sends every pod its whole desired state. Pods take it in parallel, so links that
 // end at different nodes change within milliseconds, not at one instant.
 func (c *cluster) Set(ctx context.Context, want nodes.Conditions) error {
@@ -33,6 +58,8 @@ func (c *cluster) Set(ctx context.Context, want nodes.Conditions) error {
 	case <-ctx.Done():
 		return fmt.Errorf("waiting for another change of conditions: %w", context.Cause(ctx))
 	}
+	links := maps.Clone(want.Links)
+	c.links.Store(&links)
 	return each(c.pods, func(p *pod) error {
 		if err := c.bring(ctx, p, states[p.node.Name]); err != nil {
 			return fmt.Errorf("%s is not as asked: %w", p.node.Name, err)
@@ -71,6 +98,12 @@ func (c *cluster) states(want nodes.Conditions) (map[string]injector.State, erro
 			to.Drop = append(to.Drop, from.addr)
 		case state.Reject:
 			to.Reject = append(to.Reject, from.addr)
+		}
+		if state.Shaped() {
+			if to.Shape == nil {
+				to.Shape = map[netip.Addr]injector.Shape{}
+			}
+			to.Shape[from.addr] = shape(state)
 		}
 		states[link.To] = to
 	}

@@ -159,7 +159,7 @@ func (c *cluster) startHolder(ctx context.Context, p *pod, image, network string
 			NetworkMode:    network,
 			PortBindings:   map[dc.Port][]dc.PortBinding{apiPort: {{HostIP: "127.0.0.1"}}},
 			CapDrop:        []string{"ALL"},
-			CapAdd:         []string{"NET_ADMIN"},
+			CapAdd:         []string{"NET_ADMIN", "NET_RAW"},
 			SecurityOpt:    []string{"no-new-privileges"},
 			ReadonlyRootfs: true,
 			LogConfig:      jsonLogs,

@@ -27,14 +27,42 @@
 // the pod's own namespace:
 //
 //	chain drop    hook prerouting, priority -300    ip saddr PEER drop
+//	chain shape   hook prerouting, priority -299    ip saddr PEER, not over lo: queue 0 bypass
 //	chain reject  hook input,      priority -300    ip saddr PEER tcp: reset, else: ICMP port unreachable
 //
 // The kernel accepts reject in the input hook everywhere; in prerouting only newer ones
 // do. All that is meant for the pod passes both, and drop comes first, so Drop wins. One
-// netlink batch flushes and refills both chains: a packet sees all of the old rules or
+// netlink batch flushes and refills all chains: a packet sees all of the old rules or
 // all of the new ones. Packets of one source are refused whatever they belong to, also
 // those of connections that were open before, and also the resets and ICMP errors by
 // which that source refuses ours.
+//
+// # Bad links
+//
+// What is neither dropped nor refused may be lost by chance, delayed, limited to a rate,
+// reordered, doubled or damaged (Shape). The kernel hands such packets to a queue of
+// ours (NFQUEUE) and keeps them until it is told what to do with them. That needs no
+// netem, which many kernels lack. It needs nfnetlink_queue, and either the queue expression of
+// nftables or the NFQUEUE target of x_tables (whichever is there is used). The layouts
+// are in the kernel's include/uapi/linux/netfilter/nfnetlink_queue.h and xt_NFQUEUE.h.
+//
+//   - One thread waits in ppoll for packets and deadlines. Delays are kept to about 0.3 ms;
+//     a packet costs about 5 µs.
+//   - The kernel cuts what the sender's offloads had joined (GSO) into real packets first and
+//     fills in their checksums, so each packet meets its own fate.
+//   - Random numbers come from the seed in the Shape, a fixed count of them for every packet,
+//     so that the n-th packet of a link meets the same fate in every run.
+//   - When the rules change, packets that are held keep their fates. The chains are never
+//     deleted, as with a chain the kernel would throw away all that is held. If this
+//     process ends, what is held is lost, and packets then pass (bypass).
+//   - A doubled packet is sent again by a raw socket to ourselves, which takes NET_RAW. It
+//     comes over lo, where no rule for the queue sees it.
+//   - A damaged packet has one wrong bit. TCP's checksum stays as it was, so the kernel drops
+//     the packet and the peer sends it again: no program reads a wrong byte from a stream.
+//     UDP's checksum is taken off, so the program reads the datagram as it is, as it would
+//     behind a device that writes checksums anew. See flipBit.
+//   - Where packets come faster than they can be handed over, the kernel drops them. A reply
+//     to Heard tells how often that was (Overrun).
 //
 // # Processes
 //
@@ -51,6 +79,8 @@
 // is paused or killed. A probe sends datagrams with a nonce to each peer and tries to
 // connect to it; the peer's serve is then asked whose datagrams with that nonce have
 // arrived. So each direction is judged apart, and by the side that would have suffered.
+// A link that is asked to be bad gets a train of numbered datagrams, which carry the time
+// of their sending. Pods share a kernel and so a CLOCK_MONOTONIC: delays are one-way.
 //
 // It is not for starting nodes nor for deciding what to break: that is for the runtimes
 // and for package nemesis.

@@ -1,12 +1,16 @@
 package injector
 
 import (
+	"encoding/binary"
+	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
+	"github.com/google/nftables/xt"
 	"golang.org/x/sys/unix"
 )
 
@@ -19,9 +23,14 @@ const icmpPortUnreachable = 3
 // links holds the rules of one network namespace. It belongs to one goroutine.
 type links struct {
 	conn    *nftables.Conn
-	applied bool // whether drop and reject are what the kernel has
+	applied bool // whether drop, reject and shaped are what the kernel has
 	drop    []netip.Addr
 	reject  []netip.Addr
+	shaped  []netip.Addr
+
+	queue  *queue // nil until a link is shaped
+	compat bool   // the kernel has no queue expression of nftables
+	except uint32 // index of the interface whose packets never go to the queue
 }
 
 // newLinks works on the network namespace of the process, or on that of the file
@@ -31,42 +40,135 @@ func newLinks(netns int) (*links, error) {
 	if err != nil {
 		return nil, fmt.Errorf("netlink: %w", err)
 	}
-	return &links{conn: conn}, nil
+	return &links{conn: conn, except: loopback}, nil
 }
 
 // set replaces all rules by one batch. What already holds is left alone.
-func (l *links) set(drop, reject []netip.Addr) error {
-	drop, reject = sorted(drop), sorted(reject)
-	if l.applied && slices.Equal(drop, l.drop) && slices.Equal(reject, l.reject) {
+func (l *links) set(drop, reject []netip.Addr, shapes map[netip.Addr]Shape) error {
+	drop, reject, shaped := sorted(drop), sorted(reject), sorted(slices.Collect(maps.Keys(shapes)))
+	if err := l.shape(shapes); err != nil {
+		return err
+	}
+	if l.applied && slices.Equal(drop, l.drop) && slices.Equal(reject, l.reject) && slices.Equal(shaped, l.shaped) {
 		return nil
 	}
 	l.applied = false
+	l.drop, l.reject, l.shaped = drop, reject, shaped
+	err := l.replace()
+	if err != nil && len(shaped) > 0 && !l.compat {
+		l.compat = true
+		if again := l.replace(); again != nil {
+			l.compat = false
+			err = fmt.Errorf("%w; with x_tables: %w (delays and losses need nft_queue or xt_NFQUEUE, and nfnetlink_queue)", err, again)
+		} else {
+			err = nil
+		}
+	}
+	l.applied = err == nil
+	return err
+}
+
+// shape tells the queue, which is opened as soon as there is something to tell, and is
+// told before any rule hands it packets.
+func (l *links) shape(shapes map[netip.Addr]Shape) (err error) {
+	if l.queue == nil {
+		if len(shapes) == 0 {
+			return nil
+		}
+		if l.queue, err = openQueue(); err != nil {
+			return err
+		}
+	}
+	if err = l.queue.set(shapes); errors.Is(err, errQueueEnded) { // the next change gets a new one
+		err = errors.Join(err, l.queue.close())
+		l.queue = nil
+	}
+	return err
+}
+
+// close gives up the queue; the rules stay, and let packets pass that nobody takes.
+func (l *links) close() error {
+	if l.queue == nil {
+		return nil
+	}
+	return l.queue.close()
+}
+
+func (l *links) overrun() int {
+	if l.queue == nil {
+		return 0
+	}
+	l.queue.mu.Lock()
+	defer l.queue.mu.Unlock()
+	return l.queue.overrun
+}
+
+// replace makes the rules in the kernel be those of l. The chains stay: with a chain the
+// kernel would throw away the packets that its rules have handed to the queue.
+func (l *links) replace() error {
 	table := l.conn.AddTable(&nftables.Table{Family: nftables.TableFamilyIPv4, Name: "faultline"})
-	dropped := l.emptyChain(table, "drop", nftables.ChainHookPrerouting)
-	for _, peer := range drop {
+	dropped := l.emptyChain(table, "drop", nftables.ChainHookPrerouting, first)
+	for _, peer := range l.drop {
 		l.rule(dropped, from(peer), &expr.Verdict{Kind: expr.VerdictDrop})
 	}
-	rejected := l.emptyChain(table, "reject", nftables.ChainHookInput)
-	for _, peer := range reject {
+	queued := l.emptyChain(table, "shape", nftables.ChainHookPrerouting, second)
+	for _, peer := range l.shaped {
+		l.rule(queued, append(notOver(l.except), from(peer)...), l.toQueue())
+	}
+	rejected := l.emptyChain(table, "reject", nftables.ChainHookInput, first)
+	for _, peer := range l.reject {
 		l.rule(rejected, append(from(peer), isTCP()...), &expr.Reject{Type: unix.NFT_REJECT_TCP_RST})
 		l.rule(rejected, from(peer), &expr.Reject{Type: unix.NFT_REJECT_ICMP_UNREACH, Code: icmpPortUnreachable})
 	}
 	if err := l.conn.Flush(); err != nil {
 		return fmt.Errorf("nftables: %w", err)
 	}
-	l.applied, l.drop, l.reject = true, drop, reject
 	return nil
 }
 
+// The priorities of chains: before connection tracking and NAT, one behind the other.
+var (
+	first  = nftables.ChainPriorityRaw // -300
+	second = nftables.ChainPriorityRef(*nftables.ChainPriorityRaw + 1)
+)
+
+// toQueue hands a packet to the queue, or accepts it if nobody has it open. Where nftables
+// has no expression for that, the target of x_tables does the same; its argument is
+// struct xt_NFQ_info_v3 of the kernel's include/uapi/linux/netfilter/xt_NFQUEUE.h: queue,
+// number of queues, flags, each a u16 of the host, padded to 8 bytes.
+func (l *links) toQueue() expr.Any {
+	if !l.compat {
+		return &expr.Queue{Num: queueNumber, Total: 1, Flag: expr.QueueFlagBypass}
+	}
+	const queues, bypass, padding = 1, 1, 0
+	var info []byte
+	for _, field := range []uint16{queueNumber, queues, bypass, padding} {
+		info = binary.NativeEndian.AppendUint16(info, field)
+	}
+	unknown := xt.Unknown(info)
+	return &expr.Target{Name: "NFQUEUE", Rev: 3, Info: &unknown}
+}
+
+// loopback is the index of the loopback interface, the first in every namespace.
+const loopback = 1
+
+// notOver matches packets that did not come over an interface.
+func notOver(index uint32) []expr.Any {
+	return []expr.Any{
+		&expr.Meta{Key: expr.MetaKeyIIF, Register: 1},
+		&expr.Cmp{Register: 1, Op: expr.CmpOpNeq, Data: binary.NativeEndian.AppendUint32(nil, index)},
+	}
+}
+
 // emptyChain makes sure of a base chain, which stays, and of its having no rules.
-func (l *links) emptyChain(table *nftables.Table, name string, hook *nftables.ChainHook) *nftables.Chain {
+func (l *links) emptyChain(table *nftables.Table, name string, hook *nftables.ChainHook, priority *nftables.ChainPriority) *nftables.Chain {
 	accept := nftables.ChainPolicyAccept
 	chain := l.conn.AddChain(&nftables.Chain{
 		Name:     name,
 		Table:    table,
 		Type:     nftables.ChainTypeFilter,
 		Hooknum:  hook,
-		Priority: nftables.ChainPriorityRaw, // -300: before connection tracking and NAT
+		Priority: priority,
 		Policy:   &accept,
 	})
 	l.conn.FlushChain(chain)

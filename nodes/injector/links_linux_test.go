@@ -14,7 +14,7 @@ import (
 
 // ownNetns puts the calling goroutine, and its thread for good, into a network namespace
 // of its own.
-func ownNetns(t *testing.T) {
+func ownNetns(t testing.TB) {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("needs root, for a network namespace")
@@ -47,15 +47,15 @@ func TestRulesAreReplacedAsAWhole(t *testing.T) {
 	l, err := newLinks(netns)
 	require.NoError(t, err)
 
-	require.NoError(t, l.set([]netip.Addr{peer2, peer1, peer2}, []netip.Addr{peer2}))
-	require.Equal(t, map[string]int{"faultline drop": 2, "faultline reject": 2}, rules(t, netns))
-	require.NoError(t, l.set([]netip.Addr{peer1, peer2}, []netip.Addr{peer2}))
-	require.Equal(t, map[string]int{"faultline drop": 2, "faultline reject": 2}, rules(t, netns))
+	require.NoError(t, l.set([]netip.Addr{peer2, peer1, peer2}, []netip.Addr{peer2}, nil))
+	require.Equal(t, map[string]int{"faultline drop": 2, "faultline shape": 0, "faultline reject": 2}, rules(t, netns))
+	require.NoError(t, l.set([]netip.Addr{peer1, peer2}, []netip.Addr{peer2}, nil))
+	require.Equal(t, map[string]int{"faultline drop": 2, "faultline shape": 0, "faultline reject": 2}, rules(t, netns))
 
 	again, err := newLinks(netns)
 	require.NoError(t, err)
-	require.NoError(t, again.set([]netip.Addr{peer1}, nil), "rules of a serve before this one are replaced")
-	require.Equal(t, map[string]int{"faultline drop": 1, "faultline reject": 0}, rules(t, netns))
-	require.NoError(t, again.set(nil, nil))
-	require.Equal(t, map[string]int{"faultline drop": 0, "faultline reject": 0}, rules(t, netns))
+	require.NoError(t, again.set([]netip.Addr{peer1}, nil, nil), "rules of a serve before this one are replaced")
+	require.Equal(t, map[string]int{"faultline drop": 1, "faultline shape": 0, "faultline reject": 0}, rules(t, netns))
+	require.NoError(t, again.set(nil, nil, nil))
+	require.Equal(t, map[string]int{"faultline drop": 0, "faultline shape": 0, "faultline reject": 0}, rules(t, netns))
 }

@@ -1,6 +1,7 @@
 package injector
 
 import (
+	"errors"
 	"net/netip"
 )
 
@@ -30,22 +31,22 @@ func (p *Pod) Handlers() Handlers {
 	return Handlers{Apply: p.apply, Probe: p.prober.probe, Heard: p.heard}
 }
 
-// Close gives up the probe port; the rules stay.
-func (p *Pod) Close() error { return p.prober.close() }
+// Close gives up the probe port and the packet queue; the rules stay.
+func (p *Pod) Close() error { return errors.Join(p.prober.close(), p.links.close()) }
 
 // apply changes the links first: a node that is woken or started meets them as asked.
 func (p *Pod) apply(s State) (Process, error) {
-	if err := p.links.set(s.Drop, s.Reject); err != nil {
+	if err := p.links.set(s.Drop, s.Reject, s.Shape); err != nil {
 		return "", err
 	}
 	return p.processes.set(s.Process)
 }
 
-func (p *Pod) heard(h Heard) ([]netip.Addr, Process, error) {
+func (p *Pod) heard(h Heard) (Hearing, error) {
 	heard, err := p.prober.listHeard(h.Nonce)
 	if err != nil {
-		return nil, "", err
+		return Hearing{}, err
 	}
 	process, err := p.processes.seen()
-	return heard, process, err
+	return Hearing{Heard: heard, Trains: p.prober.trains.list(h.Nonce), Process: process, Overrun: p.links.overrun()}, err
 }

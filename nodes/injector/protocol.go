@@ -19,9 +19,10 @@ type Request struct {
 
 // State is all that a pod may be asked to be. The zero value, with a Process, is health.
 type State struct {
-	Drop    []netip.Addr `json:"drop,omitempty"`   // peers whose packets vanish
-	Reject  []netip.Addr `json:"reject,omitempty"` // peers whose packets are refused
-	Process Process      `json:"process"`
+	Drop    []netip.Addr         `json:"drop,omitempty"`   // peers whose packets vanish
+	Reject  []netip.Addr         `json:"reject,omitempty"` // peers whose packets are refused
+	Shape   map[netip.Addr]Shape `json:"shape,omitempty"`  // peers whose packets meet more than that
+	Process Process              `json:"process"`
 }
 
 // Process is the state of the node's process.
@@ -38,6 +39,8 @@ type Probe struct {
 	Nonce     uint64       `json:"nonce"`
 	Peers     []netip.Addr `json:"peers"`
 	TimeoutMS int          `json:"timeout_ms"` // for a connection to open
+	// Trains are sent to some of the peers, so that more can be told of their links.
+	Trains map[netip.Addr]Train `json:"trains,omitempty"`
 }
 
 // Heard asks from whom datagrams with this nonce have arrived.
@@ -56,6 +59,11 @@ type Reply struct {
 	Process Process            `json:"process,omitempty"`
 	TCP     map[netip.Addr]TCP `json:"tcp,omitempty"`   // for Probe, by peer
 	Heard   []netip.Addr       `json:"heard,omitempty"` // for Heard, sorted
+	// Trains is what became, for Heard, of the trains that this pod received, by sender.
+	Trains map[netip.Addr]Arrivals `json:"trains,omitempty"`
+	// Overrun, for Heard, is how often so far the kernel could not hand packets over to be
+	// delayed, and dropped them: the machine was too slow for the traffic.
+	Overrun int `json:"overrun,omitempty"`
 }
 
 // TCP is how an attempt to connect ended.
@@ -92,11 +100,11 @@ func (r Request) check() error {
 	var err error
 	if r.Apply != nil {
 		count++
-		err = errors.Join(checkPeers(r.Apply.Drop), checkPeers(r.Apply.Reject), r.Apply.Process.check())
+		err = errors.Join(checkPeers(r.Apply.Drop), checkPeers(r.Apply.Reject), checkShapes(r.Apply.Shape), r.Apply.Process.check())
 	}
 	if r.Probe != nil {
 		count++
-		err = checkPeers(r.Probe.Peers)
+		err = errors.Join(checkPeers(r.Probe.Peers), checkTrains(r.Probe.Trains))
 		if r.Probe.TimeoutMS <= 0 || r.Probe.TimeoutMS > maxTimeoutMS {
 			err = fmt.Errorf("a probe's timeout of %d ms: want 1 to %d", r.Probe.TimeoutMS, maxTimeoutMS)
 		}
@@ -116,6 +124,24 @@ func (p Process) check() error {
 		return nil
 	}
 	return fmt.Errorf("process state %q: want %s, %s or %s", p, Running, Paused, Absent)
+}
+
+func checkShapes(shapes map[netip.Addr]Shape) error {
+	for peer, shape := range shapes {
+		if err := errors.Join(checkPeers([]netip.Addr{peer}), shape.check()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkTrains(trains map[netip.Addr]Train) error {
+	for peer, train := range trains {
+		if err := errors.Join(checkPeers([]netip.Addr{peer}), train.check()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func checkPeers(peers []netip.Addr) error {

@@ -16,6 +16,10 @@ func TestRequestsComeBackAsTheyWere(t *testing.T) {
 		{ID: 1<<64 - 1, Apply: &State{Drop: []netip.Addr{peer1}, Reject: []netip.Addr{peer2, peer1}, Process: Absent}},
 		{Probe: &Probe{Nonce: 7, Peers: []netip.Addr{peer1}, TimeoutMS: 250}},
 		{ID: 3, Heard: &Heard{Nonce: 7}},
+		{ID: 4, Apply: &State{Process: Running, Shape: map[netip.Addr]Shape{peer1: {Loss: 0.1, BurstLoss: 0.2, Burst: 3, Rate: 5, Queue: 6,
+			Delay: 7, Jitter: 8, Scramble: true, Reorder: 0.3, HoldBack: 9, Duplicate: 0.4, Corrupt: 1, Seed: 1<<64 - 1}}}},
+		{ID: 5, Probe: &Probe{Nonce: 7, Peers: []netip.Addr{peer1}, TimeoutMS: 250,
+			Trains: map[netip.Addr]Train{peer1: {Count: 100, Bytes: 64, Pace: 5, Wait: 6}}}},
 	} {
 		line, err := json.Marshal(r)
 		require.NoError(t, err)
@@ -29,17 +33,24 @@ func TestBadRequestsAreRefused(t *testing.T) {
 	for line, want := range map[string]string{
 		``:         "not a request",
 		`{"id":1}`: "request 1 holds 0 commands",
-		`{"id":1,"heard":{},"apply":{"process":"running"}}`:      "request 1 holds 2 commands",
-		`{"id":1,"heard":{}} {}`:                                 "something follows",
-		`{"id":1,"heal":{}}`:                                     `unknown field "heal"`,
-		`{"id":-1,"heard":{}}`:                                   "not a request",
-		`{"apply":{"process":"sleeping"}}`:                       `process state "sleeping"`,
-		`{"apply":{}}`:                                           `process state ""`,
-		`{"apply":{"process":"running","drop":["fe80::1"]}}`:     "not an IPv4 address",
-		`{"apply":{"process":"running","reject":[""]}}`:          "not an IPv4 address",
-		`{"apply":{"process":"running","drop":["10.0.0"]}}`:      "not a request",
-		`{"probe":{"nonce":1,"peers":["10.0.0.1"]}}`:             "timeout of 0 ms",
-		`{"probe":{"nonce":1,"peers":[],"timeout_ms":99999999}}`: "timeout of 99999999 ms",
+		`{"id":1,"heard":{},"apply":{"process":"running"}}`:                                                         "request 1 holds 2 commands",
+		`{"id":1,"heard":{}} {}`:                                                                                    "something follows",
+		`{"id":1,"heal":{}}`:                                                                                        `unknown field "heal"`,
+		`{"id":-1,"heard":{}}`:                                                                                      "not a request",
+		`{"apply":{"process":"sleeping"}}`:                                                                          `process state "sleeping"`,
+		`{"apply":{}}`:                                                                                              `process state ""`,
+		`{"apply":{"process":"running","drop":["fe80::1"]}}`:                                                        "not an IPv4 address",
+		`{"apply":{"process":"running","reject":[""]}}`:                                                             "not an IPv4 address",
+		`{"apply":{"process":"running","drop":["10.0.0"]}}`:                                                         "not a request",
+		`{"apply":{"process":"running","shape":{"10.0.0.1":{"loss":1.1}}}}`:                                         "loss of 1.1",
+		`{"apply":{"process":"running","shape":{"fe80::1":{"loss":0.1}}}}`:                                          "not an IPv4 address",
+		`{"apply":{"process":"running","shape":{"10.0.0.1":{"delay_ns":-1}}}}`:                                      "delay of -1ns",
+		`{"apply":{"process":"running","shape":{"10.0.0.1":{"rate":5}}}}`:                                           "a rate of 5 with a queue of 0",
+		`{"apply":{"process":"running","shape":{"10.0.0.1":{"burst":-1}}}}`:                                         "burst of -1",
+		`{"probe":{"nonce":1,"timeout_ms":1,"peers":[],"trains":{"10.0.0.1":{"count":1,"bytes":9}}}}`:               "1 datagrams of 9 bytes",
+		`{"probe":{"nonce":1,"timeout_ms":1,"peers":[],"trains":{"10.0.0.1":{"count":9,"bytes":64,"wait_ns":-5}}}}`: "a wait of -5ns",
+		`{"probe":{"nonce":1,"peers":["10.0.0.1"]}}`:                                                                "timeout of 0 ms",
+		`{"probe":{"nonce":1,"peers":[],"timeout_ms":99999999}}`:                                                    "timeout of 99999999 ms",
 	} {
 		_, err := ParseRequest([]byte(line))
 		require.ErrorContains(t, err, want, line)
@@ -49,6 +60,7 @@ func TestBadRequestsAreRefused(t *testing.T) {
 func FuzzParseRequest(f *testing.F) {
 	f.Add([]byte(`{"id":1,"apply":{"drop":["10.0.0.1"],"reject":["10.0.0.2"],"process":"paused"}}`))
 	f.Add([]byte(`{"id":2,"probe":{"nonce":3,"peers":["10.0.0.1"],"timeout_ms":250}}`))
+	f.Add([]byte(`{"id":4,"apply":{"shape":{"10.0.0.1":{"loss":0.5,"rate":9,"queue":9,"delay_ns":5}},"process":"running"}}`))
 	f.Add([]byte(`{"id":3,"heard":{"nonce":3}}`))
 	f.Fuzz(func(t *testing.T, line []byte) {
 		r, err := ParseRequest(line)

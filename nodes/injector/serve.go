@@ -15,7 +15,15 @@ import (
 type Handlers struct {
 	Apply func(State) (Process, error)
 	Probe func(Probe) (map[netip.Addr]TCP, error)
-	Heard func(Heard) ([]netip.Addr, Process, error)
+	Heard func(Heard) (Hearing, error)
+}
+
+// Hearing is what a pod can tell, for a Heard; its fields are those of Reply.
+type Hearing struct {
+	Heard   []netip.Addr
+	Trains  map[netip.Addr]Arrivals
+	Process Process
+	Overrun int
 }
 
 // Serve carries out the commands of in, and answers on out, until in ends. States are
@@ -54,7 +62,9 @@ func (h Handlers) handle(r Request) Reply {
 	case r.Probe != nil:
 		reply.TCP, err = h.Probe(*r.Probe)
 	case r.Heard != nil:
-		reply.Heard, reply.Process, err = h.Heard(*r.Heard)
+		var hearing Hearing
+		hearing, err = h.Heard(*r.Heard)
+		reply.Heard, reply.Trains, reply.Process, reply.Overrun = hearing.Heard, hearing.Trains, hearing.Process, hearing.Overrun
 	}
 	reply.Micros = time.Since(began).Microseconds()
 	if err != nil {

@@ -47,8 +47,8 @@ func TestClientAndServe(t *testing.T) {
 			<-release
 			return map[netip.Addr]TCP{p.Peers[0]: Refused}, nil
 		},
-		Heard: func(h Heard) ([]netip.Addr, Process, error) {
-			return []netip.Addr{peer1, peer2}, Paused, nil
+		Heard: func(h Heard) (Hearing, error) {
+			return Hearing{Heard: []netip.Addr{peer1, peer2}, Process: Paused}, nil
 		},
 	})
 	probed := make(chan Reply, 1)

@@ -35,6 +35,8 @@ type prober struct {
 	nonces     []uint64                // keys of heard, oldest first
 	markers    map[uint64]chan struct{}
 	lastMarker uint64
+
+	trains trains
 }
 
 // newProber listens on addr, UDP and TCP.
@@ -63,6 +65,9 @@ func (p *prober) listenOnce(addr netip.AddrPort) (err error) {
 	if err != nil {
 		return fmt.Errorf("probe port: %w", err)
 	}
+	if err := enlarge(p.udp); err != nil {
+		return errors.Join(fmt.Errorf("probe port: %w", err), p.udp.Close())
+	}
 	p.port = p.udp.LocalAddr().(*net.UDPAddr).AddrPort().Port()
 	p.tcp, err = net.ListenTCP("tcp4", net.TCPAddrFromAddrPort(netip.AddrPortFrom(addr.Addr(), p.port)))
 	if err != nil {
@@ -75,7 +80,7 @@ func (p *prober) close() error { return errors.Join(p.udp.Close(), p.tcp.Close()
 
 // receive notes who was heard with which nonce.
 func (p *prober) receive() {
-	buffer := make([]byte, 64)
+	buffer := make([]byte, maxTrainBytes+1)
 	for {
 		n, from, err := p.udp.ReadFromUDPAddrPort(buffer)
 		if errors.Is(err, net.ErrClosed) {
@@ -83,6 +88,12 @@ func (p *prober) receive() {
 		}
 		if err != nil {
 			time.Sleep(acceptPause) // the error of one datagram, or of the machine
+			continue
+		}
+		if c, whole, err := parseCar(buffer[:n]); err == nil {
+			if read, err := monotonic(); err == nil {
+				p.trains.note(c, whole, from.Addr().Unmap(), n, read)
+			}
 			continue
 		}
 		d, err := parseDatagram(buffer[:n])
@@ -177,15 +188,22 @@ func (p *prober) queueRead() (bool, error) {
 // probe sends the datagrams, and meanwhile tries to connect to every peer.
 func (p *prober) probe(r Probe) (map[netip.Addr]TCP, error) {
 	results := make([]TCP, len(r.Peers))
-	errs := make([]error, len(r.Peers)+1)
+	errs := make([]error, len(r.Peers)+1, len(r.Peers)+1+len(r.Trains))
 	var work sync.WaitGroup
 	for i, peer := range r.Peers {
 		work.Go(func() {
 			results[i], errs[i] = p.connect(peer, time.Duration(r.TimeoutMS)*time.Millisecond)
 		})
 	}
+	sent := make(chan error, len(r.Trains))
+	for peer, train := range r.Trains {
+		work.Go(func() { sent <- p.sendTrain(r.Nonce, peer, train) })
+	}
 	errs[len(r.Peers)] = p.sendDatagrams(r)
 	work.Wait()
+	for range r.Trains {
+		errs = append(errs, <-sent)
+	}
 	seen := map[netip.Addr]TCP{}
 	for i, peer := range r.Peers {
 		seen[peer] = results[i]
@@ -206,6 +224,28 @@ func (p *prober) sendDatagrams(r Probe) error {
 			}
 		}
 	}
+	return nil
+}
+
+// sendTrain sends a train, in groups that keep its pace on average, and waits for what is
+// on its way.
+func (p *prober) sendTrain(nonce uint64, peer netip.Addr, t Train) error {
+	began := time.Now()
+	for number := range t.Count {
+		if due := began.Add((time.Duration(number) * t.Pace).Truncate(trainTick)); time.Until(due) > 0 {
+			time.Sleep(time.Until(due))
+		}
+		now, err := monotonic()
+		if err != nil {
+			return err
+		}
+		datagram := car{nonce: nonce, number: uint32(number), sent: now}.encode(t.Bytes)
+		_, err = p.udp.WriteToUDPAddrPort(datagram, netip.AddrPortFrom(peer, p.port))
+		if err != nil && !errors.Is(err, syscall.ECONNREFUSED) { // an ICMP that answers an earlier one
+			return fmt.Errorf("train to %s: %w", peer, err)
+		}
+	}
+	time.Sleep(t.Wait)
 	return nil
 }
 

@@ -1,0 +1,213 @@
+package nodes
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// LinkState is what happens to the packets of a link, at the receiver. The zero value is
+// health. A packet may meet everything at once, in the order of the fields: what is not
+// lost waits for its turn under the rate, is delayed, and then may be refused.
+type LinkState struct {
+	Drop   bool // all packets vanish
+	Reject bool // all are refused: TCP gets a reset, UDP an ICMP port unreachable; Drop wins
+
+	Loss float64 // probability that a packet vanishes, whatever became of the others
+
+	// BurstLoss is the share of packets that vanish in bursts of Burst packets on average:
+	// the model of Gilbert (Capacity of a Burst-Noise Channel, 1960), which with Loss beside
+	// it, in the good state, is that of Elliott (1963).
+	BurstLoss float64
+	Burst     float64
+
+	Rate  int64 // bytes a second, with IP headers; 0 is no limit
+	Queue int64 // bytes that may wait for their turn under Rate; 0 is DefaultQueue
+
+	Delay  time.Duration // that every packet takes longer
+	Jitter time.Duration // and up to so much on top, evenly drawn
+	// Scramble lets a packet that drew less jitter overtake one that drew more. Without it
+	// order is kept, as on one path with queues of varying length, and packets that follow
+	// each other closely all wait about as long as the slowest.
+	Scramble bool
+
+	Reorder   float64 // probability that a packet is held back by HoldBack while others pass
+	Duplicate float64 // probability that a packet arrives twice
+	// Corrupt is the probability that one bit is flipped. The checksum of TCP stays as it
+	// was, so the kernel drops the packet, as it does on a real network: no node ever reads
+	// a wrong byte from a stream. A datagram of UDP has its checksum taken off (RFC 768
+	// allows to send none), so the node reads it with the wrong bit.
+	Corrupt float64
+
+	// Seed is where the random numbers of the link begin. It asks for nothing by itself.
+	Seed uint64
+}
+
+const (
+	// DefaultQueue is the Queue of a link with a Rate that names none.
+	DefaultQueue = 64 << 10
+	// HoldBack is by how much Reorder delays a packet.
+	HoldBack = 10 * time.Millisecond
+)
+
+// The ranges within which the effect of a state can be measured in about a second.
+const (
+	leastShare, mostShare = 0.01, 0.95
+	mostBurst             = 20
+	mostDelay             = 2 * time.Second
+	leastDelay            = 4 * time.Millisecond
+	leastRate, mostRate   = 8_000, 10_000_000
+	leastQueue, mostQueue = 2_000, 10_000_000
+)
+
+// Merge is the state of a link to which two things happen that do not know of each other,
+// as if they came one after the other: shares of packets combine as 1-(1-a)(1-b), times
+// add, of two rates the slower one counts, of two bursts the longer. The order does not
+// matter (but for the last bits of a float), and health changes nothing.
+func (s LinkState) Merge(o LinkState) LinkState {
+	return LinkState{
+		Drop:      s.Drop || o.Drop,
+		Reject:    s.Reject || o.Reject,
+		Loss:      either(s.Loss, o.Loss),
+		BurstLoss: either(s.BurstLoss, o.BurstLoss),
+		Burst:     max(s.Burst, o.Burst),
+		Rate:      leastSet(s.Rate, o.Rate),
+		Queue:     leastSet(s.Queue, o.Queue),
+		Delay:     s.Delay + o.Delay,
+		Jitter:    s.Jitter + o.Jitter,
+		Scramble:  s.Scramble || o.Scramble,
+		Reorder:   either(s.Reorder, o.Reorder),
+		Duplicate: either(s.Duplicate, o.Duplicate),
+		Corrupt:   either(s.Corrupt, o.Corrupt),
+		Seed:      s.Seed + o.Seed,
+	}
+}
+
+// either is the probability of one or the other or both, and exactly a if b is 0.
+func either(a, b float64) float64 { return min(1, a+b-a*b) }
+
+func leastSet(a, b int64) int64 {
+	if a == 0 || b == 0 {
+		return max(a, b)
+	}
+	return min(a, b)
+}
+
+// Healthy tells whether the state does nothing to packets.
+func (s LinkState) Healthy() bool { return !s.Drop && !s.Reject && !s.Shaped() }
+
+// Shaped tells whether packets that are not all dropped meet more than a rejection.
+func (s LinkState) Shaped() bool {
+	return !s.Drop && (s.Loss > 0 || s.BurstLoss > 0 || s.Rate > 0 || s.Delay > 0 || s.Jitter > 0 ||
+		s.Reorder > 0 || s.Duplicate > 0 || s.Corrupt > 0)
+}
+
+// String tells what is asked for: "rejected, loss 0.2, delay 40ms", or "healthy".
+func (s LinkState) String() string {
+	if s.Drop {
+		return "dropped"
+	}
+	var words []string
+	if s.Reject {
+		words = append(words, "rejected")
+	}
+	say := func(asked bool, format string, values ...any) {
+		if asked {
+			words = append(words, fmt.Sprintf(format, values...))
+		}
+	}
+	say(s.Loss > 0, "loss %s", short(s.Loss))
+	say(s.BurstLoss > 0, "burst-loss %s in bursts of %s", short(s.BurstLoss), short(max(s.Burst, 1)))
+	say(s.Rate > 0, "rate %d B/s with a queue of %d B", s.Rate, s.queue())
+	say(s.Delay > 0, "delay %s", s.Delay)
+	say(s.Jitter > 0, "jitter %s", s.Jitter)
+	say(s.Jitter > 0 && s.Scramble, "scrambled")
+	say(s.Reorder > 0, "reorder %s", short(s.Reorder))
+	say(s.Duplicate > 0, "duplicate %s", short(s.Duplicate))
+	say(s.Corrupt > 0, "corrupt %s", short(s.Corrupt))
+	if len(words) == 0 {
+		return "healthy"
+	}
+	return strings.Join(words, ", ")
+}
+
+// short leaves out the last bits, which depend on the order of a Merge.
+func short(f float64) string { return strconv.FormatFloat(f, 'g', 6, 64) }
+
+func (s LinkState) queue() int64 {
+	if s.Queue == 0 {
+		return DefaultQueue
+	}
+	return s.Queue
+}
+
+func (s LinkState) needs(need map[Capability]bool) {
+	if s.Drop {
+		need[LinkDrop] = true
+		return
+	}
+	for c, asked := range map[Capability]bool{
+		LinkReject:    s.Reject,
+		LinkLoss:      s.Loss > 0 || s.BurstLoss > 0,
+		LinkRate:      s.Rate > 0,
+		LinkDelay:     s.Delay > 0 || s.Jitter > 0,
+		LinkReorder:   s.Reorder > 0,
+		LinkDuplicate: s.Duplicate > 0,
+		LinkCorrupt:   s.Corrupt > 0,
+	} {
+		need[c] = need[c] || asked
+	}
+}
+
+// Check refuses, by name and range, a state whose effect could not be told from health by
+// a probe of about a second. The sum of states that pass it is carried out in any case.
+func (s LinkState) Check() error {
+	for _, p := range []struct {
+		name  string
+		share float64
+	}{{"loss", s.Loss}, {"burst-loss", s.BurstLoss}, {"reorder", s.Reorder}, {"duplicate", s.Duplicate}, {"corrupt", s.Corrupt}} {
+		if p.share != 0 && !(p.share >= leastShare && p.share <= mostShare) {
+			return fmt.Errorf("%s is %v: want a share of packets from %v to %v", p.name, p.share, leastShare, mostShare)
+		}
+	}
+	for _, d := range []struct {
+		name string
+		time time.Duration
+	}{{"delay", s.Delay}, {"jitter", s.Jitter}} {
+		if d.time != 0 && (d.time < leastDelay || d.time > mostDelay) {
+			return fmt.Errorf("%s is %s: want %s to %s", d.name, d.time, leastDelay, mostDelay)
+		}
+	}
+	switch {
+	case s.Rate != 0 && (s.Rate < leastRate || s.Rate > mostRate):
+		return fmt.Errorf("rate is %d: want %d to %d bytes a second", s.Rate, leastRate, mostRate)
+	case s.Queue != 0 && (s.Queue < leastQueue || s.Queue > mostQueue):
+		return fmt.Errorf("queue is %d: want %d to %d bytes", s.Queue, leastQueue, mostQueue)
+	case s.Burst != 0 && !(s.Burst >= 1 && s.Burst <= mostBurst):
+		return fmt.Errorf("burst is %v: want a mean of 1 to %d packets", s.Burst, mostBurst)
+	case s.Queue != 0 && s.Rate == 0:
+		return fmt.Errorf("queue is what waits under a rate, and rate is missing")
+	case (s.Burst != 0) != (s.BurstLoss != 0):
+		return fmt.Errorf("burst-loss (a share) and burst (a length) need each other")
+	case s.Scramble && s.Jitter == 0:
+		return fmt.Errorf("scramble is about jitter, which is missing")
+	}
+	if need := s.datagrams(); need > mostDatagrams {
+		return fmt.Errorf("%s could not be told from health by %d probes: it takes %d; ask for more loss or shorter bursts",
+			s, mostDatagrams, need)
+	}
+	return nil
+}
+
+// gilbert are the chances to leave the good state and the bad state for the next packet,
+// such that BurstLoss of the packets meet the bad state, Burst at a time on average. Bursts
+// cannot be shorter than BurstLoss lets them be.
+func (s LinkState) gilbert() (toBad, toGood float64) {
+	if s.BurstLoss <= 0 {
+		return 0, 1
+	}
+	toGood = math.Min(1/math.Max(s.Burst, 1), (1-s.BurstLoss)/s.BurstLoss)
+	return toGood * s.BurstLoss / (1 - s.BurstLoss), toGood
+}
