@@ -78,7 +78,7 @@ func gated(t *testing.T) (*gate, *raft.NetworkTransport, raft.ServerAddress) {
 var header = raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, Addr: []byte("leader")}
 
 func heartbeat(peer *raft.NetworkTransport, to raft.ServerAddress) error {
-	return peer.AppendEntries("g", to, &raft.AppendEntriesRequest{RPCHeader: header, Term: 1, Leader: []byte("leader")},
+	return peer.AppendEntries("g", to, &raft.AppendEntriesRequest{RPCHeader: header, Term: 1},
 		&raft.AppendEntriesResponse{})
 }
 
