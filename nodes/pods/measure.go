@@ -1,4 +1,4 @@
-package docker
+package pods
 
 import (
 	"context"
@@ -19,9 +19,9 @@ const (
 // Measure probes in two rounds: all pods send to all others, then all tell what they
 // have heard. No time is waited between them: what has not arrived when all that was
 // sent has been read did not get through.
-func (c *cluster) Measure(ctx context.Context) (nodes.Measurement, error) {
+func (c *Group) Measure(ctx context.Context) (nodes.Measurement, error) {
 	// A stream that has to be opened again first would make its pod look deaf.
-	err := each(c.pods, func(p *pod) error {
+	err := Each(c.pods, func(p *pod) error {
 		ctx, cancel := context.WithTimeout(ctx, probeLimit)
 		defer cancel()
 		_, err := p.control.client(ctx)
@@ -35,7 +35,7 @@ func (c *cluster) Measure(ctx context.Context) (nodes.Measurement, error) {
 	for _, p := range c.pods {
 		replies[p.node.Name] = &podReplies{}
 	}
-	err = each(c.pods, func(p *pod) (err error) {
+	err = Each(c.pods, func(p *pod) (err error) {
 		probe := injector.Probe{Nonce: nonce, Peers: c.peers(p), TimeoutMS: int(connectLimit.Milliseconds())}
 		replies[p.node.Name].probe, err = p.control.do(ctx, probeLimit, injector.Request{Probe: &probe})
 		return probeError(p, err)
@@ -43,7 +43,7 @@ func (c *cluster) Measure(ctx context.Context) (nodes.Measurement, error) {
 	if err != nil {
 		return nodes.Measurement{}, err
 	}
-	err = each(c.pods, func(p *pod) (err error) {
+	err = Each(c.pods, func(p *pod) (err error) {
 		heard := injector.Heard{Nonce: nonce}
 		replies[p.node.Name].heard, err = p.control.do(ctx, probeLimit, injector.Request{Heard: &heard})
 		return probeError(p, err)
@@ -75,7 +75,7 @@ var sawProcess = map[injector.Process]nodes.Process{
 	injector.Absent:  nodes.Killed,
 }
 
-func (c *cluster) measurement(replies map[string]*podReplies) (nodes.Measurement, error) {
+func (c *Group) measurement(replies map[string]*podReplies) (nodes.Measurement, error) {
 	m := nodes.Measurement{Links: map[nodes.Link]nodes.LinkSeen{}, Processes: map[string]nodes.Process{}}
 	for _, p := range c.pods {
 		r := replies[p.node.Name]
@@ -102,7 +102,7 @@ func (c *cluster) measurement(replies map[string]*podReplies) (nodes.Measurement
 }
 
 // peers are the addresses of all pods but p.
-func (c *cluster) peers(p *pod) []netip.Addr {
+func (c *Group) peers(p *pod) []netip.Addr {
 	var all []netip.Addr
 	for _, other := range c.pods {
 		if other != p {
