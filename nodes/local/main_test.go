@@ -44,12 +44,11 @@ type textSystem struct{ fakeSystem }
 
 func (textSystem) Binary(context.Context) (string, error) { return filepath.Abs("main_test.go") }
 
+// binaries is where fakeBinary goes; tests have a TMPDIR each.
+var binaries string
+
 var fakeBinary = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "faultline-local-test-")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "node")
+	path := filepath.Join(binaries, "node")
 	build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", path, "./testdata/node")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
@@ -59,9 +58,17 @@ var fakeBinary = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
+	if binaries = os.Getenv(harness); binaries != "" {
+		fmt.Fprintln(os.Stderr, "harness:", beHarness())
+		os.Exit(1)
+	}
+	var err error
+	if binaries, err = os.MkdirTemp("", "faultline-local-test-"); err != nil {
+		panic(err)
+	}
 	code := m.Run()
-	if path, err := fakeBinary(); err == nil {
-		os.RemoveAll(filepath.Dir(path))
+	if err := os.RemoveAll(binaries); err != nil {
+		panic(err)
 	}
 	os.Exit(code)
 }
