@@ -11,8 +11,8 @@ import (
 	"sync"
 )
 
-// injectorFile is an environment variable that names a ready injector binary.
-const injectorFile = "FAULTLINE_INJECTOR"
+// EnvInjector is an environment variable that names a ready injector binary.
+const EnvInjector = "FAULTLINE_INJECTOR"
 
 // builtInjector is built once in a process: its source does not change under a run.
 var builtInjector struct {
@@ -23,10 +23,10 @@ var builtInjector struct {
 // InjectorBinary is the static binary of cmd/injector: the one that FAULTLINE_INJECTOR
 // names, or one built from the checkout around the working directory.
 func InjectorBinary(ctx context.Context) ([]byte, error) {
-	if path := os.Getenv(injectorFile); path != "" {
+	if path := os.Getenv(EnvInjector); path != "" {
 		binary, err := os.ReadFile(path)
 		if err != nil {
-			return nil, fmt.Errorf("the injector that %s names: %w", injectorFile, err)
+			return nil, fmt.Errorf("the injector that %s names: %w", EnvInjector, err)
 		}
 		return binary, nil
 	}
@@ -75,7 +75,7 @@ func moduleRoot() (string, error) {
 		}
 		if dir == filepath.Dir(dir) {
 			return "", fmt.Errorf("no checkout of Faultline at or above %s to build the injector from: "+
-				"run inside one, or set %s to a binary of cmd/injector", start, injectorFile)
+				"run inside one, or set %s to a binary of cmd/injector", start, EnvInjector)
 		}
 	}
 }
