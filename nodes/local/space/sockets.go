@@ -20,14 +20,17 @@ import (
 // says why not.
 type Channel struct{ Conn *net.UnixConn }
 
-const maxAnswer = 512
+const (
+	maxAnswer      = 512
+	descriptorSize = 4 // of an int in a control message
+)
 
 // Socket asks for one. One may ask at a time.
 func (c Channel) Socket() (fd int, err error) {
 	if _, err := c.Conn.Write([]byte{'s'}); err != nil {
 		return -1, fmt.Errorf("asking the cluster's network for a socket: %w", err)
 	}
-	text, rights := make([]byte, maxAnswer), make([]byte, unix.CmsgSpace(4))
+	text, rights := make([]byte, maxAnswer), make([]byte, unix.CmsgSpace(descriptorSize))
 	n, rightsLen, _, _, err := c.Conn.ReadMsgUnix(text, rights)
 	if err == nil && n == 0 {
 		err = io.EOF
@@ -46,15 +49,12 @@ func received(text, rights []byte) (fd int, err error) {
 	if err != nil {
 		return -1, err
 	}
-	if len(messages) != 1 {
-		return -1, fmt.Errorf("%d control messages came instead of a socket", len(messages))
+	if len(messages) != 1 || len(messages[0].Data) != descriptorSize {
+		return -1, errors.New("what came is not one descriptor")
 	}
 	fds, err := unix.ParseUnixRights(&messages[0])
 	if err != nil {
 		return -1, err
-	}
-	if len(fds) != 1 {
-		return -1, fmt.Errorf("%d descriptors came instead of one", len(fds))
 	}
 	return fds[0], nil
 }

@@ -74,6 +74,7 @@ func TestMainKnowsItsCommands(t *testing.T) {
 func FuzzReceived(f *testing.F) {
 	f.Add([]byte("s"), unix.UnixRights(1<<30))
 	f.Add([]byte("why not"), []byte{})
+	f.Add([]byte("s"), []byte("\x15\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x01\x00\x00\x0000000")) // five bytes
 	f.Fuzz(func(t *testing.T, text, rights []byte) {
 		fd, err := received(text, rights)
 		if err != nil {
