@@ -14,7 +14,7 @@ build: ## build bin/faultline
 	@mkdir -p bin
 	$(GO) build -o bin/faultline ./cmd/faultline
 
-test: ## unit and integration tests; those that need Docker say so and are skipped without it
+test: ## unit and integration tests; those that need Docker or namespaces say so and are skipped without
 	$(GO) test -race ./...
 	cd nodes/agent/compat && $(GO) test ./...
 
@@ -26,7 +26,7 @@ prove: build ## plant each known bug and demand that it is found, and silence wi
 
 bench: ## measure the harness and the agent; prints figures, judges nothing
 	$(GO) test -run '^$$' -bench . -benchtime 2s ./workloads/... ./checker/... ./nodes/injector/
-	$(GO) test -run '^$$' -bench . -benchtime 5x -timeout 20m ./nodes/docker/ .
+	$(GO) test -run '^$$' -bench . -benchtime 5x -timeout 20m ./nodes/docker/ ./nodes/local/ .
 
 lint: ## gofmt, go vet, staticcheck
 	@test -z "$$(gofmt -l .)" || { echo "gofmt would change:"; gofmt -l .; exit 1; }

@@ -4,9 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"runtime"
 	"strings"
+
+	"faultline/nodes/consul"
+	"faultline/nodes/pods"
 )
 
 // Finding is what Doctor says of one thing that runs need.
@@ -48,6 +52,10 @@ func platform() Finding {
 
 func goTool(ctx context.Context) Finding {
 	f := Finding{What: "go tool"}
+	if os.Getenv(consul.EnvAgent) != "" && os.Getenv(pods.EnvInjector) != "" {
+		f.Good = "not needed: " + consul.EnvAgent + " and " + pods.EnvInjector + " name built binaries"
+		return f
+	}
 	out, err := exec.CommandContext(ctx, "go", "version").Output()
 	if err != nil {
 		f.Err = fmt.Errorf("the agent and the injector are built with it: install Go, or set FAULTLINE_AGENT and FAULTLINE_INJECTOR to built ones (%w)", err)

@@ -9,6 +9,7 @@ import (
 	"faultline/nodes/agent"
 	"faultline/nodes/consul"
 	"faultline/nodes/docker"
+	"faultline/nodes/local"
 )
 
 // Runtimes lists where clusters can run, in the order in which auto tries them. They are
@@ -16,6 +17,7 @@ import (
 func Runtimes() []Named[func() nodes.Runtime] {
 	return []Named[func() nodes.Runtime]{
 		{"docker", "a container a node, in a pod of its own", func() nodes.Runtime { return docker.New() }},
+		{"local", "a process a node, in Linux namespaces; without an engine, a daemon or root", func() nodes.Runtime { return local.New() }},
 	}
 }
 

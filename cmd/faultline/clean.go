@@ -13,7 +13,8 @@ func cleanCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "clean",
 		Short: "Remove what killed runs have left on this machine; runs that are alive keep theirs",
-		Long: "Removes the containers, networks, volumes and old images of runs whose harness is gone.\n" +
+		Long: "Removes the containers, networks, volumes and old images of runs whose harness is gone, and\n" +
+			"the directories of this user's runs in namespaces.\n" +
 			"Run directories are never touched.",
 		Args: cobra.NoArgs,
 		RunE: command(func(c *cobra.Command, _ []string) error {
@@ -22,7 +23,7 @@ func cleanCommand() *cobra.Command {
 			for _, line := range faultline.Runtimes() {
 				rt := line.Make()
 				if err := rt.Check(c.Context()); err != nil {
-					lacking = append(lacking, fmt.Errorf("%s: %w", line.Name, err))
+					lacking = append(lacking, fmt.Errorf("%s was not looked at: %w", line.Name, err))
 					continue
 				}
 				removed, err := rt.Clean(c.Context())
@@ -34,11 +35,13 @@ func cleanCommand() *cobra.Command {
 					errs = append(errs, fmt.Errorf("%s: %w", line.Name, err))
 				}
 			}
-			if err := errors.Join(lacking...); err != nil {
-				errs = append(errs, &faultline.UsageError{Err: err})
-			} else {
-				fmt.Printf("%d things removed\n", total)
+			if len(lacking) == len(faultline.Runtimes()) {
+				return &faultline.UsageError{Err: errors.Join(lacking...)}
 			}
+			for _, err := range lacking {
+				fmt.Println(err)
+			}
+			fmt.Printf("%d things removed\n", total)
 			return errors.Join(errs...)
 		}),
 	}

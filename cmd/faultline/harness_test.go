@@ -213,7 +213,7 @@ func readHistory(t *testing.T, dir string) (events []history.Event) {
 func scenarioFile(t *testing.T, name, text string) (path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), name+".yaml")
-	text = "topology: dc1-3\nrate: 100\nconcurrency: 6\nmin-ops: 50\nquiet: 2s\n" + text
+	text = "runtime: docker\ntopology: dc1-3\nrate: 100\nconcurrency: 6\nmin-ops: 50\nquiet: 2s\n" + text
 	require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
 	return path
 }

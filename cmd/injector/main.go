@@ -4,6 +4,9 @@
 //
 //	injector hold     PID 1 of the pod: reaps zombies and waits
 //	injector serve    takes commands on standard input, answers on standard output
+//
+// For clusters without a container engine it is also what makes pods (see package
+// nodes/local/space): space, pod and node.
 package main
 
 import (
@@ -15,29 +18,33 @@ import (
 	"syscall"
 
 	"faultline/nodes/injector"
+	"faultline/nodes/local/space"
 )
 
 const badArguments = 254
 
 func main() {
-	if len(os.Args) != 2 {
-		fmt.Fprintln(os.Stderr, "usage: injector hold|serve")
-		os.Exit(badArguments)
-	}
-	var err error
-	switch os.Args[1] {
-	case "hold":
-		err = hold()
-	case "serve":
-		err = serve()
-	default:
-		fmt.Fprintf(os.Stderr, "injector: no command %q: want hold or serve\n", os.Args[1])
+	known, err := run(os.Args[1:])
+	if !known {
+		fmt.Fprintln(os.Stderr, "usage: injector hold|serve, or space|pod|node with their arguments")
 		os.Exit(badArguments)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "injector:", err)
 		os.Exit(1)
 	}
+}
+
+func run(args []string) (known bool, err error) {
+	if len(args) == 1 {
+		switch args[0] {
+		case "hold":
+			return true, hold()
+		case "serve":
+			return true, serve()
+		}
+	}
+	return space.Main(args)
 }
 
 func hold() error {

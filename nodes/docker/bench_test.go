@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -73,11 +74,11 @@ func BenchmarkLinks(b *testing.B) {
 			want := nodes.Conditions{}
 			want.Cut([]string{s1}, []string{s2}, state)
 			require.NoError(b, c.Set(b.Context(), want))
-			const trains, length = 4, 2500
+			const count, length = 4, 2500
 			sent, arrived := 0, 0
 			var medians []time.Duration
 			for b.Loop() {
-				for range trains {
+				for range count {
 					got := sendTrain(b, c, injector.Train{Count: length, Bytes: 64, Pace: 200 * time.Microsecond, Wait: 200 * time.Millisecond})
 					sent, arrived, medians = sent+length, arrived+got.Arrived, append(medians, got.Median)
 				}
@@ -90,15 +91,18 @@ func BenchmarkLinks(b *testing.B) {
 	}
 }
 
+// trains numbers the trains of all benchmarks.
+var trains atomic.Uint64
+
 // sendTrain sends a train from the first node to the second.
 func sendTrain(b *testing.B, c *cluster, t injector.Train) injector.Arrivals {
-	nonce, to := c.nonce.Add(1), c.byName[s2].addr
-	_, err := c.byName[s1].control.do(b.Context(), probeLimit, injector.Request{Probe: &injector.Probe{
+	nonce, from, to := 1<<33+trains.Add(1), c.byName[s1].addr, c.byName[s2].addr
+	_, err := c.group.Ask(b.Context(), s1, injector.Request{Probe: &injector.Probe{
 		Nonce: nonce, TimeoutMS: 1, Trains: map[netip.Addr]injector.Train{to: t}}})
 	require.NoError(b, err)
-	heard, err := c.byName[s2].control.do(b.Context(), probeLimit, injector.Request{Heard: &injector.Heard{Nonce: nonce}})
+	heard, err := c.group.Ask(b.Context(), s2, injector.Request{Heard: &injector.Heard{Nonce: nonce}})
 	require.NoError(b, err)
-	return heard.Trains[c.byName[s1].addr]
+	return heard.Trains[from]
 }
 
 // BenchmarkProcess is the time of a Set that changes one node's process, and what the

@@ -1,17 +1,18 @@
 package docker
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 
 	dc "github.com/ory/dockertest/v3/docker"
 
 	"faultline/nodes"
+	"faultline/nodes/pods"
 )
 
 // cluster implements nodes.Cluster.
@@ -25,11 +26,7 @@ type cluster struct {
 	owner    string // value of labelOwner
 	pods     []*pod
 	byName   map[string]*pod
-
-	turn  chan struct{} // holds one value while a Set is at work
-	nonce atomic.Uint64 // of the last Measure
-	// links is what the last Set asked of links: Measure looks closer at those.
-	links atomic.Pointer[map[nodes.Link]nodes.LinkState]
+	group    *pods.Group // all pods, once they have addresses
 
 	closing sync.Mutex
 	closed  bool
@@ -43,6 +40,16 @@ func (c *cluster) Endpoint(node string) string {
 		return ""
 	}
 	return p.endpoint
+}
+
+// Set sends every pod its whole desired state.
+func (c *cluster) Set(ctx context.Context, want nodes.Conditions) error {
+	return c.group.Set(ctx, want)
+}
+
+// Measure probes every directed link and every process from inside the pods.
+func (c *cluster) Measure(ctx context.Context) (nodes.Measurement, error) {
+	return c.group.Measure(ctx)
 }
 
 // Exited waits until the engine has noticed that the node's process has ended.
@@ -85,6 +92,22 @@ func (c *cluster) logs(ctx context.Context, p *pod, w io.Writer, lines string) e
 			Tail:         lines,
 		})
 	})
+}
+
+const lastWords = "5" // lines of its log
+
+// died is an error that says how the node's container has ended, if it has.
+func (c *cluster) died(ctx context.Context, p *pod) error {
+	seen, err := call(ctx, c.engine, c.engine.limits.call, "looking at "+p.node.Name, func(ctx context.Context) (*dc.Container, error) {
+		return c.engine.client.InspectContainerWithContext(p.container, ctx)
+	})
+	if err != nil || seen.State.Running {
+		return err
+	}
+	var log bytes.Buffer
+	err = c.logs(ctx, p, &log, lastWords)
+	return errors.Join(fmt.Errorf("%s ended as soon as it was started, with exit code %d: %s",
+		p.node.Name, seen.State.ExitCode, bytes.TrimSpace(log.Bytes())), err)
 }
 
 // detachable is a writer that can be taken from whoever writes to it.

@@ -150,9 +150,7 @@ func TestABrokenControlStreamIsOpenedAgain(t *testing.T) {
 	want.Cut([]string{s1}, []string{s2, s3}, nodes.LinkState{Reject: true})
 	want.Cut([]string{s2}, []string{s3}, nodes.LinkState{Delay: 30 * time.Millisecond})
 	requireConditions(t, c, want)
-	for _, p := range c.pods {
-		require.NoError(t, p.control.current.Close())
-	}
+	require.NoError(t, c.group.HangUp())
 	m, err := c.Measure(t.Context())
 	require.NoError(t, err)
 	require.Empty(t, m.Mismatches(want, []string{s1, s2, s3}), "nothing is forgotten with the stream")

@@ -68,6 +68,7 @@ import (
 	"os"
 
 	"faultline/nodes"
+	"faultline/nodes/pods"
 )
 
 // New is the Docker runtime. The engine is the one at DOCKER_HOST, or else at the
@@ -79,8 +80,7 @@ type runtime struct{ limits limits }
 func (runtime) Name() string { return "docker" }
 
 func (runtime) Capabilities() []nodes.Capability {
-	return []nodes.Capability{nodes.LinkDrop, nodes.LinkReject, nodes.LinkLoss, nodes.LinkDelay, nodes.LinkRate,
-		nodes.LinkReorder, nodes.LinkDuplicate, nodes.LinkCorrupt, nodes.ProcessPause, nodes.ProcessKill}
+	return pods.Capabilities()
 }
 
 // Check asks the engine whether it is there, is Linux, and is on this machine.
@@ -95,7 +95,7 @@ func (r runtime) Clean(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	alive, err := ownerLiveness(os.DirFS("/proc"))
+	alive, err := pods.Liveness(os.DirFS("/proc"))
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"faultline/nodes/injector"
+	"faultline/nodes/pods"
 )
 
 // reachLimit is how long a pod on this machine may take to accept a connection.
@@ -22,7 +23,7 @@ const reachLimit = time.Second
 // published port accepts connections for a node that is dead, and then drops them, so
 // that clients cannot tell a request that was never received from one that was.
 func (c *cluster) chooseEndpoints(ctx context.Context, apiPort int) error {
-	err := each(c.pods, func(p *pod) error { return reach(ctx, netip.AddrPortFrom(p.addr, injector.ProbePort)) })
+	err := pods.Each(c.pods, func(p *pod) error { return reach(ctx, netip.AddrPortFrom(p.addr, injector.ProbePort)) })
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}

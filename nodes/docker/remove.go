@@ -10,6 +10,8 @@ import (
 	"sync"
 
 	dc "github.com/ory/dockertest/v3/docker"
+
+	"faultline/nodes/pods"
 )
 
 // Close removes the cluster's containers, volumes and network. If that fails it may be
@@ -21,10 +23,8 @@ func (c *cluster) Close(ctx context.Context) error {
 		return nil
 	}
 	var errs []error
-	for _, p := range c.pods {
-		if p.control != nil {
-			errs = append(errs, p.control.close())
-		}
+	if c.group != nil {
+		errs = append(errs, c.group.Close())
 	}
 	mine := func(labels map[string]string) bool { return labels[labelCluster] == c.id }
 	_, err := c.engine.remove(ctx, labelCluster+"="+c.id, mine)
@@ -54,7 +54,7 @@ func (e *engine) remove(ctx context.Context, label string, chosen func(labels ma
 		return nil, err
 	}
 	for _, containers := range [][]dc.APIContainers{nodes, holders} {
-		r.note(each(containers, func(found dc.APIContainers) error { return e.removeContainer(ctx, &r, found) }))
+		r.note(pods.Each(containers, func(found dc.APIContainers) error { return e.removeContainer(ctx, &r, found) }))
 	}
 	volumes, err := e.listVolumes(ctx, label, chosen)
 	r.note(err)
@@ -62,10 +62,10 @@ func (e *engine) remove(ctx context.Context, label string, chosen func(labels ma
 	r.note(err)
 	var work sync.WaitGroup
 	work.Go(func() {
-		r.note(each(volumes, func(found dc.Volume) error { return e.removeVolume(ctx, &r, found) }))
+		r.note(pods.Each(volumes, func(found dc.Volume) error { return e.removeVolume(ctx, &r, found) }))
 	})
 	work.Go(func() {
-		r.note(each(networks, func(found dc.Network) error { return e.removeNetwork(ctx, &r, found) }))
+		r.note(pods.Each(networks, func(found dc.Network) error { return e.removeNetwork(ctx, &r, found) }))
 	})
 	work.Wait()
 	slices.Sort(r.removed)

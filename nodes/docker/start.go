@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -17,6 +18,7 @@ import (
 
 	"faultline/nodes"
 	"faultline/nodes/injector"
+	"faultline/nodes/pods"
 	"faultline/topologies"
 )
 
@@ -46,7 +48,7 @@ func newCluster(e *engine, spec nodes.Spec) (*cluster, error) {
 	if spec.Log == nil {
 		spec.Log = slog.New(slog.DiscardHandler)
 	}
-	me, err := self(os.DirFS("/proc"))
+	me, err := pods.Self(os.DirFS("/proc"))
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +63,6 @@ func newCluster(e *engine, spec nodes.Spec) (*cluster, error) {
 		id:       rand.Text(),
 		owner:    me.String(),
 		byName:   map[string]*pod{},
-		turn:     make(chan struct{}, 1),
 	}
 	for _, n := range spec.Topology.Nodes() {
 		p := &pod{node: n}
@@ -82,7 +83,7 @@ func (c *cluster) start(ctx context.Context, system nodes.System) error {
 		return err
 	}
 	port := system.APIPort()
-	err = each(c.pods, func(p *pod) error { return c.startHolder(ctx, p, image, network, port) })
+	err = pods.Each(c.pods, func(p *pod) error { return c.startHolder(ctx, p, image, network, port) })
 	if err != nil {
 		return err
 	}
@@ -91,18 +92,18 @@ func (c *cluster) start(ctx context.Context, system nodes.System) error {
 		places[i] = nodes.Place{Node: p.node, Addr: p.addr, Dir: dataDir}
 	}
 	c.progress(fmt.Sprintf("starting %d nodes", len(c.pods)))
-	err = each(places, func(self nodes.Place) error {
+	c.group = c.makeGroup()
+	err = pods.Each(places, func(self nodes.Place) error {
 		p := c.byName[self.Name]
 		var opening sync.WaitGroup // of the control stream, beside the creation of the node
 		var opened error
-		opening.Go(func() { _, opened = p.control.client(ctx) })
+		opening.Go(func() { opened = c.group.Open(ctx, p.node.Name) })
 		err := c.createNode(ctx, p, image, system.Args(self, places))
 		opening.Wait()
 		if err := errors.Join(err, opened); err != nil {
 			return err
 		}
-		p.asked = injector.Running
-		return c.startNode(ctx, p, injector.State{Process: injector.Running})
+		return c.group.Begin(ctx, p.node.Name)
 	})
 	if err != nil {
 		return err
@@ -115,7 +116,7 @@ func (c *cluster) start(ctx context.Context, system nodes.System) error {
 	if err := c.chooseEndpoints(ctx, port); err != nil {
 		return err
 	}
-	return each(c.pods, func(p *pod) error { return c.died(ctx, p) })
+	return pods.Each(c.pods, func(p *pod) error { return c.died(ctx, p) })
 }
 
 // settle is after how long Start looks at the nodes once more: one that dislikes its
@@ -143,6 +144,32 @@ func (c *cluster) nameTaken(err error) error {
 	return fmt.Errorf("is another run called %s too? If it is over, run `faultline clean`: %w", c.run, err)
 }
 
+// makeGroup is all pods; their holders run.
+func (c *cluster) makeGroup() *pods.Group {
+	var members []pods.Member
+	for _, p := range c.pods {
+		members = append(members, pods.Member{
+			Node: p.node,
+			Addr: p.addr,
+			Open: func(ctx context.Context) (io.ReadWriteCloser, error) {
+				return c.engine.execStream(ctx, p.holder, []string{injectorPath, "serve"})
+			},
+			Start: func(ctx context.Context) error { return c.startNode(ctx, p) },
+			Died:  func(ctx context.Context) error { return c.died(ctx, p) },
+		})
+	}
+	return pods.NewGroup(c.log, members)
+}
+
+// startNode starts the node's container, as soon as the engine has noticed that it does
+// not run.
+func (c *cluster) startNode(ctx context.Context, p *pod) error {
+	if _, err := c.waitExit(ctx, p); err != nil {
+		return err
+	}
+	return c.startContainer(ctx, p.container, "starting "+p.node.Name)
+}
+
 // startHolder starts a pod's holder, and learns the pod's address and its port here.
 func (c *cluster) startHolder(ctx context.Context, p *pod, image, network string, port int) error {
 	apiPort := dc.Port(strconv.Itoa(port) + "/tcp")
@@ -168,7 +195,6 @@ func (c *cluster) startHolder(ctx context.Context, p *pod, image, network string
 	if err != nil {
 		return err
 	}
-	p.control = newControl(c.engine, c.log.With("node", p.node.Name), id)
 	p.holder = id
 	if err := c.startContainer(ctx, id, "starting the pod of "+p.node.Name); err != nil {
 		return err
@@ -274,17 +300,4 @@ type pod struct {
 	endpoint  string // HOST:PORT of the API, from here
 	holder    string // container id
 	container string // of the node
-	control   *control
-	asked     injector.Process // by the last Set; belongs to whose turn it is
-}
-
-// each runs f for all items at once and joins the errors.
-func each[T any](items []T, f func(T) error) error {
-	errs := make([]error, len(items))
-	var work sync.WaitGroup
-	for i, item := range items {
-		work.Go(func() { errs[i] = f(item) })
-	}
-	work.Wait()
-	return errors.Join(errs...)
 }

@@ -14,11 +14,17 @@ import (
 // that the kernel hands to it because their parents have ended. It must not start
 // processes of its own.
 func Hold(ctx context.Context) error {
+	return Reap(ctx, func(int, unix.WaitStatus) error { return nil })
+}
+
+// Reap waits for every child of this process, and tells ended about each, until ctx ends
+// or ended fails. Nobody else of this process may wait for children.
+func Reap(ctx context.Context, ended func(pid int, status unix.WaitStatus) error) error {
 	children := make(chan os.Signal, 1)
 	signal.Notify(children, unix.SIGCHLD)
 	defer signal.Stop(children)
 	for {
-		if err := reap(); err != nil {
+		if err := reap(ended); err != nil {
 			return err
 		}
 		select {
@@ -30,15 +36,20 @@ func Hold(ctx context.Context) error {
 }
 
 // reap waits for every child that has ended. One signal may stand for many of them.
-func reap() error {
+func reap(ended func(pid int, status unix.WaitStatus) error) error {
 	for {
-		pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil)
+		var status unix.WaitStatus
+		pid, err := unix.Wait4(-1, &status, unix.WNOHANG, nil)
 		switch {
 		case errors.Is(err, unix.EINTR):
 		case errors.Is(err, unix.ECHILD), err == nil && pid == 0:
 			return nil
 		case err != nil:
 			return fmt.Errorf("wait: %w", err)
+		default:
+			if err := ended(pid, status); err != nil {
+				return err
+			}
 		}
 	}
 }

@@ -1,15 +1,11 @@
-package docker
+package pods
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
 	"time"
-
-	dc "github.com/ory/dockertest/v3/docker"
 
 	"faultline/nodes"
 	"faultline/nodes/injector"
@@ -17,7 +13,7 @@ import (
 
 const (
 	applyLimit  = 15 * time.Second // the injector gives a signal 5 s to take effect
-	exitLimit   = 15 * time.Second // for the engine to notice an exit
+	exitLimit   = 15 * time.Second // for the runtime to notice an exit
 	appearLimit = 10 * time.Second // for a started node to execute
 	appearPoll  = 2 * time.Millisecond
 )
@@ -47,7 +43,7 @@ func shape(s nodes.LinkState) injector.Shape {
 
 // Set sends every pod its whole desired state. Pods take it in parallel, so links that
 // end at different nodes change within milliseconds, not at one instant.
-func (c *cluster) Set(ctx context.Context, want nodes.Conditions) error {
+func (c *Group) Set(ctx context.Context, want nodes.Conditions) error {
 	states, err := c.states(want)
 	if err != nil {
 		return err
@@ -60,7 +56,7 @@ func (c *cluster) Set(ctx context.Context, want nodes.Conditions) error {
 	}
 	links := maps.Clone(want.Links)
 	c.links.Store(&links)
-	return each(c.pods, func(p *pod) error {
+	return Each(c.pods, func(p *pod) error {
 		if err := c.bring(ctx, p, states[p.node.Name]); err != nil {
 			return fmt.Errorf("%s is not as asked: %w", p.node.Name, err)
 		}
@@ -75,7 +71,7 @@ var wantProcess = map[nodes.Process]injector.Process{
 }
 
 // states deals the conditions out to pods, by node: a link is its receiver's business.
-func (c *cluster) states(want nodes.Conditions) (map[string]injector.State, error) {
+func (c *Group) states(want nodes.Conditions) (map[string]injector.State, error) {
 	states := map[string]injector.State{}
 	for _, p := range c.pods {
 		process, ok := wantProcess[want.Processes[p.node.Name]]
@@ -117,7 +113,7 @@ func (c *cluster) states(want nodes.Conditions) (map[string]injector.State, erro
 
 // bring makes one pod be as wanted. A node that is absent and should not be is started,
 // also if it has ended by itself.
-func (c *cluster) bring(ctx context.Context, p *pod, want injector.State) error {
+func (c *Group) bring(ctx context.Context, p *pod, want injector.State) error {
 	before := p.asked
 	p.asked = want.Process
 	reply, err := p.control.do(ctx, applyLimit, injector.Request{Apply: &want})
@@ -130,18 +126,14 @@ func (c *cluster) bring(ctx context.Context, p *pod, want injector.State) error 
 	if before != injector.Absent {
 		c.log.Warn("a node has ended by itself; starting it again", "node", p.node.Name)
 	}
-	return c.startNode(ctx, p, want)
+	return c.start(ctx, p, want)
 }
 
-// startNode starts the node's container, as soon as the engine has noticed that it does
-// not run, and waits until the pod is as wanted.
-func (c *cluster) startNode(ctx context.Context, p *pod, want injector.State) error {
+// start has the runtime start the node, and waits until the pod is as wanted.
+func (c *Group) start(ctx context.Context, p *pod, want injector.State) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, exitLimit+appearLimit, fmt.Errorf("%s did not start in time", p.node.Name))
 	defer cancel()
-	if _, err := c.waitExit(ctx, p); err != nil {
-		return err
-	}
-	if err := c.startContainer(ctx, p.container, "starting "+p.node.Name); err != nil {
+	if err := p.start(ctx); err != nil {
 		return err
 	}
 	for began := time.Now(); ; {
@@ -149,7 +141,7 @@ func (c *cluster) startNode(ctx context.Context, p *pod, want injector.State) er
 		if err != nil || reply.Process == want.Process {
 			return err
 		}
-		if err := c.died(ctx, p); err != nil {
+		if err := p.died(ctx); err != nil {
 			return err
 		}
 		if time.Since(began) > appearLimit {
@@ -161,20 +153,4 @@ func (c *cluster) startNode(ctx context.Context, p *pod, want injector.State) er
 			return context.Cause(ctx)
 		}
 	}
-}
-
-const lastWords = "5" // lines of its log
-
-// died is an error that says how the node's container has ended, if it has.
-func (c *cluster) died(ctx context.Context, p *pod) error {
-	seen, err := call(ctx, c.engine, c.engine.limits.call, "looking at "+p.node.Name, func(ctx context.Context) (*dc.Container, error) {
-		return c.engine.client.InspectContainerWithContext(p.container, ctx)
-	})
-	if err != nil || seen.State.Running {
-		return err
-	}
-	var log bytes.Buffer
-	err = c.logs(ctx, p, &log, lastWords)
-	return errors.Join(fmt.Errorf("%s ended as soon as it was started, with exit code %d: %s",
-		p.node.Name, seen.State.ExitCode, bytes.TrimSpace(log.Bytes())), err)
 }

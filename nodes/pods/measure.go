@@ -1,4 +1,4 @@
-package docker
+package pods
 
 import (
 	"context"
@@ -20,9 +20,9 @@ const (
 // have heard. No time is waited between them: what has not arrived when all that was
 // sent has been read did not get through. A link that the last Set asked to be shaped gets
 // a train of datagrams as well, sized to show what was asked; the others are left alone.
-func (c *cluster) Measure(ctx context.Context) (nodes.Measurement, error) {
+func (c *Group) Measure(ctx context.Context) (nodes.Measurement, error) {
 	// A stream that has to be opened again first would make its pod look deaf.
-	err := each(c.pods, func(p *pod) error {
+	err := Each(c.pods, func(p *pod) error {
 		ctx, cancel := context.WithTimeout(ctx, probeLimit)
 		defer cancel()
 		_, err := p.control.client(ctx)
@@ -36,7 +36,7 @@ func (c *cluster) Measure(ctx context.Context) (nodes.Measurement, error) {
 	for _, p := range c.pods {
 		replies[p.node.Name] = &podReplies{}
 	}
-	err = each(c.pods, func(p *pod) (err error) {
+	err = Each(c.pods, func(p *pod) (err error) {
 		probe := injector.Probe{Nonce: nonce, Peers: c.peers(p), TimeoutMS: int(connectLimit.Milliseconds()),
 			Trains: map[netip.Addr]injector.Train{}}
 		for link, t := range trains {
@@ -50,7 +50,7 @@ func (c *cluster) Measure(ctx context.Context) (nodes.Measurement, error) {
 	if err != nil {
 		return nodes.Measurement{}, err
 	}
-	err = each(c.pods, func(p *pod) (err error) {
+	err = Each(c.pods, func(p *pod) (err error) {
 		heard := injector.Heard{Nonce: nonce}
 		replies[p.node.Name].heard, err = p.control.do(ctx, probeLimit, injector.Request{Heard: &heard})
 		return probeError(p, err)
@@ -62,7 +62,7 @@ func (c *cluster) Measure(ctx context.Context) (nodes.Measurement, error) {
 }
 
 // trains is what to send over links that are asked to be shaped.
-func (c *cluster) trains() map[nodes.Link]nodes.Train {
+func (c *Group) trains() map[nodes.Link]nodes.Train {
 	trains := map[nodes.Link]nodes.Train{}
 	asked := c.links.Load()
 	if asked == nil {
@@ -97,7 +97,7 @@ var sawProcess = map[injector.Process]nodes.Process{
 	injector.Absent:  nodes.Killed,
 }
 
-func (c *cluster) measurement(replies map[string]*podReplies, trains map[nodes.Link]nodes.Train) (nodes.Measurement, error) {
+func (c *Group) measurement(replies map[string]*podReplies, trains map[nodes.Link]nodes.Train) (nodes.Measurement, error) {
 	m := nodes.Measurement{Links: map[nodes.Link]nodes.LinkSeen{}, Processes: map[string]nodes.Process{}}
 	for _, p := range c.pods {
 		r := replies[p.node.Name]
@@ -138,7 +138,7 @@ func trainSeen(sent nodes.Train, a injector.Arrivals) nodes.TrainSeen {
 }
 
 // peers are the addresses of all pods but p.
-func (c *cluster) peers(p *pod) []netip.Addr {
+func (c *Group) peers(p *pod) []netip.Addr {
 	var all []netip.Addr
 	for _, other := range c.pods {
 		if other != p {

@@ -1,4 +1,4 @@
-package docker
+package pods
 
 import (
 	"os"
@@ -9,7 +9,7 @@ import (
 )
 
 func TestOwners(t *testing.T) {
-	o := owner{pid: 12, start: 345, boot: "6b1b-77"}
+	o := Owner{pid: 12, start: 345, boot: "6b1b-77"}
 	got, err := parseOwner(o.String())
 	require.NoError(t, err)
 	require.Equal(t, o, got)
@@ -33,14 +33,14 @@ func FuzzParseOwner(f *testing.F) {
 }
 
 func TestWhoseOwnerIsAlive(t *testing.T) {
-	me, err := self(os.DirFS("/proc"))
+	me, err := Self(os.DirFS("/proc"))
 	require.NoError(t, err)
-	alive, err := ownerLiveness(os.DirFS("/proc"))
+	alive, err := Liveness(os.DirFS("/proc"))
 	require.NoError(t, err)
 	require.True(t, alive(me.String()))
-	require.False(t, alive(owner{me.pid, me.start + 1, me.boot}.String()), "the pid came again")
-	require.False(t, alive(owner{me.pid, me.start, "before"}.String()), "the machine has restarted")
-	require.False(t, alive(owner{1 << 30, me.start, me.boot}.String()), "no such process")
+	require.False(t, alive(Owner{me.pid, me.start + 1, me.boot}.String()), "the pid came again")
+	require.False(t, alive(Owner{me.pid, me.start, "before"}.String()), "the machine has restarted")
+	require.False(t, alive(Owner{1 << 30, me.start, me.boot}.String()), "no such process")
 	require.False(t, alive(""))
 }
 

@@ -1,0 +1,94 @@
+//go:build linux
+
+package local
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"faultline/nodes"
+	"faultline/topologies"
+)
+
+// harness, in the environment, makes this program start a cluster, break it, print its
+// directory, and wait for its end. The value is the folder of the node's binary.
+const harness = "LOCAL_TEST_HARNESS"
+
+func beHarness() error {
+	ctx := context.Background()
+	topology, err := topologies.Load("dc1-3")
+	if err != nil {
+		return err
+	}
+	started, err := New().Start(ctx, nodes.Spec{Run: "abandoned", Topology: topology, System: fakeSystem{}})
+	if err != nil {
+		return err
+	}
+	var broken nodes.Conditions
+	broken.Cut([]string{s1}, []string{s2, s3}, nodes.LinkState{Drop: true})
+	broken.SetProcess([]string{s1}, nodes.Paused)
+	broken.SetProcess([]string{s2}, nodes.Killed)
+	if err := started.Set(ctx, broken); err != nil {
+		return err
+	}
+	fmt.Println(started.(*cluster).files.dir)
+	select {}
+}
+
+func TestAKilledHarnessLeavesADirectoryForClean(t *testing.T) {
+	alive := up(t, "alive", "dc1-3")
+	_, err := fakeBinary()
+	require.NoError(t, err)
+	dying := exec.Command("/proc/self/exe")
+	dying.Env = append(os.Environ(), harness+"="+binaries)
+	dying.Stderr = os.Stderr
+	out, err := dying.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, dying.Start())
+	t.Cleanup(func() { dying.Process.Kill() }) // if the test failed before
+	line, err := bufio.NewReader(out).ReadString('\n')
+	require.NoError(t, err)
+	dir := strings.TrimSpace(line)
+	require.DirExists(t, dir)
+	require.Len(t, processesOf(t, dir), 1+3, "the cluster's PID 1 and the pods'")
+
+	removed, err := New().Clean(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, removed, "both harnesses live")
+
+	require.NoError(t, dying.Process.Kill())
+	require.Error(t, dying.Wait())
+	require.Eventually(t, func() bool { return len(processesOf(t, dir)) == 0 }, 20*time.Second, 5*time.Millisecond)
+	removed, err = New().Clean(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []string{"directory " + dir + " (run abandoned)"}, removed)
+	requireNothingLeft(t, dir)
+	requireConditions(t, alive, nodes.Conditions{})
+}
+
+func TestCleanOnAMachineWithoutRuns(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	removed, err := New().Clean(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, removed)
+}
+
+func TestCleanRemovesDirectoriesOfOtherBootsAndOfNobody(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	for _, name := range []string{"old@1.1.another-boot", "nobody"} {
+		require.NoError(t, os.MkdirAll(filepath.Join(base(), name, "data"), 0o700))
+	}
+	removed, err := New().Clean(t.Context())
+	require.NoError(t, err)
+	require.Len(t, removed, 2)
+	require.NoDirExists(t, base())
+}

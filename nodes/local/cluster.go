@@ -1,0 +1,173 @@
+//go:build linux
+
+package local
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"os"
+	"slices"
+	"sync"
+
+	"faultline/nodes"
+	"faultline/nodes/pods"
+	"faultline/topologies"
+)
+
+// cluster implements nodes.Cluster.
+type cluster struct {
+	log    *slog.Logger
+	files  files
+	host   *host // nil before it stands
+	pods   []*pod
+	byName map[string]*pod
+	group  *pods.Group
+
+	closing sync.Mutex
+	hungUp  bool // gates and control streams are closed
+	closed  bool
+}
+
+// pod is one node's place.
+type pod struct {
+	node   topologies.Node
+	addr   netip.Addr
+	args   []string // of the node
+	keeper *keeper
+	gate   *gate
+}
+
+// Endpoint is the node's gate, which keeps its port as long as the cluster lives.
+func (c *cluster) Endpoint(node string) string {
+	p, err := c.pod(node)
+	if err != nil {
+		return ""
+	}
+	return p.gate.endpoint
+}
+
+// Set shuts the gates of nodes that are to be killed before they are: what is refused was
+// never sent, and what is accepted had a node that lived.
+func (c *cluster) Set(ctx context.Context, want nodes.Conditions) error {
+	for _, p := range c.pods {
+		if want.Processes[p.node.Name] == nodes.Killed {
+			p.gate.shut()
+		}
+	}
+	err := c.group.Set(ctx, want)
+	if err != nil {
+		c.reopen()
+	}
+	return err
+}
+
+// reopen has the gates of all nodes that run open again.
+func (c *cluster) reopen() {
+	for _, p := range c.pods {
+		if now, _ := p.keeper.look(); now.running {
+			p.gate.await()
+		}
+	}
+}
+
+// Measure probes every directed link and every process from inside the pods.
+func (c *cluster) Measure(ctx context.Context) (nodes.Measurement, error) {
+	return c.group.Measure(ctx)
+}
+
+// Exited waits until the node's process has ended.
+func (c *cluster) Exited(ctx context.Context, node string) error {
+	p, err := c.pod(node)
+	if err != nil {
+		return err
+	}
+	if err := p.keeper.waitEnd(ctx); err != nil {
+		return fmt.Errorf("waiting until %s exits: %w", node, err)
+	}
+	return nil
+}
+
+// Logs copies the node's standard output and standard error, over all its starts.
+func (c *cluster) Logs(ctx context.Context, node string, w io.Writer) error {
+	if _, err := c.pod(node); err != nil {
+		return err
+	}
+	log, err := os.ReadFile(c.files.log(node))
+	if err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	_, err = w.Write(log)
+	return err
+}
+
+const lastWords = 5 // lines of its log
+
+// died is an error that says how the node's process has ended, if it has.
+func (c *cluster) died(p *pod) error {
+	now, _ := p.keeper.look()
+	if now.running || now.starting {
+		return nil
+	}
+	if now.broken != nil {
+		return fmt.Errorf("the pod of %s: %w", p.node.Name, now.broken)
+	}
+	log, err := os.ReadFile(c.files.log(p.node.Name))
+	lines := slices.Collect(bytes.Lines(bytes.TrimSpace(log)))
+	last := bytes.Join(lines[max(0, len(lines)-lastWords):], nil)
+	return errors.Join(fmt.Errorf("%s ended as soon as it was started, with %s: %s", p.node.Name, now.ended, last), err)
+}
+
+// Close ends everything, and removes the run's directory. If that fails it may be called
+// again.
+func (c *cluster) Close(ctx context.Context) error {
+	c.closing.Lock()
+	defer c.closing.Unlock()
+	if c.closed {
+		return nil
+	}
+	var errs []error
+	if !c.hungUp {
+		c.hungUp = true
+		errs = append(errs, c.hangUp())
+	}
+	if c.host != nil {
+		errs = append(errs, c.host.close(ctx))
+	}
+	if err := removeDir(ctx, c.files.dir); err != nil {
+		return errors.Join(append(errs, err)...)
+	}
+	c.closed = true
+	return errors.Join(errs...)
+}
+
+// hangUp closes what leads into the cluster, as far as a Start has come.
+func (c *cluster) hangUp() error {
+	var errs []error
+	for _, p := range c.pods {
+		if p.gate != nil {
+			errs = append(errs, p.gate.close())
+		}
+	}
+	if c.group != nil {
+		errs = append(errs, c.group.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func (c *cluster) pod(node string) (*pod, error) {
+	p := c.byName[node]
+	if p == nil {
+		return nil, fmt.Errorf("no node %q in this cluster", node)
+	}
+	return p, nil
+}
+
+var _ nodes.Cluster = (*cluster)(nil)

@@ -1,0 +1,131 @@
+//go:build linux
+
+package local
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+
+	"faultline/nodes/local/space"
+)
+
+// keeper is the way to what starts a pod's node and knows how it ended.
+type keeper struct {
+	stream *os.File
+	heard  func(space.Kind)  // told of every event, in order
+	gone   func(error) error // explains why the stream ended
+
+	mu      sync.Mutex
+	now     keeperState
+	changed chan struct{} // closed at the next change
+}
+
+// keeperState is what has been heard so far.
+type keeperState struct {
+	ready    bool
+	starting bool   // somebody has asked for a start, and no answer has come
+	running  bool   // the node's process is
+	failed   string // why the last start failed
+	ended    string // how the last process ended
+	broken   error  // no more will be heard, because the pod is gone
+}
+
+func newKeeper(stream *os.File, heard func(space.Kind), gone func(error) error) *keeper {
+	k := &keeper{stream: stream, heard: heard, gone: gone, changed: make(chan struct{})}
+	go k.listen()
+	return k
+}
+
+func (k *keeper) listen() {
+	events := json.NewDecoder(k.stream)
+	for {
+		var e space.Event
+		if err := events.Decode(&e); err != nil {
+			err = k.gone(err)
+			k.change(func(s *keeperState) { s.running, s.starting, s.broken = false, false, err })
+			k.heard(space.Ended)
+			return
+		}
+		k.change(func(s *keeperState) {
+			switch e.Kind {
+			case space.Ready:
+				s.ready = true
+			case space.Started:
+				s.starting, s.running = false, true
+			case space.Failed:
+				s.starting, s.failed = false, e.Text
+			case space.Ended:
+				s.running, s.ended = false, e.Text
+			}
+		})
+		k.heard(e.Kind)
+	}
+}
+
+func (k *keeper) change(edit func(*keeperState)) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	edit(&k.now)
+	close(k.changed)
+	k.changed = make(chan struct{})
+}
+
+func (k *keeper) look() (keeperState, <-chan struct{}) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.now, k.changed
+}
+
+// until waits for a state; that of a pod that is gone never comes.
+func (k *keeper) until(ctx context.Context, wanted func(keeperState) bool) (keeperState, error) {
+	for {
+		now, changed := k.look()
+		switch {
+		case wanted(now):
+			return now, nil
+		case now.broken != nil:
+			return now, now.broken
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return now, context.Cause(ctx)
+		}
+	}
+}
+
+// waitEnd waits until no process of the node is there.
+func (k *keeper) waitEnd(ctx context.Context) error {
+	_, err := k.until(ctx, func(s keeperState) bool { return !s.running && !s.starting })
+	return err
+}
+
+// start starts the node, as soon as its last process has ended. One may start at a time.
+func (k *keeper) start(ctx context.Context, args []string) error {
+	if err := k.waitEnd(ctx); err != nil {
+		return err
+	}
+	order, err := json.Marshal(space.Order{Start: args})
+	if err != nil {
+		return err
+	}
+	k.change(func(s *keeperState) { s.starting, s.failed, s.ended = true, "", "" })
+	if _, err := k.stream.Write(append(order, '\n')); err != nil {
+		return k.gone(err)
+	}
+	now, err := k.until(ctx, func(s keeperState) bool { return !s.starting })
+	if err == nil && now.broken != nil {
+		err = now.broken
+	}
+	if err == nil && now.failed != "" {
+		err = errors.New(now.failed)
+	}
+	if err != nil {
+		return fmt.Errorf("starting the node: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,85 @@
+//go:build linux
+
+// Package local runs clusters in Linux namespaces, without a container engine, without a
+// daemon and without root: it implements nodes.Runtime.
+//
+//	rt := local.New()
+//	cluster, err := rt.Start(ctx, nodes.Spec{Run: "demo", Topology: t, System: system})
+//	…
+//	err = cluster.Close(context.Background())
+//
+// # What is started
+//
+// One process in new user, network, mount and pid namespaces, the cluster's PID 1, which
+// owns a bridge. It starts the pods, each in network, mount, pid and UTS namespaces of its own,
+// tied to the bridge by a veth pair. A pod's PID 1 is its injector (package nodes/injector, the
+// same that runs in Docker's pods), and starts the node as a child, without any capability. So
+// the node can be killed and started again, and finds its address, the rules of its links and its
+// data as they were. Its file system is as bare as an image FROM scratch: its program, /data,
+// /proc and a few devices. What runs inside the namespaces is package space.
+//
+// # How clients reach a node
+//
+// Nobody outside can route to the bridge. But a socket belongs for ever to the namespace that
+// it was made in: the cluster's PID 1 makes sockets, passes them on, and the harness connects
+// them. For every node the harness listens on 127.0.0.1 and forwards (gate.go). A
+// proxy that accepts a connection and then finds the node dead leaves the client in doubt
+// whether its request was received; so the port listens only while the node's own does,
+// and otherwise refuses connections, which is definite. What is left are the few milliseconds in
+// which a node dies by itself: connections that were accepted meanwhile are reset.
+//
+// # What is left behind
+//
+// Nothing runs on without the harness: when its end of the channel closes, also by a kill -9,
+// the cluster's PID 1 ends, and the kernel ends everything in its pid namespace and takes
+// mounts and devices away with their namespaces. Close also removes the run's directory, with the
+// programs, the nodes' data and their logs: TMPDIR/faultline-UID/RUN@OWNER. After a kill -9,
+// Clean does, if it runs as the same user with the same TMPDIR.
+//
+// # Quirks that were met
+//
+//   - A socket that is bound and does not listen refuses connections and keeps its port; with
+//     SO_REUSEADDR another one can be bound beside it, listen, and be closed again.
+//   - A file whose last name was removed is executed as "/bin/node (deleted)", by which no
+//     injector would know it: so the programs are copies, in the run's directory, and not
+//     what a build beside this run may replace.
+//   - A terminal's Ctrl-C goes to all processes of its foreground group: the cluster has a
+//     session of its own.
+//   - A socket that is not connected yet is reported ready for writing, and hung up: only
+//     getpeername tells whether a connect is done.
+//
+// It is not for machines whose kernel lacks nftables, bridges or veth devices: Check tells
+// which. Nodes share the machine's disk, memory and clock with everything else.
+package local
+
+import (
+	"context"
+	"fmt"
+
+	"faultline/nodes"
+	"faultline/nodes/pods"
+)
+
+// New is the local runtime. Nothing is asked of the machine yet.
+func New() nodes.Runtime { return runtime{} }
+
+type runtime struct{}
+
+func (runtime) Name() string { return "local" }
+
+func (runtime) Capabilities() []nodes.Capability { return pods.Capabilities() }
+
+// Check makes a pod for real, refuses and drops packets in it, and takes it away again.
+func (runtime) Check(ctx context.Context) error { return try(ctx) }
+
+// Start brings a cluster up: the pods, then all nodes at once.
+func (runtime) Start(ctx context.Context, spec nodes.Spec) (nodes.Cluster, error) {
+	c, err := start(ctx, spec)
+	if err != nil {
+		return nil, fmt.Errorf("local: %w", err)
+	}
+	return c, nil
+}
+
+// Clean removes the directories of runs that are over. Nothing else can be left.
+func (runtime) Clean(ctx context.Context) ([]string, error) { return clean(ctx) }

@@ -1,0 +1,145 @@
+//go:build linux
+
+package space
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"faultline/nodes/injector"
+)
+
+// run is PID 1 of a pod. It ends, and with it all of the pod, when the harness has closed
+// one of its streams.
+func (p Pod) run() error {
+	if _, err := io.ReadFull(os.Stdin, make([]byte, 1)); err != nil {
+		return fmt.Errorf("pod of %s: its network device did not come: %w", p.Name, err)
+	}
+	if err := p.settle(); err != nil {
+		return fmt.Errorf("pod of %s: %w", p.Name, err)
+	}
+	for fd := controlFD; fd < controlFD+podFDs; fd++ {
+		unix.CloseOnExec(fd)
+	}
+	inside, err := injector.NewPod(injector.NodePath)
+	if err != nil {
+		return fmt.Errorf("pod of %s: %w", p.Name, err)
+	}
+	k := keeper{
+		orders: json.NewDecoder(os.NewFile(keeperFD, "keeper")),
+		events: json.NewEncoder(os.NewFile(keeperFD, "keeper")),
+		log:    os.NewFile(logFD, "log"),
+		env:    []string{"PATH=/bin", "HOME=/", "HOSTNAME=" + p.Name},
+	}
+	over := make(chan error, 3)
+	control := os.NewFile(controlFD, "control")
+	go func() { over <- injector.Serve(control, control, inside.Handlers()) }()
+	go func() { over <- injector.Reap(context.Background(), k.reaped) }()
+	go func() { over <- k.run() }()
+	return <-over
+}
+
+// settle makes the pod's network, name and file system.
+func (p Pod) settle() error {
+	if err := up("lo"); err != nil {
+		return err
+	}
+	if err := setAddr(deviceName, p.Addr.String()); err != nil {
+		return err
+	}
+	if err := unix.Sethostname([]byte(p.Name)); err != nil {
+		return fmt.Errorf("host name: %w", err)
+	}
+	return p.enterRoot()
+}
+
+// keeper starts the node's process and tells how it ends.
+type keeper struct {
+	orders *json.Decoder
+	env    []string
+	log    *os.File
+
+	mu     sync.Mutex // held while a process starts, so that its end is not met before its pid
+	events *json.Encoder
+	pid    int // of the node, 0 if there is none
+}
+
+func (k *keeper) run() error {
+	if err := k.tell(Ready, ""); err != nil {
+		return err
+	}
+	for {
+		var o Order
+		err := k.orders.Decode(&o)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("orders: %w", err)
+		}
+		if err := k.start(o.Start); err != nil {
+			return err
+		}
+	}
+}
+
+func (k *keeper) tell(kind Kind, text string) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.tellLocked(kind, text)
+}
+
+func (k *keeper) tellLocked(kind Kind, text string) error {
+	if err := k.events.Encode(Event{kind, text}); err != nil {
+		return fmt.Errorf("events: %w", err)
+	}
+	return nil
+}
+
+func (k *keeper) start(args []string) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.pid != 0 {
+		return k.tellLocked(Failed, fmt.Sprintf("process %d of the node is still there", k.pid))
+	}
+	nothing, err := os.Open(os.DevNull)
+	if err != nil {
+		return k.tellLocked(Failed, err.Error())
+	}
+	defer nothing.Close() // was only read
+	process, err := os.StartProcess(injectorPath, append([]string{injectorPath, "node"}, args...),
+		&os.ProcAttr{Dir: "/", Env: k.env, Files: []*os.File{nothing, k.log, k.log}})
+	if err != nil {
+		return k.tellLocked(Failed, err.Error())
+	}
+	k.pid = process.Pid
+	if err := process.Release(); err != nil { // PID 1 waits for everybody
+		return err
+	}
+	return k.tellLocked(Started, "")
+}
+
+// reaped is told of every process of the pod that has ended.
+func (k *keeper) reaped(pid int, status unix.WaitStatus) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if pid != k.pid {
+		return nil
+	}
+	k.pid = 0
+	return k.tellLocked(Ended, describe(status))
+}
+
+func describe(status unix.WaitStatus) string {
+	if status.Signaled() {
+		return "signal " + unix.SignalName(status.Signal())
+	}
+	return fmt.Sprintf("exit code %d", status.ExitStatus())
+}

@@ -1,0 +1,161 @@
+//go:build linux
+
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"time"
+
+	"faultline/nodes"
+	"faultline/nodes/local/space"
+	"faultline/nodes/pods"
+	"faultline/topologies"
+)
+
+func start(ctx context.Context, spec nodes.Spec) (*cluster, error) {
+	if spec.Progress == nil {
+		spec.Progress = func(string) {}
+	}
+	spec.Progress("building the binaries")
+	path, err := spec.System.Binary(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("the binary of %s: %w", spec.System.Name(), err)
+	}
+	program, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("the binary of %s: %w", spec.System.Name(), err)
+	}
+	c, err := newCluster(ctx, spec.Run, spec.Log, spec.Topology.Nodes(), program)
+	if err != nil {
+		return nil, err
+	}
+	spec.Progress(fmt.Sprintf("starting %d pods", len(c.pods)))
+	if err := c.start(ctx, spec); err != nil {
+		return nil, errors.Join(err, c.Close(context.WithoutCancel(ctx)))
+	}
+	return c, nil
+}
+
+// newCluster lays out a run's directory; nothing runs yet.
+func newCluster(ctx context.Context, run string, log *slog.Logger, all []topologies.Node, program []byte) (*cluster, error) {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	injector, err := pods.InjectorBinary(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c := &cluster{log: log, byName: map[string]*pod{}}
+	var names []string
+	addr := gateway.Addr()
+	for _, n := range all {
+		addr = addr.Next()
+		p := &pod{node: n, addr: addr}
+		c.pods = append(c.pods, p)
+		c.byName[n.Name] = p
+		names = append(names, n.Name)
+	}
+	dir, err := makeDir(run)
+	if err != nil {
+		return nil, err
+	}
+	c.files = files{dir}
+	if err := c.files.lay(injector, program, names); err != nil {
+		return nil, errors.Join(err, removeDir(ctx, dir))
+	}
+	return c, nil
+}
+
+// start makes the pods, and, as they are ready, starts all nodes at once.
+func (c *cluster) start(ctx context.Context, spec nodes.Spec) error {
+	places := make([]nodes.Place, len(c.pods))
+	for i, p := range c.pods {
+		places[i] = nodes.Place{Node: p.node, Addr: p.addr, Dir: space.DataDir}
+	}
+	for i, p := range c.pods {
+		p.args = spec.System.Args(places[i], places)
+		api := netip.AddrPortFrom(p.addr, uint16(spec.System.APIPort()))
+		var err error
+		p.gate, err = newGate(func(ctx context.Context) (*net.TCPConn, error) { return c.host.dial(ctx, api) })
+		if err != nil {
+			return err
+		}
+	}
+	if err := c.open(ctx); err != nil {
+		return err
+	}
+	spec.Progress(fmt.Sprintf("starting %d nodes", len(c.pods)))
+	err := pods.Each(c.pods, func(p *pod) error { return c.group.Begin(ctx, p.node.Name) })
+	if err != nil {
+		return err
+	}
+	select {
+	case <-time.After(settle):
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	return pods.Each(c.pods, c.died)
+}
+
+// settle is after how long Start looks at the nodes once more: one that dislikes its
+// arguments has ended by then, as a rule.
+const settle = 50 * time.Millisecond
+
+// open makes the namespaces and pods, and waits until all are ready.
+func (c *cluster) open(ctx context.Context) error {
+	config := space.Config{Gateway: gateway}
+	var logs []string
+	for _, p := range c.pods {
+		config.Pods = append(config.Pods, space.Pod{
+			Name:     p.node.Name,
+			Addr:     netip.PrefixFrom(p.addr, gateway.Bits()),
+			Injector: c.files.injector(),
+			Node:     c.files.node(),
+			Data:     c.files.data(p.node.Name),
+			Root:     c.files.root(),
+		})
+		logs = append(logs, c.files.log(p.node.Name))
+	}
+	host, err := open(ctx, c.files.injector(), config, logs)
+	if err != nil {
+		return err
+	}
+	c.host = host
+	var members []pods.Member
+	for i, p := range c.pods {
+		p.keeper = newKeeper(host.pods[i].keeper, p.heard, host.gone)
+		members = append(members, pods.Member{
+			Node:  p.node,
+			Addr:  p.addr,
+			Open:  func(context.Context) (io.ReadWriteCloser, error) { return host.pods[i].takeControl() },
+			Start: func(ctx context.Context) error { return p.keeper.start(ctx, p.args) },
+			Died:  func(context.Context) error { return c.died(p) },
+		})
+	}
+	c.group = pods.NewGroup(c.log, members)
+	ctx, cancel := context.WithTimeoutCause(ctx, readyLimit, fmt.Errorf("the pods were not ready within %v", readyLimit))
+	defer cancel()
+	err = pods.Each(c.pods, func(p *pod) error {
+		_, err := p.keeper.until(ctx, func(s keeperState) bool { return s.ready })
+		return err
+	})
+	return explainAll(err)
+}
+
+// heard moves the gate with the node's process. It is only told of pods that have one.
+func (p *pod) heard(kind space.Kind) {
+	switch {
+	case p.gate == nil:
+	case kind == space.Started:
+		p.gate.await()
+	case kind == space.Ended:
+		p.gate.shut()
+	}
+}

@@ -1,0 +1,68 @@
+// A node for tests: it serves HTTP on :8500.
+//
+//	GET /          what the node is: its arguments, how often it was started, and what it can
+//	GET /leave     the process ends, with exit code 0
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+func main() {
+	file := filepath.Join(os.Args[1], "starts")
+	before, err := os.ReadFile(file)
+	if err != nil && !os.IsNotExist(err) {
+		panic(err)
+	}
+	starts := string(before) + "x"
+	if err := os.WriteFile(file, []byte(starts), 0o644); err != nil {
+		panic(err)
+	}
+	fmt.Println("out: start", len(starts))
+	fmt.Fprintln(os.Stderr, "err: start", len(starts))
+	http.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
+		json.NewEncoder(w).Encode(map[string]any{"args": strings.Join(os.Args[1:], " "), "starts": len(starts), "place": place()})
+	})
+	http.HandleFunc("GET /leave", func(w http.ResponseWriter, r *http.Request) {
+		time.AfterFunc(10*time.Millisecond, func() { os.Exit(0) })
+	})
+	panic(http.ListenAndServe(":8500", nil))
+}
+
+// place is what the node can see and do.
+func place() map[string]string {
+	seen := map[string]string{}
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		panic(err)
+	}
+	for line := range strings.Lines(string(status)) {
+		name, value, _ := strings.Cut(line, ":")
+		switch name {
+		case "CapPrm", "CapEff", "CapBnd", "NoNewPrivs":
+			seen[name] = strings.TrimSpace(value)
+		}
+	}
+	entries, err := os.ReadDir("/")
+	if err != nil {
+		panic(err)
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	seen["root"] = strings.Join(names, " ")
+	if seen["hostname"], err = os.Hostname(); err != nil {
+		panic(err)
+	}
+	if seen["dir"], err = os.Getwd(); err != nil {
+		panic(err)
+	}
+	return seen
+}

@@ -1,0 +1,143 @@
+// Package pods is what the runtimes share whose nodes live in pods (docker, local): how
+// conditions become the desired states of injectors, how probes become a measurement, the
+// control streams, whose process answers for what was left, and the injector's binary.
+//
+// A runtime makes the pods, in its own way, and a Group of them has the Set and the Measure
+// of a nodes.Cluster:
+//
+//	group := pods.NewGroup(log, []pods.Member{{Node: n, Addr: addr, Open: …, Start: …, Died: …}})
+//	err := group.Begin(ctx, n.Name)
+//	err = group.Set(ctx, conditions)
+//
+// It is not for what happens inside a pod: that is package injector.
+package pods
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+
+	"faultline/nodes"
+	"faultline/nodes/injector"
+	"faultline/topologies"
+)
+
+// Member is a pod as its runtime made it.
+type Member struct {
+	Node topologies.Node
+	Addr netip.Addr
+	// Open starts the pod's injector, and is its standard input and output. It is called
+	// again when the stream broke.
+	Open func(context.Context) (io.ReadWriteCloser, error)
+	// Start starts the node's process, as soon as its last one has been seen to end.
+	Start func(context.Context) error
+	// Died is an error that says how the node's process has ended, if it has.
+	Died func(context.Context) error
+}
+
+// Capabilities lists the conditions that the injector of a pod can make true.
+func Capabilities() []nodes.Capability {
+	return []nodes.Capability{nodes.LinkDrop, nodes.LinkReject, nodes.LinkLoss, nodes.LinkDelay, nodes.LinkRate,
+		nodes.LinkReorder, nodes.LinkDuplicate, nodes.LinkCorrupt, nodes.ProcessPause, nodes.ProcessKill}
+}
+
+// Group is all pods of a cluster. Its methods may be called by many goroutines.
+type Group struct {
+	log    *slog.Logger
+	pods   []*pod
+	byName map[string]*pod
+
+	turn  chan struct{} // holds one value while a Set is at work
+	nonce atomic.Uint64 // of the last Measure
+	// links is what the last Set asked of links: Measure looks closer at those.
+	links atomic.Pointer[map[nodes.Link]nodes.LinkState]
+}
+
+type pod struct {
+	node    topologies.Node
+	addr    netip.Addr
+	control *control
+	start   func(context.Context) error
+	died    func(context.Context) error
+	asked   injector.Process // by the last Set; belongs to whose turn it is
+}
+
+// NewGroup makes a group of pods none of whose nodes has been started.
+func NewGroup(log *slog.Logger, members []Member) *Group {
+	c := &Group{log: log, byName: map[string]*pod{}, turn: make(chan struct{}, 1)}
+	for _, m := range members {
+		p := &pod{node: m.Node, addr: m.Addr, start: m.Start, died: m.Died,
+			control: newControl(log.With("node", m.Node.Name), m.Open), asked: injector.Absent}
+		c.pods = append(c.pods, p)
+		c.byName[m.Node.Name] = p
+	}
+	return c
+}
+
+// Open opens the control stream of a pod, if it does not stand.
+func (c *Group) Open(ctx context.Context, node string) error {
+	p, err := c.pod(node)
+	if err != nil {
+		return err
+	}
+	_, err = p.control.client(ctx)
+	return err
+}
+
+// Begin starts a node for the first time, healthy.
+func (c *Group) Begin(ctx context.Context, node string) error {
+	p, err := c.pod(node)
+	if err != nil {
+		return err
+	}
+	p.asked = injector.Running
+	return c.start(ctx, p, injector.State{Process: injector.Running})
+}
+
+// Ask puts a request of the caller's own to a pod's injector, for benchmarks of it. A
+// nonce of a probe must be above 1<<32: those below are Measure's.
+func (c *Group) Ask(ctx context.Context, node string, r injector.Request) (injector.Reply, error) {
+	p, err := c.pod(node)
+	if err != nil {
+		return injector.Reply{}, err
+	}
+	return p.control.do(ctx, probeLimit, r)
+}
+
+// HangUp closes all control streams; the next request opens its own again.
+func (c *Group) HangUp() error { return c.hangUp(false) }
+
+// Close closes all control streams for good.
+func (c *Group) Close() error { return c.hangUp(true) }
+
+func (c *Group) hangUp(forGood bool) error {
+	var errs []error
+	for _, p := range c.pods {
+		errs = append(errs, p.control.hangUp(forGood))
+	}
+	return errors.Join(errs...)
+}
+
+func (c *Group) pod(node string) (*pod, error) {
+	p := c.byName[node]
+	if p == nil {
+		return nil, fmt.Errorf("no node %q in this cluster", node)
+	}
+	return p, nil
+}
+
+// Each runs f for all items at once and joins the errors.
+func Each[T any](items []T, f func(T) error) error {
+	errs := make([]error, len(items))
+	var work sync.WaitGroup
+	for i, item := range items {
+		work.Go(func() { errs[i] = f(item) })
+	}
+	work.Wait()
+	return errors.Join(errs...)
+}
