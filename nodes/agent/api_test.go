@@ -54,10 +54,11 @@ func testModes(t *testing.T, n *node) {
 	}
 	n.put(t, dir+"empty", "")
 	require.Contains(t, n.do(t, "GET", "/v1/kv/"+dir+"empty", "").body, `"Value":null`)
-	odd := dir + "spaces and ?#%é"
-	n.put(t, escape(odd), "\x00\xff")
-	require.Equal(t, odd, n.get(t, escape(odd), "").Key)
-	require.Equal(t, "\x00\xff", n.do(t, "GET", "/v1/kv/"+escape(odd)+"?raw", "").body)
+	for _, odd := range []string{dir + "spaces and ?#%é", dir + "two//slashes", dir + "up/../and/./down/"} {
+		n.put(t, escape(odd), "\x00\xff")
+		require.Equal(t, odd, n.get(t, escape(odd), "").Key)
+		require.Equal(t, "\x00\xff", n.do(t, "GET", "/v1/kv/"+escape(odd)+"?raw", "").body)
+	}
 	require.Equal(t, "true", n.do(t, "DELETE", "/v1/kv/"+dir+"a", "").body)
 	require.Equal(t, "true", n.do(t, "DELETE", "/v1/kv/"+dir+"a", "").body, "twice deleted is deleted")
 	require.Equal(t, http.StatusNotFound, n.do(t, "GET", "/v1/kv/"+dir+"a", "").status)
@@ -185,6 +186,8 @@ func testRefused(t *testing.T, n *node) {
 		{"PUT", "/v1/kv/a?dc=mars", "x", 400, nodes.BadRequest, "No path to datacenter"},
 		{"PUT", "/v1/kv/a?cas=x", "x", 400, nodes.BadRequest, "Invalid cas"},
 		{"PUT", "/v1/kv/a?flags=-1", "x", 400, nodes.BadRequest, "Invalid flags"},
+		{"PUT", "/v1/kv/a?acquire=s", "x", 400, nodes.BadRequest, "no sessions"},
+		{"PUT", "/v1/kv/a?release=s", "x", 400, nodes.BadRequest, "no sessions"},
 		{"PUT", "/v1/kv/a", big, 400, nodes.BadRequest, "too large"},
 		{"DELETE", "/v1/kv/a?recurse&cas=1", "", 400, nodes.BadRequest, "Conflicting"},
 		{"GET", "/v1/health/service/x", "", 404, nodes.NotFound, "no endpoint"},

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"faultline/nodes"
@@ -16,10 +17,8 @@ const requestTimeout = 15 * time.Second
 
 // api is Consul's HTTP API, as far as the agent goes.
 func (a *Agent) api() http.Handler {
+	keys := map[string]http.HandlerFunc{http.MethodGet: a.kvGet, http.MethodPut: a.kvPut, http.MethodDelete: a.kvDelete}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /v1/kv/{key...}", a.kvGet)
-	mux.HandleFunc("PUT /v1/kv/{key...}", a.kvPut)
-	mux.HandleFunc("DELETE /v1/kv/{key...}", a.kvDelete)
 	mux.HandleFunc("GET /v1/status/leader", a.statusLeader)
 	mux.HandleFunc("GET /v1/status/peers", a.statusPeers)
 	mux.HandleFunc("GET /v1/agent/members", a.agentMembers)
@@ -36,6 +35,13 @@ func (a *Agent) api() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if a.leaving.Load() {
 			writeError(w, nodes.Errorf(nodes.NotReady, "the agent is leaving"))
+			return
+		}
+		// Keys do not go through the mux: it takes them for paths, and makes a/b of a//b.
+		key, ok := strings.CutPrefix(r.URL.Path, "/v1/kv/")
+		if serve := keys[r.Method]; ok && serve != nil {
+			r.SetPathValue("key", key)
+			serve(w, r)
 			return
 		}
 		mux.ServeHTTP(w, r)

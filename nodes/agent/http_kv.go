@@ -160,6 +160,11 @@ func (a *Agent) kvWrite(w http.ResponseWriter, r *http.Request, c kv.Command, co
 	if err == nil && casErr != nil {
 		err = casErr
 	}
+	for _, lock := range []string{"acquire", "release"} {
+		if err == nil && has(r, lock) { // a plain write instead would break the lock in silence
+			err = nodes.Errorf(nodes.BadRequest, "?%s: this agent has no sessions", lock)
+		}
+	}
 	if cas {
 		if c.Op == kv.DeleteTree {
 			err = nodes.Errorf(nodes.BadRequest, "Conflicting flags: ?recurse and ?cas")
