@@ -1,6 +1,6 @@
 // Package strict decodes Faultline's YAML files: scenarios, topologies, schedules.
 //
-// It is gopkg.in/yaml.v3 with three promises on top: a field that nobody knows is an
+// It is go.yaml.in/yaml/v3 with three promises on top: a field that nobody knows is an
 // error, every error names the file and the line, and a file that holds nothing, or
 // more than one document, is refused.
 //
@@ -16,7 +16,7 @@ import (
 	"regexp"
 	"strings"
 
-	"gopkg.in/yaml.v3"
+	"go.yaml.in/yaml/v3"
 )
 
 // Decode fills v, a pointer to a struct, from the single YAML document in data.
