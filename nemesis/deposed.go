@@ -17,6 +17,9 @@ const defaultReads = 60
 // the packets to be in its sockets.
 const wakeAfter = 30 * time.Millisecond
 
+// settleAfter is the time for a leader that is well to answer the reads of prepareReads.
+const settleAfter = 300 * time.Millisecond
+
 // sendWithin bounds the sending of all reads.
 const sendWithin = 5 * time.Second
 
@@ -35,11 +38,26 @@ var deposedLeaderReads = Fault{
 	Suits:   oneOf(3), // the others must be a majority
 	Nodes:   namedNodes,
 	Edit:    inState(nodes.Paused),
-	Before: func(ctx context.Context, w World, _ Step, hit []string) (string, error) {
-		return "", enthrone(ctx, w, hit[0])
-	},
-	After: awaitSuccessor,
-	Heal:  fireReads,
+	Before:  prepareReads,
+	After:   awaitSuccessor,
+	Heal:    fireReads,
+}
+
+// prepareReads fires the reads once while the leader is well, so that connections for
+// them stand. Those that come while it is paused are then found as they are, on
+// connections that somebody already reads from; new connections have to be accepted
+// first, and by then the leader has heard of the other.
+func prepareReads(ctx context.Context, w World, s Step, hit []string) (string, error) {
+	if err := enthrone(ctx, w, hit[0]); err != nil {
+		return "", err
+	}
+	ctx, cancel := context.WithTimeout(ctx, sendWithin)
+	defer cancel()
+	reads := cmp.Or(s.Reads, defaultReads)
+	if err := w.Burst(ctx, hit[0], reads); err != nil {
+		return "", fmt.Errorf("%d reads at %s: %w", reads, hit[0], err)
+	}
+	return "", sleep(ctx, settleAfter)
 }
 
 func awaitSuccessor(ctx context.Context, w World, _ Step, hit []string) (string, error) {
