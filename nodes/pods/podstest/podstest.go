@@ -24,6 +24,7 @@ import (
 
 // Subject is a runtime under test.
 type Subject struct {
+	// Runtime says "starting 3 pods" and then "starting 3 nodes" as its Start comes that far.
 	Runtime nodes.Runtime
 	// Require is an environment variable that, set to 1, makes the tests fail on a machine
 	// that does not offer the runtime. Otherwise they are skipped there.
