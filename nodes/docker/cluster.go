@@ -35,7 +35,7 @@ type cluster struct {
 // Endpoint is the pod's own address, or, where that cannot be reached, a port that the
 // pod has published on 127.0.0.1. The pod lives as long as the cluster.
 func (c *cluster) Endpoint(node string) string {
-	p, err := c.pod(node)
+	p, err := pods.Find(c.byName, node)
 	if err != nil {
 		return ""
 	}
@@ -54,7 +54,7 @@ func (c *cluster) Measure(ctx context.Context) (nodes.Measurement, error) {
 
 // Exited waits until the engine has noticed that the node's process has ended.
 func (c *cluster) Exited(ctx context.Context, node string) error {
-	p, err := c.pod(node)
+	p, err := pods.Find(c.byName, node)
 	if err != nil {
 		return err
 	}
@@ -71,7 +71,7 @@ func (c *cluster) waitExit(ctx context.Context, p *pod) (status int, err error) 
 
 // Logs copies the node's standard output and standard error, over all its starts.
 func (c *cluster) Logs(ctx context.Context, node string, w io.Writer) error {
-	p, err := c.pod(node)
+	p, err := pods.Find(c.byName, node)
 	if err != nil {
 		return err
 	}
@@ -129,14 +129,6 @@ func (d *detachable) detach() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.w = nil
-}
-
-func (c *cluster) pod(node string) (*pod, error) {
-	p := c.byName[node]
-	if p == nil {
-		return nil, fmt.Errorf("no node %q in this cluster", node)
-	}
-	return p, nil
 }
 
 var _ nodes.Cluster = (*cluster)(nil)

@@ -12,7 +12,7 @@ import (
 	dc "github.com/ory/dockertest/v3/docker"
 	"github.com/stretchr/testify/require"
 
-	"faultline/nodes"
+	"faultline/nodes/pods/podstest"
 )
 
 // shortLimits are for engines that never answer.
@@ -44,7 +44,7 @@ func TestAnEngineThatNeverAnswers(t *testing.T) {
 	require.ErrorContains(t, r.Check(t.Context()), want)
 	_, err := r.Clean(t.Context())
 	require.ErrorContains(t, err, want)
-	_, err = r.Start(t.Context(), spec(t, "hang", "dc1-3"))
+	_, err = r.Start(t.Context(), podstest.Spec(t, "hang"))
 	require.ErrorContains(t, err, want)
 }
 
@@ -124,13 +124,7 @@ func TestWhatMakesThingsIsNotCutShort(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 }
 
-func TestCapabilities(t *testing.T) {
-	var c nodes.Conditions
-	c.Cut([]string{s1}, []string{s2}, nodes.LinkState{Drop: true})
-	c.Cut([]string{s2}, []string{s1}, nodes.LinkState{Reject: true})
-	c.SetProcess([]string{s1}, nodes.Paused)
-	c.SetProcess([]string{s2}, nodes.Killed)
-	require.Subset(t, New().Capabilities(), c.Needs())
+func TestName(t *testing.T) {
 	require.Equal(t, "docker", New().Name())
 }
 

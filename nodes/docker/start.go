@@ -6,13 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/netip"
 	"os"
 	"strconv"
 	"sync"
-	"time"
 
 	dc "github.com/ory/dockertest/v3/docker"
 
@@ -42,12 +40,7 @@ func (r runtime) Start(ctx context.Context, spec nodes.Spec) (nodes.Cluster, err
 }
 
 func newCluster(e *engine, spec nodes.Spec) (*cluster, error) {
-	if spec.Progress == nil {
-		spec.Progress = func(string) {}
-	}
-	if spec.Log == nil {
-		spec.Log = slog.New(slog.DiscardHandler)
-	}
+	spec = pods.Heard(spec)
 	me, err := pods.Self(os.DirFS("/proc"))
 	if err != nil {
 		return nil, err
@@ -108,20 +101,11 @@ func (c *cluster) start(ctx context.Context, system nodes.System) error {
 	if err != nil {
 		return err
 	}
-	select {
-	case <-time.After(settle):
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 	if err := c.chooseEndpoints(ctx, port); err != nil {
 		return err
 	}
-	return pods.Each(c.pods, func(p *pod) error { return c.died(ctx, p) })
+	return c.group.Settle(ctx)
 }
-
-// settle is after how long Start looks at the nodes once more: one that dislikes its
-// arguments has ended by then, as a rule.
-const settle = 50 * time.Millisecond
 
 func (c *cluster) createNetwork(ctx context.Context) (name string, err error) {
 	name = "faultline-" + c.run

@@ -16,20 +16,21 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"faultline/nodes"
+	"faultline/nodes/pods/podstest"
 	"faultline/topologies"
 )
 
 // harness, in the environment, makes this program start a cluster, break it, print its
-// directory, and wait for its end. The value is the folder of the node's binary.
+// directory, and wait for its end. The value is the node's binary.
 const harness = "LOCAL_TEST_HARNESS"
 
-func beHarness() error {
+func beHarness(program string) error {
 	ctx := context.Background()
 	topology, err := topologies.Load("dc1-3")
 	if err != nil {
 		return err
 	}
-	started, err := New().Start(ctx, nodes.Spec{Run: "abandoned", Topology: topology, System: fakeSystem{}})
+	started, err := New().Start(ctx, nodes.Spec{Run: "abandoned", Topology: topology, System: podstest.System{Program: program}})
 	if err != nil {
 		return err
 	}
@@ -45,11 +46,11 @@ func beHarness() error {
 }
 
 func TestAKilledHarnessLeavesADirectoryForClean(t *testing.T) {
-	alive := up(t, "alive", "dc1-3")
-	_, err := fakeBinary()
+	alive := up(t, "alive")
+	program, err := podstest.System{}.Binary(t.Context())
 	require.NoError(t, err)
 	dying := exec.Command("/proc/self/exe")
-	dying.Env = append(os.Environ(), harness+"="+binaries)
+	dying.Env = append(os.Environ(), harness+"="+program)
 	dying.Stderr = os.Stderr
 	out, err := dying.StdoutPipe()
 	require.NoError(t, err)
@@ -71,8 +72,8 @@ func TestAKilledHarnessLeavesADirectoryForClean(t *testing.T) {
 	removed, err = New().Clean(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, []string{"directory " + dir + " (run abandoned)"}, removed)
-	requireNothingLeft(t, dir)
-	requireConditions(t, alive, nodes.Conditions{})
+	require.Empty(t, leftovers(t, "abandoned"))
+	podstest.RequireConditions(t, alive, nodes.Conditions{})
 }
 
 func TestCleanOnAMachineWithoutRuns(t *testing.T) {

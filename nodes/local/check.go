@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net/netip"
 	"os"
 	"strings"
@@ -22,7 +23,7 @@ const tryLimit = 10 * time.Second
 
 // try makes a pod without a node, makes every kind of rule in it, and removes it.
 func try(ctx context.Context) error {
-	c, err := newCluster(ctx, "check-"+strings.ToLower(rand.Text()), nil, []topologies.Node{{Name: "check"}}, nil)
+	c, err := newCluster(ctx, "check-"+strings.ToLower(rand.Text()), slog.New(slog.DiscardHandler), []topologies.Node{{Name: "check"}}, nil)
 	if err != nil {
 		return err
 	}

@@ -44,7 +44,7 @@ type pod struct {
 
 // Endpoint is the node's gate, which keeps its port as long as the cluster lives.
 func (c *cluster) Endpoint(node string) string {
-	p, err := c.pod(node)
+	p, err := pods.Find(c.byName, node)
 	if err != nil {
 		return ""
 	}
@@ -82,7 +82,7 @@ func (c *cluster) Measure(ctx context.Context) (nodes.Measurement, error) {
 
 // Exited waits until the node's process has ended.
 func (c *cluster) Exited(ctx context.Context, node string) error {
-	p, err := c.pod(node)
+	p, err := pods.Find(c.byName, node)
 	if err != nil {
 		return err
 	}
@@ -94,7 +94,7 @@ func (c *cluster) Exited(ctx context.Context, node string) error {
 
 // Logs copies the node's standard output and standard error, over all its starts.
 func (c *cluster) Logs(ctx context.Context, node string, w io.Writer) error {
-	if _, err := c.pod(node); err != nil {
+	if _, err := pods.Find(c.byName, node); err != nil {
 		return err
 	}
 	log, err := os.ReadFile(c.files.log(node))
@@ -160,14 +160,6 @@ func (c *cluster) hangUp() error {
 		errs = append(errs, c.group.Close())
 	}
 	return errors.Join(errs...)
-}
-
-func (c *cluster) pod(node string) (*pod, error) {
-	p := c.byName[node]
-	if p == nil {
-		return nil, fmt.Errorf("no node %q in this cluster", node)
-	}
-	return p, nil
 }
 
 var _ nodes.Cluster = (*cluster)(nil)

@@ -4,121 +4,68 @@ package local
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
-	"net/http"
+	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"faultline/nodes"
-	"faultline/topologies"
+	"faultline/nodes/pods/podstest"
 )
 
-// requireLocal, when set to 1, makes a test that needs namespaces fail without them.
-const requireLocal = "FAULTLINE_REQUIRE_LOCAL"
+const s1, s2, s3 = podstest.S1, podstest.S2, podstest.S3
 
-// needNamespaces skips a test on a machine that forbids them, unless requireLocal does not.
-// The run's directories are the test's own.
-func needNamespaces(t testing.TB) {
-	t.Helper()
-	t.Setenv("TMPDIR", t.TempDir())
-	err := New().Check(t.Context())
-	if err != nil && os.Getenv(requireLocal) != "1" {
-		t.Skipf("needs namespaces: %v", err)
-	}
-	require.NoError(t, err)
+var subject = podstest.Subject{
+	Runtime:   New(),
+	Require:   "FAULTLINE_REQUIRE_LOCAL",
+	Leftovers: leftovers,
+	Died: func(_ context.Context, started nodes.Cluster, node string) error {
+		c := started.(*cluster)
+		return c.died(c.byName[node])
+	},
+	Taken: "another run",
 }
-
-// fakeSystem runs testdata/node.
-type fakeSystem struct{}
-
-// textSystem has a binary that cannot be executed.
-type textSystem struct{ fakeSystem }
-
-func (textSystem) Binary(context.Context) (string, error) { return filepath.Abs("main_test.go") }
-
-// binaries is where fakeBinary goes; tests have a TMPDIR each.
-var binaries string
-
-var fakeBinary = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(binaries, "node")
-	build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", path, "./testdata/node")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%w: %s", err, out)
-	}
-	return path, nil
-})
 
 func TestMain(m *testing.M) {
-	if binaries = os.Getenv(harness); binaries != "" {
-		fmt.Fprintln(os.Stderr, "harness:", beHarness())
+	if program := os.Getenv(harness); program != "" {
+		fmt.Fprintln(os.Stderr, "harness:", beHarness(program))
 		os.Exit(1)
 	}
-	var err error
-	if binaries, err = os.MkdirTemp("", "faultline-local-test-"); err != nil {
-		panic(err)
-	}
-	code := m.Run()
-	if err := os.RemoveAll(binaries); err != nil {
-		panic(err)
-	}
-	os.Exit(code)
+	podstest.Main(m)
 }
 
-func (fakeSystem) Name() string                           { return "fake" }
-func (fakeSystem) Binary(context.Context) (string, error) { return fakeBinary() }
-func (fakeSystem) APIPort() int                           { return 8500 }
-func (fakeSystem) Client(string) nodes.Client             { return nil }
-func (fakeSystem) Args(self nodes.Place, all []nodes.Place) []string {
-	args := []string{self.Dir, "self=" + self.Addr.String()}
-	for _, p := range all {
-		args = append(args, p.Name+"="+p.Addr.String())
-	}
-	return args
-}
-
-// runName is a name that no other test process uses at the same time.
-func runName(t testing.TB, suffix string) string {
-	return fmt.Sprintf("test-%d-%s", os.Getpid(), suffix)
-}
-
-func spec(t testing.TB, name string, layout string) nodes.Spec {
-	topology, err := topologies.Load(layout)
-	require.NoError(t, err)
-	return nodes.Spec{Run: runName(t, name), Topology: topology, System: fakeSystem{}}
-}
+func TestPods(t *testing.T)      { podstest.Test(t, subject) }
+func BenchmarkPods(b *testing.B) { podstest.Benchmark(b, subject) }
 
 // up starts a cluster that is gone without a trace after the test.
-func up(t testing.TB, name, layout string) *cluster {
+func up(t testing.TB, name string) *cluster {
 	t.Helper()
-	needNamespaces(t)
-	started, err := New().Start(t.Context(), spec(t, name, layout))
-	require.NoError(t, err)
-	c := started.(*cluster)
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		require.NoError(t, c.Close(ctx))
-		require.NoError(t, c.Close(ctx), "Close is safe to call twice")
-		requireNothingLeft(t, c.files.dir)
-	})
-	return c
+	return podstest.Up(t, subject, name).(*cluster)
 }
 
-// requireNothingLeft looks for a run's directory, and for processes that execute its programs
-// or are told of them.
-func requireNothingLeft(t testing.TB, dir string) {
-	t.Helper()
-	require.NoDirExists(t, dir)
-	require.Empty(t, processesOf(t, dir))
+// leftovers lists a run's directory, the base if nobody has a directory in it, and the processes
+// that execute programs of the run or are told of them.
+func leftovers(t testing.TB, run string) []string {
+	entries, err := os.ReadDir(base())
+	if !errors.Is(err, fs.ErrNotExist) {
+		require.NoError(t, err)
+	}
+	var left []string
+	if err == nil && len(entries) == 0 {
+		left = append(left, base())
+	}
+	dir := filepath.Join(base(), run+ownerMark)
+	for _, e := range entries {
+		if name := filepath.Join(base(), e.Name()); strings.HasPrefix(name, dir) {
+			left = append(left, name)
+		}
+	}
+	return append(left, processesOf(t, dir)...)
 }
 
 func processesOf(t testing.TB, dir string) (pids []string) {
@@ -131,44 +78,4 @@ func processesOf(t testing.TB, dir string) (pids []string) {
 		}
 	}
 	return pids
-}
-
-// about is what a fake node says about itself.
-type about struct {
-	Args   string            `json:"args"`
-	Starts int               `json:"starts"`
-	Place  map[string]string `json:"place"`
-}
-
-// ask waits until the node answers: it is started before it listens.
-func ask(t testing.TB, c *cluster, node string) (a about) {
-	t.Helper()
-	require.Eventually(t, func() bool {
-		answer, err := http.Get("http://" + c.Endpoint(node) + "/")
-		if err != nil {
-			return false
-		}
-		defer answer.Body.Close()
-		return json.NewDecoder(answer.Body).Decode(&a) == nil
-	}, 20*time.Second, 20*time.Millisecond, "%s does not answer", node)
-	return a
-}
-
-// requireConditions sets conditions, and measures until they are seen.
-func requireConditions(t testing.TB, c *cluster, want nodes.Conditions) {
-	t.Helper()
-	require.NoError(t, c.Set(t.Context(), want))
-	var names []string
-	for _, p := range c.pods {
-		names = append(names, p.node.Name)
-	}
-	var wrong []string
-	for range 5 { // a busy machine can be slower than a probe's timeout
-		m, err := c.Measure(t.Context())
-		require.NoError(t, err)
-		if wrong = m.Mismatches(want, names); len(wrong) == 0 {
-			return
-		}
-	}
-	require.Empty(t, wrong, "conditions: %s", want)
 }

@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"time"
 
 	"faultline/nodes"
 	"faultline/nodes/local/space"
@@ -20,9 +19,7 @@ import (
 )
 
 func start(ctx context.Context, spec nodes.Spec) (*cluster, error) {
-	if spec.Progress == nil {
-		spec.Progress = func(string) {}
-	}
+	spec = pods.Heard(spec)
 	spec.Progress("building the binaries")
 	path, err := spec.System.Binary(ctx)
 	if err != nil {
@@ -45,9 +42,6 @@ func start(ctx context.Context, spec nodes.Spec) (*cluster, error) {
 
 // newCluster lays out a run's directory; nothing runs yet.
 func newCluster(ctx context.Context, run string, log *slog.Logger, all []topologies.Node, program []byte) (*cluster, error) {
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
 	injector, err := pods.InjectorBinary(ctx)
 	if err != nil {
 		return nil, err
@@ -96,17 +90,8 @@ func (c *cluster) start(ctx context.Context, spec nodes.Spec) error {
 	if err != nil {
 		return err
 	}
-	select {
-	case <-time.After(settle):
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-	return pods.Each(c.pods, c.died)
+	return c.group.Settle(ctx)
 }
-
-// settle is after how long Start looks at the nodes once more: one that dislikes its
-// arguments has ended by then, as a rule.
-const settle = 50 * time.Millisecond
 
 // open makes the namespaces and pods, and waits until all are ready.
 func (c *cluster) open(ctx context.Context) error {

@@ -21,6 +21,7 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"faultline/nodes"
 	"faultline/nodes/injector"
@@ -81,7 +82,7 @@ func NewGroup(log *slog.Logger, members []Member) *Group {
 
 // Open opens the control stream of a pod, if it does not stand.
 func (c *Group) Open(ctx context.Context, node string) error {
-	p, err := c.pod(node)
+	p, err := Find(c.byName, node)
 	if err != nil {
 		return err
 	}
@@ -91,7 +92,7 @@ func (c *Group) Open(ctx context.Context, node string) error {
 
 // Begin starts a node for the first time, healthy.
 func (c *Group) Begin(ctx context.Context, node string) error {
-	p, err := c.pod(node)
+	p, err := Find(c.byName, node)
 	if err != nil {
 		return err
 	}
@@ -99,10 +100,26 @@ func (c *Group) Begin(ctx context.Context, node string) error {
 	return c.start(ctx, p, injector.State{Process: injector.Running})
 }
 
+// settle is how long a node that dislikes its arguments takes to end, as a rule.
+const settle = 50 * time.Millisecond
+
+// Settle looks at all nodes once more, a moment after they began: it is an error that one of
+// them has ended.
+func (c *Group) Settle(ctx context.Context) error {
+	select {
+	case <-time.After(settle):
+	case <-ctx.Done():
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return Each(c.pods, func(p *pod) error { return p.died(ctx) })
+}
+
 // Ask puts a request of the caller's own to a pod's injector, for benchmarks of it. A
 // nonce of a probe must be above 1<<32: those below are Measure's.
 func (c *Group) Ask(ctx context.Context, node string, r injector.Request) (injector.Reply, error) {
-	p, err := c.pod(node)
+	p, err := Find(c.byName, node)
 	if err != nil {
 		return injector.Reply{}, err
 	}
@@ -123,12 +140,24 @@ func (c *Group) hangUp(forGood bool) error {
 	return errors.Join(errs...)
 }
 
-func (c *Group) pod(node string) (*pod, error) {
-	p := c.byName[node]
+// Find is the pod of a node.
+func Find[P any](byName map[string]*P, node string) (*P, error) {
+	p := byName[node]
 	if p == nil {
 		return nil, fmt.Errorf("no node %q in this cluster", node)
 	}
 	return p, nil
+}
+
+// Heard is a spec whose Log and Progress are there to be called.
+func Heard(spec nodes.Spec) nodes.Spec {
+	if spec.Log == nil {
+		spec.Log = slog.New(slog.DiscardHandler)
+	}
+	if spec.Progress == nil {
+		spec.Progress = func(string) {}
+	}
+	return spec
 }
 
 // Each runs f for all items at once and joins the errors.

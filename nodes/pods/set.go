@@ -81,7 +81,7 @@ func (c *Group) states(want nodes.Conditions) (map[string]injector.State, error)
 		states[p.node.Name] = injector.State{Process: process}
 	}
 	for link, state := range want.Links {
-		from, err := c.pod(link.From)
+		from, err := Find(c.byName, link.From)
 		if err != nil {
 			return nil, fmt.Errorf("link %s: %w", link, err)
 		}
@@ -104,7 +104,7 @@ func (c *Group) states(want nodes.Conditions) (map[string]injector.State, error)
 		states[link.To] = to
 	}
 	for node := range want.Processes {
-		if _, err := c.pod(node); err != nil {
+		if _, err := Find(c.byName, node); err != nil {
 			return nil, err
 		}
 	}

@@ -1,12 +1,13 @@
-// A node for tests: it serves HTTP on :8500.
+// Command node is a node for tests of runtimes: it serves HTTP on :8500.
 //
-//	GET /          what the node is: its arguments, how often it was started, and what it can
+//	GET /          what the node is: its arguments, how often it was started, and where it is
 //	GET /leave     the process ends, with exit code 0
 package main
 
 import (
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -27,7 +28,7 @@ func main() {
 	fmt.Println("out: start", len(starts))
 	fmt.Fprintln(os.Stderr, "err: start", len(starts))
 	http.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
-		json.NewEncoder(w).Encode(map[string]any{"args": strings.Join(os.Args[1:], " "), "starts": len(starts), "place": place()})
+		json.NewEncoder(w).Encode(map[string]any{"args": strings.Join(os.Args[1:], " "), "starts": len(starts), "place": place(), "addrs": addresses()})
 	})
 	http.HandleFunc("GET /leave", func(w http.ResponseWriter, r *http.Request) {
 		time.AfterFunc(10*time.Millisecond, func() { os.Exit(0) })
@@ -65,4 +66,18 @@ func place() map[string]string {
 		panic(err)
 	}
 	return seen
+}
+
+// addresses are those of the node's interfaces, the loopback's first.
+func addresses() (ips []string) {
+	all, err := net.InterfaceAddrs()
+	if err != nil {
+		panic(err)
+	}
+	for _, a := range all {
+		if ip := a.(*net.IPNet).IP.To4(); ip != nil {
+			ips = append(ips, ip.String())
+		}
+	}
+	return ips
 }

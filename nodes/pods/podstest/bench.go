@@ -1,0 +1,110 @@
+package podstest
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"faultline/nodes"
+)
+
+// benchmarks are the times that runtimes are compared by.
+var benchmarks = []struct {
+	name  string
+	bench func(*testing.B, Subject)
+}{
+	{"PodsUp5", benchmarkPodsUp5},
+	{"Repartition5", benchmarkRepartition5},
+	{"Measure5", benchmarkMeasure5},
+	{"Process", benchmarkProcess},
+}
+
+// Benchmark measures a runtime.
+func Benchmark(b *testing.B, s Subject) {
+	for _, c := range benchmarks {
+		b.Run(c.name, func(b *testing.B) { c.bench(b, s) })
+	}
+}
+
+var five = []string{S1, S2, S3, "dc1-s4", "dc1-s5"}
+
+// benchmarkPodsUp5 is the time of a Start of 5 nodes with all that is built at hand.
+func benchmarkPodsUp5(b *testing.B, s Subject) {
+	Need(b, s)
+	spec := spec(b, "bench-up", "dc1-5")
+	start := func() nodes.Cluster {
+		c, err := s.Runtime.Start(b.Context(), spec)
+		require.NoError(b, err)
+		return c
+	}
+	require.NoError(b, start().Close(context.Background()))
+	for b.Loop() {
+		c := start()
+		b.StopTimer()
+		began := time.Now()
+		require.NoError(b, c.Close(context.Background()))
+		b.ReportMetric(milliseconds(time.Since(began)), "ms/close")
+		b.StartTimer()
+	}
+}
+
+// benchmarkRepartition5 is the time of a Set that changes links of all of 5 nodes.
+func benchmarkRepartition5(b *testing.B, s Subject) {
+	c := up(b, s, "bench-set", "dc1-5")
+	var times []time.Duration
+	for i := 0; b.Loop(); i++ {
+		rotated := slices.Concat(five[i%5:], five[:i%5])
+		var want nodes.Conditions
+		want.Cut(rotated[:2], rotated[2:], nodes.LinkState{Drop: true})
+		want.Cut(rotated[2:], rotated[:2], nodes.LinkState{Drop: true})
+		times = append(times, timeToSet(b, c, want))
+	}
+	slices.Sort(times)
+	b.ReportMetric(milliseconds(times[len(times)/2]), "ms-p50")
+	b.ReportMetric(milliseconds(times[len(times)*99/100]), "ms-p99")
+}
+
+// benchmarkMeasure5 is the time to probe 20 links, all healthy, or cut in two.
+func benchmarkMeasure5(b *testing.B, s Subject) {
+	c := up(b, s, "bench-measure", "dc1-5")
+	var cut nodes.Conditions
+	cut.Cut(five[:2], five[2:], nodes.LinkState{Drop: true})
+	for name, conditions := range map[string]nodes.Conditions{"healthy": {}, "cut": cut} {
+		b.Run(name, func(b *testing.B) {
+			require.NoError(b, c.Set(b.Context(), conditions))
+			for b.Loop() {
+				_, err := c.Measure(b.Context())
+				require.NoError(b, err)
+			}
+		})
+	}
+}
+
+// benchmarkProcess is the time of a Set that changes one node's process.
+func benchmarkProcess(b *testing.B, s Subject) {
+	c := Up(b, s, "bench-process")
+	for _, state := range []nodes.Process{nodes.Paused, nodes.Killed} {
+		b.Run(string(state), func(b *testing.B) {
+			var broken, healed []time.Duration
+			for b.Loop() {
+				broken = append(broken, timeToSet(b, c, processOf(S1, state)))
+				healed = append(healed, timeToSet(b, c, nodes.Conditions{}))
+			}
+			slices.Sort(broken)
+			slices.Sort(healed)
+			b.ReportMetric(milliseconds(broken[len(broken)/2]), "ms-p50/break")
+			b.ReportMetric(milliseconds(healed[len(healed)/2]), "ms-p50/heal")
+		})
+	}
+}
+
+func timeToSet(b *testing.B, c nodes.Cluster, want nodes.Conditions) time.Duration {
+	began := time.Now()
+	require.NoError(b, c.Set(b.Context(), want))
+	return time.Since(began)
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

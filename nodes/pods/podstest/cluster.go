@@ -1,0 +1,102 @@
+package podstest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"faultline/nodes"
+	"faultline/topologies"
+)
+
+// S1, S2 and S3 are the nodes of the clusters that Up starts.
+const S1, S2, S3 = "dc1-s1", "dc1-s2", "dc1-s3"
+
+// RunName is a name that no other test process uses at the same time.
+func RunName(suffix string) string { return fmt.Sprintf("test-%d-%s", os.Getpid(), suffix) }
+
+// Spec is the cluster that Up starts under this name.
+func Spec(t testing.TB, name string) nodes.Spec { return spec(t, name, "dc1-3") }
+
+func spec(t testing.TB, name, layout string) nodes.Spec {
+	topology, err := topologies.Load(layout)
+	require.NoError(t, err)
+	return nodes.Spec{Run: RunName(name), Topology: topology, System: System{}}
+}
+
+// Up starts a cluster of three nodes that is gone without a trace after the test.
+func Up(t testing.TB, s Subject, name string) nodes.Cluster {
+	t.Helper()
+	return up(t, s, name, "dc1-3")
+}
+
+func up(t testing.TB, s Subject, name, layout string) nodes.Cluster {
+	t.Helper()
+	Need(t, s)
+	c, err := s.Runtime.Start(t.Context(), spec(t, name, layout))
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		require.NoError(t, c.Close(ctx))
+		require.NoError(t, c.Close(ctx), "Close is safe to call twice")
+		require.Empty(t, s.Leftovers(t, RunName(name)))
+	})
+	return c
+}
+
+// About is what a node of System says about itself.
+type About struct {
+	Args   string            `json:"args"`
+	Starts int               `json:"starts"`
+	Addrs  []string          `json:"addrs"`
+	Place  map[string]string `json:"place"` // what it can see and do
+}
+
+// Ask waits until the node answers: it is started before it listens.
+func Ask(t testing.TB, c nodes.Cluster, node string) (a About) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		answer, err := http.Get("http://" + c.Endpoint(node) + "/")
+		if err != nil {
+			return false
+		}
+		defer answer.Body.Close()
+		return json.NewDecoder(answer.Body).Decode(&a) == nil
+	}, 20*time.Second, 20*time.Millisecond, "%s does not answer", node)
+	return a
+}
+
+// RequireConditions sets conditions of a cluster that Up has started, and measures until they
+// are seen.
+func RequireConditions(t testing.TB, c nodes.Cluster, want nodes.Conditions) {
+	t.Helper()
+	require.NoError(t, c.Set(t.Context(), want))
+	var wrong []string
+	for range 5 { // a busy machine can be slower than a probe's timeout
+		m, err := c.Measure(t.Context())
+		require.NoError(t, err)
+		if wrong = m.Mismatches(want, []string{S1, S2, S3}); len(wrong) == 0 {
+			return
+		}
+	}
+	require.Empty(t, wrong, "conditions: %s", want)
+}
+
+// processOf is a healthy cluster but for one node's process.
+func processOf(node string, state nodes.Process) (c nodes.Conditions) {
+	c.SetProcess([]string{node}, state)
+	return c
+}
+
+// linkOf is a healthy cluster but for one direction between two nodes.
+func linkOf(from, to string, state nodes.LinkState) (c nodes.Conditions) {
+	c.Cut([]string{from}, []string{to}, state)
+	return c
+}

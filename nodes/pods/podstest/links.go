@@ -1,0 +1,90 @@
+package podstest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"faultline/nodes"
+)
+
+func testCapabilities(t *testing.T, s Subject) {
+	c := linkOf(S1, S2, nodes.LinkState{Drop: true, Delay: time.Millisecond, Loss: 0.1, Rate: 1000,
+		Reorder: 0.1, Duplicate: 0.1, Corrupt: 0.1})
+	c.Cut([]string{S2}, []string{S1}, nodes.LinkState{Reject: true})
+	c.SetProcess([]string{S1}, nodes.Paused)
+	c.SetProcess([]string{S2}, nodes.Killed)
+	require.Subset(t, s.Runtime.Capabilities(), c.Needs())
+}
+
+func testLinksAreCut(t *testing.T, s Subject) {
+	c := Up(t, s, "links")
+	drop, reject := nodes.LinkState{Drop: true}, nodes.LinkState{Reject: true}
+	both := linkOf(S1, S2, drop)
+	both.Cut([]string{S2}, []string{S1}, reject)
+	mutual := linkOf(S1, S2, reject)
+	mutual.Cut([]string{S2}, []string{S1}, reject)
+	for _, want := range []nodes.Conditions{
+		{},
+		linkOf(S1, S2, drop), linkOf(S2, S1, drop),
+		linkOf(S1, S2, reject), linkOf(S2, S1, reject),
+		linkOf(S1, S2, nodes.LinkState{Drop: true, Reject: true}),
+		both, mutual, mutual,
+		{},
+	} {
+		RequireConditions(t, c, want)
+	}
+}
+
+// testLinksAreShaped has every kind of link fault measured as asked, in one direction, with
+// all other links healthy, and all of them at once in both.
+func testLinksAreShaped(t *testing.T, s Subject) {
+	c := Up(t, s, "shaped")
+	ms := time.Millisecond
+	for _, state := range []nodes.LinkState{
+		{Delay: 40 * ms},
+		{Loss: 0.2, Seed: 1},
+		{BurstLoss: 0.2, Burst: 5, Seed: 2},
+		{Delay: 20 * ms, Jitter: 20 * ms},
+		{Delay: 20 * ms, Jitter: 30 * ms, Scramble: true},
+		{Reorder: 0.3},
+		{Duplicate: 0.3},
+		{Corrupt: 0.3},
+		{Rate: 100_000},
+		{Rate: 10_000, Queue: 4000},
+		{Rate: 5_000_000},
+		{Loss: 0.1, Delay: 10 * ms, Reject: true},
+		{Loss: 0.1, Delay: 10 * ms, Jitter: 10 * ms, Reorder: 0.1, Duplicate: 0.1, Corrupt: 0.1, Rate: 1_000_000},
+		{},
+	} {
+		t.Run(state.String(), func(t *testing.T) {
+			RequireConditions(t, c, linkOf(S1, S2, state))
+			m, err := c.Measure(t.Context())
+			require.NoError(t, err)
+			t.Logf("%+v", m.Links[nodes.Link{From: S1, To: S2}])
+		})
+	}
+	everything := nodes.Conditions{}
+	all := nodes.LinkState{Loss: 0.05, Delay: 10 * ms, Jitter: 5 * ms, Scramble: true, Duplicate: 0.05, Corrupt: 0.05, Reorder: 0.1}
+	everything.Cut([]string{S1, S2, S3}, []string{S1, S2, S3}, all)
+	everything.Cut([]string{S1}, []string{S2}, nodes.LinkState{Drop: true})
+	RequireConditions(t, c, everything)
+	RequireConditions(t, c, nodes.Conditions{})
+}
+
+func testSetIsIdempotent(t *testing.T, s Subject) {
+	c := Up(t, s, "again")
+	want := linkOf(S1, S2, nodes.LinkState{Drop: true})
+	want.Cut([]string{S2}, []string{S3}, nodes.LinkState{Reject: true})
+	want.Cut([]string{S3}, []string{S1}, nodes.LinkState{Delay: 30 * time.Millisecond})
+	want.SetProcess([]string{S2}, nodes.Paused)
+	want.SetProcess([]string{S3}, nodes.Killed)
+	for _, want := range []nodes.Conditions{{}, want, {}} {
+		RequireConditions(t, c, want)
+		RequireConditions(t, c, want)
+	}
+	for node, starts := range map[string]int{S1: 1, S2: 1, S3: 2} {
+		require.Equal(t, starts, Ask(t, c, node).Starts, node)
+	}
+}

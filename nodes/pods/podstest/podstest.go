@@ -1,0 +1,82 @@
+// Package podstest is what every runtime must do whose nodes live in pods, as tests: links
+// that are cut and bad in one direction, processes that are killed, paused and started again,
+// starts that fail, logs, and nothing left behind. It is used by tests only.
+//
+//	var subject = podstest.Subject{Runtime: New(), Require: "FAULTLINE_REQUIRE_…", …}
+//
+//	func TestMain(m *testing.M)      { podstest.Main(m) }
+//	func TestPods(t *testing.T)      { podstest.Test(t, subject) }
+//	func BenchmarkPods(b *testing.B) { podstest.Benchmark(b, subject) }
+//
+// What one runtime alone does (an engine's errors, gates, whose leftovers are whose) is
+// tested beside it, with Up, Ask and RequireConditions.
+package podstest
+
+import (
+	"context"
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"faultline/nodes"
+)
+
+// Subject is a runtime under test.
+type Subject struct {
+	// Runtime says "starting 3 pods" and then "starting 3 nodes" as its Start comes that far.
+	Runtime nodes.Runtime
+	// Require is an environment variable that, set to 1, makes the tests fail on a machine
+	// that does not offer the runtime. Otherwise they are skipped there.
+	Require string
+	// Leftovers lists what is left of a run on this machine.
+	Leftovers func(t testing.TB, run string) []string
+	// Died is what the runtime tells a pods.Group of a node that has ended, or nil.
+	Died func(ctx context.Context, c nodes.Cluster, node string) error
+	// Taken is what Start says when another run has the same name.
+	Taken string
+	// Vague tells of a cluster's endpoints that they may accept connections for a node that
+	// is dead; nil if they never do.
+	Vague func(endpoint string) bool
+}
+
+// suite is what every runtime must do.
+var suite = []struct {
+	name string
+	test func(*testing.T, Subject)
+}{
+	{"capabilities cover the conditions", testCapabilities},
+
+	{"links are dropped and rejected each direction apart", testLinksAreCut},
+	{"links are shaped", testLinksAreShaped},
+	{"what already holds is left alone", testSetIsIdempotent},
+
+	{"nodes have their address and no capabilities", testPlaces},
+	{"killed nodes keep address, data, rules and endpoint", testKilledNodes},
+	{"a dead node refuses connections", testDeadNodesRefuse},
+	{"paused nodes answer later", testPausedNodes},
+	{"a node that ended by itself is started again by Set", testNodesThatEnded},
+
+	{"many may set and measure at once", testManyAtOnce},
+	{"what is not there is refused", testRefusals},
+	{"a failed start leaves nothing", testFailedStarts},
+}
+
+// Test puts a runtime to the suite.
+func Test(t *testing.T, s Subject) {
+	for _, c := range suite {
+		t.Run(c.name, func(t *testing.T) { c.test(t, s) })
+	}
+}
+
+// Need skips a test on a machine that does not offer the runtime, unless Require forbids it.
+// From then on the test has a directory for temporary files of its own.
+func Need(t testing.TB, s Subject) {
+	t.Helper()
+	t.Setenv("TMPDIR", t.TempDir())
+	err := s.Runtime.Check(t.Context())
+	if err != nil && os.Getenv(s.Require) != "1" {
+		t.Skipf("needs %s: %v", s.Runtime.Name(), err)
+	}
+	require.NoError(t, err)
+}

@@ -1,0 +1,128 @@
+package podstest
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"faultline/nodes"
+)
+
+func testPlaces(t *testing.T, s Subject) {
+	c := Up(t, s, "places")
+	about := map[string]About{S1: Ask(t, c, S1), S2: Ask(t, c, S2), S3: Ask(t, c, S3)}
+	for node, a := range about {
+		require.Len(t, a.Addrs, 2, "the loopback's and the pod's")
+		for other, b := range about {
+			require.Contains(t, strings.Fields(a.Args), other+"="+b.Addrs[1], node)
+		}
+		require.Contains(t, strings.Fields(a.Args), "self="+a.Addrs[1])
+		require.Equal(t, node, a.Place["hostname"])
+		for _, set := range []string{"CapPrm", "CapEff", "CapBnd"} {
+			require.Equal(t, "0000000000000000", a.Place[set], set)
+		}
+		require.Equal(t, "1", a.Place["NoNewPrivs"])
+	}
+}
+
+func testKilledNodes(t *testing.T, s Subject) {
+	c := Up(t, s, "kill")
+	endpoint, before := c.Endpoint(S2), Ask(t, c, S2)
+	require.Contains(t, before.Args, "/data self=")
+	require.Equal(t, 1, before.Starts)
+
+	want := linkOf(S1, S2, nodes.LinkState{Drop: true})
+	want.SetProcess([]string{S2}, nodes.Killed)
+	for cycle := range 3 {
+		RequireConditions(t, c, want)
+		RequireConditions(t, c, nodes.Conditions{Links: want.Links})
+		require.Equal(t, endpoint, c.Endpoint(S2))
+		again := before
+		again.Starts = cycle + 2
+		require.Equal(t, again, Ask(t, c, S2))
+	}
+	require.Equal(t, 1, Ask(t, c, S1).Starts, "the others were left alone")
+
+	var log bytes.Buffer
+	require.NoError(t, c.Logs(t.Context(), S2, &log))
+	for _, line := range []string{"out: start 1\n", "err: start 1\n", "out: start 4\n", "err: start 4\n"} {
+		require.Contains(t, log.String(), line)
+	}
+}
+
+func testDeadNodesRefuse(t *testing.T, s Subject) {
+	c := Up(t, s, "dead")
+	Ask(t, c, S1)
+	if s.Vague != nil && s.Vague(c.Endpoint(S1)) {
+		t.Skipf("a client of %s may be accepted by another than the node", c.Endpoint(S1))
+	}
+	keepAlive := &http.Client{Transport: &http.Transport{}}
+	answer, err := keepAlive.Get("http://" + c.Endpoint(S1) + "/")
+	require.NoError(t, err)
+	require.NoError(t, answer.Body.Close())
+	require.NoError(t, c.Set(t.Context(), processOf(S1, nodes.Killed)))
+	for range 100 {
+		_, err := http.Get("http://" + c.Endpoint(S1) + "/")
+		require.ErrorIs(t, err, syscall.ECONNREFUSED, "definite: nobody received the request")
+	}
+	_, err = keepAlive.Post("http://"+c.Endpoint(S1)+"/", "", strings.NewReader("x"))
+	require.Error(t, err, "what stood open has ended")
+	RequireConditions(t, c, nodes.Conditions{})
+	Ask(t, c, S1)
+}
+
+func testPausedNodes(t *testing.T, s Subject) {
+	c := Up(t, s, "pause")
+	Ask(t, c, S1)
+	paused, killed := processOf(S1, nodes.Paused), processOf(S1, nodes.Killed)
+	RequireConditions(t, c, paused)
+
+	answered := make(chan error, 1)
+	go func() {
+		answer, err := http.Get("http://" + c.Endpoint(S1) + "/")
+		if err == nil {
+			err = answer.Body.Close()
+		}
+		answered <- err
+	}()
+	select {
+	case err := <-answered:
+		require.Fail(t, "a paused node answered", "%v", err)
+	case <-time.After(200 * time.Millisecond):
+	}
+	RequireConditions(t, c, nodes.Conditions{})
+	require.NoError(t, <-answered)
+	require.Equal(t, 1, Ask(t, c, S1).Starts)
+
+	// From paused to killed, from killed to paused, and back.
+	for _, want := range []nodes.Conditions{paused, killed, paused, {}} {
+		RequireConditions(t, c, want)
+	}
+	require.Equal(t, 2, Ask(t, c, S1).Starts)
+}
+
+func testNodesThatEnded(t *testing.T, s Subject) {
+	c := Up(t, s, "exit")
+	Ask(t, c, S3)
+	early, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, c.Exited(early, S3), context.DeadlineExceeded)
+
+	answer, err := http.Get("http://" + c.Endpoint(S3) + "/leave")
+	require.NoError(t, err)
+	require.NoError(t, answer.Body.Close())
+	require.NoError(t, c.Exited(t.Context(), S3))
+	died := s.Died(t.Context(), c, S3)
+	require.ErrorContains(t, died, "dc1-s3 ended as soon as it was started, with exit code 0: ")
+	require.ErrorContains(t, died, "err: start 1")
+	require.NoError(t, s.Died(t.Context(), c, S2))
+	RequireConditions(t, c, processOf(S3, nodes.Killed))
+	RequireConditions(t, c, nodes.Conditions{})
+	require.Equal(t, 2, Ask(t, c, S3).Starts)
+}
