@@ -1,21 +1,30 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"faultline"
+	"faultline/nemesis"
 )
 
 func doctorCommand() *cobra.Command {
-	var store string
+	var (
+		store string
+		deep  bool
+	)
 	c := &cobra.Command{
 		Use:   "doctor",
 		Short: "Tell what this machine offers and lacks, and the way out of what it lacks",
-		Args:  cobra.NoArgs,
+		Long: "With --deep it also tries every fault for real, on two pods that it throws away, and shows what was\n" +
+			"asked, what was measured, and what was measured after the heal.",
+		Args: cobra.NoArgs,
 	}
 	c.Flags().StringVar(&store, "store", "store", "where run directories would be kept")
+	c.Flags().BoolVar(&deep, "deep", false, "try every fault on every runtime that this machine offers")
 	c.RunE = command(func(c *cobra.Command, _ []string) error {
 		lacking := 0
 		for _, f := range faultline.Doctor(c.Context(), store) {
@@ -26,10 +35,42 @@ func doctorCommand() *cobra.Command {
 			}
 			fmt.Printf("%s  %-22s %s\n", mark, f.What, f.Text())
 		}
+		if deep {
+			failed, err := tryAll(c.Context())
+			if err != nil {
+				return err
+			}
+			lacking += failed
+		}
 		if lacking > 0 {
 			return &faultline.UsageError{Err: fmt.Errorf("%d things are lacking; the lines above say the way out", lacking)}
 		}
 		return nil
 	})
 	return c
+}
+
+// tryAll tries every fault on every runtime that is offered, and counts what failed.
+func tryAll(ctx context.Context) (failed int, err error) {
+	for _, line := range faultline.Runtimes() {
+		rt := line.Make()
+		if rt.Check(ctx) != nil {
+			continue // the lines above say so
+		}
+		fmt.Printf("\ntrying every fault on %s\n", line.Name)
+		_, deepErr := faultline.DoctorDeep(ctx, rt, func(t nemesis.Trial) {
+			mark := "ok  "
+			if t.Err != nil {
+				mark = "LACK"
+				failed++
+			}
+			fmt.Printf("%s  %s (%.1f s)\n        asked     %s\n        measured  %s\n        healed    %s\n", mark,
+				t.Step.Label(), t.Took.Seconds(), t.Asked, t.Measured, t.Healed)
+			if t.Err != nil {
+				fmt.Printf("        %v\n", t.Err)
+			}
+		})
+		err = errors.Join(err, deepErr)
+	}
+	return failed, err
 }

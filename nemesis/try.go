@@ -1,0 +1,78 @@
+package nemesis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"faultline/nodes"
+	"faultline/topologies"
+)
+
+// Trial is a fault that was tried once, by itself and without clients, to see whether a
+// machine can make it true.
+type Trial struct {
+	Step     Step
+	Asked    string // what was to become true, in words
+	Measured string
+	Healed   string // what was measured after the heal
+	Took     time.Duration
+	Err      error // why it is not proved, or not healed
+}
+
+// Trials are steps that together ask for every condition that a runtime can have, once.
+// They hit the first server of the topology.
+func Trials(t topologies.Topology) []Step {
+	first := Names(t.Servers()[0].Name)
+	steps := []Step{
+		{Fault: "partition"},
+		{Fault: "partition", OneWay: In},
+		{Fault: "partition", OneWay: Out},
+		{Fault: "partition", Reject: true, OneWay: Out},
+		{Fault: "link", Link: nodes.LinkState{Loss: 0.2}},
+		{Fault: "link", Link: nodes.LinkState{BurstLoss: 0.2, Burst: 5}},
+		{Fault: "link", Link: nodes.LinkState{Delay: 40 * time.Millisecond, Jitter: 10 * time.Millisecond}},
+		{Fault: "link", Link: nodes.LinkState{Rate: 250_000}},
+		{Fault: "link", Link: nodes.LinkState{Reorder: 0.25}},
+		{Fault: "link", Link: nodes.LinkState{Duplicate: 0.2}},
+		{Fault: "link", Link: nodes.LinkState{Corrupt: 0.1}},
+		{Fault: "pause"},
+		{Fault: "kill"},
+	}
+	for i := range steps {
+		steps[i].Target, steps[i].For = first, time.Second
+	}
+	return steps
+}
+
+// Try makes a step's conditions true, proves them, heals and proves that. The step's
+// times mean nothing; its fault must be one that is all conditions and no action.
+func Try(ctx context.Context, s Step, w World) (t Trial) {
+	began := time.Now()
+	defer func() { t.Took = time.Since(began) }()
+	t.Step = s
+	fault, err := s.check(w.Topology)
+	if err != nil {
+		t.Err = err
+		return t
+	}
+	if fault.Edit == nil || fault.Before != nil || fault.After != nil || fault.Heal != nil {
+		t.Err = fmt.Errorf("%s is not tried by itself: it does more than set conditions", s.Fault)
+		return t
+	}
+	alone := fault.alone(w.Topology, s)
+	p := &player{World: w}
+	t.Asked = brokenWords(alone)
+	measured, err := p.bring(ctx, alone)
+	t.Measured = seenWords(alone, measured)
+	if err != nil {
+		t.Err = fmt.Errorf("not proved: %w", err)
+	}
+	measured, err = p.bring(ctx, nodes.Conditions{})
+	t.Healed = seenWords(alone, measured)
+	if err != nil {
+		t.Err = errors.Join(t.Err, fmt.Errorf("not healed: %w", err))
+	}
+	return t
+}

@@ -1,0 +1,57 @@
+package nemesis
+
+import (
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+
+	"faultline/nodes"
+	"faultline/topologies"
+)
+
+func TestTrialsAskForEveryCondition(t *testing.T) {
+	pair, err := topologies.Parse("t", []byte("name: t\ndatacenters:\n  - {name: dc1, servers: 2}\n"))
+	require.NoError(t, err)
+	asked := map[nodes.Capability]bool{}
+	for _, step := range Trials(pair) {
+		fault, err := step.check(pair)
+		require.NoError(t, err)
+		for _, need := range fault.alone(pair, step).Needs() {
+			asked[need] = true
+		}
+	}
+	for _, f := range faults {
+		for _, need := range f.Needs {
+			require.True(t, asked[need], "no trial asks for %s, which %s needs", need, f.Name)
+		}
+	}
+}
+
+func TestTryProvesAndHeals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		layout := layout(t, "dc1-3")
+		f := newFake(layout)
+		for _, step := range Trials(layout) {
+			if step.Fault == "link" {
+				continue // the fake's links are whole or cut
+			}
+			trial := Try(t.Context(), step, World{Topology: layout, Cluster: f})
+			require.NoError(t, trial.Err, step.Label())
+			require.NotEmpty(t, trial.Asked)
+			require.NotEmpty(t, trial.Measured)
+			require.True(t, f.now.Healthy())
+		}
+		f.immortal["dc1-s1"] = true
+		require.ErrorContains(t, Try(t.Context(), Step{Fault: "kill", For: 1, Target: Names("dc1-s1")},
+			World{Topology: layout, Cluster: f}).Err, "not proved: dc1-s1 is running, not killed")
+	})
+}
+
+func TestTryRefusesWhatIsMoreThanConditions(t *testing.T) {
+	layout := layout(t, "dc1-3")
+	for _, step := range []Step{{Fault: "transfer", Target: Names("dc1-s1")}, {Fault: "leave", For: 1, Target: Names("dc1-s1")}} {
+		require.ErrorContains(t, Try(t.Context(), step, World{Topology: layout}).Err, "is not tried by itself")
+	}
+	require.ErrorContains(t, Try(t.Context(), Step{Fault: "nonsense"}, World{Topology: layout}).Err, `no fault "nonsense"`)
+}
