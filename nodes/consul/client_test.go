@@ -192,11 +192,11 @@ func TestObserve(t *testing.T) {
 		self string
 		want history.Observation
 	}{
-		"reference server": {`{"Boot":"b1","Raft":{"State":"Follower","Leader":"s2","Term":3,"Commit":11,"Applied":10,"Last":12},"Stats":{"raft":{}}}`,
+		"reference server": {`{"Raft":{"Boot":"b1","State":"Follower","Leader":"s2","Term":3,"Commit":11,"Applied":10,"Last":12},"Stats":{"raft":{}}}`,
 			history.Observation{Boot: "b1", State: "Follower", Leader: "s2", Term: 3, Commit: 11, Applied: 10, Last: 12}},
-		"reference server, boot in raft": {`{"Raft":{"Boot":"b1","State":"Leader","Leader":"s1","Term":3}}`,
+		"reference leader": {`{"Raft":{"Boot":"b1","State":"Leader","Leader":"s1","Term":3}}`,
 			history.Observation{Boot: "b1", State: "Leader", Leader: "s1", Term: 3}},
-		"reference client": {`{"Boot":"b1"}`, history.Observation{Boot: "b1"}},
+		"reference client": {`{"Raft":{"Boot":"b1"}}`, history.Observation{Boot: "b1"}},
 		"Consul, follower": {fmt.Sprintf(consulServer, "Follower"),
 			history.Observation{State: "Follower", Leader: "s2", Term: 3, Commit: 11, Applied: 10, Last: 12}},
 		"Consul, leader": {fmt.Sprintf(consulServer, "Leader"),

@@ -20,7 +20,7 @@ func FuzzParseEntry(f *testing.F) {
 }
 
 func FuzzParseSelf(f *testing.F) {
-	f.Add([]byte(`{"Boot":"b","Raft":{"State":"Leader","Leader":"s1","Term":1,"Commit":2,"Applied":3,"Last":4}}`))
+	f.Add([]byte(`{"Raft":{"Boot":"b","State":"Leader","Leader":"s1","Term":1,"Commit":2,"Applied":3,"Last":4}}`))
 	f.Add([]byte(`{"Stats":{"raft":{"state":"Leader","term":"1","commit_index":"1","applied_index":"1","last_log_index":"1"}}}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		if o, addr, err := parseSelf(body); err != nil {

@@ -1,7 +1,6 @@
 package consul
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -14,11 +13,10 @@ import (
 	"faultline/workloads/history"
 )
 
-// self is what we read of /v1/agent/self. Boot and Raft are the reference agent's own;
-// Consul has the same figures in Stats, as text. HashiCorp's client takes every field at
-// the top for an object, so Boot stands in Raft; it is read at the top as well.
+// self is what we read of /v1/agent/self. Raft is the reference agent's own; Consul has
+// the same figures in Stats, as text. HashiCorp's client takes every field at the top for
+// an object, so Boot stands in Raft.
 type self struct {
-	Boot   string
 	Raft   *raftSelf
 	Config struct{ NodeName string }
 	Stats  struct {
@@ -71,13 +69,9 @@ func parseSelf(body []byte) (o history.Observation, leaderAddr string, err error
 	if err := json.Unmarshal(body, &s); err != nil {
 		return o, "", fmt.Errorf("an answer that is no agent's self, %s: %w", excerpt(body), err)
 	}
-	if s.Raft != nil || s.Boot != "" {
-		o.Boot = s.Boot
-		if r := s.Raft; r != nil {
-			o.Boot = cmp.Or(r.Boot, s.Boot)
-			o.State, o.Leader = r.State, r.Leader
-			o.Term, o.Commit, o.Applied, o.Last = r.Term, r.Commit, r.Applied, r.Last
-		}
+	if r := s.Raft; r != nil {
+		o.Boot, o.State, o.Leader = r.Boot, r.State, r.Leader
+		o.Term, o.Commit, o.Applied, o.Last = r.Term, r.Commit, r.Applied, r.Last
 		return o, "", nil
 	}
 	stats := s.Stats.Raft
