@@ -58,7 +58,7 @@ func tryAll(ctx context.Context) (failed int, err error) {
 			continue // the lines above say so
 		}
 		fmt.Printf("\ntrying every fault on %s\n", line.Name)
-		_, deepErr := faultline.DoctorDeep(ctx, rt, func(t nemesis.Trial) {
+		deepErr := faultline.DoctorDeep(ctx, rt, func(t nemesis.Trial) {
 			mark := "ok  "
 			if t.Err != nil {
 				mark = "LACK"
