@@ -20,13 +20,15 @@ var trialNodes = topologies.Topology{Name: "trial", Datacenters: []topologies.Da
 // runtime that it throws away. done is told of each trial as it ends. A trial that the
 // machine did not pass is no error of DoctorDeep.
 func DoctorDeep(ctx context.Context, rt nodes.Runtime, done func(nemesis.Trial)) (err error) {
+	trials := nemesis.Trials(trialNodes)
 	cluster, err := rt.Start(ctx, nodes.Spec{Run: runID("doctor", time.Now()), Topology: trialNodes,
-		System: Systems()[0].Make(Scenario{}.Defaults()), Log: slog.New(slog.DiscardHandler)})
+		System: Systems()[0].Make(Scenario{}.Defaults()), Log: slog.New(slog.DiscardHandler),
+		Needs: nemesis.Schedule{Steps: trials}.Needs(trialNodes)})
 	if err != nil {
 		return fmt.Errorf("start on %s: %w", rt.Name(), err)
 	}
 	defer func() { err = errors.Join(err, remove(ctx, cluster)) }()
-	for _, step := range nemesis.Trials(trialNodes) {
+	for _, step := range trials {
 		if ctx.Err() != nil {
 			return ErrInterrupted
 		}

@@ -108,7 +108,7 @@ func lookUp(s Scenario, o Options) (*plan, error) {
 func (p *plan) place(ctx context.Context) error {
 	var why string
 	var err error
-	if p.runtime, why, err = chooseRuntime(ctx, p.scenario.Runtime); err != nil {
+	if p.runtime, why, err = chooseRuntime(ctx, p.scenario.Runtime, p.schedule.Needs(p.topology)); err != nil {
 		if ctx.Err() != nil {
 			return fmt.Errorf("%w before anything was started", ErrInterrupted)
 		}

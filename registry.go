@@ -60,16 +60,17 @@ func checkRuntime(name string) error {
 	return err
 }
 
-// chooseRuntime finds a runtime by name and checks that this machine offers it; for
+// chooseRuntime finds a runtime by name and checks that this machine offers it, and what
+// it needs for such conditions; for
 // auto it is the first that the machine offers, and why says so.
-func chooseRuntime(ctx context.Context, name string) (rt nodes.Runtime, why string, err error) {
+func chooseRuntime(ctx context.Context, name string, needs []nodes.Capability) (rt nodes.Runtime, why string, err error) {
 	if name != auto {
 		make, err := choose("runtime", name, Runtimes())
 		if err != nil {
 			return nil, "", err
 		}
 		rt := make()
-		if err := rt.Check(ctx); err != nil {
+		if err := rt.Check(ctx, needs...); err != nil {
 			return nil, "", usagef("runtime %s: %w", name, err)
 		}
 		return rt, "as asked", nil
@@ -77,7 +78,7 @@ func chooseRuntime(ctx context.Context, name string) (rt nodes.Runtime, why stri
 	var refused []string
 	for _, line := range Runtimes() {
 		rt := line.Make()
-		err := rt.Check(ctx)
+		err := rt.Check(ctx, needs...)
 		if err == nil {
 			return rt, strings.Join(append(refused, "the first that this machine offers"), "; "), nil
 		}

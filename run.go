@@ -107,7 +107,7 @@ func play(ctx context.Context, p *plan, o Options, dir string, record Record) (k
 	o.Progress.Say(fmt.Sprintf("starting %d nodes on %s", len(p.topology.Nodes()), p.runtime.Name()))
 	began := time.Now()
 	cluster, err := p.runtime.Start(ctx, nodes.Spec{Run: runID(p.scenario.Name, record.Started), Topology: p.topology,
-		System: p.system, Log: o.Log, Progress: o.Progress.Say})
+		System: p.system, Needs: p.schedule.Needs(p.topology), Log: o.Log, Progress: o.Progress.Say})
 	switch {
 	case ctx.Err() != nil && err != nil:
 		return false, err

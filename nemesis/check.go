@@ -18,13 +18,29 @@ func (s Schedule) Check(t topologies.Topology, have []nodes.Capability) error {
 		if err != nil {
 			return err
 		}
-		for _, need := range f.alone(t, f.rehearsed(t, step)).Needs() {
+		for _, need := range f.needs(t, step) {
 			if !slices.Contains(have, need) {
 				return fmt.Errorf("%s needs %s, which the runtime lacks; it has %s", step.Fault, need, orNone(have))
 			}
 		}
 		return nil
 	})
+}
+
+// Needs lists the capabilities that a schedule which passes Check asks of a runtime, sorted.
+func (s Schedule) Needs(t topologies.Topology) []nodes.Capability {
+	var all []nodes.Capability
+	for _, step := range s.Steps {
+		if f, ok := find(step.Fault); ok {
+			all = append(all, f.needs(t, step)...)
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+func (f Fault) needs(t topologies.Topology, s Step) []nodes.Capability {
+	return f.alone(t, f.rehearsed(t, s)).Needs()
 }
 
 func (s Schedule) checkEach(check func(Step) error) error {

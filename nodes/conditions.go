@@ -15,6 +15,8 @@ import (
 type Conditions struct {
 	Links     map[Link]LinkState // only links that are not healthy
 	Processes map[string]Process // by node name, only those not running
+	Clocks    map[string]ClockState
+	Disks     map[string]DiskState
 }
 
 // Link is one direction between two nodes: packets that From sends and To receives.
@@ -29,7 +31,19 @@ const (
 	Running Process = ""
 	Paused  Process = "paused" // stopped by SIGSTOP: connections stay open, nobody answers
 	Killed  Process = "killed" // ended by SIGKILL; its disk and its address stay
+	// Off is a machine without power: killed, and what its disk had not been told to keep
+	// is lost.
+	Off Process = "off"
+	// Absent is a machine that is not there: killed, and its disk is empty. A node that
+	// comes back from it is a new machine at the old address.
+	Absent Process = "absent"
 )
+
+// severity orders the states: the worst of those asked for counts.
+var severity = map[Process]int{Running: 0, Paused: 1, Killed: 2, Off: 3, Absent: 4}
+
+// Ended tells whether there is no process.
+func (p Process) Ended() bool { return severity[p] >= severity[Killed] }
 
 // Capability names one kind of condition that a runtime may or may not make true.
 type Capability string
@@ -45,6 +59,16 @@ const (
 	LinkCorrupt   Capability = "link-corrupt"
 	ProcessPause  Capability = "process-pause"
 	ProcessKill   Capability = "process-kill"
+	ProcessOff    Capability = "process-off"
+	ProcessAbsent Capability = "process-absent"
+
+	ClockWall      Capability = "clock-wall"
+	ClockMonotonic Capability = "clock-monotonic"
+
+	DiskSync   Capability = "disk-sync"
+	DiskFull   Capability = "disk-full"
+	DiskError  Capability = "disk-error"
+	DiskDamage Capability = "disk-damage"
 )
 
 // Cut merges a state into those of the links from every node of from to every node of to.
@@ -63,21 +87,48 @@ func (c *Conditions) Cut(from, to []string, state LinkState) {
 	}
 }
 
-// SetProcess puts nodes into a state; Killed wins over Paused, whichever came first.
+// SetProcess puts nodes into a state; of two that are asked for the worse counts, whichever
+// came first.
 func (c *Conditions) SetProcess(names []string, state Process) {
 	if c.Processes == nil {
 		c.Processes = map[string]Process{}
 	}
 	for _, n := range names {
-		if c.Processes[n] != Killed && state != Running {
+		if severity[state] > severity[c.Processes[n]] {
 			c.Processes[n] = state
 		}
 	}
 }
 
+// SetClock merges a state into those of the clocks of nodes.
+func (c *Conditions) SetClock(names []string, state ClockState) {
+	if c.Clocks == nil {
+		c.Clocks = map[string]ClockState{}
+	}
+	for _, n := range names {
+		c.Clocks[n] = c.Clocks[n].Merge(state)
+	}
+}
+
+// SetDisk merges a state into those of the disks of nodes.
+func (c *Conditions) SetDisk(names []string, state DiskState) {
+	if c.Disks == nil {
+		c.Disks = map[string]DiskState{}
+	}
+	for _, n := range names {
+		c.Disks[n] = c.Disks[n].Merge(state)
+	}
+}
+
 // Clone is an independent copy.
 func (c Conditions) Clone() Conditions {
-	return Conditions{Links: maps.Clone(c.Links), Processes: maps.Clone(c.Processes)}
+	c.Links, c.Processes = maps.Clone(c.Links), maps.Clone(c.Processes)
+	c.Clocks, c.Disks = maps.Clone(c.Clocks), maps.Clone(c.Disks)
+	for n, d := range c.Disks {
+		d.Damages = slices.Clone(d.Damages)
+		c.Disks[n] = d
+	}
+	return c
 }
 
 // Equal compares what the conditions mean.
@@ -105,6 +156,14 @@ func (c Conditions) Needs() []Capability {
 	for _, p := range c.Processes {
 		need[ProcessPause] = need[ProcessPause] || p == Paused
 		need[ProcessKill] = need[ProcessKill] || p == Killed
+		need[ProcessOff] = need[ProcessOff] || p == Off
+		need[ProcessAbsent] = need[ProcessAbsent] || p == Absent
+	}
+	for _, s := range c.Clocks {
+		s.needs(need)
+	}
+	for _, s := range c.Disks {
+		s.needs(need)
 	}
 	maps.DeleteFunc(need, func(_ Capability, wanted bool) bool { return !wanted })
 	return slices.Sorted(maps.Keys(need))
@@ -122,6 +181,16 @@ func (c Conditions) lines() []string {
 			out = append(out, fmt.Sprintf("%s %s", n, p))
 		}
 	}
+	for n, s := range c.Clocks {
+		if !s.Healthy() {
+			out = append(out, n+" "+s.String())
+		}
+	}
+	for n, s := range c.Disks {
+		if !s.Healthy() {
+			out = append(out, n+" "+s.String())
+		}
+	}
 	slices.Sort(out)
 	return out
 }
@@ -130,6 +199,8 @@ func (c Conditions) lines() []string {
 type Measurement struct {
 	Links     map[Link]LinkSeen
 	Processes map[string]Process
+	Clocks    map[string]ClockSeen
+	Disks     map[string]DiskSeen
 }
 
 // LinkSeen is what the probes between two nodes saw.
@@ -169,9 +240,13 @@ func (m Measurement) Mismatches(want Conditions, names []string) []string {
 		}
 	}
 	for _, n := range names {
-		if got := m.Processes[n]; got != want.Processes[n] {
-			out = append(out, fmt.Sprintf("%s is %s, not %s", n,
-				cmp.Or(got, "running"), cmp.Or(want.Processes[n], "running")))
+		got, asked := m.Processes[n], want.Processes[n]
+		mayEnd := got == Killed && !asked.Ended() && want.Disks[n].EndsNodes()
+		if got != asked && !mayEnd {
+			out = append(out, fmt.Sprintf("%s is %s, not %s", n, cmp.Or(got, "running"), cmp.Or(asked, "running")))
+		}
+		for _, wrong := range slices.Concat(m.Clocks[n].mismatches(want.Clocks[n]), m.Disks[n].mismatches(want.Disks[n])) {
+			out = append(out, fmt.Sprintf("%s: %s", n, wrong))
 		}
 	}
 	slices.Sort(out)

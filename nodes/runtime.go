@@ -13,9 +13,9 @@ type Runtime interface {
 	Name() string
 	// Capabilities lists the conditions that it can make true.
 	Capabilities() []Capability
-	// Check tells whether this machine offers what the runtime needs; the error says what
-	// lacks and the way out.
-	Check(ctx context.Context) error
+	// Check tells whether this machine offers what the runtime needs to make such conditions
+	// true; the error says what lacks and the way out.
+	Check(ctx context.Context, needs ...Capability) error
 	// Start brings a cluster up: every pod, then every node's process. It does not wait
 	// until the system elects a leader. On error nothing is left behind.
 	Start(ctx context.Context, spec Spec) (Cluster, error)
@@ -29,6 +29,12 @@ type Spec struct {
 	Run      string // identifies the run on this machine, [a-z0-9-]+
 	Topology topologies.Topology
 	System   System
+	// Needs lists the kinds of conditions that will be asked for. A runtime gives pods no
+	// rights beyond what these take, and need not make others true.
+	Needs []Capability
+	// Baseline is what the cluster is to begin with: nodes that it makes absent are not
+	// started.
+	Baseline Conditions
 	Log      *slog.Logger
 	// Progress is told, in a few words, what takes time (building an image); may be nil.
 	Progress func(string)

@@ -84,7 +84,7 @@ func (runtime) Capabilities() []nodes.Capability {
 }
 
 // Check asks the engine whether it is there, is Linux, and is on this machine.
-func (r runtime) Check(ctx context.Context) error {
+func (r runtime) Check(ctx context.Context, _ ...nodes.Capability) error {
 	_, err := connect(ctx, r.limits)
 	return err
 }

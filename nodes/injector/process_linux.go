@@ -28,13 +28,13 @@ const (
 func (p processes) set(want Process) (Process, error) {
 	pids, err := p.find()
 	if err != nil || len(pids) == 0 {
-		return Absent, err
+		return Killed, err
 	}
 	now, err := p.count(pids)
-	if err != nil || now.are(want) || now.state() == Absent {
+	if err != nil || now.are(want) || now.state() == Killed {
 		return now.state(), err
 	}
-	signal := map[Process]unix.Signal{Running: unix.SIGCONT, Paused: unix.SIGSTOP, Absent: unix.SIGKILL}[want]
+	signal := map[Process]unix.Signal{Running: unix.SIGCONT, Paused: unix.SIGSTOP, Killed: unix.SIGKILL}[want]
 	for _, pid := range pids {
 		if err := unix.Kill(pid, signal); err != nil && !errors.Is(err, unix.ESRCH) {
 			return now.state(), fmt.Errorf("%s to process %d: %w", unix.SignalName(signal), pid, err)
@@ -42,7 +42,7 @@ func (p processes) set(want Process) (Process, error) {
 	}
 	for began := time.Now(); ; time.Sleep(signalPoll) {
 		now, err := p.count(pids)
-		if err != nil || now.are(want) || now.state() == Absent {
+		if err != nil || now.are(want) || now.state() == Killed {
 			return now.state(), err
 		}
 		if time.Since(began) > signalPatience {
@@ -89,7 +89,7 @@ func (p processes) find() ([]int, error) {
 // threads counts the threads of processes, the dead left out.
 type threads struct{ free, stopped int }
 
-// state is Running if any thread may run, and Absent if there is none.
+// state is Running if any thread may run, and Killed if there is none.
 func (t threads) state() Process {
 	switch {
 	case t.free > 0:
@@ -97,7 +97,7 @@ func (t threads) state() Process {
 	case t.stopped > 0:
 		return Paused
 	}
-	return Absent
+	return Killed
 }
 
 // are tells whether all threads are in the state.

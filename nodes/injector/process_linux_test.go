@@ -45,7 +45,7 @@ func TestMain(m *testing.M) {
 
 func TestProcessesAreStoppedContinuedAndKilled(t *testing.T) {
 	p, node := startNode(t)
-	for _, want := range []Process{Running, Paused, Paused, Running, Paused, Absent} {
+	for _, want := range []Process{Running, Paused, Paused, Running, Paused, Killed} {
 		got, err := p.set(want)
 		require.NoError(t, err)
 		require.Equal(t, want, got)
@@ -56,21 +56,21 @@ func TestProcessesAreStoppedContinuedAndKilled(t *testing.T) {
 	require.Error(t, node.Wait())
 	got, err := p.set(Running)
 	require.NoError(t, err)
-	require.Equal(t, Absent, got, "what is absent is not started")
+	require.Equal(t, Killed, got, "what is absent is not started")
 }
 
 func TestProcessesOfOtherFilesAreLeftAlone(t *testing.T) {
 	p, node := startNode(t)
 	p.path += "-other"
-	got, err := p.set(Absent)
+	got, err := p.set(Killed)
 	require.NoError(t, err)
-	require.Equal(t, Absent, got)
+	require.Equal(t, Killed, got)
 	require.NoError(t, node.Process.Kill())
 	require.Error(t, node.Wait())
 }
 
 func TestThreads(t *testing.T) {
-	require.Equal(t, Absent, threads{}.state())
+	require.Equal(t, Killed, threads{}.state())
 	require.Equal(t, Paused, threads{stopped: 2}.state())
 	require.Equal(t, Running, threads{free: 1, stopped: 2}.state())
 	require.True(t, threads{free: 1}.are(Running))

@@ -31,7 +31,9 @@ type Process string
 const (
 	Running Process = "running"
 	Paused  Process = "paused" // every thread stopped by SIGSTOP
-	Absent  Process = "absent" // no process executes NodePath
+	Killed  Process = "killed" // no process executes NodePath
+	Off     Process = "off"    // nor has the disk what it had not been told to keep
+	Absent  Process = "absent" // nor has the disk anything
 )
 
 // Probe sends datagrams to each peer, and tries to connect to each.
@@ -55,7 +57,7 @@ type Reply struct {
 	Micros int64  `json:"micros"` // that the work took in the pod
 	// Process is what the node's process is after the work; set for Apply and Heard. An
 	// injector can stop, continue and kill a node, but not start it: that Apply asked for
-	// another state and got Absent is no Error.
+	// another state and got Killed is no Error.
 	Process Process            `json:"process,omitempty"`
 	TCP     map[netip.Addr]TCP `json:"tcp,omitempty"`   // for Probe, by peer
 	Heard   []netip.Addr       `json:"heard,omitempty"` // for Heard, sorted
@@ -120,10 +122,10 @@ func (r Request) check() error {
 
 func (p Process) check() error {
 	switch p {
-	case Running, Paused, Absent:
+	case Running, Paused, Killed, Off, Absent:
 		return nil
 	}
-	return fmt.Errorf("process state %q: want %s, %s or %s", p, Running, Paused, Absent)
+	return fmt.Errorf("process state %q: want %s, %s, %s, %s or %s", p, Running, Paused, Killed, Off, Absent)
 }
 
 func checkShapes(shapes map[netip.Addr]Shape) error {

@@ -13,7 +13,7 @@ var peer1, peer2 = netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.
 func TestRequestsComeBackAsTheyWere(t *testing.T) {
 	for _, r := range []Request{
 		{ID: 1, Apply: &State{Process: Running}},
-		{ID: 1<<64 - 1, Apply: &State{Drop: []netip.Addr{peer1}, Reject: []netip.Addr{peer2, peer1}, Process: Absent}},
+		{ID: 1<<64 - 1, Apply: &State{Drop: []netip.Addr{peer1}, Reject: []netip.Addr{peer2, peer1}, Process: Killed}},
 		{Probe: &Probe{Nonce: 7, Peers: []netip.Addr{peer1}, TimeoutMS: 250}},
 		{ID: 3, Heard: &Heard{Nonce: 7}},
 		{ID: 4, Apply: &State{Process: Running, Shape: map[netip.Addr]Shape{peer1: {Loss: 0.1, BurstLoss: 0.2, Burst: 3, Rate: 5, Queue: 6,

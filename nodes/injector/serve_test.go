@@ -37,7 +37,7 @@ func TestClientAndServe(t *testing.T) {
 	c := pipes(t, Handlers{
 		Apply: func(s State) (Process, error) {
 			applied = append(applied, s)
-			if s.Process == Absent {
+			if s.Process == Killed {
 				return Running, errors.New("it does not die")
 			}
 			return s.Process, nil
@@ -64,10 +64,10 @@ func TestClientAndServe(t *testing.T) {
 	reply, err := c.Do(t.Context(), Request{Apply: &State{Process: Paused, Drop: []netip.Addr{peer1}}})
 	require.NoError(t, err, "a probe under way holds nobody up")
 	require.Equal(t, Paused, reply.Process)
-	_, err = c.Do(t.Context(), Request{Apply: &State{Process: Absent}})
+	_, err = c.Do(t.Context(), Request{Apply: &State{Process: Killed}})
 	require.EqualError(t, err, "it does not die")
 	require.NotErrorIs(t, err, ErrStream)
-	require.Equal(t, []State{{Process: Paused, Drop: []netip.Addr{peer1}}, {Process: Absent}}, applied)
+	require.Equal(t, []State{{Process: Paused, Drop: []netip.Addr{peer1}}, {Process: Killed}}, applied)
 
 	reply, err = c.Do(t.Context(), Request{Heard: &Heard{Nonce: 1}})
 	require.NoError(t, err)

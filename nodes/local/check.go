@@ -43,7 +43,7 @@ func (c *cluster) tryRules(ctx context.Context) error {
 	}
 	peer := []netip.Addr{gateway.Addr()}
 	client := injector.NewClient(stream)
-	_, err = client.Do(ctx, injector.Request{Apply: &injector.State{Drop: peer, Reject: peer, Process: injector.Absent}})
+	_, err = client.Do(ctx, injector.Request{Apply: &injector.State{Drop: peer, Reject: peer, Process: injector.Killed}})
 	if err != nil {
 		err = fmt.Errorf("link faults do not work here: %w; the kernel must have CONFIG_NF_TABLES, "+
 			"CONFIG_NF_TABLES_IPV4 and CONFIG_NFT_REJECT_IPV4, and, as modules, root must have loaded them "+

@@ -19,7 +19,7 @@ var errNotLinux = errors.New("namespaces are Linux's: run Faultline in a Linux m
 
 func (runtime) Name() string                     { return "local" }
 func (runtime) Capabilities() []nodes.Capability { return nil }
-func (runtime) Check(context.Context) error      { return errNotLinux }
+func (runtime) Check(context.Context, ...nodes.Capability) error      { return errNotLinux }
 func (runtime) Start(context.Context, nodes.Spec) (nodes.Cluster, error) {
 	return nil, errNotLinux
 }

@@ -94,7 +94,9 @@ var sawTCP = map[injector.TCP]nodes.TCPSeen{
 var sawProcess = map[injector.Process]nodes.Process{
 	injector.Running: nodes.Running,
 	injector.Paused:  nodes.Paused,
-	injector.Absent:  nodes.Killed,
+	injector.Killed:  nodes.Killed,
+	injector.Off:     nodes.Off,
+	injector.Absent:  nodes.Absent,
 }
 
 func (c *Group) measurement(replies map[string]*podReplies, trains map[nodes.Link]nodes.Train) (nodes.Measurement, error) {

@@ -73,7 +73,7 @@ func NewGroup(log *slog.Logger, members []Member) *Group {
 	c := &Group{log: log, byName: map[string]*pod{}, turn: make(chan struct{}, 1)}
 	for _, m := range members {
 		p := &pod{node: m.Node, addr: m.Addr, start: m.Start, died: m.Died,
-			control: newControl(log.With("node", m.Node.Name), m.Open), asked: injector.Absent}
+			control: newControl(log.With("node", m.Node.Name), m.Open), asked: injector.Killed}
 		c.pods = append(c.pods, p)
 		c.byName[m.Node.Name] = p
 	}

@@ -67,7 +67,9 @@ func (c *Group) Set(ctx context.Context, want nodes.Conditions) error {
 var wantProcess = map[nodes.Process]injector.Process{
 	nodes.Running: injector.Running,
 	nodes.Paused:  injector.Paused,
-	nodes.Killed:  injector.Absent,
+	nodes.Killed:  injector.Killed,
+	nodes.Off:     injector.Off,
+	nodes.Absent:  injector.Absent,
 }
 
 // states deals the conditions out to pods, by node: a link is its receiver's business.
@@ -120,10 +122,10 @@ func (c *Group) bring(ctx context.Context, p *pod, want injector.State) error {
 	if err != nil || reply.Process == want.Process {
 		return err
 	}
-	if reply.Process != injector.Absent {
+	if reply.Process != injector.Killed {
 		return fmt.Errorf("its process is %s", reply.Process)
 	}
-	if before != injector.Absent {
+	if before != injector.Killed {
 		c.log.Warn("a node has ended by itself; starting it again", "node", p.node.Name)
 	}
 	return c.start(ctx, p, want)

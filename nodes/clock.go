@@ -1,0 +1,170 @@
+package nodes
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"time"
+)
+
+// ClockState is what the clocks of a node's process show beside the truth. The zero value
+// is health. The kernel's own clock stays as it is: only this process, from its first
+// instruction on, reads another time. A node that is started again meanwhile reads on as
+// if its clock had never stopped.
+type ClockState struct {
+	Offset time.Duration // the wall clock is so far ahead; negative: behind
+	// Drift is how many seconds a second the wall clock gains, from when this drift was
+	// asked for; 0.1 is 10 % fast, -0.1 is 10 % slow.
+	Drift float64
+	// Strobe lets the wall clock jump ahead by so much, back after Period, and so on.
+	Strobe time.Duration
+	Period time.Duration
+	// Monotonic is how many seconds a second the monotonic clock gains. It never steps back,
+	// also not at the heal: a process keeps what its clock has gained until it ends. A
+	// program that sleeps until a time of this clock can hang, since the kernel sleeps by
+	// its own; Go's sleeps are relative.
+	Monotonic float64
+}
+
+// The ranges within which the effect can be told from the truth, and programs go on.
+const (
+	leastOffset, mostOffset = 10 * time.Millisecond, 10 * 365 * 24 * time.Hour
+	leastDrift, mostDrift   = 0.001, 10
+	mostSlow                = -0.9
+	leastPeriod, mostPeriod = time.Millisecond, time.Minute
+)
+
+// Merge is what two things make of a clock that do not know of each other: what is gained
+// adds up; of two strobes the larger jump counts, and the shorter period.
+func (s ClockState) Merge(o ClockState) ClockState {
+	return ClockState{
+		Offset:    s.Offset + o.Offset,
+		Drift:     s.Drift + o.Drift,
+		Strobe:    larger(s.Strobe, o.Strobe),
+		Period:    time.Duration(leastSet(int64(s.Period), int64(o.Period))),
+		Monotonic: s.Monotonic + o.Monotonic,
+	}
+}
+
+// larger is the jump that goes further, and forward of two that go as far.
+func larger(a, b time.Duration) time.Duration {
+	if a.Abs() > b.Abs() || a.Abs() == b.Abs() && a > b {
+		return a
+	}
+	return b
+}
+
+// Healthy tells whether both clocks show the truth.
+func (s ClockState) Healthy() bool {
+	return s.Offset == 0 && s.Drift == 0 && s.Strobe == 0 && s.Monotonic == 0
+}
+
+// Ahead is by how much the wall clock is ahead, a time after the drift was asked for; of
+// a strobe, between its jumps.
+func (s ClockState) Ahead(after time.Duration) time.Duration {
+	return s.Offset + time.Duration(math.Round(s.Drift*float64(after)))
+}
+
+// String tells what is asked for: "clock +1h0m0s, drift 0.1", or "healthy".
+func (s ClockState) String() string {
+	var words []string
+	if s.Offset != 0 {
+		words = append(words, "clock "+signed(s.Offset))
+	}
+	if s.Drift != 0 {
+		words = append(words, "drift "+short(s.Drift))
+	}
+	if s.Strobe != 0 {
+		words = append(words, fmt.Sprintf("strobe %s every %s", signed(s.Strobe), s.Period))
+	}
+	if s.Monotonic != 0 {
+		words = append(words, "monotonic "+short(s.Monotonic))
+	}
+	if len(words) == 0 {
+		return "healthy"
+	}
+	return strings.Join(words, ", ")
+}
+
+func signed(d time.Duration) string {
+	if d > 0 {
+		return "+" + d.String()
+	}
+	return d.String()
+}
+
+func (s ClockState) needs(need map[Capability]bool) {
+	wall := s.Offset != 0 || s.Drift != 0 || s.Strobe != 0
+	need[ClockWall] = need[ClockWall] || wall
+	need[ClockMonotonic] = need[ClockMonotonic] || s.Monotonic != 0
+}
+
+// Check refuses, by name and range, what could not be told from the truth, or what no
+// program is made for.
+func (s ClockState) Check() error {
+	for _, d := range []struct {
+		name string
+		time time.Duration
+	}{{"offset", s.Offset}, {"strobe", s.Strobe}} {
+		if d.time != 0 && (d.time.Abs() < leastOffset || d.time.Abs() > mostOffset) {
+			return fmt.Errorf("%s is %s: want %s to %s, forward or back", d.name, d.time, leastOffset, mostOffset)
+		}
+	}
+	for _, r := range []struct {
+		name string
+		rate float64
+	}{{"drift", s.Drift}, {"monotonic", s.Monotonic}} {
+		if r.rate != 0 && (math.Abs(r.rate) < leastDrift || r.rate > mostDrift || r.rate < mostSlow) {
+			return fmt.Errorf("%s is %v: want %v to %v s gained per s, or %v to %v", r.name, r.rate,
+				leastDrift, mostDrift, mostSlow, -leastDrift)
+		}
+	}
+	switch {
+	case (s.Strobe != 0) != (s.Period != 0):
+		return fmt.Errorf("strobe (a jump) and period (how long each side of it lasts) need each other")
+	case s.Period != 0 && (s.Period < leastPeriod || s.Period > mostPeriod):
+		return fmt.Errorf("period is %s: want %s to %s", s.Period, leastPeriod, mostPeriod)
+	}
+	return nil
+}
+
+// ClockSeen is what the clocks of a node's process were read to show.
+type ClockSeen struct {
+	Read    bool          // there was a process to read from
+	Offset  time.Duration // of the wall clock against the truth
+	After   time.Duration // how long before the reading what is asked now was asked
+	Gained  time.Duration // by the monotonic clock against the truth, since the process began
+	Patched bool          // something stands between the process and the kernel's clocks
+}
+
+// clockTolerance is how far a reading may be off: two clocks are read one after the
+// other, on a machine that may be busy.
+const clockTolerance = 5 * time.Millisecond
+
+// mismatches compares what was seen with what was asked. Of a process that is not there
+// nothing can be said.
+func (seen ClockSeen) mismatches(want ClockState) []string {
+	if !seen.Read {
+		return nil
+	}
+	var out []string
+	ahead := want.Ahead(seen.After)
+	off := (seen.Offset - ahead).Abs()
+	if want.Strobe != 0 {
+		off = min(off, (seen.Offset - ahead - want.Strobe).Abs())
+	}
+	if off > clockTolerance {
+		out = append(out, fmt.Sprintf("its wall clock is %s ahead, not %s", seen.Offset, ahead))
+	}
+	least := time.Duration(min(0, want.Monotonic) * float64(seen.After))
+	if want.Monotonic > 0 && seen.Gained == 0 {
+		out = append(out, "its monotonic clock has gained nothing")
+	}
+	if want.Monotonic < 0 && seen.Gained > least/2 && least < -2*clockTolerance {
+		out = append(out, fmt.Sprintf("its monotonic clock has lost %s, not about %s", -seen.Gained, -least))
+	}
+	if want.Healthy() && seen.Patched && seen.Gained == 0 {
+		out = append(out, "something still stands between it and the kernel's clocks")
+	}
+	return out
+}

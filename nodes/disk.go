@@ -1,0 +1,182 @@
+package nodes
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// DiskState is what is wrong with the disk of a node's data. The zero value is health.
+type DiskState struct {
+	Lie       bool          // fsync answers at once and makes nothing durable
+	SlowSync  time.Duration // that every fsync takes longer
+	Full      bool          // what needs space fails with ENOSPC
+	FailRead  bool          // reads fail with EIO
+	FailWrite bool          // writes fail with EIO
+	FailSync  bool          // fsync fails with EIO
+	// Torn lets the node's next loss of power tear what was not durable: of the last writes
+	// some sectors arrive and others do not, drawn from this seed. 0 loses all of them.
+	Torn uint64
+	// Damages are done to files while the node's process is down: it is ended for that, and
+	// started again on the damaged disk. The heal is the same with what was damaged brought
+	// back, as far as it was not written over.
+	Damages []Damage
+}
+
+// Damage is one file that is not what the node wrote.
+type Damage struct {
+	Kind DamageKind
+	File string // a pattern of path.Match, from the data directory: "raft/*.log"
+	Draw uint64 // which of the files, and where in it
+}
+
+// DamageKind is what becomes of a file.
+type DamageKind string
+
+const (
+	BitFlip  DamageKind = "bit-flip" // one bit of it is another
+	Truncate DamageKind = "truncate" // its end is missing
+)
+
+func (d Damage) String() string { return fmt.Sprintf("%s of %s (%d)", d.Kind, d.File, d.Draw) }
+
+const leastSlowSync, mostSlowSync = 5 * time.Millisecond, 5 * time.Second
+
+// Merge is the disk to which two things happen that do not know of each other: times add.
+func (s DiskState) Merge(o DiskState) DiskState {
+	damages := slices.Concat(s.Damages, o.Damages)
+	slices.SortFunc(damages, func(a, b Damage) int { return strings.Compare(a.String(), b.String()) })
+	return DiskState{
+		Lie:       s.Lie || o.Lie,
+		SlowSync:  s.SlowSync + o.SlowSync,
+		Full:      s.Full || o.Full,
+		FailRead:  s.FailRead || o.FailRead,
+		FailWrite: s.FailWrite || o.FailWrite,
+		FailSync:  s.FailSync || o.FailSync,
+		Torn:      s.Torn + o.Torn,
+		Damages:   slices.Compact(damages),
+	}
+}
+
+// Healthy tells whether the disk does as it should.
+func (s DiskState) Healthy() bool { return s.String() == healthy }
+
+const healthy = "healthy"
+
+// EndsNodes tells whether a correct node may end its process over this disk, and may not
+// come back before the heal.
+func (s DiskState) EndsNodes() bool {
+	return s.Full || s.FailRead || s.FailWrite || s.FailSync || len(s.Damages) > 0
+}
+
+// String tells what is asked for: "fsync lies, full", or "healthy".
+func (s DiskState) String() string {
+	var words []string
+	for _, w := range []struct {
+		asked bool
+		word  string
+	}{
+		{s.Lie, "fsync lies"},
+		{s.SlowSync > 0, "fsync takes +" + s.SlowSync.String()},
+		{s.Full, "full"},
+		{s.FailRead, "reads fail"},
+		{s.FailWrite, "writes fail"},
+		{s.FailSync, "fsync fails"},
+		{s.Torn != 0, fmt.Sprintf("torn (%d)", s.Torn)},
+	} {
+		if w.asked {
+			words = append(words, w.word)
+		}
+	}
+	for _, d := range s.Damages {
+		words = append(words, d.String())
+	}
+	if len(words) == 0 {
+		return healthy
+	}
+	return strings.Join(words, ", ")
+}
+
+func (s DiskState) needs(need map[Capability]bool) {
+	for c, asked := range map[Capability]bool{
+		DiskSync:   s.Lie || s.SlowSync > 0 || s.FailSync,
+		DiskFull:   s.Full,
+		DiskError:  s.FailRead || s.FailWrite,
+		DiskDamage: len(s.Damages) > 0,
+	} {
+		need[c] = need[c] || asked
+	}
+}
+
+// Check refuses what makes no sense.
+func (s DiskState) Check() error {
+	if s.SlowSync != 0 && (s.SlowSync < leastSlowSync || s.SlowSync > mostSlowSync) {
+		return fmt.Errorf("slow-sync is %s: want %s to %s", s.SlowSync, leastSlowSync, mostSlowSync)
+	}
+	if s.Lie && s.FailSync {
+		return fmt.Errorf("an fsync that lies does not fail: ask for one of them")
+	}
+	return nil
+}
+
+// DiskSeen is what system calls on a node's disk met, made beside the node on a file of
+// their own.
+type DiskSeen struct {
+	Tried    bool // there is a disk between the node and the machine's that can be asked
+	Read     string
+	Write    string // "" if it worked, else the name of the error: EIO
+	Create   string
+	Sync     string
+	SyncTook time.Duration
+	Kept     bool     // what this fsync promised would outlast a loss of power
+	Unsynced int64    // bytes that a loss of power would take now
+	Lost     int64    // bytes that the last loss of power took
+	Damaged  []string // what is now other than the node wrote it: "raft/log: bit 3 of byte 4711 flipped"
+}
+
+func (seen DiskSeen) mismatches(want DiskState) []string {
+	if !seen.Tried {
+		if want.Healthy() {
+			return nil
+		}
+		return []string{"its disk was not probed"}
+	}
+	var out []string
+	calls := []struct{ call, got, want string }{
+		{"a read", seen.Read, errno(want.FailRead, "EIO")},
+		{"a write", seen.Write, errno(want.FailWrite, "EIO")},
+		{"a create", seen.Create, errno(want.Full, "ENOSPC")},
+		{"an fsync", seen.Sync, errno(want.FailSync, "EIO")},
+	}
+	for _, c := range calls {
+		if c.got != c.want {
+			out = append(out, fmt.Sprintf("%s on its disk %s, and should have %s", c.call, outcome(c.got), outcome(c.want)))
+		}
+	}
+	if seen.SyncTook < want.SlowSync {
+		out = append(out, fmt.Sprintf("an fsync on its disk took %s, not %s longer", seen.SyncTook, want.SlowSync))
+	}
+	if promised := seen.Sync == ""; promised && seen.Kept == want.Lie {
+		out = append(out, fmt.Sprintf("what an fsync on its disk promised would %s a loss of power",
+			map[bool]string{true: "outlast", false: "not outlast"}[seen.Kept]))
+	}
+	if len(seen.Damaged) != len(want.Damages) {
+		out = append(out, fmt.Sprintf("%d files are damaged, not %d", len(seen.Damaged), len(want.Damages)))
+	}
+	return out
+}
+
+func errno(failing bool, name string) string {
+	if failing {
+		return name
+	}
+	return ""
+}
+
+func outcome(name string) string {
+	if name == "" {
+		return "succeeded"
+	}
+	return "failed with " + name
+}
