@@ -2,8 +2,9 @@
 
 // Command injector is what a pod runs beside its node: see package nodes/injector.
 //
-//	injector hold     PID 1 of the pod: reaps zombies and waits
-//	injector serve    takes commands on standard input, answers on standard output
+//	injector hold DIR      PID 1 of the pod, whose node keeps its data in DIR
+//	injector serve         carries commands from standard input to hold, and answers to standard output
+//	injector enter ARG…    becomes the node once hold is ready for it
 //
 // For clusters without a container engine it is also what makes pods (see package
 // nodes/local/space): space, pod and node.
@@ -11,7 +12,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -26,7 +26,7 @@ const badArguments = 254
 func main() {
 	known, err := run(os.Args[1:])
 	if !known {
-		fmt.Fprintln(os.Stderr, "usage: injector hold|serve, or space|pod|node with their arguments")
+		fmt.Fprintln(os.Stderr, "usage: injector hold DIR|serve|enter ARG…, or space|pod|node with their arguments")
 		os.Exit(badArguments)
 	}
 	if err != nil {
@@ -36,27 +36,19 @@ func main() {
 }
 
 func run(args []string) (known bool, err error) {
-	if len(args) == 1 {
-		switch args[0] {
-		case "hold":
-			return true, hold()
-		case "serve":
-			return true, serve()
-		}
+	switch {
+	case len(args) == 2 && args[0] == "hold":
+		return true, hold(args[1])
+	case len(args) == 1 && args[0] == "serve":
+		return true, injector.Relay(os.Stdin, os.Stdout)
+	case len(args) >= 1 && args[0] == "enter":
+		return true, injector.Become(args[1:])
 	}
 	return space.Main(args)
 }
 
-func hold() error {
+func hold(dir string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	return injector.Hold(ctx)
-}
-
-func serve() error {
-	pod, err := injector.NewPod(injector.NodePath)
-	if err != nil {
-		return err
-	}
-	return errors.Join(injector.Serve(os.Stdin, os.Stdout, pod.Handlers()), pod.Close())
+	return injector.Hold(ctx, injector.Options{Node: injector.NodePath, Data: dir})
 }

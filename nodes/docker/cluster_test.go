@@ -55,7 +55,7 @@ func TestCleanRemovesWhatDeadOwnersLeft(t *testing.T) {
 	c, err := newCluster(e, dead)
 	require.NoError(t, err)
 	c.owner = "1.1.another-boot"
-	require.NoError(t, c.start(t.Context(), dead.System))
+	require.NoError(t, c.start(t.Context(), dead.System, nodes.Conditions{}))
 
 	removed, err := New().Clean(t.Context())
 	require.NoError(t, err)

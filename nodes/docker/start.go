@@ -15,7 +15,6 @@ import (
 	dc "github.com/ory/dockertest/v3/docker"
 
 	"faultline/nodes"
-	"faultline/nodes/injector"
 	"faultline/nodes/pods"
 	"faultline/topologies"
 )
@@ -33,7 +32,7 @@ func (r runtime) Start(ctx context.Context, spec nodes.Spec) (nodes.Cluster, err
 	if err != nil {
 		return nil, err
 	}
-	if err := c.start(ctx, spec.System); err != nil {
+	if err := c.start(ctx, spec.System, spec.Baseline); err != nil {
 		return nil, errors.Join(err, c.Close(context.WithoutCancel(ctx)))
 	}
 	return c, nil
@@ -65,7 +64,7 @@ func newCluster(e *engine, spec nodes.Spec) (*cluster, error) {
 	return c, nil
 }
 
-func (c *cluster) start(ctx context.Context, system nodes.System) error {
+func (c *cluster) start(ctx context.Context, system nodes.System, baseline nodes.Conditions) error {
 	image, err := c.image(ctx)
 	if err != nil {
 		return err
@@ -96,7 +95,7 @@ func (c *cluster) start(ctx context.Context, system nodes.System) error {
 		if err := errors.Join(err, opened); err != nil {
 			return err
 		}
-		return c.group.Begin(ctx, p.node.Name)
+		return c.group.Begin(ctx, p.node.Name, baseline)
 	})
 	if err != nil {
 		return err
@@ -162,7 +161,7 @@ func (c *cluster) startHolder(ctx context.Context, p *pod, image, network string
 		Config: &dc.Config{
 			Image:        image,
 			Hostname:     p.node.Name,
-			Cmd:          []string{injectorPath, "hold"},
+			Cmd:          []string{injectorPath, "hold", dataDir},
 			ExposedPorts: map[dc.Port]struct{}{apiPort: {}},
 			Labels:       c.labels(map[string]string{labelPart: "holder", labelNode: p.node.Name}),
 		},
@@ -174,6 +173,7 @@ func (c *cluster) startHolder(ctx context.Context, p *pod, image, network string
 			SecurityOpt:    []string{"no-new-privileges"},
 			ReadonlyRootfs: true,
 			LogConfig:      jsonLogs,
+			Mounts:         []dc.HostMount{c.data(p)},
 		},
 	})
 	if err != nil {
@@ -212,7 +212,7 @@ func (c *cluster) createNode(ctx context.Context, p *pod, image string, args []s
 		Name: c.containerName(p),
 		Config: &dc.Config{
 			Image:  image,
-			Cmd:    append([]string{injector.NodePath}, args...),
+			Cmd:    append([]string{injectorPath, "enter"}, args...),
 			Labels: c.labels(map[string]string{labelPart: "node", labelNode: p.node.Name}),
 		},
 		HostConfig: &dc.HostConfig{
@@ -221,16 +221,22 @@ func (c *cluster) createNode(ctx context.Context, p *pod, image string, args []s
 			CapDrop:     []string{"ALL"},
 			SecurityOpt: []string{"no-new-privileges"},
 			LogConfig:   jsonLogs,
-			Mounts: []dc.HostMount{{
-				Type:          "volume",
-				Source:        c.containerName(p),
-				Target:        dataDir,
-				VolumeOptions: &dc.VolumeOptions{Labels: c.labels(map[string]string{labelNode: p.node.Name})},
-			}},
+			Mounts:      []dc.HostMount{c.data(p)},
 		},
 	})
 	p.container = id
 	return err
+}
+
+// data is the volume of a node's data, which its holder has too: a disk can be seen to, and
+// emptied, while the node does not run.
+func (c *cluster) data(p *pod) dc.HostMount {
+	return dc.HostMount{
+		Type:          "volume",
+		Source:        c.containerName(p),
+		Target:        dataDir,
+		VolumeOptions: &dc.VolumeOptions{Labels: c.labels(map[string]string{labelNode: p.node.Name})},
+	}
 }
 
 // jsonLogs is the log driver whose logs can be read back, whatever the engine's default.

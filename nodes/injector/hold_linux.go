@@ -10,11 +10,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Hold is what PID 1 of a pod does: it waits until ctx ends, and reaps the processes
-// that the kernel hands to it because their parents have ended. It must not start
-// processes of its own.
-func Hold(ctx context.Context) error {
-	return Reap(ctx, func(int, unix.WaitStatus) error { return nil })
+// Hold is what PID 1 of a pod does until ctx ends: it has charge of the pod, and reaps the
+// processes that the kernel hands to it because their parents have ended. It must not
+// start processes of its own.
+func Hold(ctx context.Context, o Options) error {
+	pod, err := NewPod(o)
+	if err != nil {
+		return err
+	}
+	over := make(chan error, 2)
+	go func() { over <- pod.Listen() }()
+	go func() { over <- Reap(ctx, func(int, unix.WaitStatus) error { return nil }) }()
+	return errors.Join(<-over, pod.Close())
 }
 
 // Reap waits for every child of this process, and tells ended about each, until ctx ends

@@ -32,10 +32,10 @@ func holdHere() error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	fmt.Println("holding")
-	return Hold(ctx)
+	return Reap(ctx, func(int, unix.WaitStatus) error { return nil })
 }
 
-func TestHoldReapsOrphans(t *testing.T) {
+func TestReapReapsOrphans(t *testing.T) {
 	hold := exec.Command("/proc/self/exe")
 	hold.Env = append(os.Environ(), holder+"=1")
 	out, err := hold.StdoutPipe()

@@ -4,10 +4,11 @@
 // that outlive the node's process. Two programs of the pod come from here (see
 // cmd/injector):
 //
-//	injector hold     PID 1 of the pod: reaps zombies and waits
-//	injector serve    takes commands, a JSON line each, on standard input
+//	injector hold     PID 1 of the pod: makes the faults, and reaps zombies
+//	injector serve    carries commands, a JSON line each, from its standard input to hold
+//	injector enter    asks hold to make all ready, then becomes the node
 //
-// A runtime starts serve in the pod, however it can, and speaks with it by a Client over
+// A runtime starts serve in the pod, however it can, and speaks with hold by a Client over
 // that process's standard streams, which no fault of the pod can cut:
 //
 //	c := injector.NewClient(stream)
@@ -17,8 +18,7 @@
 //	}})
 //
 // A command carries the whole desired state of the pod, so applying it twice is
-// applying it once, and a serve that had to be started again is brought up to date by
-// the next command.
+// applying it once, and what was asked stays as it is if a stream breaks.
 //
 // # Links
 //
@@ -75,9 +75,9 @@
 //
 // # Probes
 //
-// Every serve answers on ProbePort, UDP and TCP, so links can be probed while the node
+// Every pod answers on ProbePort, UDP and TCP, so links can be probed while the node
 // is paused or killed. A probe sends datagrams with a nonce to each peer and tries to
-// connect to it; the peer's serve is then asked whose datagrams with that nonce have
+// connect to it; the peer is then asked whose datagrams with that nonce have
 // arrived. So each direction is judged apart, and by the side that would have suffered.
 // A link that is asked to be bad gets a train of numbered datagrams, which carry the time
 // of their sending. Pods share a kernel and so a CLOCK_MONOTONIC: delays are one-way.

@@ -17,7 +17,6 @@ import (
 const (
 	datagramsPerProbe = 3                    // one lost by chance proves nothing
 	datagramSpacing   = 5 * time.Millisecond // so that one full buffer does not lose all
-	bindPatience      = 3 * time.Second      // for the serve before this one to end
 	markerPatience    = 100 * time.Millisecond
 	markerTries       = 10
 	noncesKept        = 64
@@ -50,17 +49,7 @@ func newProber(addr netip.AddrPort) (*prober, error) {
 	return p, nil
 }
 
-// listen is patient with a port in use: the serve before this one may be on its way out.
-func (p *prober) listen(addr netip.AddrPort) error {
-	for began := time.Now(); ; time.Sleep(10 * time.Millisecond) {
-		err := p.listenOnce(addr)
-		if err == nil || !errors.Is(err, syscall.EADDRINUSE) || time.Since(began) > bindPatience {
-			return err
-		}
-	}
-}
-
-func (p *prober) listenOnce(addr netip.AddrPort) (err error) {
+func (p *prober) listen(addr netip.AddrPort) (err error) {
 	p.udp, err = net.ListenUDP("udp4", net.UDPAddrFromAddrPort(addr))
 	if err != nil {
 		return fmt.Errorf("probe port: %w", err)

@@ -71,7 +71,6 @@ func openQueue() (*queue, error) {
 	return q, nil
 }
 
-// bind is patient with a queue in use: the serve before this one may be on its way out.
 func (q *queue) bind() error {
 	if unix.SetsockoptInt(q.socket, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, socketBuffer) != nil {
 		// Without the right to force it, as much as everybody may have.
@@ -79,12 +78,7 @@ func (q *queue) bind() error {
 			return err
 		}
 	}
-	for began := time.Now(); ; time.Sleep(10 * time.Millisecond) {
-		err := q.configure()
-		if !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.EBUSY) || time.Since(began) > bindPatience {
-			return err
-		}
-	}
+	return q.configure()
 }
 
 func (q *queue) configure() error {

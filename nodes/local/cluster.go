@@ -55,7 +55,7 @@ func (c *cluster) Endpoint(node string) string {
 // never sent, and what is accepted had a node that lived.
 func (c *cluster) Set(ctx context.Context, want nodes.Conditions) error {
 	for _, p := range c.pods {
-		if want.Processes[p.node.Name] == nodes.Killed {
+		if want.Processes[p.node.Name].Ended() {
 			p.gate.shut()
 		}
 	}

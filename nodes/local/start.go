@@ -86,7 +86,7 @@ func (c *cluster) start(ctx context.Context, spec nodes.Spec) error {
 		return err
 	}
 	spec.Progress(fmt.Sprintf("starting %d nodes", len(c.pods)))
-	err := pods.Each(c.pods, func(p *pod) error { return c.group.Begin(ctx, p.node.Name) })
+	err := pods.Each(c.pods, func(p *pod) error { return c.group.Begin(ctx, p.node.Name, spec.Baseline) })
 	if err != nil {
 		return err
 	}

@@ -6,7 +6,7 @@
 // of a nodes.Cluster:
 //
 //	group := pods.NewGroup(log, []pods.Member{{Node: n, Addr: addr, Open: …, Start: …, Died: …}})
-//	err := group.Begin(ctx, n.Name)
+//	err := group.Begin(ctx, n.Name, spec.Baseline)
 //	err = group.Set(ctx, conditions)
 //
 // It is not for what happens inside a pod: that is package injector.
@@ -44,7 +44,8 @@ type Member struct {
 // Capabilities lists the conditions that the injector of a pod can make true.
 func Capabilities() []nodes.Capability {
 	return []nodes.Capability{nodes.LinkDrop, nodes.LinkReject, nodes.LinkLoss, nodes.LinkDelay, nodes.LinkRate,
-		nodes.LinkReorder, nodes.LinkDuplicate, nodes.LinkCorrupt, nodes.ProcessPause, nodes.ProcessKill}
+		nodes.LinkReorder, nodes.LinkDuplicate, nodes.LinkCorrupt,
+		nodes.ProcessPause, nodes.ProcessKill, nodes.ProcessAbsent}
 }
 
 // Group is all pods of a cluster. Its methods may be called by many goroutines.
@@ -90,11 +91,14 @@ func (c *Group) Open(ctx context.Context, node string) error {
 	return err
 }
 
-// Begin starts a node for the first time, healthy.
-func (c *Group) Begin(ctx context.Context, node string) error {
+// Begin starts a node for the first time, healthy, unless the baseline has it not run.
+func (c *Group) Begin(ctx context.Context, node string, baseline nodes.Conditions) error {
 	p, err := Find(c.byName, node)
 	if err != nil {
 		return err
+	}
+	if baseline.Processes[node].Ended() {
+		return nil
 	}
 	p.asked = injector.Running
 	return c.start(ctx, p, injector.State{Process: injector.Running})
@@ -113,7 +117,12 @@ func (c *Group) Settle(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	return Each(c.pods, func(p *pod) error { return p.died(ctx) })
+	return Each(c.pods, func(p *pod) error {
+		if p.asked != injector.Running {
+			return nil // not begun
+		}
+		return p.died(ctx)
+	})
 }
 
 // Ask puts a request of the caller's own to a pod's injector, for benchmarks of it. A

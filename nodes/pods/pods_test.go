@@ -9,16 +9,20 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"faultline/nodes"
+	"faultline/nodes/injector"
 	"faultline/topologies"
 )
 
 func TestSettleTellsWhoHasEnded(t *testing.T) {
 	ended := errors.New("b has ended")
 	group := func(died error) *Group {
-		return NewGroup(slog.New(slog.DiscardHandler), []Member{
+		g := NewGroup(slog.New(slog.DiscardHandler), []Member{
 			{Node: topologies.Node{Name: "a"}, Died: func(context.Context) error { return nil }},
 			{Node: topologies.Node{Name: "b"}, Died: func(context.Context) error { return died }},
+			{Node: topologies.Node{Name: "c"}, Died: func(context.Context) error { return ended }},
 		})
+		g.byName["a"].asked, g.byName["b"].asked = injector.Running, injector.Running // and c is not begun
+		return g
 	}
 	require.NoError(t, group(nil).Settle(t.Context()))
 	require.ErrorIs(t, group(ended).Settle(t.Context()), ended)

@@ -2,6 +2,7 @@ package pods
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -57,7 +58,12 @@ func (c *Group) Set(ctx context.Context, want nodes.Conditions) error {
 	links := maps.Clone(want.Links)
 	c.links.Store(&links)
 	return Each(c.pods, func(p *pod) error {
-		if err := c.bring(ctx, p, states[p.node.Name]); err != nil {
+		err := c.bring(ctx, p, states[p.node.Name])
+		if errors.As(err, new(diedError)) && want.Disks[p.node.Name].EndsNodes() {
+			c.log.Warn("a node does not run on the disk that it has", "node", p.node.Name, "error", err)
+			return nil
+		}
+		if err != nil {
 			return fmt.Errorf("%s is not as asked: %w", p.node.Name, err)
 		}
 		return nil
@@ -113,6 +119,11 @@ func (c *Group) states(want nodes.Conditions) (map[string]injector.State, error)
 	return states, nil
 }
 
+// diedError says how a node's process ended that had just been started.
+type diedError struct{ error }
+
+func (e diedError) Unwrap() error { return e.error }
+
 // bring makes one pod be as wanted. A node that is absent and should not be is started,
 // also if it has ended by itself.
 func (c *Group) bring(ctx context.Context, p *pod, want injector.State) error {
@@ -125,7 +136,7 @@ func (c *Group) bring(ctx context.Context, p *pod, want injector.State) error {
 	if reply.Process != injector.Killed {
 		return fmt.Errorf("its process is %s", reply.Process)
 	}
-	if before != injector.Killed {
+	if before == injector.Running || before == injector.Paused {
 		c.log.Warn("a node has ended by itself; starting it again", "node", p.node.Name)
 	}
 	return c.start(ctx, p, want)
@@ -144,7 +155,7 @@ func (c *Group) start(ctx context.Context, p *pod, want injector.State) error {
 			return err
 		}
 		if err := p.died(ctx); err != nil {
-			return err
+			return diedError{err}
 		}
 		if time.Since(began) > appearLimit {
 			return fmt.Errorf("%s was started and is %s after %v", p.node.Name, reply.Process, appearLimit)

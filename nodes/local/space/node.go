@@ -5,7 +5,6 @@ package space
 import (
 	"errors"
 	"fmt"
-	"os"
 	"runtime"
 
 	"golang.org/x/sys/unix"
@@ -34,6 +33,5 @@ func becomeNode(args []string) error {
 	if err := unix.Capset(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &none[0]); err != nil {
 		return fmt.Errorf("giving up capabilities: %w", err)
 	}
-	err := unix.Exec(injector.NodePath, append([]string{injector.NodePath}, args...), os.Environ())
-	return fmt.Errorf("exec %s: %w", injector.NodePath, err)
+	return injector.Become(args)
 }

@@ -28,7 +28,7 @@ func (p Pod) run() error {
 	for fd := controlFD; fd < controlFD+podFDs; fd++ {
 		unix.CloseOnExec(fd)
 	}
-	inside, err := injector.NewPod(injector.NodePath)
+	inside, err := injector.NewPod(injector.Options{Node: injector.NodePath, Data: DataDir})
 	if err != nil {
 		return fmt.Errorf("pod of %s: %w", p.Name, err)
 	}
@@ -38,10 +38,11 @@ func (p Pod) run() error {
 		log:    os.NewFile(logFD, "log"),
 		env:    []string{"PATH=/bin", "HOME=/", "HOSTNAME=" + p.Name},
 	}
-	over := make(chan error, 3)
+	over := make(chan error, 4)
 	control := os.NewFile(controlFD, "control")
-	go func() { over <- injector.Serve(control, control, inside.Handlers()) }()
+	go func() { over <- inside.Serve(control, control) }()
 	go func() { over <- injector.Reap(context.Background(), k.reaped) }()
+	go func() { over <- inside.Listen() }()
 	go func() { over <- k.run() }()
 	return <-over
 }

@@ -39,14 +39,19 @@ func Up(t testing.TB, s Subject, name string) nodes.Cluster {
 func up(t testing.TB, s Subject, name, layout string) nodes.Cluster {
 	t.Helper()
 	Need(t, s)
-	c, err := s.Runtime.Start(t.Context(), spec(t, name, layout))
+	return start(t, s, spec(t, name, layout))
+}
+
+func start(t testing.TB, s Subject, spec nodes.Spec) nodes.Cluster {
+	t.Helper()
+	c, err := s.Runtime.Start(t.Context(), spec)
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		require.NoError(t, c.Close(ctx))
 		require.NoError(t, c.Close(ctx), "Close is safe to call twice")
-		require.Empty(t, s.Leftovers(t, RunName(name)))
+		require.Empty(t, s.Leftovers(t, spec.Run))
 	})
 	return c
 }
@@ -91,7 +96,7 @@ func RequireConditions(t testing.TB, c nodes.Cluster, want nodes.Conditions) {
 
 // processOf is a healthy cluster but for one node's process.
 func processOf(node string, state nodes.Process) (c nodes.Conditions) {
-	c.SetProcess([]string{node}, state)
+	c.Processes = map[string]nodes.Process{node: state}
 	return c
 }
 

@@ -53,6 +53,8 @@ var suite = []struct {
 
 	{"nodes have their address and no capabilities", testPlaces},
 	{"killed nodes keep address, data, rules and endpoint", testKilledNodes},
+	{"a node that was absent begins anew at its address", testAbsentNodes},
+	{"what the baseline has absent is not started", testSpareNodes},
 	{"a dead node refuses connections", testDeadNodesRefuse},
 	{"paused nodes answer later", testPausedNodes},
 	{"a node that ended by itself is started again by Set", testNodesThatEnded},

@@ -56,6 +56,36 @@ func testKilledNodes(t *testing.T, s Subject) {
 	}
 }
 
+func testAbsentNodes(t *testing.T, s Subject) {
+	c := Up(t, s, "absent")
+	endpoint, before := c.Endpoint(S2), Ask(t, c, S2)
+	RequireConditions(t, c, nodes.Conditions{})
+	for range 2 {
+		RequireConditions(t, c, processOf(S2, nodes.Absent))
+		RequireConditions(t, c, nodes.Conditions{})
+		require.Equal(t, endpoint, c.Endpoint(S2))
+		require.Equal(t, before, Ask(t, c, S2), "its data directory counts its starts, and began anew")
+	}
+	RequireConditions(t, c, processOf(S2, nodes.Killed))
+	m, err := c.Measure(t.Context())
+	require.NoError(t, err)
+	require.NotEmpty(t, m.Mismatches(processOf(S2, nodes.Absent), []string{S2}), "its data is there")
+}
+
+func testSpareNodes(t *testing.T, s Subject) {
+	Need(t, s)
+	want := spec(t, "spare", "dc1-3")
+	want.Baseline = processOf(S3, nodes.Absent)
+	c := start(t, s, want)
+	Ask(t, c, S1)
+	RequireConditions(t, c, want.Baseline)
+	var log bytes.Buffer
+	require.NoError(t, c.Logs(t.Context(), S3, &log))
+	require.Empty(t, log.String())
+	RequireConditions(t, c, nodes.Conditions{})
+	require.Equal(t, 1, Ask(t, c, S3).Starts)
+}
+
 func testDeadNodesRefuse(t *testing.T, s Subject) {
 	c := Up(t, s, "dead")
 	Ask(t, c, S1)

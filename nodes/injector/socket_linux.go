@@ -1,0 +1,189 @@
+package injector
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"runtime"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// socketName is where a pod's PID 1 listens for the other programs of the pod. It is an
+// abstract name (unix(7)): it belongs to the pod's network namespace, so nobody else can
+// reach it, no link fault touches it, and nothing of it is left behind.
+const socketName = "@faultline-injector"
+
+// The first byte on a connection says what it is for.
+const (
+	forControl = 'c' // Serve, of the rest
+	forEntry   = 'e' // a process is going to execute the node; the thread's id and a line's end follow
+)
+
+const (
+	entryLimit = 20 * time.Second // for the pod to be ready for a process
+	dialPoll   = 2 * time.Millisecond
+	dialLimit  = 5 * time.Second // for PID 1 to listen
+)
+
+// door is what a pod's PID 1 listens at.
+type door struct {
+	listener *net.UnixListener
+	serve    func(io.Reader, io.Writer) error
+	// enter makes all ready for a thread to execute the node. What it returns is called once
+	// the thread has been told to go on, and may be nil.
+	enter func(ctx context.Context, pid, thread int) (follow func(), err error)
+}
+
+func newDoor(name string) (*net.UnixListener, error) {
+	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: name, Net: "unix"})
+	if err != nil {
+		return nil, fmt.Errorf("the injector's socket: %w", err)
+	}
+	return listener, nil
+}
+
+// run answers until the listener is closed.
+func (d door) run() error {
+	for {
+		conn, err := d.listener.AcceptUnix()
+		if errors.Is(err, net.ErrClosed) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("the injector's socket: %w", err)
+		}
+		go d.answer(conn)
+	}
+}
+
+// answer does what a connection is for. What goes wrong is told to whoever asked, or, of a
+// control stream, ends it: the harness then opens another.
+func (d door) answer(conn *net.UnixConn) {
+	defer conn.Close()
+	in := bufio.NewReader(conn)
+	kind, err := in.ReadByte()
+	switch {
+	case err != nil:
+	case kind == forControl:
+		d.serve(in, conn)
+	case kind == forEntry:
+		follow, err := d.admit(conn, in)
+		text := ""
+		if err != nil {
+			text = err.Error()
+		}
+		_, err = fmt.Fprintf(conn, "%s\n", strings.ReplaceAll(text, "\n", "; "))
+		if err == nil && follow != nil {
+			follow()
+		}
+	}
+}
+
+func (d door) admit(conn *net.UnixConn, in *bufio.Reader) (follow func(), err error) {
+	var thread int
+	if _, err := fmt.Fscanf(in, "%d\n", &thread); err != nil {
+		return nil, fmt.Errorf("who is going to execute the node: %w", err)
+	}
+	pid, err := peerOf(conn)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), entryLimit)
+	defer cancel()
+	return d.enter(ctx, pid, thread)
+}
+
+// peerOf is the process at the other end, as the pid namespace of this process knows it.
+func peerOf(conn *net.UnixConn) (pid int, err error) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	var peer *unix.Ucred
+	control := raw.Control(func(fd uintptr) {
+		peer, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	})
+	if err := errors.Join(control, err); err != nil {
+		return 0, fmt.Errorf("who asks at the injector's socket: %w", err)
+	}
+	return int(peer.Pid), nil
+}
+
+// dial connects to the pod's PID 1, which may be just about to listen.
+func dial(name string) (*net.UnixConn, error) {
+	for began := time.Now(); ; time.Sleep(dialPoll) {
+		conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: name, Net: "unix"})
+		if err == nil {
+			return conn, nil
+		}
+		if time.Since(began) > dialLimit {
+			return nil, fmt.Errorf("the pod's injector: %w", err)
+		}
+	}
+}
+
+// Relay is a control stream: it carries in to the pod's PID 1, and what that answers to
+// out, until in ends.
+func Relay(in io.Reader, out io.Writer) error {
+	conn, err := dial(socketName)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if _, err := conn.Write([]byte{forControl}); err != nil {
+		return err
+	}
+	asked := make(chan error, 1)
+	go func() {
+		_, err := io.Copy(conn, in)
+		asked <- errors.Join(err, conn.CloseWrite())
+	}()
+	if _, err := io.Copy(out, conn); err != nil {
+		return err
+	}
+	select {
+	case err := <-asked:
+		return err
+	default:
+		return errors.New("the pod's injector has hung up")
+	}
+}
+
+// enter is called by a thread that is going to execute the node, right before it does: it
+// returns once the pod is ready for the new process, which from its first instruction on
+// meets the clock and the disk that are asked for.
+func enter() error {
+	conn, err := dial(socketName)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if _, err := fmt.Fprintf(conn, "%c%d\n", forEntry, unix.Gettid()); err != nil {
+		return fmt.Errorf("the pod's injector: %w", err)
+	}
+	text, err := bufio.NewReader(conn).ReadString('\n')
+	if err != nil {
+		return fmt.Errorf("the pod's injector: %w", err)
+	}
+	if text := strings.TrimSpace(text); text != "" {
+		return fmt.Errorf("the pod is not ready for the node: %s", text)
+	}
+	return nil
+}
+
+// Become executes the node in place of this process, once the pod is ready for it.
+func Become(args []string) error {
+	runtime.LockOSThread() // the thread that enters is the one that executes
+	if err := enter(); err != nil {
+		return err
+	}
+	err := unix.Exec(NodePath, append([]string{NodePath}, args...), os.Environ())
+	return fmt.Errorf("exec %s: %w", NodePath, err)
+}
