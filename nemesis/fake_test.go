@@ -84,7 +84,8 @@ func (f *fake) Measure(ctx context.Context) (nodes.Measurement, error) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	m := nodes.Measurement{Links: map[nodes.Link]nodes.LinkSeen{}, Processes: map[string]nodes.Process{}}
+	m := nodes.Measurement{Links: map[nodes.Link]nodes.LinkSeen{}, Processes: map[string]nodes.Process{},
+		Clocks: map[string]nodes.ClockSeen{}, Disks: map[string]nodes.DiskSeen{}}
 	state := func(l nodes.Link) nodes.LinkState {
 		if f.deaf[l] {
 			return nodes.LinkState{}
@@ -101,8 +102,35 @@ func (f *fake) Measure(ctx context.Context) (nodes.Measurement, error) {
 		if p := f.process(a.Name); p != nodes.Running {
 			m.Processes[a.Name] = p
 		}
+		m.Clocks[a.Name] = readClock(f.now.Clocks[a.Name])
+		m.Disks[a.Name] = tryDisk(f.now.Disks[a.Name])
 	}
 	return m, nil
+}
+
+// readClock is what a clock shows that is just as asked, 10 s after that was asked.
+func readClock(s nodes.ClockState) nodes.ClockSeen {
+	const after = 10 * time.Second
+	return nodes.ClockSeen{Read: true, Offset: s.Ahead(after), After: after, Patched: !s.Healthy(),
+		Gained: time.Duration(s.Monotonic * float64(after))}
+}
+
+// tryDisk is what a disk does that is just as asked.
+func tryDisk(s nodes.DiskState) nodes.DiskSeen {
+	seen := nodes.DiskSeen{Tried: true, SyncTook: s.SlowSync + time.Millisecond, Kept: !s.Lie && !s.FailSync}
+	for _, call := range []struct {
+		fails bool
+		seen  *string
+		errno string
+	}{{s.FailRead, &seen.Read, "EIO"}, {s.FailWrite, &seen.Write, "EIO"}, {s.FailSync, &seen.Sync, "EIO"}, {s.Full, &seen.Create, "ENOSPC"}} {
+		if call.fails {
+			*call.seen = call.errno
+		}
+	}
+	for _, d := range s.Damages {
+		seen.Damaged = append(seen.Damaged, d.String())
+	}
+	return seen
 }
 
 func seen(there, back nodes.LinkState) nodes.LinkSeen {

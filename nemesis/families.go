@@ -24,8 +24,12 @@ const someClient = "a client agent"
 
 // families is sorted by name.
 var families = []Family{
+	{"clock", "clocks are wrong", []string{"clock"},
+		[]variant{{3, "clock", One}, {3, "clock", Primary}, {2, "clock", Minority}, {2, "clock", Majority}, {1, "clock", All}}},
 	{"deposed", "the leader sleeps until another leads and wakes to reads", []string{"deposed-leader-reads"},
 		[]variant{{1, "deposed-leader-reads", Primary}}},
+	{"disk", "disks are slow, full, fail, or hold what nobody wrote", []string{"bit-flip", "disk", "truncate"},
+		[]variant{{3, "disk", One}, {3, "disk", Primary}, {2, "disk", Minority}}},
 	{"kill", "processes end by kill -9 and are started again", []string{"kill"},
 		[]variant{{3, "kill", One}, {3, "kill", Primary}, {2, "kill", Minority}, {2, "kill", Majority}, {1, "kill", All}, {1, "kill", someClient}}},
 	{"leave", "a server leaves gracefully and rejoins", []string{"leave"},

@@ -21,6 +21,7 @@ type Fault struct {
 	Drawn   []string           // those of Targets that the step's draw decides
 	Options []string           // further fields of a step that it takes: oneway, reject, reads, and those of links
 	Needs   []nodes.Capability // at most; which of them a step needs depends on its options
+	Kinds   []Step             // with the settings of options of its own that Generate draws from
 
 	Seeded    bool          // the draw is also the seed of random numbers, whatever the target is
 	Momentary bool          // an action without a heal
@@ -49,13 +50,17 @@ type Action func(ctx context.Context, w World, s Step, hit []string) (seen strin
 
 // faults is sorted by name.
 var faults = []Fault{
+	bitFlip,
+	clock,
 	deposedLeaderReads,
+	disk,
 	kill,
 	leave,
 	link,
 	partition,
 	pause,
 	transfer,
+	truncate,
 }
 
 // Faults lists all of them, sorted by name.

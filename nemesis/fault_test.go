@@ -39,8 +39,10 @@ func TestWhatAFaultNeedsIsDeclared(t *testing.T) {
 	topology := layout(t, "dc1-5c2")
 	for _, f := range faults {
 		for _, reject := range []bool{false, true} {
-			s := f.rehearsed(topology, Step{Fault: f.Name, Target: Names("dc1-s1"), Reject: reject, Link: badLink})
-			require.Subset(t, f.Needs, f.alone(topology, s).Needs(), f.Name)
+			for _, kind := range append(slices.Clone(f.Kinds), Step{Link: badLink, File: "raft/*"}) {
+				s := f.rehearsed(topology, Step{Fault: f.Name, Target: Names("dc1-s1"), Reject: reject}.ofKind(kind))
+				require.Subset(t, f.Needs, f.alone(topology, s).Needs(), f.Name)
+			}
 		}
 	}
 }

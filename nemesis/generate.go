@@ -125,12 +125,19 @@ func (v variant) step(t topologies.Topology, pick int) Step {
 			s.Target = Names(all[pick%len(all)])
 		}
 	}
-	if v.fault == link.Name {
-		s.Link = kindsOfLinks[0]
+	f, _ := find(v.fault) // the table of families is tested
+	if len(f.Kinds) > 0 {
+		s = s.ofKind(f.Kinds[0])
 	}
-	if f, ok := find(v.fault); ok && !f.Momentary && f.For == 0 {
+	if !f.Momentary && f.For == 0 {
 		s.For = leastFor
 	}
+	return s
+}
+
+// ofKind is the step with the settings of another.
+func (s Step) ofKind(kind Step) Step {
+	s.Link, s.Clock, s.Disk, s.File = kind.Link, kind.Clock, kind.Disk, kind.File
 	return s
 }
 
@@ -200,8 +207,8 @@ func (g *generator) options(s *Step, f Fault) {
 	if f.Seeded || slices.Contains(f.Drawn, s.Target.Word) {
 		s.Draw = g.rng.Uint64N(draws)
 	}
-	if f.Name == link.Name {
-		s.Link = kindsOfLinks[g.rng.IntN(len(kindsOfLinks))]
+	if len(f.Kinds) > 0 {
+		*s = s.ofKind(f.Kinds[g.rng.IntN(len(f.Kinds))])
 	}
 	if slices.Contains(f.Options, "oneway") && s.Target.Word != All {
 		s.OneWay = []string{"", "", "", In, Out}[g.rng.IntN(5)]

@@ -81,8 +81,8 @@ func TestGenerateSuitsSmallTopologies(t *testing.T) {
 		servers int
 		want    []string
 	}{
-		{1, []string{"kill", "pause"}},
-		{2, []string{"kill", "link", "partition", "pause", "transfer"}},
+		{1, []string{"clock", "disk", "kill", "pause"}},
+		{2, []string{"clock", "disk", "kill", "link", "partition", "pause", "transfer"}},
 		{3, []string{"deposed", "kill", "leave", "link", "partition", "pause", "transfer"}},
 	} {
 		topology := topologies.Topology{Name: "small", Datacenters: []topologies.Datacenter{
@@ -109,7 +109,7 @@ func TestGenerateRefuses(t *testing.T) {
 		want string
 	}{
 		{Options{Duration: time.Minute, Families: []string{"floods"}, Topology: layout(t, "dc1-3")},
-			`no family of faults "floods"; there are deposed, kill, leave, link, partition, pause, transfer`},
+			`no family of faults "floods"; there are clock, deposed, disk, kill, leave, link, partition, pause, transfer`},
 		{Options{Duration: time.Second, Topology: layout(t, "dc1-3")},
 			"no fault fits into 1s at an interval of 5s; give it more time"},
 		{Options{Duration: time.Minute, Interval: time.Millisecond, Topology: layout(t, "dc1-3")},

@@ -23,6 +23,7 @@ var link = Fault{
 	Options: append([]string{"oneway"}, namesOf(linkFields)...),
 	Needs: []nodes.Capability{nodes.LinkLoss, nodes.LinkDelay, nodes.LinkRate, nodes.LinkReorder, nodes.LinkDuplicate,
 		nodes.LinkCorrupt},
+	Kinds:  kindsOfLinks,
 	Suits:  linkSuits,
 	Nodes:  linkNodes,
 	Around: leadersSide,
@@ -31,18 +32,18 @@ var link = Fault{
 
 // kindsOfLinks are what Generate draws from: each a network that a cluster should live
 // with, from a bad day to a bad line.
-var kindsOfLinks = []nodes.LinkState{
-	{Loss: 0.05},
-	{Loss: 0.2},
-	{BurstLoss: 0.1, Burst: 5},
-	{Delay: 40 * time.Millisecond},
-	{Delay: 20 * time.Millisecond, Jitter: 20 * time.Millisecond},
-	{Delay: 10 * time.Millisecond, Jitter: 30 * time.Millisecond, Scramble: true},
-	{Reorder: 0.25},
-	{Duplicate: 0.2},
-	{Corrupt: 0.1},
-	{Rate: 250_000},
-	{Loss: 0.1, Delay: 20 * time.Millisecond, Jitter: 10 * time.Millisecond, Duplicate: 0.05},
+var kindsOfLinks = []Step{
+	{Link: nodes.LinkState{Loss: 0.05}},
+	{Link: nodes.LinkState{Loss: 0.2}},
+	{Link: nodes.LinkState{BurstLoss: 0.1, Burst: 5}},
+	{Link: nodes.LinkState{Delay: 40 * time.Millisecond}},
+	{Link: nodes.LinkState{Delay: 20 * time.Millisecond, Jitter: 20 * time.Millisecond}},
+	{Link: nodes.LinkState{Delay: 10 * time.Millisecond, Jitter: 30 * time.Millisecond, Scramble: true}},
+	{Link: nodes.LinkState{Reorder: 0.25}},
+	{Link: nodes.LinkState{Duplicate: 0.2}},
+	{Link: nodes.LinkState{Corrupt: 0.1}},
+	{Link: nodes.LinkState{Rate: 250_000}},
+	{Link: nodes.LinkState{Loss: 0.1, Delay: 20 * time.Millisecond, Jitter: 10 * time.Millisecond, Duplicate: 0.05}},
 }
 
 func linkSuits(t topologies.Topology, s Step) error {

@@ -224,10 +224,15 @@ func (part *part) act(ctx context.Context, w World, action Action) {
 	}
 }
 
-// kills tells whether the step ends processes.
+// kills tells whether the step ends processes, or may make them end themselves.
 func (part *part) kills() bool {
 	for _, state := range part.alone.Processes {
-		if state == nodes.Killed {
+		if state.Ended() {
+			return true
+		}
+	}
+	for _, state := range part.alone.Disks {
+		if state.EndsNodes() {
 			return true
 		}
 	}

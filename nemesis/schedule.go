@@ -32,7 +32,10 @@ type Step struct {
 	Reads  int           // deposed-leader-reads: how many; 0 for the default
 	// Link is what a link fault does to packets. Its Drop, Reject and Seed are not used: the
 	// first two are a partition's, and the draw is the seed.
-	Link nodes.LinkState
+	Link  nodes.LinkState
+	Clock nodes.ClockState // clock: what the clocks show
+	Disk  nodes.DiskState  // disk: what is wrong with the disks; its Torn and Damages are not used
+	File  string           // bit-flip and truncate: which file, a pattern of path.Match
 
 	line int // where Parse read it, for error texts
 }
@@ -132,6 +135,15 @@ func (s Step) Label() string {
 	}
 	if s.Link.Shaped() {
 		parts = append(parts, s.Link.String())
+	}
+	if !s.Clock.Healthy() {
+		parts = append(parts, s.Clock.String())
+	}
+	if !s.Disk.Healthy() {
+		parts = append(parts, s.Disk.String())
+	}
+	if s.File != "" {
+		parts = append(parts, s.File)
 	}
 	return strings.Join(parts, " ")
 }

@@ -12,7 +12,8 @@ import (
 )
 
 var everything = []nodes.Capability{nodes.LinkDrop, nodes.LinkReject, nodes.LinkLoss, nodes.LinkDelay, nodes.LinkRate,
-	nodes.LinkReorder, nodes.LinkDuplicate, nodes.LinkCorrupt, nodes.ProcessPause, nodes.ProcessKill}
+	nodes.LinkReorder, nodes.LinkDuplicate, nodes.LinkCorrupt, nodes.ProcessPause, nodes.ProcessKill,
+	nodes.ProcessOff, nodes.ProcessAbsent, nodes.ClockWall, nodes.ClockMonotonic, nodes.DiskSync, nodes.DiskFull, nodes.DiskError, nodes.DiskDamage}
 
 func TestScheduleIsOneLineAStep(t *testing.T) {
 	const text = `seed: 7

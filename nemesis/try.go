@@ -39,6 +39,18 @@ func Trials(t topologies.Topology) []Step {
 		{Fault: "link", Link: nodes.LinkState{Corrupt: 0.1}},
 		{Fault: "pause"},
 		{Fault: "kill"},
+		{Fault: "clock", Clock: nodes.ClockState{Offset: -time.Hour}},
+		{Fault: "clock", Clock: nodes.ClockState{Offset: time.Minute, Drift: 0.5}},
+		{Fault: "clock", Clock: nodes.ClockState{Strobe: 10 * time.Second, Period: 10 * time.Millisecond}},
+		{Fault: "clock", Clock: nodes.ClockState{Monotonic: 0.5}},
+		{Fault: "disk", Disk: nodes.DiskState{SlowSync: 20 * time.Millisecond}},
+		{Fault: "disk", Disk: nodes.DiskState{Lie: true}},
+		{Fault: "disk", Disk: nodes.DiskState{FailSync: true}},
+		{Fault: "disk", Disk: nodes.DiskState{FailRead: true}},
+		{Fault: "disk", Disk: nodes.DiskState{FailWrite: true}},
+		{Fault: "disk", Disk: nodes.DiskState{Full: true}},
+		{Fault: "bit-flip", File: "raft/*"},
+		{Fault: "truncate", File: "raft/*"},
 	}
 	for i := range steps {
 		steps[i].Target, steps[i].For = first, time.Second

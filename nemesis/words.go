@@ -16,22 +16,28 @@ import (
 func brokenWords(c nodes.Conditions) string {
 	return tally(linksOf(c), func(l nodes.Link) string {
 		return c.Links[l].String()
-	}, processWords(c, func(node string) string { return string(c.Processes[node]) }))
+	}, slices.Concat(processWords(c, func(node string) string { return string(c.Processes[node]) }),
+		clockWords(c, func(node string) string { return c.Clocks[node].String() }),
+		diskWords(c, func(node string) string { return "disk: " + c.Disks[node].String() })))
 }
 
 // healthyWords says that what the conditions break is to be well.
 func healthyWords(c nodes.Conditions) string {
 	return tally(linksOf(c), func(nodes.Link) string { return "open" },
-		processWords(c, func(string) string { return "running" }))
+		slices.Concat(processWords(c, func(string) string { return "running" }),
+			clockWords(c, func(string) string { return "clock true" }),
+			diskWords(c, func(string) string { return "disk: healthy" })))
 }
 
-// seenWords says what was measured on the links and processes that the conditions break.
+// seenWords says what was measured of what the conditions break.
 func seenWords(c nodes.Conditions, m nodes.Measurement) string {
 	if m.Links == nil && m.Processes == nil {
 		return "nothing measured"
 	}
 	return tally(untrained(m, linksOf(c)), func(l nodes.Link) string { return linkWords(m, l) },
-		slices.Concat(trainWords(m, linksOf(c)), processWords(c, func(node string) string { return stateWords(m.Processes[node]) })))
+		slices.Concat(trainWords(m, linksOf(c)), processWords(c, func(node string) string { return stateWords(m.Processes[node]) }),
+			clockWords(c, func(node string) string { return m.Clocks[node].String() }),
+			diskWords(c, func(node string) string { return "disk: " + m.Disks[node].String() })))
 }
 
 // allWords says what was measured everywhere.
@@ -115,10 +121,23 @@ func stateWords(p nodes.Process) string {
 }
 
 func processWords(c nodes.Conditions, state func(node string) string) []string {
+	return wordsOf(c.Processes, func(p nodes.Process) bool { return p == nodes.Running }, state)
+}
+
+func clockWords(c nodes.Conditions, say func(node string) string) []string {
+	return wordsOf(c.Clocks, nodes.ClockState.Healthy, say)
+}
+
+func diskWords(c nodes.Conditions, say func(node string) string) []string {
+	return wordsOf(c.Disks, nodes.DiskState.Healthy, say)
+}
+
+// wordsOf says something of every node whose state is not health, sorted by name.
+func wordsOf[S any](states map[string]S, healthy func(S) bool, say func(node string) string) []string {
 	var words []string
-	for node, broken := range c.Processes {
-		if broken != nodes.Running {
-			words = append(words, node+" "+state(node))
+	for node, state := range states {
+		if !healthy(state) {
+			words = append(words, node+" "+say(node))
 		}
 	}
 	slices.Sort(words)

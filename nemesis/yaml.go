@@ -3,6 +3,8 @@ package nemesis
 import (
 	"fmt"
 	"math"
+	"path"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,7 +24,7 @@ type field struct {
 const wantCount = "a whole number from 0 on"
 
 // fields stand in the order in which they are written.
-var fields = slices.Concat(stepFields, linkFields)
+var fields = slices.Concat(stepFields, linkFields, clockFields, diskFields, damageFields)
 
 var stepFields = []field{
 	{"at",
@@ -40,9 +42,7 @@ var stepFields = []field{
 	{"oneway",
 		func(s *Step, v *yaml.Node) string { return readWord(&s.OneWay, v) },
 		func(s Step) any { return unlessZero(s.OneWay != "", s.OneWay) }},
-	{"reject",
-		func(s *Step, v *yaml.Node) string { return readScalar(&s.Reject, v, "true or false") },
-		func(s Step) any { return unlessZero(s.Reject, s.Reject) }},
+	boolField("reject", func(s *Step) *bool { return &s.Reject }),
 	{"draw",
 		func(s *Step, v *yaml.Node) string { return readScalar(&s.Draw, v, wantCount) },
 		func(s Step) any { return unlessZero(s.Draw != 0, s.Draw) }},
@@ -56,15 +56,9 @@ var linkFields = []field{
 	shareField("loss", func(s *Step) *float64 { return &s.Link.Loss }),
 	shareField("burst-loss", func(s *Step) *float64 { return &s.Link.BurstLoss }),
 	numberField("burst", "a number of packets such as 5", func(s *Step) *float64 { return &s.Link.Burst }),
-	{"delay",
-		func(s *Step, v *yaml.Node) string { return readDuration(&s.Link.Delay, v) },
-		func(s Step) any { return unlessZero(s.Link.Delay != 0, writeDuration(s.Link.Delay)) }},
-	{"jitter",
-		func(s *Step, v *yaml.Node) string { return readDuration(&s.Link.Jitter, v) },
-		func(s Step) any { return unlessZero(s.Link.Jitter != 0, writeDuration(s.Link.Jitter)) }},
-	{"scramble",
-		func(s *Step, v *yaml.Node) string { return readScalar(&s.Link.Scramble, v, "true or false") },
-		func(s Step) any { return unlessZero(s.Link.Scramble, s.Link.Scramble) }},
+	timeField("delay", func(s *Step) *time.Duration { return &s.Link.Delay }),
+	timeField("jitter", func(s *Step) *time.Duration { return &s.Link.Jitter }),
+	boolField("scramble", func(s *Step) *bool { return &s.Link.Scramble }),
 	shareField("reorder", func(s *Step) *float64 { return &s.Link.Reorder }),
 	shareField("duplicate", func(s *Step) *float64 { return &s.Link.Duplicate }),
 	shareField("corrupt", func(s *Step) *float64 { return &s.Link.Corrupt }),
@@ -76,6 +70,44 @@ var linkFields = []field{
 	{"queue",
 		func(s *Step, v *yaml.Node) string { return readScalar(&s.Link.Queue, v, "a whole number of bytes") },
 		func(s Step) any { return unlessZero(s.Link.Queue != 0, s.Link.Queue) }},
+}
+
+// clockFields are those of a clock fault: what clocks show.
+var clockFields = []field{
+	timeField("offset", func(s *Step) *time.Duration { return &s.Clock.Offset }),
+	numberField("drift", "seconds gained a second such as 0.1", func(s *Step) *float64 { return &s.Clock.Drift }),
+	timeField("strobe", func(s *Step) *time.Duration { return &s.Clock.Strobe }),
+	timeField("period", func(s *Step) *time.Duration { return &s.Clock.Period }),
+	numberField("monotonic", "seconds gained a second such as 0.1", func(s *Step) *float64 { return &s.Clock.Monotonic }),
+}
+
+// diskFields are those of a disk fault.
+var diskFields = []field{
+	boolField("lying-fsync", func(s *Step) *bool { return &s.Disk.Lie }),
+	timeField("slow-fsync", func(s *Step) *time.Duration { return &s.Disk.SlowSync }),
+	boolField("failing-fsync", func(s *Step) *bool { return &s.Disk.FailSync }),
+	boolField("failing-reads", func(s *Step) *bool { return &s.Disk.FailRead }),
+	boolField("failing-writes", func(s *Step) *bool { return &s.Disk.FailWrite }),
+	boolField("full", func(s *Step) *bool { return &s.Disk.Full }),
+}
+
+// damageFields are those of bit-flip and truncate.
+var damageFields = []field{
+	{"file",
+		func(s *Step, v *yaml.Node) string { return readPattern(&s.File, v) },
+		func(s Step) any { return unlessZero(s.File != "", s.File) }},
+}
+
+func timeField(name string, of func(*Step) *time.Duration) field {
+	return field{name,
+		func(s *Step, v *yaml.Node) string { return readDuration(of(s), v) },
+		func(s Step) any { return unlessZero(*of(&s) != 0, writeDuration(*of(&s))) }}
+}
+
+func boolField(name string, of func(*Step) *bool) field {
+	return field{name,
+		func(s *Step, v *yaml.Node) string { return readScalar(of(s), v, "true or false") },
+		func(s Step) any { return unlessZero(*of(&s), *of(&s)) }}
 }
 
 func shareField(name string, of func(*Step) *float64) field {
@@ -228,6 +260,19 @@ func writeDuration(d time.Duration) string {
 		text = strings.TrimSuffix(text, "0m")
 	}
 	return text
+}
+
+// readPattern takes a pattern of path.Match that stays below the directory it starts from.
+func readPattern(s *string, v *yaml.Node) string {
+	const want = "a pattern from the data directory such as raft/*"
+	if v.Kind != yaml.ScalarNode || v.Value == "" || !filepath.IsLocal(v.Value) {
+		return want
+	}
+	if _, err := path.Match(v.Value, ""); err != nil {
+		return want
+	}
+	*s = v.Value
+	return ""
 }
 
 // readWord takes what could be the name of a fault, a node or a setting.

@@ -137,15 +137,30 @@ type ClockSeen struct {
 	Patched bool          // something stands between the process and the kernel's clocks
 }
 
+// String tells what was seen: "clock +1h0m0.0001s".
+func (seen ClockSeen) String() string {
+	if !seen.Read {
+		return "clock not read"
+	}
+	words := "clock " + signed(seen.Offset.Round(10*time.Microsecond))
+	if gained := seen.Gained.Round(10 * time.Microsecond); gained != 0 {
+		words += ", monotonic " + signed(gained)
+	}
+	return words
+}
+
 // clockTolerance is how far a reading may be off: two clocks are read one after the
 // other, on a machine that may be busy.
 const clockTolerance = 5 * time.Millisecond
 
-// mismatches compares what was seen with what was asked. Of a process that is not there
+// mismatches compares what was seen with what was asked. Of a process that has ended
 // nothing can be said.
-func (seen ClockSeen) mismatches(want ClockState) []string {
-	if !seen.Read {
+func (seen ClockSeen) mismatches(want ClockState, ended bool) []string {
+	switch {
+	case !seen.Read && (ended || want.Healthy()):
 		return nil
+	case !seen.Read:
+		return []string{"its clock was not read"}
 	}
 	var out []string
 	ahead := want.Ahead(seen.After)

@@ -245,7 +245,7 @@ func (m Measurement) Mismatches(want Conditions, names []string) []string {
 		if got != asked && !mayEnd {
 			out = append(out, fmt.Sprintf("%s is %s, not %s", n, cmp.Or(got, "running"), cmp.Or(asked, "running")))
 		}
-		for _, wrong := range slices.Concat(m.Clocks[n].mismatches(want.Clocks[n]), m.Disks[n].mismatches(want.Disks[n])) {
+		for _, wrong := range slices.Concat(m.Clocks[n].mismatches(want.Clocks[n], got.Ended()), m.Disks[n].mismatches(want.Disks[n])) {
 			out = append(out, fmt.Sprintf("%s: %s", n, wrong))
 		}
 	}

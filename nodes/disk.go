@@ -112,7 +112,7 @@ func (s DiskState) needs(need map[Capability]bool) {
 // Check refuses what makes no sense.
 func (s DiskState) Check() error {
 	if s.SlowSync != 0 && (s.SlowSync < leastSlowSync || s.SlowSync > mostSlowSync) {
-		return fmt.Errorf("slow-sync is %s: want %s to %s", s.SlowSync, leastSlowSync, mostSlowSync)
+		return fmt.Errorf("slow-fsync is %s: want %s to %s", s.SlowSync, leastSlowSync, mostSlowSync)
 	}
 	if s.Lie && s.FailSync {
 		return fmt.Errorf("an fsync that lies does not fail: ask for one of them")
@@ -133,6 +133,28 @@ type DiskSeen struct {
 	Unsynced int64    // bytes that a loss of power would take now
 	Lost     int64    // bytes that the last loss of power took
 	Damaged  []string // what is now other than the node wrote it: "raft/log: bit 3 of byte 4711 flipped"
+}
+
+// String tells what was seen: "writes EIO, fsync EIO after 1ms", or what was lost.
+func (seen DiskSeen) String() string {
+	if !seen.Tried {
+		return "not probed"
+	}
+	var words []string
+	for _, call := range []struct{ what, errno string }{
+		{"read", seen.Read}, {"write", seen.Write}, {"create", seen.Create}, {"fsync", seen.Sync}} {
+		if call.errno != "" {
+			words = append(words, call.what+" "+call.errno)
+		}
+	}
+	words = append(words, fmt.Sprintf("fsync took %s", seen.SyncTook.Round(100*time.Microsecond)))
+	if seen.Sync == "" && !seen.Kept {
+		words = append(words, "and kept nothing")
+	}
+	if seen.Lost > 0 {
+		words = append(words, fmt.Sprintf("%d bytes lost", seen.Lost))
+	}
+	return strings.Join(append(words, seen.Damaged...), ", ")
 }
 
 func (seen DiskSeen) mismatches(want DiskState) []string {

@@ -1,0 +1,67 @@
+package nodes
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestClocksMergeInAnyOrder(t *testing.T) {
+	states := []ClockState{
+		{}, {Offset: time.Hour}, {Offset: -time.Second}, {Drift: 0.25}, {Drift: -0.5, Offset: time.Minute},
+		{Strobe: time.Second, Period: time.Millisecond}, {Strobe: -time.Second, Period: time.Second}, {Monotonic: 0.5},
+	}
+	for _, a := range states {
+		require.Equal(t, a, a.Merge(ClockState{}))
+		for _, b := range states {
+			require.Equal(t, a.Merge(b), b.Merge(a))
+			for _, c := range states {
+				require.Equal(t, a.Merge(b).Merge(c), a.Merge(b.Merge(c)))
+			}
+		}
+	}
+}
+
+func TestClockStatesThatAreRefused(t *testing.T) {
+	for _, refused := range []struct {
+		why   string
+		state ClockState
+	}{
+		{"offset is 1ms", ClockState{Offset: time.Millisecond}},
+		{"offset is 876000h0m0s: want", ClockState{Offset: 100 * 365 * 24 * time.Hour}},
+		{"strobe is 1µs", ClockState{Strobe: time.Microsecond, Period: time.Second}},
+		{"drift is 11", ClockState{Drift: 11}},
+		{"drift is 0.0001", ClockState{Drift: 0.0001}},
+		{"monotonic is -1", ClockState{Monotonic: -1}},
+		{"need each other", ClockState{Strobe: time.Second}},
+		{"need each other", ClockState{Period: time.Second}},
+		{"period is 1ns", ClockState{Strobe: time.Second, Period: 1}},
+	} {
+		require.ErrorContains(t, refused.state.Check(), refused.why)
+	}
+	require.NoError(t, ClockState{Offset: -time.Hour, Drift: 0.1, Strobe: time.Second, Period: time.Second, Monotonic: -0.5}.Check())
+}
+
+func TestClocksAreBelievedOnlyWhenRead(t *testing.T) {
+	want := ClockState{Offset: time.Hour, Drift: 0.5}
+	good := ClockSeen{Read: true, After: 10 * time.Second, Offset: time.Hour + 5*time.Second, Patched: true}
+	require.Empty(t, good.mismatches(want, false))
+	late := good
+	late.After = 11 * time.Second
+	require.Equal(t, []string{"its wall clock is 1h0m5s ahead, not 1h0m5.5s"}, late.mismatches(want, false))
+	require.Equal(t, []string{"its clock was not read"}, ClockSeen{}.mismatches(want, false))
+	require.Empty(t, ClockSeen{}.mismatches(want, true))
+	require.Empty(t, ClockSeen{Read: true}.mismatches(ClockState{}, false))
+	require.NotEmpty(t, ClockSeen{Read: true, Patched: true}.mismatches(ClockState{}, false), "the heal takes everything back")
+	require.NotEmpty(t, good.mismatches(ClockState{}, false))
+
+	strobe := ClockState{Strobe: time.Minute, Period: time.Second}
+	for offset, right := range map[time.Duration]bool{0: true, time.Minute: true, 30 * time.Second: false} {
+		seen := ClockSeen{Read: true, Offset: offset, Patched: true}
+		require.Equal(t, right, len(seen.mismatches(strobe, false)) == 0, offset)
+	}
+	fast := ClockState{Monotonic: 0.5}
+	require.NotEmpty(t, ClockSeen{Read: true, After: time.Second}.mismatches(fast, false))
+	require.Empty(t, ClockSeen{Read: true, After: time.Second, Gained: time.Second / 2, Patched: true}.mismatches(fast, false))
+}

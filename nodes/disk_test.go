@@ -1,0 +1,80 @@
+package nodes
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+var badDisks = []DiskState{
+	{}, {Lie: true}, {SlowSync: 20 * time.Millisecond}, {Full: true}, {FailRead: true}, {FailWrite: true}, {FailSync: true}, {Torn: 3},
+	{Damages: []Damage{{BitFlip, "raft/*", 1}}}, {Damages: []Damage{{BitFlip, "raft/*", 1}, {Truncate, "a", 2}}},
+}
+
+func TestDisksMergeInAnyOrder(t *testing.T) {
+	for _, a := range badDisks {
+		require.Equal(t, a.String(), a.Merge(DiskState{}).Merge(DiskState{}).String())
+		for _, b := range badDisks {
+			require.Equal(t, a.Merge(b), b.Merge(a))
+			for _, c := range badDisks {
+				require.Equal(t, a.Merge(b).Merge(c), a.Merge(b.Merge(c)))
+			}
+		}
+	}
+}
+
+// healthyDisk is what the probes of a good disk see.
+var healthyDisk = DiskSeen{Tried: true, SyncTook: time.Millisecond, Kept: true}
+
+func TestDisksAreBelievedOnlyWhenTried(t *testing.T) {
+	require.Empty(t, healthyDisk.mismatches(DiskState{}))
+	require.Empty(t, DiskSeen{}.mismatches(DiskState{}), "there may be nothing that could fail")
+	for _, bad := range badDisks {
+		if bad.Healthy() || bad.Torn != 0 { // that shows at a loss of power
+			continue
+		}
+		require.NotEmpty(t, DiskSeen{}.mismatches(bad), bad)
+		require.NotEmpty(t, healthyDisk.mismatches(bad), bad)
+	}
+	lying := healthyDisk
+	lying.Kept = false
+	require.Empty(t, lying.mismatches(DiskState{Lie: true}))
+	require.Equal(t, []string{"what an fsync on its disk promised would not outlast a loss of power"}, lying.mismatches(DiskState{}))
+	full := healthyDisk
+	full.Create = "ENOSPC"
+	require.Empty(t, full.mismatches(DiskState{Full: true}))
+	require.Equal(t, []string{"a create on its disk failed with ENOSPC, and should have succeeded"}, full.mismatches(DiskState{}))
+	failing := DiskSeen{Tried: true, Sync: "EIO"}
+	require.Empty(t, failing.mismatches(DiskState{FailSync: true}))
+}
+
+func TestDiskStatesThatAreRefused(t *testing.T) {
+	require.ErrorContains(t, DiskState{SlowSync: time.Minute}.Check(), "slow-fsync is 1m0s")
+	require.ErrorContains(t, DiskState{Lie: true, FailSync: true}.Check(), "does not fail")
+	for _, s := range badDisks {
+		require.NoError(t, s.Check(), s)
+	}
+}
+
+func TestWorseStatesOfProcessesCount(t *testing.T) {
+	for _, order := range [][]Process{{Paused, Off, Killed}, {Off, Killed, Paused}, {Killed, Paused, Off}} {
+		var c Conditions
+		for _, p := range order {
+			c.SetProcess([]string{"a"}, p)
+		}
+		require.Equal(t, Off, c.Processes["a"])
+		c.SetProcess([]string{"a"}, Absent)
+		require.Equal(t, Absent, c.Processes["a"])
+	}
+}
+
+func TestANodeMayEndOverItsDisk(t *testing.T) {
+	var c Conditions
+	c.SetDisk([]string{"a"}, DiskState{FailSync: true})
+	m := Measurement{Processes: map[string]Process{"a": Killed}, Disks: map[string]DiskSeen{"a": {Tried: true, Sync: "EIO"}}}
+	require.Empty(t, m.Mismatches(c, []string{"a"}))
+	require.NotEmpty(t, m.Mismatches(Conditions{}, []string{"a"}))
+	m.Processes["a"] = Paused
+	require.NotEmpty(t, m.Mismatches(c, []string{"a"}))
+}
