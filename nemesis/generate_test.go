@@ -83,7 +83,7 @@ func TestGenerateSuitsSmallTopologies(t *testing.T) {
 	}{
 		{1, []string{"clock", "disk", "kill", "pause"}},
 		{2, []string{"clock", "disk", "kill", "link", "partition", "pause", "transfer"}},
-		{3, []string{"deposed", "kill", "leave", "link", "partition", "pause", "transfer"}},
+		{3, []string{"clock", "deposed", "disk", "kill", "leave", "link", "partition", "pause", "transfer"}},
 	} {
 		topology := topologies.Topology{Name: "small", Datacenters: []topologies.Datacenter{
 			{Name: "dc1", Servers: topologies.Members{Count: c.servers}}}}
