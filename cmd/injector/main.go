@@ -2,9 +2,9 @@
 
 // Command injector is what a pod runs beside its node: see package nodes/injector.
 //
-//	injector hold DIR      PID 1 of the pod, whose node keeps its data in DIR
-//	injector serve         carries commands from standard input to hold, and answers to standard output
-//	injector enter ARG…    becomes the node once hold is ready for it
+//	injector hold DIR RIGHT…   PID 1 of the pod, whose node keeps its data in DIR; a right is clock or disk
+//	injector serve             carries commands from standard input to hold, and answers to standard output
+//	injector enter ARG…        becomes the node once hold is ready for it
 //
 // For clusters without a container engine it is also what makes pods (see package
 // nodes/local/space): space, pod and node.
@@ -26,7 +26,7 @@ const badArguments = 254
 func main() {
 	known, err := run(os.Args[1:])
 	if !known {
-		fmt.Fprintln(os.Stderr, "usage: injector hold DIR|serve|enter ARG…, or space|pod|node with their arguments")
+		fmt.Fprintln(os.Stderr, "usage: injector hold DIR [clock] [disk]|serve|enter ARG…, or space|pod|node with their arguments")
 		os.Exit(badArguments)
 	}
 	if err != nil {
@@ -37,8 +37,12 @@ func main() {
 
 func run(args []string) (known bool, err error) {
 	switch {
-	case len(args) == 2 && args[0] == "hold":
-		return true, hold(args[1])
+	case len(args) >= 2 && args[0] == "hold":
+		rights, err := injector.ParseRights(args[2:])
+		if err != nil {
+			return false, err
+		}
+		return true, hold(args[1], rights)
 	case len(args) == 1 && args[0] == "serve":
 		return true, injector.Relay(os.Stdin, os.Stdout)
 	case len(args) >= 1 && args[0] == "enter":
@@ -47,8 +51,8 @@ func run(args []string) (known bool, err error) {
 	return space.Main(args)
 }
 
-func hold(dir string) error {
+func hold(dir string, rights injector.Rights) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	return injector.Hold(ctx, injector.Options{Node: injector.NodePath, Data: dir})
+	return injector.Hold(ctx, injector.Options{Node: injector.NodePath, Data: dir, Apart: true, Rights: rights})
 }

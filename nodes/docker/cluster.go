@@ -12,6 +12,7 @@ import (
 	dc "github.com/ory/dockertest/v3/docker"
 
 	"faultline/nodes"
+	"faultline/nodes/injector"
 	"faultline/nodes/pods"
 )
 
@@ -24,6 +25,7 @@ type cluster struct {
 	run      string
 	id       string // value of labelCluster
 	owner    string // value of labelOwner
+	rights   injector.Rights
 	pods     []*pod
 	byName   map[string]*pod
 	group    *pods.Group // all pods, once they have addresses

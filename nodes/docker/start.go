@@ -51,6 +51,7 @@ func newCluster(e *engine, spec nodes.Spec) (*cluster, error) {
 			return e.ensureImage(ctx, spec.System, spec.Progress)
 		},
 		progress: spec.Progress,
+		rights:   pods.RightsFor(spec.Needs),
 		run:      spec.Run,
 		id:       rand.Text(),
 		owner:    me.String(),
@@ -161,11 +162,11 @@ func (c *cluster) startHolder(ctx context.Context, p *pod, image, network string
 		Config: &dc.Config{
 			Image:        image,
 			Hostname:     p.node.Name,
-			Cmd:          []string{injectorPath, "hold", dataDir},
+			Cmd:          append([]string{injectorPath, "hold", dataDir}, c.rights.Words()...),
 			ExposedPorts: map[dc.Port]struct{}{apiPort: {}},
 			Labels:       c.labels(map[string]string{labelPart: "holder", labelNode: p.node.Name}),
 		},
-		HostConfig: &dc.HostConfig{
+		HostConfig: c.grant(&dc.HostConfig{
 			NetworkMode:    network,
 			PortBindings:   map[dc.Port][]dc.PortBinding{apiPort: {{HostIP: "127.0.0.1"}}},
 			CapDrop:        []string{"ALL"},
@@ -174,7 +175,7 @@ func (c *cluster) startHolder(ctx context.Context, p *pod, image, network string
 			ReadonlyRootfs: true,
 			LogConfig:      jsonLogs,
 			Mounts:         []dc.HostMount{c.data(p)},
-		},
+		}),
 	})
 	if err != nil {
 		return err

@@ -15,6 +15,10 @@ import (
 type Options struct {
 	Node string // the file that the node's process executes, in its own mount namespace
 	Data string // the node's data directory, as this process sees it
+	// Apart tells that the node has a mount namespace of its own, new at every start, in
+	// which its data directory has the same name.
+	Apart bool
+	Rights
 }
 
 // Pod is the pod in which this process runs.

@@ -192,17 +192,14 @@ func TestTCPIsNeverHandedAWrongByte(t *testing.T) {
 	require.NoError(t, <-sent)
 }
 
-func TestAQueueInUseIsWaitedFor(t *testing.T) {
+func TestAQueueInUseIsRefused(t *testing.T) {
 	l := newLine(t)
 	l.shape(t, Shape{Delay: ms})
-	done := make(chan error, 1)
-	go func() {
-		time.Sleep(50 * ms)
-		done <- l.links.queue.close()
-	}()
+	_, err := openQueue()
+	require.ErrorIs(t, err, unix.EPERM)
+	require.NoError(t, l.links.queue.close())
 	second, err := openQueue()
 	require.NoError(t, err)
-	require.NoError(t, <-done)
 	l.links.queue = second
 	require.NoError(t, second.set(map[netip.Addr]Shape{self: {Delay: ms}}))
 	l.send(t, "through the second")

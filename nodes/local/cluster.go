@@ -15,6 +15,7 @@ import (
 	"sync"
 
 	"faultline/nodes"
+	"faultline/nodes/injector"
 	"faultline/nodes/pods"
 	"faultline/topologies"
 )
@@ -23,6 +24,7 @@ import (
 type cluster struct {
 	log    *slog.Logger
 	files  files
+	rights injector.Rights
 	host   *host // nil before it stands
 	pods   []*pod
 	byName map[string]*pod

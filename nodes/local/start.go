@@ -33,6 +33,7 @@ func start(ctx context.Context, spec nodes.Spec) (*cluster, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.rights = pods.RightsFor(spec.Needs)
 	spec.Progress(fmt.Sprintf("starting %d pods", len(c.pods)))
 	if err := c.start(ctx, spec); err != nil {
 		return nil, errors.Join(err, c.Close(context.WithoutCancel(ctx)))
@@ -105,6 +106,7 @@ func (c *cluster) open(ctx context.Context) error {
 			Node:     c.files.node(),
 			Data:     c.files.data(p.node.Name),
 			Root:     c.files.root(),
+			Rights:   c.rights,
 		})
 		logs = append(logs, c.files.log(p.node.Name))
 	}

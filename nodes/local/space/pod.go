@@ -28,7 +28,7 @@ func (p Pod) run() error {
 	for fd := controlFD; fd < controlFD+podFDs; fd++ {
 		unix.CloseOnExec(fd)
 	}
-	inside, err := injector.NewPod(injector.Options{Node: injector.NodePath, Data: DataDir})
+	inside, err := injector.NewPod(injector.Options{Node: injector.NodePath, Data: DataDir, Rights: p.Rights})
 	if err != nil {
 		return fmt.Errorf("pod of %s: %w", p.Name, err)
 	}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -58,7 +59,11 @@ func (p Pod) bindAll() error {
 			return err
 		}
 	}
-	for _, name := range devices {
+	wanted := devices
+	if p.Rights.Disk {
+		wanted = append(slices.Clone(devices), "fuse")
+	}
+	for _, name := range wanted {
 		device := filepath.Join("/dev", name)
 		if err := p.bindFile(device, device); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err

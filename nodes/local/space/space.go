@@ -27,6 +27,8 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+
+	"faultline/nodes/injector"
 )
 
 // Config is the cluster to make.
@@ -43,6 +45,7 @@ type Pod struct {
 	Node     string // program
 	Data     string // directory
 	Root     string // an empty directory, to build the pod's file system on
+	Rights   injector.Rights
 }
 
 // DataDir is a node's directory, as it sees it.
