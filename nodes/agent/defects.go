@@ -19,7 +19,9 @@ const (
 	ConsistentReadBeforeApply = "consistent-read-before-apply"
 	DeposedLeaderRead         = "deposed-leader-read"
 	ForwardRetryDoubles       = "forward-retry-doubles"
+	NoFsync                   = "no-fsync"
 	StaleFollowerRead         = "stale-follower-read"
+	WallClockLease            = "wall-clock-lease"
 )
 
 // Defects lists all of them, sorted by name.
@@ -39,9 +41,15 @@ var Defects = []Defect{
 	{ForwardRetryDoubles,
 		"a write that failed with an indefinite error is sent again, and may take effect twice",
 		`etcd-io/etcd#14890 and jepsen.io/analyses/jetcd-0.8.2: a client that retries writes of unknown fate; etcd-io/etcd#6691`},
+	{NoFsync,
+		"a server answers that log entries, votes and snapshots are on its disk, and never waits until they are",
+		`tikv/tikv#994: a follower that lost entries which it had acknowledged; robustmq/robustmq#2039: a Raft log and votes written without fsync`},
 	{StaleFollowerRead,
 		"a follower answers default reads from its own copy",
 		`aphyr.com/posts/316, "Jepsen: etcd and Consul" (2014): etcd answered reads from the copy of any node`},
+	{WallClockLease,
+		"the leader's lease ends at a time of the wall clock, so a clock that is set back, or slow, makes it longer",
+		`vesoft-inc/nebula#2723: leases by the wall clock; sofastack/sofa-jraft#26, which mended the same`},
 }
 
 // defects is the set that one agent was started with.

@@ -5,11 +5,15 @@ import (
 	"fmt"
 	"net/http"
 	"testing"
+	"time"
 
+	"github.com/hashicorp/raft"
 	"github.com/stretchr/testify/require"
 
 	"faultline/nodes"
 	"faultline/nodes/agent/kv"
+	"faultline/nodes/agent/storage"
+	"faultline/nodes/agent/storage/fakedisk"
 )
 
 func TestStaleFollowerRead(t *testing.T) {
@@ -92,4 +96,41 @@ func TestReadsBeforeReady(t *testing.T) {
 	deposed.a.defects = defects{DeposedLeaderRead: true}
 	require.NoError(t, deposed.freshen(ended, nodes.Default), "being in the leader's state is enough")
 	require.Error(t, deposed.freshen(ended, nodes.Consistent), "for default reads")
+}
+
+// The clock is set back while a lease runs: by the wall clock it would run on.
+func TestWallClockLease(t *testing.T) {
+	t.Parallel()
+	for _, names := range [][]string{nil, {WallClockLease}} {
+		t.Run(fmt.Sprint(names), func(t *testing.T) {
+			t.Parallel()
+			c := startCluster(t, 3, 0, func(config *Config) { config.DefectNames = names })
+			leader := c.leader(t)
+			l := unattended(leader)
+			l.awaitLease(t)
+			leader.host.wall.Add(-int64(time.Hour))
+			leader.host.ahead.Add(int64(testTimes.Heartbeat))
+			require.Equal(t, names != nil, l.leased())
+		})
+	}
+}
+
+// A disk that loses what was not synced.
+func TestNoFsync(t *testing.T) {
+	t.Parallel()
+	for _, careful := range []bool{true, false} {
+		physical := fakedisk.New()
+		var disk nodes.Disk = physical
+		if !careful {
+			disk = forgetful{disk}
+		}
+		log, err := storage.OpenLog(disk, "raft")
+		require.NoError(t, err)
+		require.NoError(t, log.StoreLog(&raft.Log{Index: 1, Term: 1, Data: []byte("kept")}))
+		again, err := storage.OpenLog(physical.PowerLoss(fakedisk.Fates["nothing"]), "raft")
+		require.NoError(t, err)
+		last, err := again.LastIndex()
+		require.NoError(t, err)
+		require.Equal(t, careful, last == 1)
+	}
 }

@@ -121,12 +121,21 @@ func (l *leadership) holds() bool {
 	return leads && term == l.term
 }
 
+// leaseTime is the clock by which the lease is measured: it must not be set back, nor differ
+// from the voters' in rate by more than package lease allows.
+func (l *leadership) leaseTime() time.Duration {
+	if l.s.a.defects[WallClockLease] {
+		return time.Duration(l.s.a.host.Now().UnixNano())
+	}
+	return l.s.a.host.Monotonic()
+}
+
 // leased tells whether, at some instant during the call, no later leader could have
 // been elected.
 func (l *leadership) leased() bool {
 	state := l.lease.Load()
 	return state != nil && !l.revoked.Load() && sameVoters(state.voters, l.s.voters()) &&
-		l.s.a.host.Monotonic() < state.end && l.holds()
+		l.leaseTime() < state.end && l.holds()
 }
 
 func sameVoters(a, b []raft.Server) bool {

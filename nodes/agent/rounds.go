@@ -92,7 +92,7 @@ type confirmReply struct {
 }
 
 func (l *leadership) run(r *round) {
-	sent := l.s.a.host.Monotonic() // before anybody can have answered
+	sent := l.leaseTime() // before anybody can have answered
 	r.commit = l.s.raft.CommitIndex()
 	voters := l.s.voters()
 	ctx, cancel := context.WithTimeout(context.Background(), l.s.a.times.Heartbeat)

@@ -39,6 +39,9 @@ type server struct {
 func openServer(ctx context.Context, a *Agent) (*server, error) {
 	s := &server{a: a, store: kv.NewStore(), stopped: make(chan struct{})}
 	disk := a.host.Disk()
+	if a.defects[NoFsync] {
+		disk = forgetful{disk}
+	}
 	var err error
 	if s.log, err = storage.OpenLog(disk, "raft"); err != nil {
 		return nil, err

@@ -55,7 +55,10 @@ type wireHost struct {
 	wire  *wire
 	ip    string
 	ahead atomic.Int64 // nanoseconds that Monotonic is ahead
+	wall  atomic.Int64 // nanoseconds that Now is ahead
 }
+
+func (h *wireHost) Now() time.Time { return h.Host.Now().Add(time.Duration(h.wall.Load())) }
 
 func (h *wireHost) Monotonic() time.Duration {
 	return h.Host.Monotonic() + time.Duration(h.ahead.Load())
