@@ -126,3 +126,11 @@ func judgeOne(ctx context.Context, run *Run, c Checker) (r Result) {
 	}
 	return c.Check(ctx, run)
 }
+
+// plural is a count with its noun: "1 fault", "3 faults".
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

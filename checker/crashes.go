@@ -52,7 +52,7 @@ func checkCrashes(_ context.Context, run *Run) Result {
 	case len(last) == 0:
 		r.Verdict, r.Summary = Unknown, "no node told which start of its process it is"
 	default:
-		r.Verdict, r.Summary = Valid, fmt.Sprintf("%d nodes, %d restarts, all asked for", len(last), starts)
+		r.Verdict, r.Summary = Valid, fmt.Sprintf("%s, %s, all asked for", plural(len(last), "node"), plural(starts, "restart"))
 	}
 	return r
 }

@@ -23,12 +23,12 @@ func TestCrashes(t *testing.T) {
 		verdict Verdict
 		says    string
 	}{
-		"no restart": {func(tp *tape) { sees(tp, 1, "a"); sees(tp, 2, "a") }, Valid, "1 nodes, 0 restarts"},
+		"no restart": {func(tp *tape) { sees(tp, 1, "a"); sees(tp, 2, "a") }, Valid, "1 node, 0 restarts"},
 		"restarted by a kill": {func(tp *tape) {
 			sees(tp, 1*second, "a")
 			fault(tp, 2*second, 4*second, `"kills":true,"targets":["s1"]`)
 			sees(tp, 5*second, "b")
-		}, Valid, "1 restarts, all asked for"},
+		}, Valid, "1 restart, all asked for"},
 		"back before the heal is measured": {func(tp *tape) {
 			sees(tp, 1*second, "a")
 			tp.mark(2*second, "kill", `{"step":0,"stage":"start","lasts":true,"kills":true,"targets":["s1"]}`)

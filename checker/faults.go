@@ -46,9 +46,9 @@ func checkFaults(_ context.Context, run *Run) Result {
 	case len(run.Faults) == 0:
 		r.Summary = "no faults were asked for"
 	case interrupted && len(run.Faults) < planned:
-		r.Summary = fmt.Sprintf("all %d faults that began before the interruption were measured and healed", len(run.Faults))
+		r.Summary = fmt.Sprintf("%s begun before the interruption, measured and healed", plural(len(run.Faults), "fault"))
 	default:
-		r.Summary = fmt.Sprintf("all %d faults were measured and healed", len(run.Faults))
+		r.Summary = fmt.Sprintf("%s measured and healed", plural(len(run.Faults), "fault"))
 	}
 	return r
 }

@@ -22,18 +22,18 @@ func TestFaults(t *testing.T) {
 		{"none asked for", 0, func(tp *tape) { tp.phase(0, history.PhaseEnd) }, Valid, "no faults were asked for"},
 		{"one, proved and healed", 1, func(tp *tape) {
 			tp.begin(1, 0).heal(2, 0).baseline(3).phase(4, history.PhaseEnd)
-		}, Valid, "all 1 faults were measured and healed"},
+		}, Valid, "1 fault measured and healed"},
 		{"a momentary one", 1, func(tp *tape) {
 			tp.mark(1, "transfer", `{"step":0,"stage":"start"}`).mark(2, "transfer", `{"step":0,"stage":"start","done":true,"proved":true}`)
 			tp.baseline(3).phase(4, history.PhaseEnd)
-		}, Valid, "all 1 faults"},
+		}, Valid, "1 fault"},
 		{"none of those asked for", 2, func(tp *tape) { tp.phase(0, history.PhaseEnd) }, Unknown, "only 0 of 2 planned faults began"},
 		{"one of two", 2, func(tp *tape) {
 			tp.begin(1, 0).heal(2, 0).baseline(3).phase(4, history.PhaseEnd)
 		}, Unknown, "only 1 of 2 planned faults began"},
 		{"one of two, interrupted", 2, func(tp *tape) {
 			tp.begin(1, 0).phase(2, history.PhaseInterrupt).heal(2, 0).baseline(3).phase(4, history.PhaseEnd)
-		}, Valid, "all 1 faults that began before the interruption"},
+		}, Valid, "1 fault begun before the interruption"},
 		{"interrupted before any", 2, func(tp *tape) {
 			tp.phase(2, history.PhaseInterrupt).phase(4, history.PhaseEnd)
 		}, Unknown, "only 0 of 2"},

@@ -67,7 +67,7 @@ func checkRaft(_ context.Context, run *Run) Result {
 		{Name: "observations without an answer", Value: float64(skipped)},
 		{Name: "terms with a proven leader", Value: float64(terms)},
 	}}
-	r.Summary = fmt.Sprintf("%d observations of %d servers agree with Raft (%d terms with a leader)", total, len(order), terms)
+	r.Summary = fmt.Sprintf("%d observations of %s agree with Raft (%s with a leader)", total, plural(len(order), "server"), plural(terms, "term"))
 	if len(reasons) > 0 {
 		r.Verdict, r.Summary = Invalid, reasons[0]
 		r.Reasons = capped(reasons)
