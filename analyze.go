@@ -34,7 +34,7 @@ func Analyze(ctx context.Context, dir string) (Outcome, error) {
 	if err != nil {
 		return Outcome{Dir: dir}, usage(err)
 	}
-	verdict, results := checker.Judge(ctx, stored.run, checker.All())
+	verdict, results := checker.Judge(ctx, stored.run, checker.For(stored.run.Settings.Workload))
 	if ctx.Err() != nil {
 		return Outcome{Dir: dir}, fmt.Errorf("%w before all was judged; `faultline analyze %s` judges it", ErrInterrupted, dir)
 	}

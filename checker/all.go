@@ -1,11 +1,15 @@
 package checker
 
+import "slices"
+
 // All lists the checkers in the order of reports: what the system promises to its
 // clients first, then its inner rules, then whether the run was fit to prove anything.
 func All() []Checker {
 	return []Checker{
-		{Name: "linearizable", Check: checkLinearizable,
+		{Name: "linearizable", Workload: "register", Check: checkLinearizable,
 			Doc: "Every key behaves as one register: each operation takes effect at one instant between its request and its answer."},
+		{Name: "mutex", Workload: "lock", Check: checkMutex,
+			Doc: "A lock never has two holders, by what these could know, and its fencing tokens rise."},
 		{Name: "raft", Check: checkRaft,
 			Doc: "At most one leader a term, terms and commit indexes never fall, and no leader lacks what was committed before it."},
 		{Name: "crashes", Check: checkCrashes,
@@ -17,4 +21,9 @@ func All() []Checker {
 		{Name: "load", Check: checkLoad,
 			Doc: "Clients did enough, and during every fault, for the other verdicts to mean something."},
 	}
+}
+
+// For lists those that judge a workload.
+func For(workload string) []Checker {
+	return slices.DeleteFunc(All(), func(c Checker) bool { return c.Workload != "" && c.Workload != workload })
 }

@@ -64,9 +64,11 @@ type Settings struct {
 
 // Checker judges one property.
 type Checker struct {
-	Name  string // as in reports: linearizable
-	Doc   string // one sentence: what is promised
-	Check func(ctx context.Context, run *Run) Result
+	Name string // as in reports: linearizable
+	Doc  string // one sentence: what is promised
+	// Workload is the one whose histories it can judge; "" is any.
+	Workload string
+	Check    func(ctx context.Context, run *Run) Result
 }
 
 // Result is what one checker found.

@@ -10,14 +10,15 @@ import (
 	"faultline/workloads/history"
 )
 
-// answered tells whether the system served the operation: it took effect, or its compare
-// failed, which is an answer too.
+// answered tells whether the system served the operation: it took effect, or its condition
+// did not hold, which is an answer too.
 func answered(op *history.Operation) bool {
-	return op.Type == history.OK || op.Type == history.Fail && op.Error == codeMismatch
+	return op.Type == history.OK || op.Type == history.Fail &&
+		(op.Error == codeMismatch || op.Error == codeLockHeld || op.Error == codeNoSession)
 }
 
-// changes tells whether an operation of this f goes through the log.
-func changes(f string) bool { return f == fWrite || f == fCAS }
+// changes tells whether an operation of this f is one that only a leader can serve.
+func changes(f string) bool { return f != fRead }
 
 // Recovery is how long after the heal of a fault a write or compare-and-set succeeded
 // again. One that was asked for before the heal was done does not count.

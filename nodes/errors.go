@@ -18,6 +18,8 @@ const (
 	NotReady    Code = "not-ready"    // the node is starting or leaving
 	CASMismatch Code = "cas-mismatch" // the compare of a compare-and-set failed; not a fault
 	NotFound    Code = "not-found"    // no such endpoint
+	NoSession   Code = "no-session"   // the session has ended, or never was
+	LockHeld    Code = "lock-held"    // a lock is another session's, or must wait for a lock delay; not a fault
 
 	// Nothing was sent.
 	Refused     Code = "connection-refused"
@@ -40,6 +42,8 @@ var definite = map[Code]bool{
 	NotReady:    true,
 	CASMismatch: true,
 	NotFound:    true,
+	NoSession:   true,
+	LockHeld:    true,
 	Refused:     true,
 	Unreachable: true,
 

@@ -55,6 +55,18 @@ type Client interface {
 	// compare that fails is an *Error with the code CASMismatch, beside an Item that
 	// holds what was there, if the node disclosed it (Item.Disclosed).
 	CAS(ctx context.Context, key, value string, index uint64) (Item, error)
+	// CreateSession makes a session that ends, at the earliest, when its TTL has passed since it
+	// was made or last renewed; locks that it holds then cannot be acquired for lockDelay.
+	CreateSession(ctx context.Context, ttl, lockDelay time.Duration) (id string, err error)
+	// RenewSession gives a session its full TTL again; NoSession if it has ended.
+	RenewSession(ctx context.Context, id string) error
+	// DestroySession ends a session, and releases its locks.
+	DestroySession(ctx context.Context, id string) error
+	// Acquire writes a key and locks it for a session; LockHeld if another's, NoSession if
+	// the session has ended. The item's index rises with every acquire: a fencing token.
+	Acquire(ctx context.Context, key, value, session string) (Item, error)
+	// Release writes a key and unlocks it; LockHeld if the session does not hold it.
+	Release(ctx context.Context, key, value, session string) (Item, error)
 	// Observe asks what the node thinks of itself.
 	Observe(ctx context.Context) (history.Observation, error)
 	// Leave makes the node leave its cluster for good and end its process.

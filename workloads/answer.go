@@ -20,6 +20,17 @@ func perform(ctx context.Context, c nodes.Client, op Op) Answer {
 		item, err = c.Put(ctx, op.Key, op.Stored)
 	case CAS:
 		item, err = c.CAS(ctx, op.Key, op.Stored, op.Index)
+	case Create:
+		item.Found = true
+		item.Value, err = c.CreateSession(ctx, op.TTL, 0)
+	case Renew:
+		err = c.RenewSession(ctx, op.Session)
+	case Destroy:
+		err = c.DestroySession(ctx, op.Session)
+	case Acquire:
+		item, err = c.Acquire(ctx, op.Key, op.Stored, op.Session)
+	case Release:
+		item, err = c.Release(ctx, op.Key, op.Stored, op.Session)
 	default:
 		err = nodes.Errorf(nodes.BadRequest, "no client can do %q", op.F)
 	}
@@ -62,10 +73,20 @@ func completion(process history.Process, node string, op Op, a Answer) history.E
 		if a.Item.Found {
 			e.IndexAt = a.Item.Index
 		}
+	case a.Type == history.OK && op.F == Create:
+		e.Value = created(op, a.Item.Value)
 	case a.Type == history.OK:
 		e.IndexAt = a.Item.Index
 	}
 	return e
+}
+
+func created(op Op, session string) json.RawMessage {
+	value, err := json.Marshal(SessionValue{Session: session, TTLMS: op.TTL.Milliseconds()})
+	if err != nil {
+		panic(err) // it always encodes
+	}
+	return value
 }
 
 // garbageShown bounds how much of a value that nobody wrote comes into the history.

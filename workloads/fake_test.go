@@ -19,6 +19,8 @@ type store struct {
 	mu    sync.Mutex
 	index uint64
 	items map[string]nodes.Item
+
+	lockService *fakeLocks
 }
 
 func newStore() *store { return &store{items: map[string]nodes.Item{}} }
@@ -119,6 +121,29 @@ func (c *fakeClient) Put(ctx context.Context, key, value string) (nodes.Item, er
 
 func (c *fakeClient) CAS(ctx context.Context, key, value string, index uint64) (nodes.Item, error) {
 	return c.call(ctx, func() (nodes.Item, error) { return c.cas(key, value, index) })
+}
+
+func (c *fakeClient) CreateSession(ctx context.Context, ttl, _ time.Duration) (string, error) {
+	item, err := c.call(ctx, func() (nodes.Item, error) { return nodes.Item{Value: c.locks().create(ttl)}, nil })
+	return item.Value, err
+}
+
+func (c *fakeClient) RenewSession(ctx context.Context, id string) error {
+	_, err := c.call(ctx, func() (nodes.Item, error) { return nodes.Item{}, c.locks().renew(id) })
+	return err
+}
+
+func (c *fakeClient) DestroySession(ctx context.Context, id string) error {
+	_, err := c.call(ctx, func() (nodes.Item, error) { c.locks().destroy(id); return nodes.Item{}, nil })
+	return err
+}
+
+func (c *fakeClient) Acquire(ctx context.Context, key, _, session string) (nodes.Item, error) {
+	return c.call(ctx, func() (nodes.Item, error) { return c.locks().acquire(key, session) })
+}
+
+func (c *fakeClient) Release(ctx context.Context, key, _, session string) (nodes.Item, error) {
+	return c.call(ctx, func() (nodes.Item, error) { return c.locks().release(key, session) })
 }
 
 func (c *fakeClient) Observe(context.Context) (history.Observation, error) {

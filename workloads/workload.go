@@ -22,6 +22,7 @@ package workloads
 
 import (
 	"encoding/json"
+	"time"
 
 	"faultline/nodes"
 	"faultline/workloads/history"
@@ -36,14 +37,18 @@ const (
 
 // Op is one operation that a client is to do.
 type Op struct {
-	F      string          // Read, Write or CAS
+	F      string          // Read, Write, CAS, or one on sessions and locks
 	Key    string          //
 	Value  json.RawMessage // the argument as the history has it: nil for a read, [old,new] for a cas
 	Stored string          // what a write or a cas puts into the store
 	Index  uint64          // the modify index that a cas compares; 0 means "if it is absent"
 	Mode   nodes.Mode      // of a read
 
-	key *registerKey // what register knows of the key
+	Session string        // of an operation on sessions and locks but Create
+	TTL     time.Duration // of the session that a Create makes
+
+	key   *registerKey // what register knows of the key
+	actor *actor       // of lock, whose operation it is
 }
 
 // Answer is what came of an Op.
@@ -75,6 +80,7 @@ type Workload struct {
 // All lists the workloads by name.
 func All() []Workload {
 	return []Workload{
+		{"lock", "sessions that compete for a few locks, renew them, and release them or run out", NewLock},
 		{"register", "reads, writes and compare-and-sets of integers on keys that are replaced as they grow old", NewRegister},
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"faultline/nodes/agent"
 	"faultline/nodes/agent/gossip"
@@ -81,6 +82,7 @@ func parse(args []string, out io.Writer) (options, error) {
 	flags.Var((*portNumber)(&c.ServerPort), "server-port", "`port` of Raft and calls (8300 if it is not given)")
 	flags.Var((*portNumber)(&c.SerfPort), "serf-lan-port", "`port` of gossip (8301 if it is not given)")
 	flags.BoolVar(&c.RemoveDead, "remove-dead", false, "the leader removes servers that failed from the peer set")
+	flags.DurationVar(&c.SessionTTLMin, "session-ttl-min", 10*time.Second, "the least `duration` of a session, as Consul's session_ttl_min")
 	flags.StringVar(&c.GossipProfile, "gossip-profile", "lan", "gossip timings: "+profiles())
 	flags.Var((*list)(&c.DefectNames), "defect", "`name` of a planted bug; may be repeated:\n"+defects())
 	if err := flags.Parse(args); err != nil {

@@ -14,20 +14,21 @@ type Config struct {
 	Name            string
 	DC              string
 	Server          bool
-	BootstrapExpect int          // servers: how many make the first peer set; 0 waits to be added
-	Bind            netip.Addr   // where to listen
-	Advertise       netip.Addr   // what others are told; Bind if it is not set
-	Client          netip.Addr   // where the HTTP API listens; 127.0.0.1 if it is not set
-	RetryJoin       []string     // IP or IP:PORT of others' gossip
-	RaftMultiplier  int          // scales Raft's times; 1 if it is not set
-	GossipProfile   string       // of gossip.Profiles; lan if it is not set
-	HTTPPort        uint16       // 8500 if it is not set; so the others
-	ServerPort      uint16       // 8300
-	SerfPort        uint16       // 8301
-	RemoveDead      bool         // the leader removes servers that failed from the peer set
-	DefectNames     []string     // of Defects
-	Times           *Times       // in place of what RaftMultiplier says, for tests
-	snapshots       *snapshotAge // in place of the default, for tests
+	BootstrapExpect int           // servers: how many make the first peer set; 0 waits to be added
+	Bind            netip.Addr    // where to listen
+	Advertise       netip.Addr    // what others are told; Bind if it is not set
+	Client          netip.Addr    // where the HTTP API listens; 127.0.0.1 if it is not set
+	RetryJoin       []string      // IP or IP:PORT of others' gossip
+	RaftMultiplier  int           // scales Raft's times; 1 if it is not set
+	GossipProfile   string        // of gossip.Profiles; lan if it is not set
+	HTTPPort        uint16        // 8500 if it is not set; so the others
+	ServerPort      uint16        // 8300
+	SerfPort        uint16        // 8301
+	RemoveDead      bool          // the leader removes servers that failed from the peer set
+	SessionTTLMin   time.Duration // the least TTL of a session; 10 s if it is not set
+	DefectNames     []string      // of Defects
+	Times           *Times        // in place of what RaftMultiplier says, for tests
+	snapshots       *snapshotAge  // in place of the default, for tests
 }
 
 // Times are Raft's, as Consul sets them.
@@ -78,6 +79,7 @@ func (c Config) complete() (settings, error) {
 	setDefault(&s.HTTPPort, 8500)
 	setDefault(&s.ServerPort, 8300)
 	setDefault(&s.SerfPort, 8301)
+	setDefault(&s.SessionTTLMin, leastTTL)
 	if s.Advertise.IsUnspecified() {
 		return s, fmt.Errorf("others cannot reach %s: an advertise address is needed", s.Advertise)
 	}

@@ -20,6 +20,7 @@ const (
 	DeposedLeaderRead         = "deposed-leader-read"
 	ForwardRetryDoubles       = "forward-retry-doubles"
 	NoFsync                   = "no-fsync"
+	SessionExpiryByWallClock  = "session-expiry-by-wall-clock"
 	StaleFollowerRead         = "stale-follower-read"
 	WallClockLease            = "wall-clock-lease"
 )
@@ -44,6 +45,9 @@ var Defects = []Defect{
 	{NoFsync,
 		"a server answers that log entries, votes and snapshots are on its disk, and never waits until they are",
 		`tikv/tikv#994: a follower that lost entries which it had acknowledged; robustmq/robustmq#2039: a Raft log and votes written without fsync`},
+	{SessionExpiryByWallClock,
+		"the leader ends sessions at a time of the wall clock, so one that jumps ahead ends all of them, renewed or not",
+		`etcd-io/etcd#6700 and #12291: leases expire by the wall clock`},
 	{StaleFollowerRead,
 		"a follower answers default reads from its own copy",
 		`aphyr.com/posts/316, "Jepsen: etcd and Consul" (2014): etcd answered reads from the copy of any node`},

@@ -29,6 +29,12 @@ func (a *Agent) api() http.Handler {
 	mux.HandleFunc("POST /v1/operator/raft/transfer-leader", a.transferLeader)
 	mux.HandleFunc("GET /v1/catalog/datacenters", a.catalogDatacenters)
 	mux.HandleFunc("GET /v1/catalog/nodes", a.catalogNodes)
+	mux.HandleFunc("PUT /v1/session/create", a.sessionCreate)
+	mux.HandleFunc("PUT /v1/session/destroy/{id}", a.sessionDestroy)
+	mux.HandleFunc("PUT /v1/session/renew/{id}", a.sessionRenewed)
+	mux.HandleFunc("GET /v1/session/info/{id}", a.sessionList)
+	mux.HandleFunc("GET /v1/session/list", a.sessionList)
+	mux.HandleFunc("GET /v1/session/node/{node}", a.sessionList)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		writeError(w, nodes.Errorf(nodes.NotFound, "no endpoint %s %s", r.Method, r.URL.Path))
 	})
@@ -51,6 +57,7 @@ func (a *Agent) api() http.Handler {
 var statusOf = map[nodes.Code]int{
 	nodes.BadRequest: http.StatusBadRequest,
 	nodes.NotFound:   http.StatusNotFound,
+	nodes.NoSession:  http.StatusNotFound,
 	nodes.NotReady:   http.StatusServiceUnavailable,
 	nodes.NoServer:   http.StatusServiceUnavailable,
 	nodes.Shutdown:   http.StatusServiceUnavailable,

@@ -27,6 +27,19 @@ type jsonEntry struct {
 	Value       []byte // null if empty
 	CreateIndex uint64
 	ModifyIndex uint64
+	Session     string `json:",omitempty"`
+}
+
+// locking makes a write one that acquires or releases.
+func locking(c kv.Command, op kv.Op, session string, cas bool) (kv.Command, error) {
+	switch {
+	case c.Op != kv.Put || cas:
+		return c, nodes.Errorf(nodes.BadRequest, "Conflicting flags: only one of ?cas, ?acquire and ?release, and only of a write")
+	case session == "":
+		return c, nodes.Errorf(nodes.BadRequest, "a lock needs a session")
+	}
+	c.Op, c.Session = op, session
+	return c, nil
 }
 
 func (a *Agent) kvGet(w http.ResponseWriter, r *http.Request) {
@@ -64,7 +77,7 @@ func writeRead(w http.ResponseWriter, r *http.Request, kind kv.Kind, reply readR
 	default:
 		out := make([]jsonEntry, len(reply.Entries))
 		for i, e := range reply.Entries {
-			out[i] = jsonEntry{LockIndex: e.LockIndex, Key: e.Key, Flags: e.Flags, CreateIndex: e.CreateIndex, ModifyIndex: e.ModifyIndex}
+			out[i] = jsonEntry{LockIndex: e.LockIndex, Key: e.Key, Flags: e.Flags, CreateIndex: e.CreateIndex, ModifyIndex: e.ModifyIndex, Session: e.Session}
 			if len(e.Value) > 0 {
 				out[i].Value = e.Value
 			}
@@ -160,9 +173,9 @@ func (a *Agent) kvWrite(w http.ResponseWriter, r *http.Request, c kv.Command, co
 	if err == nil && casErr != nil {
 		err = casErr
 	}
-	for _, lock := range []string{"acquire", "release"} {
-		if err == nil && has(r, lock) { // a plain write instead would break the lock in silence
-			err = nodes.Errorf(nodes.BadRequest, "?%s: this agent has no sessions", lock)
+	for lock, op := range map[string]kv.Op{"acquire": kv.Acquire, "release": kv.Release} {
+		if err == nil && has(r, lock) {
+			c, err = locking(c, op, r.URL.Query().Get(lock), cas)
 		}
 	}
 	if cas {

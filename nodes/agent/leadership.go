@@ -27,6 +27,8 @@ type leadership struct {
 	ready  chan struct{} // closed when ready
 	rounds rounds
 
+	sessions sessionTimes
+
 	lease   atomic.Pointer[leaseState]
 	revoked atomic.Bool // it has begun to hand over: no lease for the rest of the term
 }
@@ -54,7 +56,7 @@ func (s *server) followLeadership(ctx context.Context) {
 			now = nil
 		}
 		if leads && now == nil {
-			l := &leadership{s: s, term: term, ready: make(chan struct{})}
+			l := &leadership{s: s, term: term, ready: make(chan struct{}), sessions: newSessionTimes()}
 			s.lead.Store(l)
 			stop = l.start(ctx)
 		}
@@ -70,8 +72,8 @@ func (s *server) followLeadership(ctx context.Context) {
 // start begins the leader's work; stop ends it and waits.
 func (l *leadership) start(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
-	done := make(chan struct{}, 3)
-	for _, work := range []func(context.Context){l.becomeReady, l.renew, l.reconcile} {
+	done := make(chan struct{}, 4)
+	for _, work := range []func(context.Context){l.becomeReady, l.renew, l.reconcile, l.keepSessions} {
 		go func() {
 			work(ctx)
 			done <- struct{}{}

@@ -35,6 +35,10 @@ var (
 		place: readPlace, serve: (*server).read}
 	writeMethod = method[writeArgs, writeReply]{name: "kv.write",
 		place: at[writeArgs](theLeader), serve: (*server).write, enter: (*server).checkCASHere}
+	sessionsMethod = method[sessionArgs, sessionReply]{name: "session.list", read: true,
+		place: sessionsPlace, serve: (*server).sessionsRead}
+	renewMethod = method[sessionArgs, sessionReply]{name: "session.renew", read: true,
+		place: at[sessionArgs](theLeader), serve: (*server).sessionRenew}
 	confirmMethod = method[confirmArgs, confirmReply]{name: "raft.confirm", read: true,
 		place: at[confirmArgs](thisServer), serve: (*server).confirm}
 	statusMethod = method[none, statusReply]{name: "raft.status", read: true,
@@ -53,12 +57,18 @@ var (
 var endpoints = map[string]endpoint{
 	readMethod.name:     endpointOf(readMethod),
 	writeMethod.name:    endpointOf(writeMethod),
+	sessionsMethod.name: endpointOf(sessionsMethod),
+	renewMethod.name:    endpointOf(renewMethod),
 	confirmMethod.name:  endpointOf(confirmMethod),
 	statusMethod.name:   endpointOf(statusMethod),
 	clusterMethod.name:  endpointOf(clusterMethod),
 	handoverMethod.name: endpointOf(handoverMethod),
 	transferMethod.name: endpointOf(transferMethod),
 	removeMethod.name:   endpointOf(removeMethod),
+}
+
+func sessionsPlace(a *Agent, args sessionArgs) place {
+	return readPlace(a, readArgs{Mode: args.Mode})
 }
 
 type endpoint func(context.Context, *Agent, rpc.Request) rpc.Response

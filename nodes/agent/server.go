@@ -27,8 +27,9 @@ type server struct {
 	gate      *gate
 	empty     bool                       // the disk held no Raft state when it was opened
 	lead      atomic.Pointer[leadership] // nil while it does not lead
-	handing   atomic.Uint64              // the term in which it last began to hand over
-	stopped   chan struct{}              // closed when Raft no longer answers
+	delays    lockDelays
+	handing   atomic.Uint64 // the term in which it last began to hand over
+	stopped   chan struct{} // closed when Raft no longer answers
 	loops     sync.WaitGroup
 	stopLoops context.CancelFunc
 }
@@ -37,7 +38,8 @@ type server struct {
 // been used it first keeps silent for as long as an earlier life's promises may bind
 // (lease.Silence).
 func openServer(ctx context.Context, a *Agent) (*server, error) {
-	s := &server{a: a, store: kv.NewStore(), stopped: make(chan struct{})}
+	s := &server{a: a, store: kv.NewStore(), stopped: make(chan struct{}), delays: lockDelays{till: map[string]time.Duration{}}}
+	s.store.OnEnd(s.sessionEnded)
 	disk := a.host.Disk()
 	if a.defects[NoFsync] {
 		disk = forgetful{disk}

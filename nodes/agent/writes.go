@@ -16,9 +16,15 @@ func (s *server) write(ctx context.Context, args writeArgs) (writeReply, error) 
 	if s.a.defects[AckBeforeCommit] {
 		return s.writeUnsafely(args.Command)
 	}
+	if c, err := kv.ParseCommand(args.Command); err == nil && c.Op == kv.Acquire && s.delays.delayed(c.Key, s.a.host.Monotonic()) {
+		return writeReply{}, nil
+	}
 	result, err := s.propose(ctx, args.Command)
 	if err != nil {
 		return writeReply{}, err
+	}
+	if result.NoSession {
+		return writeReply{}, nodes.Errorf(nodes.NoSession, "%s", result.Err)
 	}
 	if result.Err != "" {
 		return writeReply{}, nodes.Errorf(nodes.BadRequest, "%s", result.Err)

@@ -3,6 +3,7 @@ package consul
 import (
 	"context"
 	"strconv"
+	"time"
 
 	"faultline/nodes"
 	"faultline/topologies"
@@ -15,6 +16,9 @@ type Options struct {
 	Extra          []string // more arguments for every node
 	Hops           bool     // clients ask for the nodes that an answer came through
 }
+
+// leastTTL lets workloads use sessions that are shorter than Consul's 10 s.
+const leastTTL = time.Second
 
 // Agent is the reference agent.
 func Agent(options Options) nodes.System { return agent{options} }
@@ -58,6 +62,7 @@ func (a agent) Args(self nodes.Place, all []nodes.Place) []string {
 	if a.options.RaftMultiplier > 0 {
 		args = append(args, "-raft-multiplier", strconv.Itoa(a.options.RaftMultiplier))
 	}
+	args = append(args, "-session-ttl-min", leastTTL.String())
 	for _, name := range a.options.Defects {
 		args = append(args, "-defect", name)
 	}

@@ -28,6 +28,9 @@ var texts = []struct {
 	{"leadership transfer in progress", nodes.NoLeader},
 	{"timed out enqueuing operation", nodes.NotReady},
 
+	// Consul's agent/consul/state/kvs.go: an acquire by a session that is not there.
+	{"invalid session", nodes.NoSession},
+
 	// Consul's agent/structs/errors.go: raised before anything is proposed.
 	{"no cluster leader", nodes.NoLeader},
 	{"raft leader not found in server lookup mapping", nodes.NoLeader},

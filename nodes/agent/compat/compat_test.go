@@ -22,11 +22,61 @@ func TestHashiCorpsClient(t *testing.T) {
 		t.Run("blocking/"+a.name, func(t *testing.T) { testBlocking(t, a, all[0]) })
 		t.Run("agent/"+a.name, func(t *testing.T) { testAgent(t, a) })
 	}
+	t.Run("lock", func(t *testing.T) { testLock(t, all[1], all[3]) })
 	t.Run("status", func(t *testing.T) { testStatus(t, all) })
 	t.Run("configuration", func(t *testing.T) { testConfiguration(t, all) })
 	t.Run("transfer", func(t *testing.T) { testTransfer(t, all) })
 	t.Run("leave of a client", func(t *testing.T) { testLeave(t, all[3], all[0], 3) })
 	t.Run("leave of a server", func(t *testing.T) { testLeave(t, all[2], all[0], 2) })
+}
+
+// testLock has two clients compete by HashiCorp's own recipe, which blocks, renews and watches.
+func testLock(t *testing.T, one, other *agent) {
+	options := func() *api.LockOptions {
+		return &api.LockOptions{Key: "recipe/lock", SessionTTL: "10s", LockDelay: time.Millisecond, LockWaitTime: time.Second}
+	}
+	first, err := one.LockOpts(options())
+	require.NoError(t, err)
+	lost, err := first.Lock(nil)
+	require.NoError(t, err)
+	require.NotNil(t, lost)
+	second, err := other.LockOpts(options())
+	require.NoError(t, err)
+	got := make(chan error, 1)
+	go func() {
+		_, err := second.Lock(nil)
+		got <- err
+	}()
+	select {
+	case err := <-got:
+		require.Fail(t, "the second got the lock while the first had it", "%v", err)
+	case <-time.After(time.Second):
+	}
+	require.NoError(t, first.Unlock())
+	require.NoError(t, <-got)
+	require.NoError(t, second.Unlock())
+	require.NoError(t, second.Destroy())
+
+	session := one.Session()
+	id, _, err := session.CreateNoChecks(&api.SessionEntry{Name: "mine", TTL: "10s", Behavior: api.SessionBehaviorDelete}, nil)
+	require.NoError(t, err)
+	entry, _, err := session.Info(id, nil)
+	require.NoError(t, err)
+	require.Equal(t, "mine", entry.Name)
+	require.Equal(t, "10s", entry.TTL)
+	require.Equal(t, 15*time.Second, entry.LockDelay)
+	require.Equal(t, one.name, entry.Node)
+	renewed, _, err := session.Renew(id, nil)
+	require.NoError(t, err)
+	require.Equal(t, id, renewed.ID)
+	of, _, err := session.Node(one.name, nil)
+	require.NoError(t, err)
+	require.Len(t, of, 1)
+	_, err = session.Destroy(id, nil)
+	require.NoError(t, err)
+	renewed, _, err = session.Renew(id, nil)
+	require.NoError(t, err)
+	require.Nil(t, renewed, "it is gone")
 }
 
 func testKV(t *testing.T, a *agent) {

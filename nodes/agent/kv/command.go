@@ -16,9 +16,14 @@ const (
 	DeleteCAS  Op = 4 // Delete, if the key's modify index is Index; an absent key is deleted already
 	DeleteTree Op = 5 // Delete every key that begins with Key
 	Barrier    Op = 6 // nothing; when it is applied, so is everything before it
+
+	SessionCreate  Op = 7  // Value is the Session, Key its ID
+	SessionDestroy Op = 8  // Key is the session's ID; one that does not exist is destroyed already
+	Acquire        Op = 9  // Put, if Session, which must exist, holds the key or nobody does; then it does
+	Release        Op = 10 // Put, if Session holds the key; then nobody does
 )
 
-const lastOp = Barrier
+const lastOp = Release
 
 // Command is a change of the store, as one entry of the Raft log.
 type Command struct {
@@ -27,6 +32,8 @@ type Command struct {
 	Value []byte
 	Flags uint64
 	Index uint64
+
+	Session string // for Acquire and Release
 }
 
 // MaxField bounds one string of a command or of a snapshot, so that a damaged length
@@ -34,13 +41,14 @@ type Command struct {
 const MaxField = 16 << 20
 
 // Append adds the command's bytes to b: the op, then Key and Value each after its
-// length, then Flags and Index; numbers are unsigned varints.
+// length, then Flags and Index, then Session after its length; numbers are unsigned varints.
 func (c Command) Append(b []byte) []byte {
 	b = append(b, byte(c.Op))
 	b = appendBytes(b, []byte(c.Key))
 	b = appendBytes(b, c.Value)
 	b = binary.AppendUvarint(b, c.Flags)
-	return binary.AppendUvarint(b, c.Index)
+	b = binary.AppendUvarint(b, c.Index)
+	return appendBytes(b, []byte(c.Session))
 }
 
 var errShort = errors.New("kv: the command is cut off")
@@ -69,10 +77,14 @@ func ParseCommand(data []byte) (Command, error) {
 	if c.Index, rest, err = takeUint(rest); err != nil {
 		return Command{}, err
 	}
+	session, rest, err := takeBytes(rest)
+	if err != nil {
+		return Command{}, err
+	}
 	if len(rest) > 0 {
 		return Command{}, fmt.Errorf("kv: %d bytes after the command", len(rest))
 	}
-	c.Key = string(key)
+	c.Key, c.Session = string(key), string(session)
 	c.Value = append([]byte(nil), value...)
 	return c, nil
 }

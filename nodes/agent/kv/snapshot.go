@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,10 +13,11 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-// A snapshot is a stream: the magic, the numbers applied, index, deleted and how many
-// entries follow, then the entries by key. All numbers are unsigned varints; strings
+// A snapshot is a stream: the magic, the numbers applied, index, deleted, the index of
+// sessions, how many sessions and how many entries follow; then the sessions by ID, as JSON,
+// and the entries by key. All numbers are unsigned varints; strings
 // come after their length. Raft's snapshot store keeps the checksum.
-const magic = "flkv1\n"
+const magic = "flkv2\n"
 
 // Snapshot is for Raft.
 func (s *Store) Snapshot() (raft.FSMSnapshot, error) { return snapshot{s.current.Load()}, nil }
@@ -37,13 +39,20 @@ func (s *state) write(w io.Writer) error {
 	out := bufio.NewWriterSize(w, 64<<10)
 	var b []byte
 	b = append(b, magic...)
-	for _, n := range []uint64{s.applied, s.index, s.deleted, uint64(s.tree.Len())} {
+	for _, n := range []uint64{s.applied, s.index, s.deleted, s.sessionIndex, uint64(s.sessions.Len()), uint64(s.tree.Len())} {
 		b = binary.AppendUvarint(b, n)
 	}
 	if _, err := out.Write(b); err != nil {
 		return err
 	}
 	var failed error
+	s.sessions.Root().Walk(func(_ []byte, v any) bool {
+		failed = v.(Session).write(out)
+		return failed != nil
+	})
+	if failed != nil {
+		return failed
+	}
 	s.tree.Root().Walk(func(_ []byte, v any) bool {
 		_, failed = out.Write(v.(Entry).append(b[:0]))
 		return failed != nil
@@ -60,7 +69,15 @@ func (e Entry) append(b []byte) []byte {
 	for _, n := range []uint64{e.Flags, e.CreateIndex, e.ModifyIndex, e.LockIndex} {
 		b = binary.AppendUvarint(b, n)
 	}
-	return b
+	return appendBytes(b, []byte(e.Session))
+}
+
+func (s Session) write(out io.Writer) error {
+	text, err := json.Marshal(s)
+	if err == nil {
+		_, err = out.Write(appendBytes(nil, text))
+	}
+	return err
 }
 
 // Restore is for Raft. It leaves the store as it was if the snapshot is damaged.
@@ -85,8 +102,12 @@ func readState(r io.Reader) (*state, error) {
 		return nil, fmt.Errorf("%q is not a snapshot", head)
 	}
 	s := &state{superseded: make(chan struct{}), abandoned: make(chan struct{})}
-	var count uint64
-	if err := readUints(in, &s.applied, &s.index, &s.deleted, &count); err != nil {
+	var sessions, count uint64
+	if err := readUints(in, &s.applied, &s.index, &s.deleted, &s.sessionIndex, &sessions, &count); err != nil {
+		return nil, err
+	}
+	var err error
+	if s.sessions, err = readSessions(in, sessions); err != nil {
 		return nil, err
 	}
 	txn := iradix.New().Txn()
@@ -113,7 +134,28 @@ func readEntry(in *bufio.Reader) (e Entry, err error) {
 	if e.Value, err = readBytes(in); err != nil {
 		return e, err
 	}
-	return e, readUints(in, &e.Flags, &e.CreateIndex, &e.ModifyIndex, &e.LockIndex)
+	if err := readUints(in, &e.Flags, &e.CreateIndex, &e.ModifyIndex, &e.LockIndex); err != nil {
+		return e, err
+	}
+	session, err := readBytes(in)
+	e.Session = string(session)
+	return e, err
+}
+
+func readSessions(in *bufio.Reader, count uint64) (*iradix.Tree, error) {
+	txn := iradix.New().Txn()
+	for range count {
+		text, err := readBytes(in)
+		if err != nil {
+			return nil, err
+		}
+		var s Session
+		if err := json.Unmarshal(text, &s); err != nil {
+			return nil, fmt.Errorf("a session: %w", err)
+		}
+		txn.Insert([]byte(s.ID), s)
+	}
+	return txn.Commit(), nil
 }
 
 func readUints(in *bufio.Reader, into ...*uint64) (err error) {

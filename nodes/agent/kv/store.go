@@ -29,7 +29,8 @@ type Entry struct {
 	Flags       uint64
 	CreateIndex uint64
 	ModifyIndex uint64
-	LockIndex   uint64
+	LockIndex   uint64 // how often the key has been locked: a fencing token
+	Session     string // that holds it; "" if nobody does
 }
 
 // Result is what became of a Command.
@@ -41,14 +42,18 @@ type Result struct {
 	Current Entry
 	// Err is why the command could not be understood. All servers reach the same.
 	Err string
+	// NoSession tells of an Err that the session of an Acquire does not exist.
+	NoSession bool
 }
 
 // state is one version of the store. It never changes.
 type state struct {
-	tree    *iradix.Tree
-	index   uint64 // of the last command that changed a key
-	deleted uint64 // of the last command that deleted a key
-	applied uint64 // of the last entry
+	tree         *iradix.Tree
+	sessions     *iradix.Tree // by ID
+	sessionIndex uint64       // of the last command that changed a session
+	index        uint64       // of the last command that changed a key
+	deleted      uint64       // of the last command that deleted a key
+	applied      uint64       // of the last entry
 
 	superseded chan struct{} // closed when a newer state is current
 	abandoned  chan struct{} // closed when a snapshot replaces the tree: its watches are void
@@ -56,14 +61,17 @@ type state struct {
 
 // Store is the state machine. Reads may come from any goroutine; Raft makes the rest of
 // the calls one by one.
-type Store struct{ current atomic.Pointer[state] }
+type Store struct {
+	current atomic.Pointer[state]
+	onEnd   func(Session, []string) // may be nil
+}
 
 var _ raft.BatchingFSM = (*Store)(nil)
 
 // NewStore is an empty store.
 func NewStore() *Store {
 	s := &Store{}
-	s.current.Store(&state{tree: iradix.New(), superseded: make(chan struct{}), abandoned: make(chan struct{})})
+	s.current.Store(&state{tree: iradix.New(), sessions: iradix.New(), superseded: make(chan struct{}), abandoned: make(chan struct{})})
 	return s
 }
 
@@ -93,13 +101,14 @@ func (s *Store) Apply(entry *raft.Log) any { return s.ApplyBatch([]*raft.Log{ent
 func (s *Store) ApplyBatch(entries []*raft.Log) []any {
 	old := s.current.Load()
 	next := &state{index: old.index, deleted: old.deleted, applied: old.applied,
+		sessions: old.sessions, sessionIndex: old.sessionIndex,
 		superseded: make(chan struct{}), abandoned: old.abandoned}
 	txn := old.tree.Txn()
 	txn.TrackMutate(true)
 	results := make([]any, len(entries))
 	for i, entry := range entries {
 		if entry.Type == raft.LogCommand {
-			results[i] = next.apply(txn, entry)
+			results[i] = s.apply(next, txn, entry)
 		}
 		next.applied = entry.Index
 	}
@@ -110,7 +119,7 @@ func (s *Store) ApplyBatch(entries []*raft.Log) []any {
 	return results
 }
 
-func (s *state) apply(txn *iradix.Txn, entry *raft.Log) Result {
+func (store *Store) apply(s *state, txn *iradix.Txn, entry *raft.Log) Result {
 	c, err := ParseCommand(entry.Data)
 	if err != nil {
 		return Result{Index: entry.Index, Err: err.Error()}
@@ -137,6 +146,27 @@ func (s *state) apply(txn *iradix.Txn, entry *raft.Log) Result {
 		if txn.DeletePrefix([]byte(c.Key)) {
 			s.index, s.deleted = entry.Index, entry.Index
 		}
+	case SessionCreate:
+		if err := s.createSession(c, entry.Index); err != nil {
+			return Result{Index: entry.Index, Err: err.Error()}
+		}
+	case SessionDestroy:
+		ended, held := s.destroySession(txn, c.Key, entry.Index)
+		if ended.ID != "" && store.onEnd != nil {
+			store.onEnd(ended, held)
+		}
+	case Acquire:
+		ok, err := s.acquire(txn, c, was, entry.Index)
+		if err != nil {
+			return Result{Index: entry.Index, Err: err.Error(), NoSession: true}
+		}
+		if !ok {
+			return mismatch
+		}
+	case Release:
+		if !s.release(txn, c, was, entry.Index) {
+			return mismatch
+		}
 	case Barrier:
 	default:
 		return Result{Index: entry.Index, Err: fmt.Sprintf("kv: unknown operation %d", c.Op)}
@@ -145,7 +175,8 @@ func (s *state) apply(txn *iradix.Txn, entry *raft.Log) Result {
 }
 
 func (s *state) put(txn *iradix.Txn, c Command, was Entry, index uint64) {
-	e := Entry{Key: c.Key, Value: c.Value, Flags: c.Flags, CreateIndex: was.CreateIndex, ModifyIndex: index, LockIndex: was.LockIndex}
+	e := Entry{Key: c.Key, Value: c.Value, Flags: c.Flags, CreateIndex: was.CreateIndex, ModifyIndex: index, LockIndex: was.LockIndex,
+		Session: was.Session}
 	if e.CreateIndex == 0 {
 		e.CreateIndex = index
 	}

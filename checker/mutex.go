@@ -1,0 +1,292 @@
+package checker
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"time"
+
+	"faultline/workloads/history"
+)
+
+// F of the operations of the workload lock.
+const (
+	fCreate  = "create"
+	fRenew   = "renew"
+	fDestroy = "destroy"
+	fAcquire = "acquire"
+	fRelease = "release"
+)
+
+// Codes of package nodes for answers that are no faults.
+const (
+	codeLockHeld  = "lock-held"
+	codeNoSession = "no-session"
+)
+
+// checkMutex asks whether a lock ever had two holders, by what these could know.
+//
+// A session lives at least its TTL after it was made or renewed. When the server began to
+// count nobody can see, but it was after the request was sent. So a client that counts its
+// TTL from the sending of the last renewal that was answered well, by its own clock, is
+// right to believe in its session; and a renewal that succeeds proves that the session, and
+// so its locks, had lived until then. It holds a lock
+//
+//	from  the answer to its acquire
+//	to    the sending of its release or of the end of its session, or,
+//	      if that comes first, the sending of its last good renewal + TTL
+//
+// and two holds of one lock, by two sessions, must not overlap. An acquire of unknown fate
+// is no hold: nobody acts on it. Sessions of this workload stand on no health check, whose
+// failure would end them earlier (Consul's documentation of sessions says so).
+//
+// Beside that, every acquire must have a larger modify index than all acquires and releases of
+// that lock which were answered before it was asked for: as a fencing token it is what a
+// store can tell a late holder by (Kleppmann, "How to do distributed locking", 2016).
+func checkMutex(_ context.Context, run *Run) Result {
+	holds, tokens, err := lockHistory(run.Ops)
+	if err != nil {
+		return Result{Verdict: Unknown, Summary: "the history does not fit locks: " + err.Error()}
+	}
+	refused := 0
+	for i := range run.Ops {
+		if op := &run.Ops[i]; op.F == fAcquire && op.Error == codeLockHeld {
+			refused++
+		}
+	}
+	r := Result{Figures: []Figure{{Name: "holds", Value: float64(len(holds))}, {Name: "locks", Value: float64(locksOf(holds))},
+		{Name: "refused, as the lock was held", Value: float64(refused)}, {Name: "fencing tokens", Value: float64(len(tokens))}}}
+	for _, pair := range overlaps(holds) {
+		r.Reasons = append(r.Reasons, pair.words())
+		r.Counterexamples = append(r.Counterexamples, pair.proof(run.Ops))
+	}
+	for _, pair := range unfenced(tokens) {
+		r.Reasons = append(r.Reasons, pair.words())
+		r.Counterexamples = append(r.Counterexamples, pair.proof())
+	}
+	switch {
+	case len(r.Reasons) > 0:
+		r.Verdict, r.Summary = Invalid, r.Reasons[0]
+		r.Reasons = capped(r.Reasons)
+		r.Counterexamples = r.Counterexamples[:min(len(r.Counterexamples), maxReasons)]
+	case len(holds) < leastHolds:
+		r.Verdict, r.Summary = Unknown, fmt.Sprintf("locks were held %d times; fewer than %d prove nothing", len(holds), leastHolds)
+	case refused == 0:
+		r.Verdict, r.Summary = Unknown, "nobody ever asked for a lock that another held"
+	default:
+		r.Verdict, r.Summary = Valid, fmt.Sprintf("%s of %s, one at a time, with rising fencing tokens",
+			plural(len(holds), "hold"), plural(locksOf(holds), "lock"))
+	}
+	return r
+}
+
+// leastHolds is how often locks must have been held for a verdict.
+const leastHolds = 10
+
+// hold is a time during which a client was right to believe that it holds a lock.
+type hold struct {
+	key, session string
+	from, till   int64 // ns; from the answer of the acquire
+	acquired     *history.Operation
+	proof        *history.Operation // the create or renewal on which its end stands, if time ended it
+}
+
+// session is one, as its client knows it.
+type session struct {
+	ttl   int64
+	alive int64              // until when it lives at least
+	by    *history.Operation // the create or renewal that says so
+	ends  int64              // when its end was asked for
+	asks  []*history.Operation
+}
+
+// lockHistory finds the holds, and the operations that got fencing tokens.
+func lockHistory(ops []history.Operation) (holds []hold, tokens []*history.Operation, err error) {
+	sessions := map[string]*session{}
+	for i := range ops {
+		op := &ops[i]
+		if op.F == fCreate {
+			if err := newSession(sessions, op); err != nil {
+				return nil, nil, err
+			}
+		}
+	}
+	for i := range ops {
+		op := &ops[i]
+		if op.F == fCreate || op.F == fRead {
+			continue
+		}
+		s := sessions[sessionOf(op)]
+		if s == nil {
+			return nil, nil, fmt.Errorf("operation %d, %s, is about a session that nobody made", op.ID, op.F)
+		}
+		s.asks = append(s.asks, op)
+		good := op.Type == history.OK
+		switch {
+		case op.F == fRenew && good && op.Invoke+s.ttl > s.alive:
+			s.alive, s.by = op.Invoke+s.ttl, op
+		case op.F == fDestroy:
+			s.ends = min(s.ends, op.Invoke)
+		}
+		if (op.F == fAcquire || op.F == fRelease) && good && op.IndexAt > 0 {
+			tokens = append(tokens, op)
+		}
+	}
+	for id, s := range sessions {
+		holds = append(holds, s.holds(id)...)
+	}
+	slices.SortFunc(holds, func(a, b hold) int {
+		return cmp.Or(cmp.Compare(a.from, b.from), cmp.Compare(a.acquired.ID, b.acquired.ID))
+	})
+	return holds, tokens, nil
+}
+
+func newSession(sessions map[string]*session, op *history.Operation) error {
+	if op.Type != history.OK {
+		return nil
+	}
+	var made struct {
+		Session string
+		TTLMS   int64 `json:"ttl_ms"`
+	}
+	if err := json.Unmarshal(op.Output, &made); err != nil || made.Session == "" || made.TTLMS <= 0 {
+		return fmt.Errorf("operation %d made the session %s", op.ID, op.Output)
+	}
+	if sessions[made.Session] != nil {
+		return fmt.Errorf("operation %d made session %s, which was there", op.ID, made.Session)
+	}
+	ttl := made.TTLMS * int64(time.Millisecond)
+	sessions[made.Session] = &session{ttl: ttl, alive: op.Invoke + ttl, by: op, ends: math.MaxInt64}
+	return nil
+}
+
+func sessionOf(op *history.Operation) (id string) {
+	if json.Unmarshal(op.Input, &id) != nil {
+		return ""
+	}
+	return id
+}
+
+// holds are those of one session, whose operations come one after the other. To acquire again
+// what one holds goes on holding it.
+func (s *session) holds(id string) (all []hold) {
+	for i, op := range s.asks {
+		if op.F != fAcquire || op.Type != history.OK {
+			continue
+		}
+		h := hold{key: op.Key, session: id, from: op.Return, till: min(s.alive, s.ends), acquired: op}
+		if s.alive <= s.ends {
+			h.proof = s.by
+		}
+		for _, later := range s.asks[i+1:] {
+			if later.F == fRelease && later.Key == op.Key && later.Invoke < h.till {
+				h.till, h.proof = later.Invoke, nil
+				break
+			}
+		}
+		if h.till > h.from {
+			all = append(all, h)
+		}
+	}
+	return all
+}
+
+func locksOf(holds []hold) int {
+	keys := map[string]bool{}
+	for _, h := range holds {
+		keys[h.key] = true
+	}
+	return len(keys)
+}
+
+// overlap is two holds of one lock at once.
+type overlap struct{ first, second hold }
+
+// overlaps finds, for each hold, whether one before it still lasts, by another session.
+func overlaps(holds []hold) (found []overlap) {
+	last := map[string]hold{} // of those so far the one that lasts longest, by key
+	for _, h := range holds {
+		before, ok := last[h.key]
+		if ok && before.session != h.session && h.from < before.till {
+			found = append(found, overlap{before, h})
+		}
+		if !ok || h.till > before.till {
+			last[h.key] = h
+		}
+	}
+	return found
+}
+
+func (o overlap) words() string {
+	a, b := o.first, o.second
+	text := fmt.Sprintf("%s had two holders from %s to %s: session %s since %s", a.key, clock(b.from), clock(min(a.till, b.till)), brief(a.session), clock(a.from))
+	if a.proof != nil {
+		verb := map[string]string{fRenew: "renewed", fCreate: "made"}[a.proof.F]
+		text += fmt.Sprintf(", %s at %s and so good until %s,", verb, clock(a.proof.Invoke), clock(a.till))
+	} else {
+		text += fmt.Sprintf(", and not released before %s,", clock(a.till))
+	}
+	return text + fmt.Sprintf(" and session %s, whose acquire was answered at %s", brief(b.session), clock(b.from))
+}
+
+// brief is enough of an ID to find it.
+func brief(id string) string { return id[:min(len(id), 8)] }
+
+func (o overlap) proof(ops []history.Operation) Counterexample {
+	c := Counterexample{Key: o.first.key, Why: o.words()}
+	for _, op := range []*history.Operation{o.first.acquired, o.first.proof, o.second.acquired} {
+		if op != nil && !slices.ContainsFunc(c.Ops, func(have history.Operation) bool { return have.ID == op.ID }) {
+			c.Ops = append(c.Ops, *op)
+		}
+	}
+	slices.SortFunc(c.Ops, func(a, b history.Operation) int { return cmp.Compare(a.Invoke, b.Invoke) })
+	for i := range ops {
+		if ops[i].Key == o.first.key {
+			c.Of++
+		}
+	}
+	return c
+}
+
+// unfencedPair is two operations on a lock whose tokens are not in the order of their times.
+type unfencedPair struct{ before, after *history.Operation }
+
+// unfenced finds operations that were asked for after another on the same lock had been
+// answered, and did not get a larger token.
+func unfenced(tokens []*history.Operation) (found []unfencedPair) {
+	byKey := map[string][]*history.Operation{}
+	for _, op := range tokens {
+		byKey[op.Key] = append(byKey[op.Key], op)
+	}
+	for _, key := range slices.Sorted(maps.Keys(byKey)) {
+		ops := byKey[key] // by invoke
+		answered := slices.Clone(ops)
+		slices.SortFunc(answered, func(a, b *history.Operation) int { return cmp.Compare(a.Return, b.Return) })
+		var largest *history.Operation
+		for _, op := range ops {
+			for len(answered) > 0 && answered[0].Return < op.Invoke {
+				if largest == nil || answered[0].IndexAt > largest.IndexAt {
+					largest = answered[0]
+				}
+				answered = answered[1:]
+			}
+			if largest != nil && op.IndexAt <= largest.IndexAt {
+				found = append(found, unfencedPair{largest, op})
+			}
+		}
+	}
+	return found
+}
+
+func (p unfencedPair) words() string {
+	return fmt.Sprintf("%s: %s was asked for at %s and got the token %d, though %s had got %d by %s", p.after.Key, p.after.F,
+		clock(p.after.Invoke), p.after.IndexAt, p.before.F, p.before.IndexAt, clock(p.before.Return))
+}
+
+func (p unfencedPair) proof() Counterexample {
+	return Counterexample{Key: p.after.Key, Why: p.words(), Ops: []history.Operation{*p.before, *p.after}, Of: 2}
+}

@@ -1,0 +1,203 @@
+package agent
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"faultline/nodes"
+	"faultline/nodes/agent/gossip"
+	"faultline/nodes/agent/kv"
+)
+
+// A session lives at least its TTL after it was made or renewed, as the leader counts, and at
+// most about twice that, as Consul's. What a client may build on it:
+//
+//   - The leader counts by a clock that cannot be set, from when it served the renewal,
+//     which is after the client asked for it.
+//   - A renewal is answered only after a round (rounds.go) has shown that no later leader had
+//     been elected when it was counted. Otherwise a leader that was deposed, and does not know
+//     it yet, would promise what another has long taken back.
+//   - A new leader gives every session its full time again, from when it is ready.
+//   - Once the leader has begun to end a session, it renews it no more.
+
+// sessionLease is how many TTLs after its last renewal a session ends.
+const sessionLease = 2
+
+// sessionsEvery is how often the leader looks for sessions that are over.
+const sessionsEvery = 50 * time.Millisecond
+
+// sessionTimes is when sessions end, in one term of one leader.
+type sessionTimes struct {
+	mu     sync.Mutex
+	ends   map[string]time.Duration // by ID, of sessionTime
+	ending map[string]bool          // those that are being ended, and cannot be renewed
+}
+
+func newSessionTimes() sessionTimes {
+	return sessionTimes{ends: map[string]time.Duration{}, ending: map[string]bool{}}
+}
+
+// sessionTime is the clock by which sessions are counted.
+func (s *server) sessionTime() time.Duration {
+	if s.a.defects[SessionExpiryByWallClock] {
+		return time.Duration(s.a.host.Now().UnixNano())
+	}
+	return s.a.host.Monotonic()
+}
+
+// keepSessions ends the sessions that are over, while this leader leads.
+func (l *leadership) keepSessions(ctx context.Context) {
+	if l.awaitReady(ctx) != nil {
+		return
+	}
+	tick := time.NewTicker(sessionsEvery)
+	defer tick.Stop()
+	for {
+		for _, id := range l.overdue() {
+			command := kv.Command{Op: kv.SessionDestroy, Key: id}.Append(nil)
+			if _, err := l.s.propose(ctx, command); err != nil {
+				l.s.a.log.Warn("session: not ended", "id", id, "error", err)
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// overdue lists sessions that are over, and sees to it that they stay so.
+func (l *leadership) overdue() (over []string) {
+	dead := l.s.a.deadNodes()
+	all, _ := l.s.store.Sessions()
+	now := l.s.sessionTime()
+	q := &l.sessions
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	ends := map[string]time.Duration{}
+	for _, session := range all {
+		if session.TTL > 0 {
+			end, known := q.ends[session.ID]
+			if !known {
+				end = now + sessionLease*session.TTL
+			}
+			ends[session.ID] = end
+		}
+		if session.TTL > 0 && now > ends[session.ID] || session.Checked && dead[session.Node] {
+			q.ending[session.ID] = true
+			over = append(over, session.ID)
+		}
+	}
+	q.ends = ends
+	return over
+}
+
+// deadNodes are the members of the gossip pool that failed or left.
+func (a *Agent) deadNodes() map[string]bool {
+	dead := map[string]bool{}
+	for _, m := range a.gossip.Members() {
+		if m.Status != gossip.Alive {
+			dead[m.Name] = true
+		}
+	}
+	return dead
+}
+
+type (
+	sessionArgs struct {
+		ID   string // "": all of them
+		Mode nodes.Mode
+	}
+	sessionReply struct {
+		Sessions []kv.Session
+		Index    uint64
+	}
+)
+
+// sessionsRead lists sessions.
+func (s *server) sessionsRead(ctx context.Context, args sessionArgs) (sessionReply, error) {
+	if err := s.freshen(ctx, args.Mode); err != nil {
+		return sessionReply{}, err
+	}
+	var reply sessionReply
+	reply.Sessions, reply.Index = s.store.Sessions()
+	if args.ID == "" {
+		return reply, nil
+	}
+	reply.Sessions = nil
+	if found, ok := s.store.Session(args.ID); ok {
+		reply.Sessions = []kv.Session{found}
+	}
+	return reply, nil
+}
+
+// sessionRenew gives a session its full time again. Only the leader comes here. A session
+// that does not exist, or is being ended, is not in the reply.
+func (s *server) sessionRenew(ctx context.Context, args sessionArgs) (sessionReply, error) {
+	l, err := s.leadershipNow()
+	if err != nil {
+		return sessionReply{}, err
+	}
+	if err := l.awaitReady(ctx); err != nil {
+		return sessionReply{}, err
+	}
+	renewed, ok := l.extendSession(args.ID)
+	if !ok {
+		return sessionReply{}, nil
+	}
+	if _, err := l.round(ctx); err != nil {
+		return sessionReply{}, err
+	}
+	return sessionReply{Sessions: []kv.Session{renewed}}, nil
+}
+
+func (l *leadership) extendSession(id string) (kv.Session, bool) {
+	q := &l.sessions
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	session, ok := l.s.store.Session(id)
+	if !ok || q.ending[id] {
+		return kv.Session{}, false
+	}
+	if session.TTL > 0 {
+		q.ends[id] = l.s.sessionTime() + sessionLease*session.TTL
+	}
+	return session, true
+}
+
+// lockDelays is until when keys may not be acquired, because the session that held them ran out:
+// its holder may not know it yet. Every server keeps it, from when it came to know of that
+// itself, since time has no place in the replicated state; so a delay may be longer on a
+// server that was behind, and is forgotten in a restart from a snapshot, as Consul's is.
+type lockDelays struct {
+	mu   sync.Mutex
+	till map[string]time.Duration // by key, of Host.Monotonic
+}
+
+// sessionEnded is told by the store of every session that ends.
+func (s *server) sessionEnded(ended kv.Session, held []string) {
+	if ended.LockDelay <= 0 {
+		return
+	}
+	till := s.a.host.Monotonic() + ended.LockDelay
+	s.delays.mu.Lock()
+	defer s.delays.mu.Unlock()
+	for _, key := range held {
+		s.delays.till[key] = till
+	}
+}
+
+// delayed tells whether a key may not be acquired yet.
+func (d *lockDelays) delayed(key string, now time.Duration) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for k, till := range d.till {
+		if till <= now {
+			delete(d.till, k)
+		}
+	}
+	_, waits := d.till[key]
+	return waits
+}

@@ -1,0 +1,72 @@
+package consul
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"time"
+
+	"faultline/nodes"
+)
+
+// CreateSession makes a session that stands on its TTL alone, and on no health check.
+func (c *client) CreateSession(ctx context.Context, ttl, lockDelay time.Duration) (id string, err error) {
+	order, err := json.Marshal(map[string]any{"TTL": ttl.String(), "LockDelay": lockDelay.String(), "Checks": []string{}, "NodeChecks": []string{}})
+	if err != nil {
+		return "", nodes.Errorf(nodes.BadRequest, "%v", err)
+	}
+	a, err := c.do(ctx, http.MethodPut, &url.URL{Path: "/v1/session/create"}, string(order))
+	if err != nil {
+		return "", err
+	}
+	if a.status != http.StatusOK {
+		return "", classify(a)
+	}
+	var made struct{ ID string }
+	if err := json.Unmarshal(a.body, &made); err != nil || made.ID == "" {
+		return "", nodes.Errorf(nodes.Unknown, "a request for a session was answered with %s", excerpt(a.body))
+	}
+	return made.ID, nil
+}
+
+func (c *client) RenewSession(ctx context.Context, id string) error {
+	return c.session(ctx, "renew", id)
+}
+
+func (c *client) DestroySession(ctx context.Context, id string) error {
+	return c.session(ctx, "destroy", id)
+}
+
+func (c *client) session(ctx context.Context, verb, id string) error {
+	a, err := c.do(ctx, http.MethodPut, &url.URL{Path: "/v1/session/" + verb + "/" + id}, "")
+	if err != nil {
+		return err
+	}
+	switch a.status {
+	case http.StatusOK:
+		return nil
+	case http.StatusNotFound: // a session that has ended is the only thing that is looked for
+		return nodes.Errorf(nodes.NoSession, "%s", excerpt(a.body))
+	}
+	return classify(a)
+}
+
+func (c *client) Acquire(ctx context.Context, key, value, session string) (nodes.Item, error) {
+	return c.lock(ctx, key, url.Values{"acquire": {session}}, value)
+}
+
+func (c *client) Release(ctx context.Context, key, value, session string) (nodes.Item, error) {
+	return c.lock(ctx, key, url.Values{"release": {session}}, value)
+}
+
+func (c *client) lock(ctx context.Context, key string, query url.Values, value string) (nodes.Item, error) {
+	done, a, err := c.write(ctx, key, query.Encode(), value)
+	if err != nil {
+		return nodes.Item{}, err
+	}
+	if !done {
+		return nodes.Item{}, nodes.Errorf(nodes.LockHeld, "the lock is another's, or must wait")
+	}
+	return c.written(a, value)
+}

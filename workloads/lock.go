@@ -1,0 +1,160 @@
+package workloads
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"faultline/nodes"
+	"faultline/workloads/history"
+)
+
+// F of the operations on sessions and locks.
+const (
+	Create  = "create" // a session; its value is a SessionValue
+	Renew   = "renew"
+	Destroy = "destroy"
+	Acquire = "acquire" // a lock; the value of this and the rest is the session's ID
+	Release = "release"
+)
+
+// SessionValue is the value of a Create in the history.
+type SessionValue struct {
+	Session string `json:"session,omitempty"` // ID, in the answer
+	TTLMS   int64  `json:"ttl_ms"`
+}
+
+const (
+	defaultLocks = 3
+	lockTTL      = 2 * time.Second // of a session
+	lookShare    = 0.1             // of operations that only look at a lock
+)
+
+// lock has sessions compete for a few locks. Each of them is an actor, which makes one
+// session after the other: it makes one, acquires a lock, renews for a while, and
+// releases, or destroys its session, or abandons it. What actors do is drawn, and not
+// when: that is the runner's.
+type lock struct {
+	keys int
+	mode nodes.Mode
+
+	mu     sync.Mutex
+	random *rand.Rand
+	idle   []*actor // those that have nothing under way
+}
+
+// actor is one session after the other, one operation at a time.
+type actor struct {
+	session string // "": it has none
+	key     string // that it holds, or may hold
+}
+
+// NewLock makes the Generator of the workload lock.
+func NewLock(o Options) (Generator, error) {
+	o.Keys = cmp.Or(o.Keys, defaultLocks)
+	o.Mode = cmp.Or(o.Mode, nodes.Default)
+	switch {
+	case o.Keys < 1:
+		return nil, fmt.Errorf("lock: %d locks; at least 1 is needed", o.Keys)
+	case !slices.Contains(nodes.Modes, o.Mode):
+		return nil, fmt.Errorf("lock: no read mode %q; there are %v", o.Mode, nodes.Modes)
+	}
+	return &lock{keys: o.Keys, mode: o.Mode, random: rand.New(rand.NewPCG(o.Seed, 1))}, nil
+}
+
+// Next implements Generator. There are as many actors as operations under way at a time,
+// and some more.
+func (g *lock) Next() Op {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.random.Float64() < lookShare {
+		return g.read()
+	}
+	a := &actor{}
+	if n := len(g.idle); n > 0 {
+		at := g.random.IntN(n)
+		a, g.idle[at] = g.idle[at], g.idle[n-1]
+		g.idle = g.idle[:n-1]
+	}
+	op := g.act(a)
+	op.actor = a
+	return op
+}
+
+func (g *lock) act(a *actor) Op {
+	draw := g.random.Float64()
+	switch {
+	case a.session == "":
+		value, err := json.Marshal(SessionValue{TTLMS: lockTTL.Milliseconds()})
+		if err != nil {
+			panic(err) // it always encodes
+		}
+		return Op{F: Create, Value: value, TTL: lockTTL}
+	case a.key == "" && draw < 0.9:
+		return g.locking(Acquire, g.name(), a)
+	case a.key == "":
+		return g.about(Renew, a)
+	case draw < 0.75:
+		return g.about(Renew, a)
+	case draw < 0.8: // one may acquire what one holds
+		return g.locking(Acquire, a.key, a)
+	case draw < 0.97:
+		return g.locking(Release, a.key, a)
+	}
+	return g.about(Destroy, a)
+}
+
+func (g *lock) about(f string, a *actor) Op {
+	return Op{F: f, Value: quoted(a.session), Session: a.session}
+}
+
+func (g *lock) locking(f, key string, a *actor) Op {
+	return Op{F: f, Key: key, Value: quoted(a.session), Stored: a.session, Session: a.session}
+}
+
+func quoted(text string) json.RawMessage { return json.RawMessage(strconv.Quote(text)) }
+
+func (g *lock) name() string { return "lock" + strconv.Itoa(g.random.IntN(g.keys)) }
+
+// Read implements Generator.
+func (g *lock) Read() Op {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.read()
+}
+
+func (g *lock) read() Op {
+	return Op{F: Read, Key: g.name(), Mode: g.mode}
+}
+
+// Finals implements Generator: what a lock holds at the end says nothing.
+func (g *lock) Finals(int) []Op { return nil }
+
+// Learn implements Generator. A session whose fate nobody knows is left to run out.
+func (g *lock) Learn(op Op, a Answer) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if op.actor == nil {
+		return // a read
+	}
+	next := *op.actor
+	switch {
+	case a.Type == history.Info || a.Error == nodes.NoSession:
+		next = actor{}
+	case a.Type == history.Fail:
+	case op.F == Create:
+		next = actor{session: a.Item.Value}
+	case op.F == Destroy:
+		next = actor{}
+	case op.F == Acquire:
+		next.key = op.Key
+	case op.F == Release:
+		next.key = ""
+	}
+	g.idle = append(g.idle, &next)
+}
