@@ -8,7 +8,11 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
+
+	"faultline/nodes/injector/clock"
+	"faultline/nodes/injector/disk"
 )
 
 // Options is what a pod is made for.
@@ -29,8 +33,11 @@ type Pod struct {
 	prober    *prober
 	door      door
 
-	mu    sync.Mutex // one State is applied at a time
-	asked Process    // by the last State
+	mu     sync.Mutex // one State is applied at a time
+	asked  Process    // by the last State
+	clocks *clocks    // nil without the right
+	disks  *disks     // nil without the right
+	broken error      // why a node's clock is not as asked since it was started
 }
 
 // NewPod takes charge of the network namespace and the pid namespace of this process. It
@@ -49,6 +56,14 @@ func NewPod(o Options) (*Pod, error) {
 		return nil, errors.Join(err, prober.close(), links.close())
 	}
 	p := &Pod{options: o, links: links, processes: processes{path: o.Node, proc: "/proc"}, prober: prober, asked: Running}
+	if o.Clock {
+		p.clocks = &clocks{processes: p.processes, open: map[int]*clock.Process{}}
+	}
+	if o.Disk {
+		if p.disks, err = openDisks(o.Data, o.Apart); err != nil {
+			return nil, errors.Join(err, listener.Close(), prober.close(), links.close())
+		}
+	}
 	p.door = door{listener: listener, serve: p.Serve, enter: p.enter}
 	return p, nil
 }
@@ -63,43 +78,131 @@ func (p *Pod) Listen() error { return p.door.run() }
 
 // Close gives up the probe port and the packet queue; the rules stay.
 func (p *Pod) Close() error {
-	return errors.Join(p.door.listener.Close(), p.prober.close(), p.links.close())
+	err := errors.Join(p.door.listener.Close(), p.prober.close(), p.links.close())
+	if p.disks != nil {
+		err = errors.Join(err, p.disks.disk.Close())
+	}
+	return err
 }
 
-// apply changes the links first: a node that is woken or started meets them as asked.
+// apply changes the links and the clock first: a node that is woken or started meets them as
+// asked. The disk is last: what is done to files is done to those of a node that has ended.
 func (p *Pod) apply(s State) (Process, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.asked = s.Process
+	if err := p.permits(s); err != nil {
+		return "", err
+	}
 	if err := p.links.set(s.Drop, s.Reject, s.Shape); err != nil {
 		return "", err
 	}
-	if s.Process != Absent {
-		return p.processes.set(s.Process)
+	if p.clocks != nil {
+		if err := p.clocks.set(s.Clock); err != nil {
+			return "", err
+		}
+	}
+	if err := p.setDisk(s); err != nil {
+		return "", err
+	}
+	if process := s.Process; process == Running || process == Paused {
+		return p.processes.set(process)
 	}
 	if now, err := p.processes.set(Killed); err != nil || now != Killed {
 		return now, err
 	}
-	if err := empty(p.options.Data); err != nil {
+	var err error
+	switch s.Process {
+	case Off:
+		err = p.disks.powerLoss(s.Torn)
+	case Absent:
+		err = p.wipe()
+	}
+	if err != nil {
 		return Killed, err
 	}
 	return p.seen()
 }
 
+// permits refuses what the pod was not made for.
+func (p *Pod) permits(s State) error {
+	switch {
+	case p.clocks == nil && s.Clock != clock.Setting{}:
+		return errors.New("this pod was not given the right to clocks")
+	case p.disks == nil && (s.Disk != disk.State{} || len(s.Damages) > 0 || s.Process == Off):
+		return errors.New("this pod was not given the right to disks")
+	}
+	return nil
+}
+
+// setDisk ends the node for a change of what is damaged. Whoever asked finds it gone, and
+// starts it again.
+func (p *Pod) setDisk(s State) error {
+	if p.disks == nil {
+		return nil
+	}
+	if !slices.Equal(p.disks.damages, s.Damages) {
+		if now, err := p.processes.set(Killed); err != nil || now != Killed {
+			return errors.Join(err, fmt.Errorf("the node is %s, and should have ended for its disk to be damaged", now))
+		}
+		if err := p.disks.damage(s.Damages); err != nil {
+			return err
+		}
+	}
+	return p.disks.disk.Set(s.Disk)
+}
+
+func (p *Pod) wipe() error {
+	if p.disks != nil {
+		return p.disks.disk.Wipe()
+	}
+	return empty(p.options.Data)
+}
+
 // enter makes the pod ready for a process that is going to execute the node.
-func (p *Pod) enter(context.Context, int, int) (follow func(), err error) { return nil, nil }
+func (p *Pod) enter(_ context.Context, pid, thread int) (follow func(), err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.broken = nil
+	if p.disks != nil {
+		p.disks.lost = false
+		if err := p.disks.enter(pid); err != nil {
+			return nil, err
+		}
+	}
+	if p.clocks == nil || p.clocks.truth() {
+		return nil, nil
+	}
+	return p.clocks.enter(pid, thread, func(caught *clock.Process, err error) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if err != nil {
+			p.broken = fmt.Errorf("the clock of the node that was started is not as asked: %w", err)
+			return
+		}
+		p.clocks.open[pid] = caught
+	})
+}
 
 // seen is what the node's process is now; that a killed one is more than killed takes proof.
 func (p *Pod) seen() (Process, error) {
 	now, err := p.processes.seen()
-	if err != nil || now != Killed || p.asked != Absent {
-		return now, err
+	if err != nil || now != Killed {
+		return now, errors.Join(err, p.broken)
 	}
-	entries, err := os.ReadDir(p.options.Data)
-	if err != nil || len(entries) > 0 {
-		return now, err
+	switch p.asked {
+	case Off:
+		if p.disks.lost && p.disks.clean() {
+			return Off, nil
+		}
+	case Absent:
+		entries, err := os.ReadDir(p.options.Data)
+		if err != nil || len(entries) > 0 {
+			return now, err
+		}
+		return Absent, nil
 	}
-	return Absent, nil
+	return now, nil
 }
 
 // empty removes all that is in a directory.
@@ -123,6 +226,17 @@ func (p *Pod) heard(h Heard) (Hearing, error) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	process, err := p.seen()
-	return Hearing{Heard: heard, Trains: p.prober.trains.list(h.Nonce), Process: process, Overrun: p.links.overrun()}, err
+	hearing := Hearing{Heard: heard, Trains: p.prober.trains.list(h.Nonce), Overrun: p.links.overrun()}
+	if hearing.Process, err = p.seen(); err != nil {
+		return hearing, err
+	}
+	if p.clocks != nil {
+		if hearing.Clock, err = p.clocks.read(); err != nil {
+			return hearing, err
+		}
+	}
+	if p.disks != nil {
+		hearing.Disk, err = p.disks.report()
+	}
+	return hearing, err
 }

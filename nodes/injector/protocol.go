@@ -7,6 +7,9 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+
+	"faultline/nodes/injector/clock"
+	"faultline/nodes/injector/disk"
 )
 
 // Request is one command to a pod's injector. Exactly one of its pointers is set.
@@ -23,6 +26,12 @@ type State struct {
 	Reject  []netip.Addr         `json:"reject,omitempty"` // peers whose packets are refused
 	Shape   map[netip.Addr]Shape `json:"shape,omitempty"`  // peers whose packets meet more than that
 	Process Process              `json:"process"`
+
+	// What follows takes rights: see Rights.
+	Clock   clock.Setting `json:"clock,omitzero"` // its Since is not used
+	Disk    disk.State    `json:"disk,omitzero"`
+	Torn    uint64        `json:"torn,omitempty"` // what a loss of power (Off) tears; 0: nothing, it takes all
+	Damages []Damage      `json:"damages,omitempty"`
 }
 
 // Process is the state of the node's process.
@@ -66,6 +75,9 @@ type Reply struct {
 	// Overrun, for Heard, is how often so far the kernel could not hand packets over to be
 	// delayed, and dropped them: the machine was too slow for the traffic.
 	Overrun int `json:"overrun,omitempty"`
+	// Clock and Disk, for Heard, are what these were seen to do, if the pod has the rights.
+	Clock *ClockReading `json:"clock,omitempty"`
+	Disk  *DiskReport   `json:"disk,omitempty"`
 }
 
 // TCP is how an attempt to connect ended.
@@ -102,7 +114,8 @@ func (r Request) check() error {
 	var err error
 	if r.Apply != nil {
 		count++
-		err = errors.Join(checkPeers(r.Apply.Drop), checkPeers(r.Apply.Reject), checkShapes(r.Apply.Shape), r.Apply.Process.check())
+		err = errors.Join(checkPeers(r.Apply.Drop), checkPeers(r.Apply.Reject), checkShapes(r.Apply.Shape), r.Apply.Process.check(),
+			r.Apply.Clock.Check(), r.Apply.Disk.Check(), checkDamages(r.Apply.Damages))
 	}
 	if r.Probe != nil {
 		count++
@@ -131,6 +144,15 @@ func (p Process) check() error {
 func checkShapes(shapes map[netip.Addr]Shape) error {
 	for peer, shape := range shapes {
 		if err := errors.Join(checkPeers([]netip.Addr{peer}), shape.check()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkDamages(damages []Damage) error {
+	for _, d := range damages {
+		if err := d.check(); err != nil {
 			return err
 		}
 	}

@@ -24,6 +24,8 @@ type Hearing struct {
 	Trains  map[netip.Addr]Arrivals
 	Process Process
 	Overrun int
+	Clock   *ClockReading
+	Disk    *DiskReport
 }
 
 // Serve carries out the commands of in, and answers on out, until in ends. States are
@@ -65,6 +67,7 @@ func (h Handlers) handle(r Request) Reply {
 		var hearing Hearing
 		hearing, err = h.Heard(*r.Heard)
 		reply.Heard, reply.Trains, reply.Process, reply.Overrun = hearing.Heard, hearing.Trains, hearing.Process, hearing.Overrun
+		reply.Clock, reply.Disk = hearing.Clock, hearing.Disk
 	}
 	reply.Micros = time.Since(began).Microseconds()
 	if err != nil {

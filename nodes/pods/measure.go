@@ -100,7 +100,8 @@ var sawProcess = map[injector.Process]nodes.Process{
 }
 
 func (c *Group) measurement(replies map[string]*podReplies, trains map[nodes.Link]nodes.Train) (nodes.Measurement, error) {
-	m := nodes.Measurement{Links: map[nodes.Link]nodes.LinkSeen{}, Processes: map[string]nodes.Process{}}
+	m := nodes.Measurement{Links: map[nodes.Link]nodes.LinkSeen{}, Processes: map[string]nodes.Process{},
+		Clocks: map[string]nodes.ClockSeen{}, Disks: map[string]nodes.DiskSeen{}}
 	for _, p := range c.pods {
 		r := replies[p.node.Name]
 		process, ok := sawProcess[r.heard.Process]
@@ -108,6 +109,12 @@ func (c *Group) measurement(replies map[string]*podReplies, trains map[nodes.Lin
 			return m, fmt.Errorf("probing %s: the injector does not tell what the process is", p.node.Name)
 		}
 		m.Processes[p.node.Name] = process
+		if c := r.heard.Clock; c != nil {
+			m.Clocks[p.node.Name] = nodes.ClockSeen{Read: true, Offset: c.Wall, After: c.After, Gained: c.Monotonic, Patched: c.Patched}
+		}
+		if d := r.heard.Disk; d != nil {
+			m.Disks[p.node.Name] = diskSeen(d)
+		}
 		if r.heard.Overrun > 0 {
 			c.log.Warn("packets were dropped because the machine was too slow to delay them", "node", p.node.Name, "times", r.heard.Overrun)
 		}
@@ -128,6 +135,11 @@ func (c *Group) measurement(replies map[string]*podReplies, trains map[nodes.Lin
 		}
 	}
 	return m, nil
+}
+
+func diskSeen(d *injector.DiskReport) nodes.DiskSeen {
+	return nodes.DiskSeen{Tried: true, Read: d.Seen.Read, Write: d.Seen.Write, Create: d.Seen.Create, Sync: d.Seen.Sync,
+		SyncTook: d.Seen.SyncTook, Kept: d.Seen.Durable, Unsynced: d.Unsynced, Lost: d.Lost, Damaged: d.Damaged}
 }
 
 func trainSeen(sent nodes.Train, a injector.Arrivals) nodes.TrainSeen {

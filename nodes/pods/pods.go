@@ -45,7 +45,8 @@ type Member struct {
 func Capabilities() []nodes.Capability {
 	return []nodes.Capability{nodes.LinkDrop, nodes.LinkReject, nodes.LinkLoss, nodes.LinkDelay, nodes.LinkRate,
 		nodes.LinkReorder, nodes.LinkDuplicate, nodes.LinkCorrupt,
-		nodes.ProcessPause, nodes.ProcessKill, nodes.ProcessAbsent}
+		nodes.ProcessPause, nodes.ProcessKill, nodes.ProcessOff, nodes.ProcessAbsent,
+		nodes.ClockWall, nodes.ClockMonotonic, nodes.DiskSync, nodes.DiskFull, nodes.DiskError, nodes.DiskDamage}
 }
 
 // Group is all pods of a cluster. Its methods may be called by many goroutines.

@@ -10,6 +10,8 @@ import (
 
 	"faultline/nodes"
 	"faultline/nodes/injector"
+	"faultline/nodes/injector/clock"
+	"faultline/nodes/injector/disk"
 )
 
 const (
@@ -40,6 +42,21 @@ func shape(s nodes.LinkState) injector.Shape {
 		Corrupt:   s.Corrupt,
 		Seed:      s.Seed,
 	}
+}
+
+func clockOf(s nodes.ClockState) clock.Setting {
+	return clock.Setting{Offset: s.Offset, Drift: s.Drift, Strobe: s.Strobe, Period: s.Period, Monotonic: s.Monotonic}
+}
+
+func diskOf(s nodes.DiskState) disk.State {
+	return disk.State{Lie: s.Lie, SlowSync: s.SlowSync, Full: s.Full, FailRead: s.FailRead, FailWrite: s.FailWrite, FailSync: s.FailSync}
+}
+
+func damagesOf(s nodes.DiskState) (all []injector.Damage) {
+	for _, d := range s.Damages {
+		all = append(all, injector.Damage{Kind: string(d.Kind), File: d.File, Draw: d.Draw})
+	}
+	return all
 }
 
 // Set sends every pod its whole desired state. Pods take it in parallel, so links that
@@ -86,7 +103,9 @@ func (c *Group) states(want nodes.Conditions) (map[string]injector.State, error)
 		if !ok {
 			return nil, fmt.Errorf("%s: no process state %q", p.node.Name, want.Processes[p.node.Name])
 		}
-		states[p.node.Name] = injector.State{Process: process}
+		damaged := want.Disks[p.node.Name]
+		states[p.node.Name] = injector.State{Process: process, Clock: clockOf(want.Clocks[p.node.Name]),
+			Disk: diskOf(damaged), Torn: damaged.Torn, Damages: damagesOf(damaged)}
 	}
 	for link, state := range want.Links {
 		from, err := Find(c.byName, link.From)

@@ -1,0 +1,147 @@
+package injector
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"faultline/nodes/injector/clock"
+)
+
+// clocks is what the clocks of the node's processes show. They are patched only while that
+// is not the truth.
+type clocks struct {
+	processes processes
+	asked     clock.Setting // as it came: without Since
+	want      clock.Setting
+	open      map[int]*clock.Process // by pid, those that are patched
+}
+
+// ClockReading is what the clocks of the node's process were read to show.
+type ClockReading struct {
+	Wall      time.Duration `json:"wall_ns"`      // how far the wall clock is ahead
+	Monotonic time.Duration `json:"monotonic_ns"` // how far the monotonic clock is ahead
+	After     time.Duration `json:"after_ns"`     // since what is asked was asked
+	Patched   bool          `json:"patched"`
+}
+
+// set makes clocks show something else. Drift and strobe count from the moment at which
+// they were first asked for: asking for the same again, and a restart of the node, change
+// nothing of that.
+func (c *clocks) set(asked clock.Setting) error {
+	if asked != c.asked {
+		now, err := clock.Now()
+		if err != nil {
+			return err
+		}
+		c.asked, c.want = asked, asked
+		c.want.Since = now
+	}
+	pids, err := c.processes.find()
+	if err != nil {
+		return err
+	}
+	c.forget(pids)
+	for _, pid := range pids {
+		if err := c.bring(pid); err != nil {
+			return fmt.Errorf("the clock of process %d: %w", pid, err)
+		}
+	}
+	return nil
+}
+
+// truth tells whether clocks are to show it.
+func (c *clocks) truth() bool { return c.asked == clock.Setting{} }
+
+// bring makes one process's clocks show what is wanted, or, once they show the truth anyway,
+// takes everything back.
+func (c *clocks) bring(pid int) error {
+	p := c.open[pid]
+	if p == nil && c.truth() {
+		return nil
+	}
+	if p == nil {
+		var err error
+		if p, err = clock.Open(pid); err != nil {
+			return gonePid(pid, c.processes, err)
+		}
+		c.open[pid] = p
+	}
+	if !c.truth() {
+		return gonePid(pid, c.processes, p.Set(c.want))
+	}
+	if err := p.Set(clock.Setting{}); err != nil {
+		return gonePid(pid, c.processes, err)
+	}
+	seen, err := p.Read()
+	if err != nil || seen.Monotonic > seen.Within { // it keeps what it has gained
+		return gonePid(pid, c.processes, err)
+	}
+	delete(c.open, pid)
+	return gonePid(pid, c.processes, errors.Join(p.Restore(), p.Close()))
+}
+
+// gonePid is no error of a process that has ended meanwhile.
+func gonePid(pid int, all processes, err error) error {
+	if err == nil {
+		return nil
+	}
+	now, countErr := all.count([]int{pid})
+	if countErr == nil && now.state() == Killed {
+		return nil
+	}
+	return err
+}
+
+// forget lets go of processes that have ended.
+func (c *clocks) forget(alive []int) {
+	for pid, p := range c.open {
+		if !slices.Contains(alive, pid) {
+			p.Close() // nothing of it can be lost
+			delete(c.open, pid)
+		}
+	}
+}
+
+// enter catches a thread that is going to execute the node, so that the node's first
+// instruction meets the clock that is wanted. What it returns waits for that.
+func (c *clocks) enter(pid, thread int, done func(*clock.Process, error)) (follow func(), err error) {
+	caught, err := clock.Catch(pid, thread)
+	if err != nil {
+		return nil, err
+	}
+	want := c.want
+	return func() {
+		ctx, cancel := context.WithTimeout(context.Background(), entryLimit)
+		defer cancel()
+		p, err := caught.Exec(ctx, want)
+		done(p, err)
+	}, nil
+}
+
+// read tells what the clocks of the node's process show; nil if there is no process.
+func (c *clocks) read() (*ClockReading, error) {
+	pids, err := c.processes.find()
+	if err != nil || len(pids) == 0 {
+		return nil, err
+	}
+	now, err := clock.Now()
+	if err != nil {
+		return nil, err
+	}
+	pid := pids[0]
+	p := c.open[pid]
+	if p == nil {
+		if p, err = clock.Open(pid); err != nil {
+			return nil, gonePid(pid, c.processes, err)
+		}
+		defer p.Close()
+	}
+	seen, err := p.Read()
+	if err != nil {
+		return nil, gonePid(pid, c.processes, err)
+	}
+	return &ClockReading{Wall: seen.Wall, Monotonic: seen.Monotonic, After: max(now, seen.At) - c.want.Since, Patched: seen.Patched}, nil
+}
