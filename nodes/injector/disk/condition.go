@@ -1,0 +1,89 @@
+//go:build linux
+
+package disk
+
+import (
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/hanwen/go-fuse/v2/fuse"
+)
+
+// condition is a State that calls can wait on.
+type condition struct {
+	mu      sync.Mutex
+	now     State
+	changed chan struct{} // closed at the next change
+	closed  bool
+}
+
+// Set brings the disk to this state at once, also for files that are open and for calls that wait.
+func (d *Disk) Set(s State) error {
+	if err := s.Check(); err != nil {
+		return err
+	}
+	d.acts.Lock()
+	defer d.acts.Unlock()
+	if d.conn == nil {
+		return ErrClosed
+	}
+	before := d.state.set(s)
+	if (s.FailRead && !before.FailRead) || (s.SlowIO > 0 && before.SlowIO == 0) {
+		d.dropCaches() // or open files would go on being read from memory
+	}
+	return nil
+}
+
+// State is what the disk was Set to last.
+func (d *Disk) State() State {
+	s, _ := d.state.get()
+	return s
+}
+
+func (c *condition) set(s State) (before State) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	before, c.now = c.now, s
+	close(c.changed)
+	c.changed = make(chan struct{})
+	return before
+}
+
+func (c *condition) get() (State, <-chan struct{}) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now, c.changed
+}
+
+// close ends all waiting.
+func (c *condition) close() {
+	c.set(State{})
+}
+
+// wait takes as long as delay of the state says, counted from its start; a change of the state
+// counts at once. It ends early with EINTR when the caller was interrupted, since a
+// process cannot be killed while it waits for an answer.
+func (c *condition) wait(cancel <-chan struct{}, delay func(State) time.Duration) fuse.Status {
+	start := time.Now()
+	for {
+		s, changed := c.get()
+		left := delay(s) - time.Since(start)
+		if left <= 0 {
+			return fuse.OK
+		}
+		timer := time.NewTimer(left)
+		select {
+		case <-timer.C:
+			return fuse.OK
+		case <-changed:
+			timer.Stop()
+		case <-cancel:
+			timer.Stop()
+			return fuse.Status(syscall.EINTR)
+		}
+	}
+}
+
+func slowSync(s State) time.Duration { return s.SlowSync }
+func slowIO(s State) time.Duration   { return s.SlowIO }
