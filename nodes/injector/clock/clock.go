@@ -92,6 +92,7 @@
 package clock
 
 import (
+	"errors"
 	"fmt"
 	"time"
 )
@@ -146,3 +147,9 @@ type Reading struct {
 	Within    time.Duration `json:"within_ns"`    // how far off Wall and Monotonic may be
 	Patched   bool          `json:"patched"`      // otherwise the process executes the kernel's own vDSO, and the offsets are 0
 }
+
+// ErrGone is that the process has ended, or has executed another program since.
+var ErrGone = errors.New("the process has ended, or has executed another program")
+
+// ErrGained is that the monotonic clock of a process cannot be given back.
+var ErrGained = errors.New("its monotonic clock is ahead, and must not step back: it stays so until the process is restarted")

@@ -15,12 +15,6 @@ type Process struct{}
 // Caught is a process that could be caught on Linux.
 type Caught struct{}
 
-// The errors of Linux.
-var (
-	ErrGone   = errors.New("the process has ended, or has executed another program")
-	ErrGained = errors.New("its monotonic clock is ahead, and must not step back: it stays so until the process is restarted")
-)
-
 var errNotLinux = errors.New("the clocks of other processes can be set on Linux only")
 
 func Now() (time.Duration, error)                               { return 0, errNotLinux }

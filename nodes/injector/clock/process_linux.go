@@ -126,9 +126,6 @@ func (p *Process) Restore() error {
 	})
 }
 
-// ErrGained is that a clock cannot be given back.
-var ErrGained = errors.New("its monotonic clock is ahead, and must not step back: it stays so until the process is restarted")
-
 // Differs counts the bytes in which the process's vDSO is not the kernel's own: in the
 // ELF file, which has the code, and behind it, where a payload may have been left.
 func (p *Process) Differs() (file, behind int, err error) {

@@ -11,9 +11,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrGone is that the process has ended, or has executed another program since.
-var ErrGone = errors.New("the process has ended, or has executed another program")
-
 // tasks lists the living threads of a process; none if it has ended.
 func tasks(pid int) ([]int, error) {
 	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
