@@ -1,0 +1,10 @@
+package clock
+
+import "golang.org/x/sys/unix"
+
+// call calls a C function of two arguments, on this goroutine's stack.
+//
+//go:noescape
+func call(function, a, b uintptr) uintptr
+
+func stackPointer(regs *unix.PtraceRegs) uint64 { return regs.Sp }

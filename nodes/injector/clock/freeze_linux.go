@@ -1,0 +1,167 @@
+package clock
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	stopPatience = 5 * time.Second // for all threads to stop: one in a disk write stops after it
+	stopPoll     = 20 * time.Microsecond
+	dodges       = 100 // how often a process is let go because a thread is where bytes are to change
+	dodge        = time.Millisecond
+)
+
+var errInTheWay = errors.New("a thread is where code is to change")
+
+// frozen calls f while all threads of a process are stopped, none of them in one of the
+// spans of addresses. The process goes on as before: stopped if it was, and with
+// the signals that were on their way.
+func frozen(pid int, mem *os.File, spans []span, f func() error) error {
+	for range dodges {
+		err := onThread(func() error {
+			z := frost{pid: pid, held: map[int]stop{}}
+			err := z.stop()
+			if err == nil {
+				err = z.clear(mem, spans)
+			}
+			if err == nil {
+				err = f()
+			}
+			return errors.Join(err, z.thaw())
+		})
+		if !errors.Is(err, errInTheWay) {
+			return err
+		}
+		time.Sleep(dodge)
+	}
+	return fmt.Errorf("process %d: %w, still after %d attempts: is it paused there? let it go on", pid, errInTheWay, dodges)
+}
+
+// frost is the threads of a process that this thread has stopped.
+type frost struct {
+	pid  int
+	held map[int]stop
+}
+
+// stop stops all threads, also those that start meanwhile: once a full list has nobody who is
+// not stopped, there is nobody left to start another.
+func (z frost) stop() error {
+	for deadline := time.Now().Add(stopPatience); ; {
+		tids, err := tasks(z.pid)
+		if err != nil {
+			return denied(z.pid, err)
+		}
+		if len(tids) == 0 {
+			return fmt.Errorf("process %d: %w", z.pid, ErrGone)
+		}
+		fresh := false
+		for _, tid := range tids {
+			if _, ok := z.held[tid]; ok {
+				continue
+			}
+			fresh = true
+			if err := z.hold(tid, deadline); err != nil {
+				return err
+			}
+		}
+		if !fresh {
+			return nil
+		}
+	}
+}
+
+// hold stops one thread, unless it ends.
+func (z frost) hold(tid int, deadline time.Time) error {
+	err := ptrace(unix.PTRACE_SEIZE, tid, 0, 0)
+	if err == nil {
+		err = ptrace(unix.PTRACE_INTERRUPT, tid, 0, 0)
+	}
+	if errors.Is(err, unix.ESRCH) {
+		return nil
+	}
+	if err != nil {
+		if lives, statErr := alive(z.pid, tid); statErr == nil && !lives {
+			return nil // whoever has ended may not be traced
+		}
+		return denied(z.pid, err)
+	}
+	for {
+		why, ok, err := stopped(tid)
+		if err != nil {
+			return err
+		}
+		if ok {
+			z.held[tid] = why
+			return nil
+		}
+		lives, err := alive(z.pid, tid)
+		if err != nil || !lives {
+			return err
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("process %d: thread %d has not stopped in %v", z.pid, tid, stopPatience)
+		}
+		time.Sleep(stopPoll)
+	}
+}
+
+func (z frost) thaw() error {
+	var errs []error
+	for tid, why := range z.held {
+		if err := why.resume(unix.PTRACE_DETACH, tid); err != nil {
+			errs = append(errs, fmt.Errorf("letting thread %d go: %w", tid, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// deepest is how much of a stack is searched. The frame of a signal is at the top of the
+// stack that its handler runs on.
+const deepest = 64 << 10
+
+// clear errs with errInTheWay if a thread executes within a span, or will when it returns from a
+// signal's handler or a call. Any word of its stack may be a return address.
+func (z frost) clear(mem *os.File, spans []span) error {
+	if len(spans) == 0 {
+		return nil
+	}
+	stack := make([]byte, deepest)
+	for tid := range z.held {
+		var regs unix.PtraceRegs
+		if err := unix.PtraceGetRegs(tid, &regs); err != nil {
+			if errors.Is(err, unix.ESRCH) { // killed meanwhile
+				continue
+			}
+			return fmt.Errorf("registers of thread %d: %w", tid, err)
+		}
+		if within(spans, regs.PC()) {
+			return errInTheWay
+		}
+		from := stackPointer(&regs) &^ 7
+		n, err := mem.ReadAt(stack, int64(from))
+		if n == 0 && err != nil {
+			return fmt.Errorf("stack of thread %d: %w", tid, err)
+		}
+		for at := 0; at+8 <= n; at += 8 {
+			if within(spans, binary.LittleEndian.Uint64(stack[at:])) {
+				return errInTheWay
+			}
+		}
+	}
+	return nil
+}
+
+func within(spans []span, address uint64) bool {
+	for _, s := range spans {
+		if address >= s.first && address <= s.last {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,112 @@
+package clock
+
+import (
+	"errors"
+	"fmt"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Read tells what the process's clocks show now. It does not trust what was written: it copies
+// the process's vDSO as it stands, entries, payload, parameters, and calls the entry of
+// the copy, as the process would. Before it executes anything it compares all of it with
+// what this package writes. It does not disturb the process.
+func (p *Process) Read() (Reading, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	memory, err := p.read()
+	if err != nil {
+		return Reading{}, err
+	}
+	is, err := p.patch.find(memory)
+	if err != nil {
+		return Reading{}, fmt.Errorf("process %d: %w", p.pid, err)
+	}
+	if is.jumps == 0 {
+		now, err := Now()
+		return Reading{At: now}, err
+	}
+	if !p.patch.patched(is) {
+		return Reading{}, fmt.Errorf("process %d is patched in part: set its clocks again", p.pid)
+	}
+	c, err := newCopy(memory)
+	if err != nil {
+		return Reading{}, err
+	}
+	r, err := c.reading(p.patch.entries[clockGettime].at)
+	return r, errors.Join(err, c.free())
+}
+
+// executable is a vDSO in executable memory, and a page for results behind it.
+type executable struct{ memory, result []byte }
+
+func newCopy(vdso []byte) (executable, error) {
+	memory, err := unix.Mmap(-1, 0, len(vdso)+unix.Getpagesize(), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
+	if err != nil {
+		return executable{}, fmt.Errorf("memory for a vDSO: %w", err)
+	}
+	copy(memory, vdso)
+	c := executable{memory, memory[len(vdso):]}
+	if err := unix.Mprotect(memory[:len(vdso)], unix.PROT_READ|unix.PROT_EXEC); err != nil {
+		return c, errors.Join(fmt.Errorf("making memory executable: %w", err), c.free())
+	}
+	return c, nil
+}
+
+func (c executable) free() error { return unix.Munmap(c.memory) }
+
+// call calls the function at an offset with a number and the address of the results, two
+// words of 64 bits. Both may be anything: nil stands for the null pointer.
+func (c executable) call(at uint64, first uintptr, result *byte) int32 {
+	return int32(call(uintptr(unsafe.Pointer(&c.memory[at])), first, uintptr(unsafe.Pointer(result))))
+}
+
+// show is what a clock of the vDSO shows, by the function at an offset.
+func (c executable) show(at uint64, id int32) (unix.Timespec, error) {
+	if code := c.call(at, uintptr(id), &c.result[0]); code != 0 {
+		return unix.Timespec{}, fmt.Errorf("clock %d of the process: %w", id, unix.Errno(-code))
+	}
+	return *(*unix.Timespec)(unsafe.Pointer(&c.result[0])), nil
+}
+
+// reading compares the clocks of the vDSO with the truth.
+func (c executable) reading(at uint64) (Reading, error) {
+	r := Reading{Patched: true}
+	wall, wallWithin, err := c.ahead(at, unix.CLOCK_REALTIME)
+	if err != nil {
+		return r, err
+	}
+	mono, monoWithin, err := c.ahead(at, unix.CLOCK_MONOTONIC)
+	if err != nil {
+		return r, err
+	}
+	r.Wall, r.Monotonic, r.Within = wall, mono, max(wallWithin, monoWithin)
+	r.At, err = Now()
+	return r, err
+}
+
+// ahead is how far a clock is ahead of the truth, by the closest of a few measurings.
+func (c executable) ahead(at uint64, id int32) (ahead, within time.Duration, err error) {
+	within = time.Duration(1<<63 - 1)
+	for range measurings {
+		before, err := ask(id)
+		if err != nil {
+			return 0, 0, err
+		}
+		shown, err := c.show(at, id)
+		if err != nil {
+			return 0, 0, err
+		}
+		after, err := ask(id)
+		if err != nil {
+			return 0, 0, err
+		}
+		if half := time.Duration(after-before)/2 + 1; half < within {
+			within = half
+			ahead = time.Duration(shown.Nano() - before - (after-before)/2)
+		}
+	}
+	return ahead, within, nil
+}

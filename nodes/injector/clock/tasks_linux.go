@@ -1,0 +1,90 @@
+package clock
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// tasks lists the living threads of a process; none if it has ended.
+func tasks(pid int) ([]int, error) {
+	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	if err != nil {
+		if gone(err) {
+			return nil, nil
+		}
+		return nil, err
+	}
+	var tids []int
+	for _, e := range entries {
+		tid, err := strconv.Atoi(e.Name())
+		if err != nil {
+			return nil, fmt.Errorf("/proc/%d/task: %w", pid, err)
+		}
+		lives, err := alive(pid, tid)
+		if err != nil {
+			return nil, err
+		}
+		if lives {
+			tids = append(tids, tid)
+		}
+	}
+	return tids, nil
+}
+
+// alive tells whether a thread has not ended; a zombie has. Its state follows its name,
+// which may contain anything, in parentheses (proc_pid_stat(5)).
+func alive(pid, tid int) (bool, error) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/stat", pid, tid))
+	if err != nil {
+		if gone(err) {
+			return false, nil
+		}
+		return false, err
+	}
+	name := bytes.LastIndexByte(stat, ')')
+	if name < 0 || name+2 >= len(stat) {
+		return false, fmt.Errorf("state of thread %d: %q", tid, stat)
+	}
+	letter := stat[name+2]
+	return letter != 'Z' && letter != 'X', nil
+}
+
+func gone(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH)
+}
+
+// denied explains an error of permission.
+func denied(pid int, err error) error {
+	switch {
+	case gone(err):
+		return fmt.Errorf("process %d: %w", pid, ErrGone)
+	case !errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("process %d: %w", pid, err)
+	}
+	if tracer := tracerOf(pid); tracer != 0 && tracer != os.Getpid() {
+		return fmt.Errorf("process %d: %w: process %d traces it already, end that first", pid, err, tracer)
+	}
+	return fmt.Errorf("process %d: %w: its clocks are only for who may trace it: run with its uid or with CAP_SYS_PTRACE"+
+		" (with CAP_SYS_PTRACE anyway if kernel.yama.ptrace_scope is not 0 and it is no child of ours)", pid, err)
+}
+
+// tracerOf is who traces a process, 0 if nobody or if that cannot be read.
+func tracerOf(pid int) int {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := bytes.Cut(status, []byte("\nTracerPid:\t"))
+	line, _, _ := bytes.Cut(rest, []byte("\n"))
+	tracer, err := strconv.Atoi(string(line))
+	if err != nil {
+		return 0
+	}
+	return tracer
+}
