@@ -105,10 +105,10 @@ func (c *clocks) forget(alive []int) {
 	}
 }
 
-// enter catches a thread that is going to execute the node, so that the node's first
+// enter catches a process that is going to execute the node, so that the node's first
 // instruction meets the clock that is wanted. What it returns waits for that.
-func (c *clocks) enter(pid, thread int, done func(*clock.Process, error)) (follow func(), err error) {
-	caught, err := clock.Catch(pid, thread)
+func (c *clocks) enter(pid int, done func(*clock.Process, error)) (follow func(), err error) {
+	caught, err := clock.Catch(pid)
 	if err != nil {
 		return nil, err
 	}

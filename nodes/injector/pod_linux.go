@@ -1,7 +1,6 @@
 package injector
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -160,7 +159,7 @@ func (p *Pod) wipe() error {
 }
 
 // enter makes the pod ready for a process that is going to execute the node.
-func (p *Pod) enter(_ context.Context, pid, thread int) (follow func(), err error) {
+func (p *Pod) enter(pid int) (follow func(), err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.broken = nil
@@ -173,7 +172,7 @@ func (p *Pod) enter(_ context.Context, pid, thread int) (follow func(), err erro
 	if p.clocks == nil || p.clocks.truth() {
 		return nil, nil
 	}
-	return p.clocks.enter(pid, thread, func(caught *clock.Process, err error) {
+	return p.clocks.enter(pid, func(caught *clock.Process, err error) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		if err != nil {

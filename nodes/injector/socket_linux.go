@@ -2,13 +2,11 @@ package injector
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
-	"runtime"
 	"strings"
 	"time"
 
@@ -23,11 +21,11 @@ const socketName = "@faultline-injector"
 // The first byte on a connection says what it is for.
 const (
 	forControl = 'c' // Serve, of the rest
-	forEntry   = 'e' // a process is going to execute the node; the thread's id and a line's end follow
+	forEntry   = 'e' // a process is going to execute the node
 )
 
 const (
-	entryLimit = 20 * time.Second // for the pod to be ready for a process
+	entryLimit = 20 * time.Second // for a process to execute the node once the pod is ready
 	dialPoll   = 2 * time.Millisecond
 	dialLimit  = 5 * time.Second // for PID 1 to listen
 )
@@ -36,9 +34,9 @@ const (
 type door struct {
 	listener *net.UnixListener
 	serve    func(io.Reader, io.Writer) error
-	// enter makes all ready for a thread to execute the node. What it returns is called once
-	// the thread has been told to go on, and may be nil.
-	enter func(ctx context.Context, pid, thread int) (follow func(), err error)
+	// enter makes all ready for a process to execute the node. What it returns is called once
+	// that has been told to go on, and may be nil.
+	enter func(pid int) (follow func(), err error)
 }
 
 func newDoor(name string) (*net.UnixListener, error) {
@@ -74,7 +72,7 @@ func (d door) answer(conn *net.UnixConn) {
 	case kind == forControl:
 		d.serve(in, conn)
 	case kind == forEntry:
-		follow, err := d.admit(conn, in)
+		follow, err := d.admit(conn)
 		text := ""
 		if err != nil {
 			text = err.Error()
@@ -86,18 +84,12 @@ func (d door) answer(conn *net.UnixConn) {
 	}
 }
 
-func (d door) admit(conn *net.UnixConn, in *bufio.Reader) (follow func(), err error) {
-	var thread int
-	if _, err := fmt.Fscanf(in, "%d\n", &thread); err != nil {
-		return nil, fmt.Errorf("who is going to execute the node: %w", err)
-	}
+func (d door) admit(conn *net.UnixConn) (follow func(), err error) {
 	pid, err := peerOf(conn)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), entryLimit)
-	defer cancel()
-	return d.enter(ctx, pid, thread)
+	return d.enter(pid)
 }
 
 // peerOf is the process at the other end, as the pid namespace of this process knows it.
@@ -156,7 +148,7 @@ func Relay(in io.Reader, out io.Writer) error {
 	}
 }
 
-// enter is called by a thread that is going to execute the node, right before it does: it
+// enter is called by a process that is going to execute the node, right before it does: it
 // returns once the pod is ready for the new process, which from its first instruction on
 // meets the clock and the disk that are asked for.
 func enter() error {
@@ -165,7 +157,7 @@ func enter() error {
 		return err
 	}
 	defer conn.Close()
-	if _, err := fmt.Fprintf(conn, "%c%d\n", forEntry, unix.Gettid()); err != nil {
+	if _, err := conn.Write([]byte{forEntry}); err != nil {
 		return fmt.Errorf("the pod's injector: %w", err)
 	}
 	text, err := bufio.NewReader(conn).ReadString('\n')
@@ -180,7 +172,6 @@ func enter() error {
 
 // Become executes the node in place of this process, once the pod is ready for it.
 func Become(args []string) error {
-	runtime.LockOSThread() // the thread that enters is the one that executes
 	if err := enter(); err != nil {
 		return err
 	}
