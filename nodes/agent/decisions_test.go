@@ -73,12 +73,12 @@ func TestPeerSetFollowsGossip(t *testing.T) {
 		want       []peerChange
 	}{
 		"in step":              {members: []gossip.Member{self, member("b", "b", two, gossip.Alive)}},
-		"one joined":           {members: []gossip.Member{self, member("b", "b", two, gossip.Alive), member("c", "c", three, gossip.Alive)}, want: []peerChange{{ID: "c", Addr: three}}},
-		"one moved":            {members: []gossip.Member{self, member("b", "b", three, gossip.Alive)}, want: []peerChange{{ID: "b", Addr: three}}},
-		"one left":             {members: []gossip.Member{self, member("b", "b", two, gossip.Left)}, want: []peerChange{{ID: "b", Remove: true}}},
+		"one joined":           {members: []gossip.Member{self, member("b", "b", two, gossip.Alive), member("c", "c", three, gossip.Alive)}, want: []peerChange{{addPeer, "c", three}}},
+		"one moved":            {members: []gossip.Member{self, member("b", "b", three, gossip.Alive)}, want: []peerChange{{addPeer, "b", three}}},
+		"one left":             {members: []gossip.Member{self, member("b", "b", two, gossip.Left)}, want: []peerChange{{removePeer, "b", two}}},
 		"one failed":           {members: []gossip.Member{self, member("b", "b", two, gossip.Failed)}},
-		"the dead are removed": {members: []gossip.Member{self, member("b", "b", two, gossip.Failed)}, removeDead: true, want: []peerChange{{ID: "b", Remove: true}}},
-		"its directory is new": {members: []gossip.Member{self, member("b", "c", two, gossip.Alive)}, want: []peerChange{{ID: "b", Remove: true}, {ID: "c", Addr: two}}},
+		"the dead are removed": {members: []gossip.Member{self, member("b", "b", two, gossip.Failed)}, removeDead: true, want: []peerChange{{removePeer, "b", two}}},
+		"its directory is new": {members: []gossip.Member{self, member("b", "c", two, gossip.Alive)}, want: []peerChange{{removePeer, "b", two}, {addPeer, "c", two}}},
 		"not heard of yet":     {members: []gossip.Member{self}},
 		"the leader itself":    {members: []gossip.Member{member("a", "a", three, gossip.Left)}},
 	} {

@@ -19,6 +19,9 @@ const (
 	ConsistentReadBeforeApply = "consistent-read-before-apply"
 	DeposedLeaderRead         = "deposed-leader-read"
 	ForwardRetryDoubles       = "forward-retry-doubles"
+	RejoinsWithEmptyLog       = "rejoins-with-empty-log"
+	RestoreResetsIndex        = "restore-resets-index"
+	SnapshotDropsKey          = "snapshot-drops-key"
 	StaleFollowerRead         = "stale-follower-read"
 )
 
@@ -39,6 +42,15 @@ var Defects = []Defect{
 	{ForwardRetryDoubles,
 		"a write that failed with an indefinite error is sent again, and may take effect twice",
 		`etcd-io/etcd#14890 and jepsen.io/analyses/jetcd-0.8.2: a client that retries writes of unknown fate; etcd-io/etcd#6691`},
+	{RejoinsWithEmptyLog,
+		"a server that lost its disk comes back under its old identity, made of its name, and votes with its empty log",
+		`lni/dragonboat#256 and sofastack/sofa-jraft#1000: a server whose directory was deleted comes back as who it was`},
+	{RestoreResetsIndex,
+		"a snapshot that is restored numbers the modify indexes anew, from 1",
+		`hashicorp/consul#8377, mended in #8474: objects restored from a snapshot with other modify indexes`},
+	{SnapshotDropsKey,
+		"a snapshot leaves out the keys of one part in four",
+		`openstack-experimental/keystone#1293 and JDRaftKeeper/RaftKeeper#240: snapshots that lack a part of what was stored`},
 	{StaleFollowerRead,
 		"a follower answers default reads from its own copy",
 		`aphyr.com/posts/316, "Jepsen: etcd and Consul" (2014): etcd answered reads from the copy of any node`},

@@ -56,7 +56,10 @@ type state struct {
 
 // Store is the state machine. Reads may come from any goroutine; Raft makes the rest of
 // the calls one by one.
-type Store struct{ current atomic.Pointer[state] }
+type Store struct {
+	current atomic.Pointer[state]
+	defects Defects
+}
 
 var _ raft.BatchingFSM = (*Store)(nil)
 
