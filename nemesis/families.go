@@ -26,6 +26,8 @@ const someClient = "a client agent"
 var families = []Family{
 	{"deposed", "the leader sleeps until another leads and wakes to reads", []string{"deposed-leader-reads"},
 		[]variant{{1, "deposed-leader-reads", Primary}}},
+	{"join", "a spare server joins, and leaves again", []string{"join"},
+		[]variant{{1, "join", Spare}}},
 	{"kill", "processes end by kill -9 and are started again", []string{"kill"},
 		[]variant{{3, "kill", One}, {3, "kill", Primary}, {2, "kill", Minority}, {2, "kill", Majority}, {1, "kill", All}, {1, "kill", someClient}}},
 	{"leave", "a server leaves gracefully and rejoins", []string{"leave"},
@@ -37,6 +39,14 @@ var families = []Family{
 			{2, "partition", Ring}, {2, "partition", Bridge}, {4, "partition", Primary}}},
 	{"pause", "processes stop and continue", []string{"pause"},
 		[]variant{{3, "pause", One}, {4, "pause", Primary}, {2, "pause", Minority}, {2, "pause", Majority}, {1, "pause", All}, {1, "pause", someClient}}},
+	{"power", "machines lose their power, and what was not synced", []string{"power-loss"},
+		[]variant{{2, "power-loss", One}, {3, "power-loss", Primary}, {1, "power-loss", Minority}, {2, "power-loss", Majority}, {3, "power-loss", All}}},
+	{"remove", "a server that is down is removed from the peer set, and comes back", []string{"remove"},
+		[]variant{{2, "remove", One}, {1, "remove", Primary}}},
+	{"replace", "a machine is replaced by an empty one at its address", []string{"replace"},
+		[]variant{{2, "replace", One}, {1, "replace", Primary}}},
+	{"restart", "servers are restarted one after the other, or killed again while they recover", []string{"restart-storm", "rolling-restart"},
+		[]variant{{2, "restart-storm", One}, {2, "restart-storm", Primary}, {1, "restart-storm", Majority}, {1, "restart-storm", All}, {2, "rolling-restart", All}}},
 	{"transfer", "leadership is handed over", []string{"transfer"},
 		[]variant{{1, "transfer", Primary}}},
 }
