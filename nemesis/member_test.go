@@ -50,7 +50,13 @@ func TestMembershipThatDoesNotShowIsNotProved(t *testing.T) {
 		{"a peer that stays", "{at: 1s, for: 20s, fault: remove, target: one}",
 			func(f *fake) { f.clinging = true }, "dc1-s1 is still a peer", ""},
 		{"a newcomer that nobody takes in", "{at: 1s, for: 5s, fault: remove, target: one}",
-			func(f *fake) { time.AfterFunc(3*time.Second, func() { f.shy["dc1-s1"] = true }) }, "", "dc1-s1 does not vote"},
+			func(f *fake) {
+				time.AfterFunc(3*time.Second, func() {
+					f.mu.Lock()
+					defer f.mu.Unlock()
+					f.shy["dc1-s1"] = true
+				})
+			}, "", "dc1-s1 does not vote"},
 		{"a server that does not come back", "{at: 1s, for: 20s, fault: rolling-restart, target: [dc1-s2]}",
 			func(f *fake) { f.shy["dc1-s2"] = true; delete(f.peers, "dc1-s2") }, "dc1-s2 is not back", ""},
 		{"a storm without kills", "{at: 1s, for: 5s, fault: restart-storm, target: one}",
