@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"faultline/nemesis"
@@ -20,7 +21,14 @@ var trialNodes = topologies.Topology{Name: "trial", Datacenters: []topologies.Da
 // runtime that it throws away. done is told of each trial as it ends. A trial that the
 // machine did not pass is no error of DoctorDeep.
 func DoctorDeep(ctx context.Context, rt nodes.Runtime, done func(nemesis.Trial)) (err error) {
-	trials := nemesis.Trials(trialNodes)
+	trials := slices.DeleteFunc(nemesis.Trials(trialNodes), func(step nemesis.Step) bool {
+		for _, need := range (nemesis.Schedule{Steps: []nemesis.Step{step}}).Needs(trialNodes) {
+			if !slices.Contains(rt.Capabilities(), need) {
+				return true // it says itself that it cannot
+			}
+		}
+		return false
+	})
 	cluster, err := rt.Start(ctx, nodes.Spec{Run: runID("doctor", time.Now()), Topology: trialNodes,
 		System: Systems()[0].Make(Scenario{}.Defaults()), Log: slog.New(slog.DiscardHandler),
 		Needs: nemesis.Schedule{Steps: trials}.Needs(trialNodes)})

@@ -110,8 +110,8 @@ func (o *observer) askForLeader(ctx context.Context) string {
 		term uint64
 	)
 	for _, n := range o.nodes {
-		if n.Role != topologies.Server {
-			continue
+		if n.Role == topologies.Client {
+			continue // a spare may lead, once it has joined
 		}
 		all.Go(func() {
 			seen, err := o.ask(ctx, n.Name)
@@ -155,6 +155,9 @@ func (o *observer) ready(ctx context.Context, within time.Duration) error {
 // missing tells which node is not ready, and why; it is empty if all are.
 func (o *observer) missing(ctx context.Context) string {
 	for _, n := range o.nodes {
+		if n.Role == topologies.Spare {
+			continue
+		}
 		seen, err := o.ask(ctx, n.Name)
 		if err != nil {
 			return fmt.Sprintf("%s does not answer: %v", n.Name, err)

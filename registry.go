@@ -25,7 +25,8 @@ func Runtimes() []Named[func() nodes.Runtime] {
 func Systems() []Named[func(Scenario) nodes.System] {
 	return []Named[func(Scenario) nodes.System]{
 		{"agent", "the reference agent, a small Consul", func(s Scenario) nodes.System {
-			return consul.Agent(consul.Options{Defects: s.Defects, RaftMultiplier: s.RaftMultiplier, Hops: s.Hops})
+			return consul.Agent(consul.Options{Defects: s.Defects, RaftMultiplier: s.RaftMultiplier, Hops: s.Hops,
+				SnapshotThreshold: s.SnapshotThreshold})
 		}},
 	}
 }

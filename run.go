@@ -104,10 +104,10 @@ func play(ctx context.Context, p *plan, o Options, dir string, record Record) (k
 	for _, note := range p.notes {
 		o.Progress.Say(note)
 	}
-	o.Progress.Say(fmt.Sprintf("starting %d nodes on %s", len(p.topology.Nodes()), p.runtime.Name()))
+	o.Progress.Say(fmt.Sprintf("starting %d nodes on %s", len(p.topology.Started()), p.runtime.Name()))
 	began := time.Now()
 	cluster, err := p.runtime.Start(ctx, nodes.Spec{Run: runID(p.scenario.Name, record.Started), Topology: p.topology,
-		System: p.system, Needs: p.schedule.Needs(p.topology), Log: o.Log, Progress: o.Progress.Say})
+		System: p.system, Needs: p.schedule.Needs(p.topology), Baseline: nodes.Baseline(p.topology), Log: o.Log, Progress: o.Progress.Say})
 	switch {
 	case ctx.Err() != nil && err != nil:
 		return false, err
@@ -165,6 +165,7 @@ type session struct {
 	runner   *workloads.Runner
 	log      *history.Log
 	names    []string
+	asked    []string // those that clients of the workload ask: spares are not there for most of a run
 
 	mu     sync.Mutex
 	phase  history.Phase
@@ -177,6 +178,9 @@ func newSession(p *plan, o Options, cluster nodes.Cluster, log *history.Log, dir
 	for _, n := range p.topology.Nodes() {
 		s.names = append(s.names, n.Name)
 		s.clients[n.Name] = p.system.Client(cluster.Endpoint(n.Name))
+	}
+	for _, n := range p.topology.Started() {
+		s.asked = append(s.asked, n.Name)
 	}
 	s.observer = &observer{nodes: p.topology.Nodes(), clients: s.clients, log: log}
 	return s
@@ -192,7 +196,7 @@ func (s *session) close() {
 // ends with ctx; what follows ends with Options.Abort.
 func (s *session) run(ctx context.Context) error {
 	var err error
-	s.runner, err = workloads.NewRunner(workloads.Config{Generator: s.generator, Clients: s.clients, Nodes: s.names,
+	s.runner, err = workloads.NewRunner(workloads.Config{Generator: s.generator, Clients: s.clients, Nodes: s.asked,
 		Log: s.log, Rate: s.scenario.Rate, Concurrency: s.scenario.Concurrency, Timeout: s.scenario.Timeout})
 	if err != nil {
 		return err

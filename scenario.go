@@ -23,11 +23,14 @@ type Scenario struct {
 	Doc  string `yaml:"doc,omitempty"`
 
 	// The cluster.
-	Runtime        string   `yaml:"runtime,omitempty"`         // a name of Runtimes, or auto: the first that this machine offers
-	System         string   `yaml:"system,omitempty"`          // a name of Systems
-	Topology       string   `yaml:"topology,omitempty"`        // an embedded layout, or the path of a file
-	RaftMultiplier int      `yaml:"raft-multiplier,omitempty"` // scales Raft's timeouts, as Consul's raft_multiplier
-	Defects        []string `yaml:"defects,omitempty"`         // planted bugs of the reference agent
+	Runtime        string `yaml:"runtime,omitempty"`         // a name of Runtimes, or auto: the first that this machine offers
+	System         string `yaml:"system,omitempty"`          // a name of Systems
+	Topology       string `yaml:"topology,omitempty"`        // an embedded layout, or the path of a file
+	RaftMultiplier int    `yaml:"raft-multiplier,omitempty"` // scales Raft's timeouts, as Consul's raft_multiplier
+	// SnapshotThreshold is how many entries lie between two snapshots of a server's store, as
+	// Consul's raft_snapshot_threshold; 0 is the system's default.
+	SnapshotThreshold int      `yaml:"snapshot-threshold,omitempty"`
+	Defects           []string `yaml:"defects,omitempty"` // planted bugs of the reference agent
 
 	// The clients.
 	Workload    string        `yaml:"workload,omitempty"`
@@ -121,6 +124,7 @@ func (s Scenario) Validate() error {
 		return fmt.Errorf("raft-multiplier %d: want 1 to 10", s.RaftMultiplier)
 	}
 	if err := errors.Join(atLeast("keys", s.Keys, 0), atLeast("ops-per-key", s.OpsPerKey, 0),
+		atLeast("snapshot-threshold", s.SnapshotThreshold, 0),
 		atLeast("min-ops", s.MinOps, 1), atLeast("check-memory-mb", s.CheckMemoryMB, 1)); err != nil {
 		return err
 	}

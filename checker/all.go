@@ -10,6 +10,8 @@ func All() []Checker {
 			Doc: "Every key behaves as one register: each operation takes effect at one instant between its request and its answer."},
 		{Name: "mutex", Workload: "lock", Check: checkMutex,
 			Doc: "A lock never has two holders, by what these could know, and its fencing tokens rise."},
+		{Name: "index", Check: checkIndex,
+			Doc: "A key's modify index never goes back, and never stands for two values."},
 		{Name: "raft", Check: checkRaft,
 			Doc: "At most one leader a term, terms and commit indexes never fall, and no leader lacks what was committed before it."},
 		{Name: "crashes", Check: checkCrashes,

@@ -36,6 +36,10 @@ func checkAvailability(_ context.Context, run *Run) Result {
 		if v != Valid {
 			r.Reasons = append(r.Reasons, text)
 		}
+		if fatal := fatalFault(run.Faults); v == Invalid && fatal != "" {
+			v = Unknown
+			r.Reasons = append(r.Reasons, fatal)
+		}
 		if badness[v] > badness[r.Verdict] {
 			r.Verdict = v
 		}
@@ -50,6 +54,16 @@ func checkAvailability(_ context.Context, run *Run) Result {
 		r.Summary = r.Reasons[0]
 	}
 	return r
+}
+
+// fatalFault names a fault after which no correct cluster has to come back.
+func fatalFault(faults []history.Fault) string {
+	for _, f := range faults {
+		if f.Fatal {
+			return fmt.Sprintf("step %d (%s) was told that it may leave fewer voters than a majority, so nobody owes a recovery", f.Step, f.Name)
+		}
+	}
+	return ""
 }
 
 // kind is a kind of operation that has to recover.

@@ -203,3 +203,17 @@ func TestQuantile(t *testing.T) {
 	require.EqualValues(t, 1, quantile(spans[:1], 0.99))
 	require.EqualValues(t, 0, quantile(nil, 0.99))
 }
+
+// A fault that was told that it may take a majority for good is an excuse for ever.
+func TestNobodyOwesARecoveryFromALostMajority(t *testing.T) {
+	tp := &tape{}
+	tp.phase(0, history.PhaseFaults).begin(10, 0).heal(100, 0).baseline(110).phase(110, history.PhaseQuiet)
+	tp.ok(120, 130, "read").op(140, 900, "write", history.Fail, "no-leader").op(1000, 1200, "write", history.Info, "timeout")
+	tp.phase(1300, history.PhaseEnd)
+	run := tp.run(t, bound(time.Second))
+	require.Equal(t, Invalid, checkAvailability(t.Context(), run).Verdict)
+	run.Faults[0].Fatal = true
+	r := checkAvailability(t.Context(), run)
+	require.Equal(t, Unknown, r.Verdict)
+	require.Contains(t, r.Reasons[1], "nobody owes a recovery")
+}

@@ -64,8 +64,17 @@ const sightingLag = 2e9
 // ended tells whether a fault that ends processes was at work on a node at some time
 // between two sightings of it.
 func ended(faults []history.Fault, node string, from, to int64) bool {
+	return struck(faults, node, from, to, func(f history.Fault) bool { return f.Kills })
+}
+
+// wiped tells the same of a fault that empties disks.
+func wiped(faults []history.Fault, node string, from, to int64) bool {
+	return struck(faults, node, from, to, func(f history.Fault) bool { return f.Wipes })
+}
+
+func struck(faults []history.Fault, node string, from, to int64, is func(history.Fault) bool) bool {
 	for _, f := range faults {
-		if !f.Kills || f.Start > to || f.Healed < from-sightingLag {
+		if !is(f) || f.Start > to || f.Healed < from-sightingLag {
 			continue
 		}
 		for _, target := range f.Targets {

@@ -150,7 +150,7 @@ func TestAllJudgesAWholeRun(t *testing.T) {
 		require.Equal(t, Valid, r.Verdict, "%s: %s", r.Checker, r.Summary)
 	}
 	require.Equal(t, Valid, v)
-	require.Equal(t, []string{"linearizable", "raft", "crashes", "availability", "faults", "load"}, names)
+	require.Equal(t, []string{"linearizable", "index", "raft", "crashes", "availability", "faults", "load"}, names)
 }
 
 func TestJudge(t *testing.T) {

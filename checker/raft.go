@@ -1,6 +1,7 @@
 package checker
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -30,11 +31,15 @@ type sighting struct {
 //   - Whatever a node had committed or applied was so in a term no later than the one
 //     that its next answer tells.
 //
+// A server whose machine was replaced is another one under the same name: it knows no term
+// and has no log, and both may be lower than before. It is told apart by a new Boot on the
+// far side of a fault that emptied the disk.
+//
 // An applied index above the commit index is only wrong in a leader that applied
 // something while it led: a snapshot moves the applied index of a follower, and only the
 // next message of a leader its commit index (hashicorp/raft, installSnapshot).
 func checkRaft(_ context.Context, run *Run) Result {
-	byNode, order, skipped, err := sightings(run.Events)
+	byNode, order, skipped, err := sightings(run.Events, run.Faults)
 	if err != nil {
 		return Result{Verdict: Unknown, Summary: err.Error()}
 	}
@@ -75,9 +80,11 @@ func checkRaft(_ context.Context, run *Run) Result {
 	return r
 }
 
-// sightings collects the usable observations by server, in their order.
-func sightings(events []history.Event) (byNode map[string][]sighting, order []string, skipped int, err error) {
+// sightings collects the usable observations by server, in their order. The key of a
+// server whose disk was emptied since is another.
+func sightings(events []history.Event, faults []history.Fault) (byNode map[string][]sighting, order []string, skipped int, err error) {
 	byNode = map[string][]sighting{}
+	keys := map[string]string{} // of the server that is now at work under a name
 	for i := range events {
 		e := &events[i]
 		if e.Process != history.Observer || e.F != history.FObserve {
@@ -94,10 +101,18 @@ func sightings(events []history.Event) (byNode map[string][]sighting, order []st
 		if s.State == "" {
 			continue // a client agent
 		}
-		if byNode[e.Node] == nil {
-			order = append(order, e.Node)
+		key := cmp.Or(keys[e.Node], e.Node)
+		if seen := byNode[key]; len(seen) > 0 {
+			last := seen[len(seen)-1]
+			if last.Boot != s.Boot && wiped(faults, e.Node, last.at, s.at) {
+				key = fmt.Sprintf("%s from %s on", e.Node, clock(s.at))
+				keys[e.Node] = key
+			}
 		}
-		byNode[e.Node] = append(byNode[e.Node], s)
+		if byNode[key] == nil {
+			order = append(order, key)
+		}
+		byNode[key] = append(byNode[key], s)
 	}
 	return byNode, order, skipped, nil
 }

@@ -146,3 +146,26 @@ func TestAnObservationThatCannotBeReadIsUnknown(t *testing.T) {
 	require.Equal(t, Unknown, r.Verdict)
 	require.Contains(t, r.Summary, "event 0")
 }
+
+// A replaced machine knows no term: that is no step back, if a fault emptied the disk.
+func TestRaftOfAReplacedServer(t *testing.T) {
+	run := watch(t, `
+		s1 a Leader   7 90 90 90
+		s1 a Leader   7 90 90 90
+		s2 a Follower 7 90 90 90
+		s2 b Follower 0  0  0  0
+		s2 b Follower 7  0  0  0
+		s2 b Follower 7 91 91 91
+		s1 a Leader   7 91 91 91`)
+	require.Equal(t, Invalid, checkRaft(context.Background(), run).Verdict, "the term of s2 fell")
+	fault := history.Fault{Name: "replace", Targets: []string{"s2"}, Kills: true, Wipes: true, Start: 2, Healed: 3}
+	run.Faults = []history.Fault{fault}
+	r := checkRaft(context.Background(), run)
+	require.Equal(t, Valid, r.Verdict, r.Summary)
+	fault.Wipes = false
+	run.Faults = []history.Fault{fault}
+	require.Equal(t, Invalid, checkRaft(context.Background(), run).Verdict, "a kill alone is no excuse")
+	fault.Wipes, fault.Targets = true, []string{"s1"}
+	run.Faults = []history.Fault{fault}
+	require.Equal(t, Invalid, checkRaft(context.Background(), run).Verdict, "nor is another's disk")
+}

@@ -13,7 +13,12 @@ import (
 // Check refuses a schedule that cannot be played on a topology by a runtime which has
 // these capabilities. It reports every step that is wrong, a line each.
 func (s Schedule) Check(t topologies.Topology, have []nodes.Capability) error {
-	return s.checkEach(func(step Step) error {
+	for _, need := range nodes.Baseline(t).Needs() {
+		if !slices.Contains(have, need) {
+			return fmt.Errorf("the spares of %s need %s, which the runtime lacks; it has %s", t.Name, need, orNone(have))
+		}
+	}
+	err := s.checkEach(func(step Step) error {
 		f, err := step.check(t)
 		if err != nil {
 			return err
@@ -25,11 +30,23 @@ func (s Schedule) Check(t topologies.Topology, have []nodes.Capability) error {
 		}
 		return nil
 	})
+	if err != nil {
+		return err
+	}
+	return s.checkVoters(t)
+}
+
+// checkSteps is Check whatever runtime there will be.
+func (s Schedule) checkSteps(t topologies.Topology) error {
+	if err := s.checkEach(func(step Step) error { _, err := step.check(t); return err }); err != nil {
+		return err
+	}
+	return s.checkVoters(t)
 }
 
 // Needs lists the capabilities that a schedule which passes Check asks of a runtime, sorted.
 func (s Schedule) Needs(t topologies.Topology) []nodes.Capability {
-	var all []nodes.Capability
+	all := nodes.Baseline(t).Needs()
 	for _, step := range s.Steps {
 		if f, ok := find(step.Fault); ok {
 			all = append(all, f.needs(t, step)...)

@@ -12,6 +12,11 @@
 // when its effect was measured: links by probes, processes by their state, leadership by
 // who leads. What was asked and what was measured goes into the history.
 //
+// A fault whose effect takes its time, or that acts again and again, has a Work: it goes on
+// beside the schedule and may impose conditions of its own, which are added to those of
+// the steps, by the same Set, one change after the other. What steps take from a cluster
+// for good is counted before the run: see voters.go.
+//
 // Generate makes a Schedule from a seed and is the only place that draws random numbers.
 // A fault takes every choice as input: a word such as minority names nodes by the step's
 // draw, and primary is looked up when the step begins and written back as a name, so the

@@ -17,16 +17,20 @@ import (
 type order struct {
 	servers []string
 	clients []string
-	flip    bool // client agents are dealt to the front first
+	spares  []string // as in the topology
+	flip    bool     // client agents are dealt to the front first
 }
 
 func drawn(t topologies.Topology, draw uint64) order {
 	var o order
 	for _, n := range t.Nodes() {
-		if n.Role == topologies.Server {
+		switch n.Role {
+		case topologies.Server:
 			o.servers = append(o.servers, n.Name)
-		} else {
+		case topologies.Client:
 			o.clients = append(o.clients, n.Name)
+		case topologies.Spare:
+			o.spares = append(o.spares, n.Name)
 		}
 	}
 	draw = permute(o.servers, draw)
@@ -51,9 +55,13 @@ func permute(names []string, draw uint64) uint64 {
 
 // places gives every node a place in the order: a server its own, a client agent that of
 // a server, whose side of a partition it is then on. Client agents are dealt from both
-// ends in turn, so that with two of them each side of a split has one.
+// ends in turn, so that with two of them each side of a split has one. Spares stand with
+// the last server.
 func (o order) places() map[string]int {
 	at := map[string]int{}
+	for _, s := range o.spares {
+		at[s] = len(o.servers) - 1
+	}
 	for i, s := range o.servers {
 		at[s] = i
 	}

@@ -30,6 +30,8 @@ type fake struct {
 	mu     sync.Mutex
 	now    nodes.Conditions
 	left   map[string]bool
+	peers  map[string]bool // those that vote, by name
+	lives  map[string]int  // how often a node came with an empty disk
 	leader string
 	term   uint64
 	events []string // what the nemesis did, with virtual times
@@ -40,11 +42,15 @@ type fake struct {
 	sloth    time.Duration       // what Measure takes
 	refuse   error               // what Set answers, and does nothing
 	stay     error               // what Leave answers, and does nothing
+	shy      map[string]bool     // servers that never join
+	clinging bool                // RemovePeer does nothing
 }
 
 func newFake(topology topologies.Topology) *fake {
-	return &fake{topology: topology, started: time.Now(), left: map[string]bool{}, leader: topology.Servers()[0].Name,
-		term: 1, deaf: map[nodes.Link]bool{}, immortal: map[string]bool{}, sloth: 200 * time.Millisecond}
+	f := &fake{topology: topology, started: time.Now(), left: map[string]bool{}, peers: map[string]bool{}, lives: map[string]int{}, now: nodes.Baseline(topology), leader: topology.Servers()[0].Name,
+		term: 1, deaf: map[nodes.Link]bool{}, immortal: map[string]bool{}, shy: map[string]bool{}, sloth: 200 * time.Millisecond}
+	f.joinAll()
+	return f
 }
 
 func (f *fake) note(format string, args ...any) {
@@ -60,13 +66,29 @@ func (f *fake) Set(ctx context.Context, want nodes.Conditions) error {
 		return err
 	}
 	f.note("set %s", want)
+	for node, was := range f.now.Processes {
+		if was == nodes.Absent && want.Processes[node] != nodes.Absent {
+			f.lives[node]++
+			delete(f.peers, node)
+		}
+	}
 	f.now = want.Clone()
 	for node := range f.left {
 		if want.Processes[node] != nodes.Killed {
 			delete(f.left, node)
 		}
 	}
+	f.joinAll()
 	return nil
+}
+
+// joinAll makes every server that runs a voter.
+func (f *fake) joinAll() {
+	for _, n := range f.topology.Nodes() {
+		if n.Role != topologies.Client && f.process(n.Name) == nodes.Running && !f.shy[n.Name] {
+			f.peers[n.Name] = true
+		}
+	}
 }
 
 func cmpErr(errs ...error) error {
@@ -174,7 +196,7 @@ func (f *fake) process(node string) nodes.Process {
 func (f *fake) Endpoint(node string) string                   { return node }
 func (f *fake) Logs(context.Context, string, io.Writer) error { return nil }
 func (f *fake) Close(context.Context) error                   { return nil }
-func (f *fake) Client(node string) nodes.Client               { return fakeClient{f, node} }
+func (f *fake) Client(node string) nodes.Client               { return fakeClient{fake: f, node: node} }
 func (f *fake) Exited(ctx context.Context, node string) error {
 	for {
 		f.mu.Lock()
@@ -211,8 +233,8 @@ func (f *fake) Leader(ctx context.Context) (string, error) {
 
 func (f *fake) elect(fits func(string) bool) bool {
 	var running []string
-	for _, n := range f.topology.Servers() {
-		if f.process(n.Name) == nodes.Running {
+	for _, n := range f.topology.Nodes() {
+		if f.peers[n.Name] && f.process(n.Name) == nodes.Running {
 			running = append(running, n.Name)
 		}
 	}
@@ -235,25 +257,47 @@ func (f *fake) Burst(ctx context.Context, node string, reads int) error {
 }
 
 type fakeClient struct {
+	nodes.Client // of what the nemesis never asks for
 	*fake
 	node string
 }
 
-func (c fakeClient) Get(context.Context, string, nodes.Mode) (nodes.Item, error) {
-	return nodes.Item{}, nil
-}
-func (c fakeClient) Put(context.Context, string, string) (nodes.Item, error) {
-	return nodes.Item{}, nil
-}
-func (c fakeClient) CAS(context.Context, string, string, uint64) (nodes.Item, error) {
-	return nodes.Item{}, nil
-}
 func (c fakeClient) Close() {}
+
+func (c fakeClient) Identity(context.Context) (string, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.process(c.node) != nodes.Running {
+		return "", nodes.Errorf(nodes.Refused, "it does not run")
+	}
+	return fmt.Sprint(c.node, "/", c.lives[c.node]), nil
+}
+
+func (c fakeClient) Peers(context.Context) (peers []nodes.Peer, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, n := range c.topology.Nodes() {
+		if c.peers[n.Name] {
+			peers = append(peers, nodes.Peer{ID: fmt.Sprint(n.Name, "/", c.lives[n.Name]), Node: n.Name, Voter: true, Leader: n.Name == c.leader})
+		}
+	}
+	return peers, nil
+}
+
+func (c fakeClient) RemovePeer(_ context.Context, id string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.note("%s removes %s", c.node, id)
+	if !c.clinging {
+		delete(c.peers, strings.Split(id, "/")[0])
+	}
+	return nil
+}
 
 func (c fakeClient) Observe(context.Context) (history.Observation, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return history.Observation{Term: c.term}, nil
+	return history.Observation{Term: c.term, Leader: c.leader}, nil
 }
 
 func (c fakeClient) Leave(context.Context) error {
@@ -264,6 +308,7 @@ func (c fakeClient) Leave(context.Context) error {
 	}
 	c.note("%s leaves", c.node)
 	c.left[c.node] = true
+	delete(c.peers, c.node)
 	return nodes.Errorf(nodes.ConnectionLost, "it ended before it answered")
 }
 

@@ -23,6 +23,11 @@ type Fault struct {
 	Needs   []nodes.Capability // at most; which of them a step needs depends on its options
 	Kinds   []Step             // with the settings of options of its own that Generate draws from
 
+	Kills bool // it ends processes, beyond what Edit says
+	Wipes bool // it empties disks, beyond what Edit says
+	Takes bool // while it lasts, whom it hits cannot be counted on as voters
+	Gives bool // while it lasts, whom it hits are voters beside the topology's
+
 	Seeded    bool          // the draw is also the seed of random numbers, whatever the target is
 	Momentary bool          // an action without a heal
 	For       time.Duration // how long it lasts if the step does not say; 0: the step must
@@ -36,12 +41,21 @@ type Fault struct {
 	Around func(t topologies.Topology, s Step, leader string) []string
 	// Edit adds the fault to the conditions; nil if it changes none.
 	Edit func(c *nodes.Conditions, t topologies.Topology, s Step)
-	// Asked says in words what is to become true; nil says it from Edit.
-	Asked func(nodes []string) string
+	// Base edits what the cluster is like without faults, before any Edit; nil changes
+	// nothing of it.
+	Base func(c *nodes.Conditions, t topologies.Topology, s Step)
+	// Asked says in words what is to become true, and AskedHeal what after the heal; nil
+	// says it from Edit.
+	Asked, AskedHeal func(nodes []string) string
 
 	// Before runs before the conditions are set, After once they are proved, Heal right
-	// before they are taken back. Each may be nil.
+	// before they are taken back. Each may be nil. Nothing else changes meanwhile.
 	Before, After, Heal Action
+	// Work runs from then on until it is done or the step is healed, and Rejoined from the
+	// heal on until it has seen what it looks for; either may be nil. The schedule goes on
+	// meanwhile. The step's start, or its heal, is proved by what they see. Work may add
+	// conditions of its own, for a moment, by World.impose.
+	Work, Rejoined Action
 }
 
 // Action is the part of a fault that is no state. It returns what it saw happen, in
@@ -54,11 +68,17 @@ var faults = []Fault{
 	clock,
 	deposedLeaderReads,
 	disk,
+	join,
 	kill,
 	leave,
 	link,
 	partition,
 	pause,
+	powerLoss,
+	remove,
+	replace,
+	restartStorm,
+	rollingRestart,
 	transfer,
 	truncate,
 }

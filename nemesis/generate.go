@@ -87,8 +87,7 @@ func (o Options) families() ([]Family, error) {
 			continue
 		}
 		f.variants = slices.DeleteFunc(slices.Clone(f.variants), func(v variant) bool {
-			_, err := v.step(o.Topology, 0).check(o.Topology)
-			return err != nil
+			return Schedule{Steps: []Step{v.step(o.Topology, 0)}}.checkSteps(o.Topology) != nil
 		})
 		switch {
 		case len(f.variants) > 0:
@@ -130,7 +129,7 @@ func (v variant) step(t topologies.Topology, pick int) Step {
 		s = s.ofKind(f.Kinds[0])
 	}
 	if !f.Momentary && f.For == 0 {
-		s.For = leastFor
+		s.For = leastOf(f)
 	}
 	return s
 }
@@ -166,19 +165,20 @@ func (g *generator) next(family Family) (Step, bool) {
 		s.At = max(s.At, g.majority)
 	}
 	if !f.Momentary {
-		s.For = g.between(max(leastFor, f.For, g.Interval/2), min(mostFor, max(leastFor, f.For)+g.Interval))
+		least := max(leastOf(f), f.For)
+		s.For = g.between(max(least, g.Interval/2), min(max(mostFor, least), least+g.Interval))
 		s.For = min(s.For, g.Duration-s.At)
 	}
 	over := s.At + s.For
 	if f.Momentary {
 		over += headroom
 	}
-	if over > g.Duration || !f.Momentary && s.For < max(leastFor, f.For) {
+	if over > g.Duration || !f.Momentary && s.For < max(leastOf(f), f.For) {
 		return Step{}, false
 	}
 
 	g.last, g.healed = s.At, max(g.healed, over)
-	if f.Family == "deposed" || f.Momentary {
+	if f.Family == "deposed" || f.Momentary || f.waits() {
 		g.floor = over
 	}
 	if stopsMajority(s) {
@@ -226,10 +226,23 @@ func (g *generator) between(least, most time.Duration) time.Duration {
 	return (least + time.Duration(g.rng.Int64N(int64(most-least)+1))).Round(grain)
 }
 
-func needsLeader(s Step) bool {
-	return s.Target.Word == Primary || s.Fault == leave.Name
+func leastOf(f Fault) time.Duration {
+	if f.Name == restartStorm.Name {
+		return leastStorm
+	}
+	return leastFor
 }
 
+func needsLeader(s Step) bool {
+	f, _ := find(s.Fault)
+	return s.Target.Word == Primary || s.Fault == leave.Name || f.waits()
+}
+
+// waits tells whether a fault is proved by what a cluster can only show while a majority
+// of it is well: nothing overlaps it.
+func (f Fault) waits() bool { return f.Work != nil || f.Rejoined != nil }
+
 func stopsMajority(s Step) bool {
-	return (s.Fault == kill.Name || s.Fault == pause.Name) && (s.Target.Word == Majority || s.Target.Word == All)
+	return (s.Fault == kill.Name || s.Fault == pause.Name || s.Fault == powerLoss.Name) &&
+		(s.Target.Word == Majority || s.Target.Word == All)
 }

@@ -15,10 +15,12 @@ import (
 
 func TestGenerateIsTheSameForTheSameSeed(t *testing.T) {
 	var out strings.Builder
+	seven := []string{"deposed", "kill", "leave", "link", "partition", "pause", "transfer"}
 	for _, o := range []Options{
-		{Seed: 1, Duration: time.Minute, Topology: layout(t, "dc1-5c2")},
-		{Seed: 2, Duration: time.Minute, Topology: layout(t, "dc1-3"), Interval: 2 * time.Second},
+		{Seed: 1, Duration: time.Minute, Topology: layout(t, "dc1-5c2"), Families: seven},
+		{Seed: 2, Duration: time.Minute, Topology: layout(t, "dc1-3"), Interval: 2 * time.Second, Families: seven},
 		{Seed: 3, Duration: 30 * time.Second, Topology: layout(t, "dc1-3c2"), Families: []string{"partition", "deposed"}},
+		{Seed: 4, Duration: 2 * time.Minute, Topology: layout(t, "dc1-3x2")},
 	} {
 		s, err := Generate(o)
 		require.NoError(t, err)
@@ -35,7 +37,7 @@ func TestGenerateIsTheSameForTheSameSeed(t *testing.T) {
 // TestGeneratedSchedulesKeepTheirPromises plays dice with many seeds.
 func TestGeneratedSchedulesKeepTheirPromises(t *testing.T) {
 	for seed := range uint64(300) {
-		for _, name := range []string{"dc1-3", "dc1-5c2"} {
+		for _, name := range []string{"dc1-3", "dc1-5c2", "dc1-3x2"} {
 			o := Options{Seed: seed, Duration: time.Minute, Interval: 4 * time.Second, Topology: layout(t, name)}
 			s, err := Generate(o)
 			require.NoError(t, err)
@@ -81,13 +83,13 @@ func TestGenerateSuitsSmallTopologies(t *testing.T) {
 		servers int
 		want    []string
 	}{
-		{1, []string{"clock", "disk", "kill", "pause"}},
-		{2, []string{"clock", "disk", "kill", "link", "partition", "pause", "transfer"}},
-		{3, []string{"clock", "deposed", "disk", "kill", "leave", "link", "partition", "pause", "transfer"}},
+		{1, []string{"clock", "disk", "kill", "pause", "power", "restart"}},
+		{2, []string{"clock", "disk", "kill", "link", "partition", "pause", "power", "restart", "transfer"}},
+		{3, []string{"clock", "deposed", "disk", "kill", "leave", "link", "partition", "pause", "power", "remove", "replace", "restart", "transfer"}},
 	} {
 		topology := topologies.Topology{Name: "small", Datacenters: []topologies.Datacenter{
 			{Name: "dc1", Servers: topologies.Members{Count: c.servers}}}}
-		o := Options{Duration: 2 * time.Minute, Topology: topology}
+		o := Options{Duration: 5 * time.Minute, Topology: topology}
 		s, err := Generate(o)
 		require.NoError(t, err)
 		require.NoError(t, s.Check(topology, everything))
@@ -109,7 +111,7 @@ func TestGenerateRefuses(t *testing.T) {
 		want string
 	}{
 		{Options{Duration: time.Minute, Families: []string{"floods"}, Topology: layout(t, "dc1-3")},
-			`no family of faults "floods"; there are clock, deposed, disk, kill, leave, link, partition, pause, transfer`},
+			`no family of faults "floods"; there are clock, deposed, disk, join, kill, leave, link, partition, pause, power, remove, replace, restart, transfer`},
 		{Options{Duration: time.Second, Topology: layout(t, "dc1-3")},
 			"no fault fits into 1s at an interval of 5s; give it more time"},
 		{Options{Duration: time.Minute, Interval: time.Millisecond, Topology: layout(t, "dc1-3")},

@@ -77,7 +77,7 @@ func oneOf(servers int) func(topologies.Topology, Step) error {
 
 func serversOnly(t topologies.Topology, s Step) error {
 	for _, name := range s.Target.Names {
-		if n, ok := t.Node(name); ok && n.Role != topologies.Server {
+		if n, ok := t.Node(name); ok && n.Role == topologies.Client {
 			return fmt.Errorf("%s takes servers, and %s is a client agent", s.Fault, name)
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"faultline/nodes"
-	"faultline/topologies"
 )
 
 // leaveWithin bounds one server's leave: it hands leadership over, is removed from the
@@ -21,24 +20,15 @@ var leave = Fault{
 	Targets: []string{One, Primary},
 	Drawn:   []string{One},
 	Needs:   []nodes.Capability{nodes.ProcessKill},
-	Suits:   majorityStays,
+	Options: []string{"below-majority"},
+	Takes:   true,
+	Suits:   serversOnly,
 	Nodes:   processNodes,
 	// A process that ended by itself and one that was killed are the same state to a
 	// runtime: it is not running, and must not be started before the heal.
 	Edit:   inState(nodes.Killed),
 	Asked:  func(hit []string) string { return strings.Join(hit, ", ") + " left" },
 	Before: leaveOneByOne,
-}
-
-func majorityStays(t topologies.Topology, s Step) error {
-	if err := serversOnly(t, s); err != nil {
-		return err
-	}
-	n := len(t.Servers())
-	if left := n - len(processNodes(t, s)); left < majorityOf(n) || n < 2 {
-		return fmt.Errorf("only %d of %d servers would stay, which is no majority", left, n)
-	}
-	return nil
 }
 
 // leaveOneByOne takes the end of the process as the proof: the answer to the request can

@@ -134,6 +134,14 @@ func eachLink(t topologies.Topology, s Step, visit func(nodes.Link)) {
 	}
 }
 
+func startedNames(t topologies.Topology) []string {
+	var names []string
+	for _, n := range t.Started() {
+		names = append(names, n.Name)
+	}
+	return names
+}
+
 // namesWhere filters the nodes of a topology, in its order.
 func namesWhere(t topologies.Topology, keep func(name string) bool) []string {
 	var names []string

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"sync"
 	"time"
 
 	"faultline/nodes"
@@ -25,6 +26,10 @@ type World struct {
 	Log   *history.Log
 	// Notify is told the labels of the active steps after every change; may be nil.
 	Notify func(active []string)
+
+	// impose makes conditions be added to those of the schedule, in place of what the same
+	// step imposed before, and proves the sum; nil adds none. Only Work has it.
+	impose func(ctx context.Context, add func(*nodes.Conditions)) error
 }
 
 // healWithin bounds the heal at the end, with the check of the baseline.
@@ -48,19 +53,24 @@ const FBaseline = "baseline"
 // an error; an error means that the schedule fails its Check or that the history could
 // not be written.
 func Play(ctx context.Context, s Schedule, w World) (Schedule, error) {
-	err := s.checkEach(func(step Step) error { _, err := step.check(w.Topology); return err })
-	if err != nil {
+	if err := s.checkSteps(w.Topology); err != nil {
 		return s, err
 	}
-	p := &player{World: w, began: time.Now(), schedule: s.clone(), lasting: map[int]bool{}}
+	p := newPlayer(w)
+	p.schedule = s.clone()
 	for _, c := range timeline(s) {
-		if sleep(ctx, time.Until(p.began.Add(c.at))) != nil || p.failed != nil {
+		if sleep(ctx, time.Until(p.began.Add(c.at))) != nil || p.failure() != nil {
 			break
 		}
 		p.change(ctx, c)
 	}
 	p.finish(ctx)
-	return p.schedule, p.failed
+	return p.schedule, p.failure()
+}
+
+func newPlayer(w World) *player {
+	return &player{World: w, began: time.Now(), lasting: map[int]bool{}, imposed: map[int]func(*nodes.Conditions){},
+		works: map[int]*work{}, turn: make(chan struct{}, 1)}
 }
 
 // player is the state of one Play.
@@ -70,7 +80,19 @@ type player struct {
 	schedule Schedule     // resolved as far as it has begun
 	lasting  map[int]bool // steps that have begun and will be healed; true if their edits are in force
 	hasty    bool         // the run is cut short: heal at once, without the actions of heals
-	failed   error        // the first failure to write the history
+
+	turn    chan struct{} // holds one value while somebody changes or proves the conditions
+	imposed map[int]func(*nodes.Conditions)
+	works   map[int]*work // of every step the last
+
+	marking sync.Mutex
+	failed  error // the first failure to write the history
+}
+
+func (p *player) failure() error {
+	p.marking.Lock()
+	defer p.marking.Unlock()
+	return p.failed
 }
 
 // part is one step's share of a change.
@@ -81,6 +103,7 @@ type part struct {
 	hit    []string
 	alone  nodes.Conditions // what the step does by itself
 	mark   history.FaultMark
+	stage  history.Stage
 	seen   []string // what its actions saw happen
 	fresh  bool     // it makes or takes back conditions, so they must be measured
 }
@@ -88,6 +111,9 @@ type part struct {
 // change makes one change: it resolves roles, runs the actions that come before, sets
 // the conditions, proves them, runs the actions that come after, and marks it all.
 func (p *player) change(ctx context.Context, c change) {
+	p.endWorks(c.heals)
+	p.turn <- struct{}{}
+	defer func() { <-p.turn }()
 	late := time.Since(p.began) - c.at
 	starts := p.begin(ctx, c.starts)
 	heals := p.end(c.heals)
@@ -103,6 +129,7 @@ func (p *player) change(ctx context.Context, c change) {
 			part.act(through, p.World, part.fault.Heal)
 		}
 		delete(p.lasting, part.number)
+		delete(p.imposed, part.number)
 	}
 	p.notify()
 
@@ -119,7 +146,7 @@ func (p *player) change(ctx context.Context, c change) {
 	}
 	for _, part := range parts {
 		part.conclude(measured, err, late)
-		p.mark(part.step.Fault, part.mark)
+		p.goOn(ctx, part)
 	}
 }
 
@@ -139,7 +166,9 @@ func (p *player) begin(ctx context.Context, numbers []int) []*part {
 			continue
 		}
 		part.mark.Lasts = !part.fault.Momentary
-		part.mark.Kills = part.kills()
+		part.mark.Kills = part.fault.Kills || part.ends(nodes.Killed) || part.mayEnd()
+		part.mark.Wipes = part.fault.Wipes || part.ends(nodes.Absent)
+		part.mark.Fatal = part.step.BelowMajority
 		part.mark.Asked = part.asked()
 		p.mark(step.Fault, part.mark)
 		parts = append(parts, part)
@@ -159,7 +188,7 @@ func (p *player) end(numbers []int) []*part {
 		if !inForce {
 			part.fault.Heal = nil
 		}
-		part.mark.Asked = healthyWords(part.alone)
+		part.mark.Asked = part.askedHeal()
 		p.mark(part.step.Fault, part.mark)
 		parts = append(parts, part)
 	}
@@ -169,7 +198,8 @@ func (p *player) end(numbers []int) []*part {
 func (p *player) part(number int, stage history.Stage) *part {
 	step := p.schedule.Steps[number]
 	fault, _ := find(step.Fault) // Check has found it
-	part := &part{number: number, step: step, fault: fault, fresh: fault.Edit != nil}
+	part := &part{number: number, step: step, fault: fault, stage: stage,
+		fresh: fault.Edit != nil || fault.Base != nil || fault.Work != nil}
 	part.mark = history.FaultMark{Step: number, Stage: stage}
 	if step.Target.Word == Primary || step.Target.IsZero() {
 		return part // nobody was found to hit
@@ -189,7 +219,7 @@ func (p *player) resolve(ctx context.Context, step Step) (Step, error) {
 	if err != nil {
 		return step, fmt.Errorf("no leader to hit: %w", err)
 	}
-	if n, ok := p.Topology.Node(leader); !ok || n.Role != topologies.Server {
+	if n, ok := p.Topology.Node(leader); !ok || n.Role == topologies.Client {
 		return step, fmt.Errorf("no leader to hit: %q leads, which is no server of %s", leader, p.Topology.Name)
 	}
 	return fault.led(p.Topology, step, leader), nil
@@ -211,6 +241,16 @@ func (part *part) asked() string {
 	return brokenWords(part.alone)
 }
 
+func (part *part) askedHeal() string {
+	if part.fault.AskedHeal != nil {
+		return part.fault.AskedHeal(part.hit)
+	}
+	if part.alone.Healthy() {
+		return andMore(part.hit) + " running"
+	}
+	return healthyWords(part.alone)
+}
+
 func (part *part) act(ctx context.Context, w World, action Action) {
 	if action == nil || part.mark.Error != "" {
 		return
@@ -224,15 +264,20 @@ func (part *part) act(ctx context.Context, w World, action Action) {
 	}
 }
 
-// kills tells whether the step ends processes, or may make them end themselves.
-func (part *part) kills() bool {
-	for _, state := range part.alone.Processes {
-		if state.Ended() {
+// mayEnd tells whether the step's conditions may make processes end themselves.
+func (part *part) mayEnd() bool {
+	for _, state := range part.alone.Disks {
+		if state.EndsNodes() {
 			return true
 		}
 	}
-	for _, state := range part.alone.Disks {
-		if state.EndsNodes() {
+	return false
+}
+
+// ends tells whether the step's conditions end processes as badly as that.
+func (part *part) ends(least nodes.Process) bool {
+	for _, state := range part.alone.Processes {
+		if state == least || least == nodes.Killed && state.Ended() {
 			return true
 		}
 	}
@@ -255,7 +300,11 @@ func (p *player) conditions() nodes.Conditions {
 			active = append(active, p.schedule.Steps[i])
 		}
 	}
-	return sum(p.Topology, active)
+	c := sum(p.Topology, active)
+	for _, i := range sortedKeys(p.imposed) {
+		p.imposed[i](&c)
+	}
+	return c
 }
 
 // finish heals what still lasts and checks the baseline, even if ctx is over.
@@ -266,7 +315,10 @@ func (p *player) finish(ctx context.Context) {
 		p.hasty = true
 		p.change(healCtx, change{at: time.Since(p.began), heals: sortedKeys(p.lasting)})
 	}
-	p.baseline(healCtx)
+	p.awaitWorks()
+	baseCtx, end := context.WithTimeout(context.WithoutCancel(ctx), healWithin)
+	defer end()
+	p.baseline(baseCtx)
 }
 
 func (p *player) notify() {
@@ -288,6 +340,8 @@ func (p *player) mark(f string, m history.FaultMark) {
 		panic(err) // a FaultMark always encodes
 	}
 	_, err := p.Log.Add(history.Event{Process: history.Nemesis, Type: history.Info, F: f, Value: bytes.TrimSpace(value.Bytes())})
+	p.marking.Lock()
+	defer p.marking.Unlock()
 	if p.failed == nil {
 		p.failed = err
 	}

@@ -41,7 +41,7 @@ func processNodes(t topologies.Topology, s Step) []string {
 	case Majority:
 		return servers[:majorityOf(len(servers))]
 	default: // All
-		return namesWhere(t, func(string) bool { return true })
+		return startedNames(t)
 	}
 }
 

@@ -68,14 +68,18 @@ func (p *player) measure(ctx context.Context) (nodes.Measurement, error) {
 // baseline brings the cluster to health, tries again as long as it may, and marks
 // whether the probes agree.
 func (p *player) baseline(ctx context.Context) {
-	n := len(p.Topology.Nodes())
+	want := nodes.Baseline(p.Topology)
+	n, running := len(p.Topology.Nodes()), len(p.Topology.Started())
 	mark := history.FaultMark{Step: -1, Stage: history.Baseline,
-		Asked: fmt.Sprintf("healthy: %d links open, %d nodes running", n*(n-1), n)}
+		Asked: fmt.Sprintf("healthy: %d links open, %d nodes running", n*(n-1), running)}
+	if absent := processWords(want, func(node string) string { return stateWords(want.Processes[node]) }); len(absent) > 0 {
+		mark.Asked += "; " + strings.Join(absent, "; ")
+	}
 	p.mark(FBaseline, mark)
 	began := time.Now()
-	measured, err := p.bring(ctx, nodes.Conditions{})
+	measured, err := p.bring(ctx, want)
 	for err != nil && time.Since(began) < baselineWithin && sleep(ctx, pollEvery) == nil {
-		measured, err = p.bring(ctx, nodes.Conditions{})
+		measured, err = p.bring(ctx, want)
 	}
 	mark.Done, mark.Proved, mark.Measured = true, err == nil, allWords(measured)
 	if err != nil {
@@ -89,7 +93,11 @@ func (p *player) baseline(ctx context.Context) {
 func (part *part) conclude(measured nodes.Measurement, err error, late time.Duration) {
 	seen := part.seen
 	if part.fresh {
-		seen = append(seen, seenWords(part.alone, measured))
+		if words := seenWords(part.alone, measured); words != "" {
+			seen = append(seen, words)
+		} else {
+			seen = append(seen, hitWords(part.hit, measured))
+		}
 	}
 	if late > noteLateness {
 		seen = append(seen, fmt.Sprintf("%s late", late.Round(noteLateness)))

@@ -29,7 +29,10 @@ type Step struct {
 	OneWay string        // partition and link: In, Out, or both ways
 	Reject bool          // partition: refuse packets instead of dropping them
 	Draw   uint64        // which nodes a word means; 0 takes the topology's order
-	Reads  int           // deposed-leader-reads: how many; 0 for the default
+	Torn   bool          // power-loss: tear what was not synced instead of losing all of it
+	// BelowMajority lets the step leave fewer voters than a majority; join, leave, remove, replace.
+	BelowMajority bool
+	Reads         int // deposed-leader-reads: how many; 0 for the default
 	// Link is what a link fault does to packets. Its Drop, Reject and Seed are not used: the
 	// first two are a partition's, and the draw is the seed.
 	Link  nodes.LinkState
@@ -64,10 +67,11 @@ const (
 	Ring     = "majorities-ring" // every server sees a majority, no two the same one
 	Bridge   = "bridge"          // two halves that both see one bridging server
 	Primary  = "primary"         // the server that leads when the step begins
-	All      = "all"             // every node, client agents too
+	Spare    = "spare"           // one spare
+	All      = "all"             // every node, client agents too; of processes, no spares
 )
 
-var words = []string{All, Bridge, Ring, Majority, Minority, One, Primary}
+var words = []string{All, Bridge, Ring, Majority, Minority, One, Primary, Spare}
 
 // IsZero tells whether nobody is named.
 func (t Target) IsZero() bool { return t.Word == "" && len(t.Names) == 0 }
@@ -132,6 +136,9 @@ func (s Step) Label() string {
 	}
 	if s.Reject {
 		parts = append(parts, "reject")
+	}
+	if s.Torn {
+		parts = append(parts, "torn")
 	}
 	if s.Link.Shaped() {
 		parts = append(parts, s.Link.String())

@@ -106,12 +106,22 @@ func TestCheckTellsWhatIsWrongAndWhatThereIs(t *testing.T) {
 		{"three", everything, "{at: 1s, for: 1s, fault: link, target: all, oneway: in, loss: 0.1}"},
 		{"three", everything, "{at: 1s, for: 1s, fault: link, target: one, reject: true, loss: 0.1}"},
 		{"three", everything, "{at: 1s, for: 1s, fault: partition, target: one, loss: 0.1, delay: 40ms}"},
+		{"three", everything, "{at: 1s, for: 1s, fault: join, target: spare}"},
+		{"three", everything, "{at: 1s, for: 1s, fault: join, target: [dc1-s1]}"},
+		{"spares", everything, "{at: 1s, for: 1s, fault: join, target: [dc1-s1]}"},
+		{"spares", everything[:10], "{at: 1s, for: 1s, fault: kill, target: one}"},
+		{"three", everything, "{at: 1s, for: 1s, fault: restart-storm, target: one}"},
+		{"three", everything, "{at: 1s, for: 1s, fault: kill, target: one, torn: true, below-majority: true}"},
+		{"three", everything, "{at: 1s, for: 1s, fault: replace, target: [dc1-c1]}"},
 		{"three", everything[:3], "{at: 1s, for: 1s, fault: link, target: one, loss: 0.1, duplicate: 0.1}"},
 	} {
 		s := parse(t, "steps:\n  - {at: 0s, fault: transfer}\n  - "+c.step+"\n")
 		topology := three
-		if c.on == "five" {
+		switch c.on {
+		case "five":
 			topology = five
+		case "spares":
+			topology = layout(t, "dc1-3x2")
 		}
 		err := s.Check(topology, c.have)
 		require.Error(t, err, c.step)

@@ -43,9 +43,15 @@ func timeline(s Schedule) []change {
 	return changes
 }
 
-// sum is the conditions that steps make together. Their order does not matter.
+// sum is the conditions that steps make together, from the baseline on. Their order does
+// not matter.
 func sum(t topologies.Topology, steps []Step) nodes.Conditions {
-	var c nodes.Conditions
+	c := nodes.Baseline(t)
+	for _, s := range steps {
+		if f, ok := find(s.Fault); ok && f.Base != nil {
+			f.Base(&c, t, s)
+		}
+	}
 	for _, s := range steps {
 		if f, ok := find(s.Fault); ok && f.Edit != nil {
 			f.Edit(&c, t, s)

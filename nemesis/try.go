@@ -51,6 +51,8 @@ func Trials(t topologies.Topology) []Step {
 		{Fault: "disk", Disk: nodes.DiskState{Full: true}},
 		{Fault: "bit-flip", File: "raft/*"},
 		{Fault: "truncate", File: "raft/*"},
+		{Fault: "power-loss"},
+		{Fault: "replace"},
 	}
 	for i := range steps {
 		steps[i].Target, steps[i].For = first, time.Second
@@ -69,19 +71,21 @@ func Try(ctx context.Context, s Step, w World) (t Trial) {
 		t.Err = err
 		return t
 	}
-	if fault.Edit == nil || fault.Before != nil || fault.After != nil || fault.Heal != nil {
+	// What tells of the system, before and after, is left out: there may be none that works.
+	if fault.Edit == nil || fault.Before != nil && fault.Name != replace.Name || fault.After != nil || fault.Heal != nil || fault.Work != nil {
 		t.Err = fmt.Errorf("%s is not tried by itself: it does more than set conditions", s.Fault)
 		return t
 	}
 	alone := fault.alone(w.Topology, s)
-	p := &player{World: w}
+	p := newPlayer(w)
 	t.Asked = brokenWords(alone)
-	measured, err := p.bring(ctx, alone)
+	base := nodes.Baseline(w.Topology)
+	measured, err := p.bring(ctx, sum(w.Topology, []Step{s}))
 	t.Measured = seenWords(alone, measured)
 	if err != nil {
 		t.Err = fmt.Errorf("not proved: %w", err)
 	}
-	measured, err = p.bring(ctx, nodes.Conditions{})
+	measured, err = p.bring(ctx, base)
 	t.Healed = seenWords(alone, measured)
 	if err != nil {
 		t.Err = errors.Join(t.Err, fmt.Errorf("not healed: %w", err))

@@ -109,6 +109,18 @@ func trainWords(m nodes.Measurement, links []nodes.Link) []string {
 	return []string{words}
 }
 
+// andMore lists nodes.
+func andMore(hit []string) string { return strings.Join(hit, ", ") }
+
+// hitWords is what was measured of nodes that a step hits without conditions of its own.
+func hitWords(hit []string, m nodes.Measurement) string {
+	var words []string
+	for _, node := range hit {
+		words = append(words, node+" "+stateWords(m.Processes[node]))
+	}
+	return strings.Join(words, "; ")
+}
+
 func share(part, whole int) float64 { return 100 * float64(part) / float64(whole) }
 
 // stateWords is a measured state. Whether a process that is not there was killed or

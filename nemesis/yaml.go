@@ -43,6 +43,8 @@ var stepFields = []field{
 		func(s *Step, v *yaml.Node) string { return readWord(&s.OneWay, v) },
 		func(s Step) any { return unlessZero(s.OneWay != "", s.OneWay) }},
 	boolField("reject", func(s *Step) *bool { return &s.Reject }),
+	boolField("torn", func(s *Step) *bool { return &s.Torn }),
+	boolField("below-majority", func(s *Step) *bool { return &s.BelowMajority }),
 	{"draw",
 		func(s *Step, v *yaml.Node) string { return readScalar(&s.Draw, v, wantCount) },
 		func(s Step) any { return unlessZero(s.Draw != 0, s.Draw) }},

@@ -6,9 +6,10 @@
 //	  - name: dc1
 //	    servers: 3        # or a list of names
 //	    clients: 2
+//	    spares: 1         # servers that are not started with the cluster
 //
-// Nodes are named DATACENTER-s1, DATACENTER-s2 … and DATACENTER-c1 … unless the file
-// names them. Layouts that ship with Faultline are embedded; see Names.
+// Nodes are named DATACENTER-s1, DATACENTER-s2 …, DATACENTER-c1 … and DATACENTER-x1 …
+// unless the file names them. Layouts that ship with Faultline are embedded; see Names.
 //
 // It is not for where nodes run (package nodes) nor for what is done to them (package
 // nemesis).
@@ -35,6 +36,9 @@ type Role string
 const (
 	Server Role = "server" // votes in Raft and keeps data
 	Client Role = "client" // only forwards to servers
+	// Spare is a server that is not there at the beginning and belongs to no count of
+	// votes, until a fault lets it join.
+	Spare Role = "spare"
 )
 
 // Node is one member of a cluster.
@@ -55,6 +59,7 @@ type Datacenter struct {
 	Name    string  `yaml:"name"`
 	Servers Members `yaml:"servers"`
 	Clients Members `yaml:"clients,omitempty"`
+	Spares  Members `yaml:"spares,omitempty"`
 }
 
 // Members is a list of node names; in YAML it is either such a list or a count, for
@@ -67,7 +72,7 @@ type Members struct {
 // MaxNodes bounds a topology: more nodes than this on one machine measure the machine.
 const MaxNodes = 64
 
-// Nodes lists every node: by datacenter, servers before clients.
+// Nodes lists every node: by datacenter, servers before clients before spares.
 func (t Topology) Nodes() []Node {
 	var all []Node
 	for _, dc := range t.Datacenters {
@@ -77,13 +82,24 @@ func (t Topology) Nodes() []Node {
 		for _, name := range dc.Clients.list(dc.Name + "-c") {
 			all = append(all, Node{Name: name, DC: dc.Name, Role: Client})
 		}
+		for _, name := range dc.Spares.list(dc.Name + "-x") {
+			all = append(all, Node{Name: name, DC: dc.Name, Role: Spare})
+		}
 	}
 	return all
 }
 
-// Servers lists the nodes that vote, in the order of Nodes.
-func (t Topology) Servers() []Node {
-	return slices.DeleteFunc(t.Nodes(), func(n Node) bool { return n.Role != Server })
+// Servers lists the nodes that vote from the beginning, in the order of Nodes.
+func (t Topology) Servers() []Node { return t.in(Server) }
+
+// Spares lists the servers that are not started with the cluster, in the order of Nodes.
+func (t Topology) Spares() []Node { return t.in(Spare) }
+
+// Started lists the nodes that are there from the beginning, in the order of Nodes.
+func (t Topology) Started() []Node { return t.in(Server, Client) }
+
+func (t Topology) in(roles ...Role) []Node {
+	return slices.DeleteFunc(t.Nodes(), func(n Node) bool { return !slices.Contains(roles, n.Role) })
 }
 
 // Node finds a node by name.

@@ -45,6 +45,27 @@ datacenters:
 	require.False(t, ok)
 }
 
+func TestSparesComeLastAndDoNotVote(t *testing.T) {
+	layout, err := Load("dc1-3x2")
+	require.NoError(t, err)
+	names := func(nodes []Node) (names []string) {
+		for _, n := range nodes {
+			names = append(names, n.Name)
+		}
+		return names
+	}
+	require.Equal(t, []string{"dc1-s1", "dc1-s2", "dc1-s3", "dc1-x1", "dc1-x2"}, names(layout.Nodes()))
+	require.Equal(t, []string{"dc1-s1", "dc1-s2", "dc1-s3"}, names(layout.Servers()))
+	require.Equal(t, names(layout.Servers()), names(layout.Started()))
+	require.Equal(t, []string{"dc1-x1", "dc1-x2"}, names(layout.Spares()))
+	named, err := Parse("t.yaml", []byte("name: t\ndatacenters:\n  - {name: a, servers: 1, clients: 1, spares: [late]}\n"))
+	require.NoError(t, err)
+	require.Equal(t, []string{"a-s1", "a-c1"}, names(named.Started()))
+	n, ok := named.Node("late")
+	require.True(t, ok)
+	require.Equal(t, Node{Name: "late", DC: "a", Role: Spare}, n)
+}
+
 func TestMistakesAreNamedWithFileAndLine(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
 		"unknown field":  {"name: x\ndatacenters:\n  - name: a\n    servers: 3\n    sevrers: 2\n", `t.yaml:5: unknown field "sevrers"`},

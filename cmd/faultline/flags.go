@@ -27,6 +27,7 @@ func (f *scenarioFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&g.Runtime, "runtime", d.Runtime, "where nodes run (faultline list runtimes), or auto")
 	flags.StringVar(&g.System, "system", d.System, "what is tested (faultline list systems)")
 	flags.StringVar(&g.Topology, "topology", d.Topology, "shape of the cluster: a name (faultline list topologies) or a file")
+	flags.IntVar(&g.SnapshotThreshold, "snapshot-threshold", d.SnapshotThreshold, "`entries` between two snapshots of a server, as Consul's setting; 0 is the system's default")
 	flags.IntVar(&g.RaftMultiplier, "raft-multiplier", d.RaftMultiplier, "scales Raft's timeouts, as Consul's setting")
 	flags.StringSliceVar(&g.Defects, "defect", nil, "plant a bug in the reference agent (faultline list defects)")
 	flags.StringVar(&g.Workload, "workload", d.Workload, "what clients do (faultline list workloads)")
@@ -54,6 +55,7 @@ var fields = []field{
 	{"runtime", func(to, from *faultline.Scenario) { to.Runtime = from.Runtime }},
 	{"system", func(to, from *faultline.Scenario) { to.System = from.System }},
 	{"topology", func(to, from *faultline.Scenario) { to.Topology = from.Topology }},
+	{"snapshot-threshold", func(to, from *faultline.Scenario) { to.SnapshotThreshold = from.SnapshotThreshold }},
 	{"raft-multiplier", func(to, from *faultline.Scenario) { to.RaftMultiplier = from.RaftMultiplier }},
 	{"defect", func(to, from *faultline.Scenario) { to.Defects = from.Defects }},
 	{"workload", func(to, from *faultline.Scenario) { to.Workload = from.Workload }},

@@ -14,6 +14,7 @@ type (
 	statusReply struct {
 		Leader  string // address, empty if unknown
 		Servers []peerInfo
+		Last    uint64 // index of the last entry of its log
 	}
 	peerInfo struct {
 		ID      string
@@ -24,11 +25,12 @@ type (
 	handoverArgs struct{ Term uint64 }
 	transferArgs struct{ To string } // name or ID; empty: whom Raft likes
 	removeArgs   struct{ ID string }
+	expelArgs    struct{ ID, Address string } // one of them
 )
 
 // status is the peer set as this server knows it.
 func (s *server) status(context.Context, none) (statusReply, error) {
-	reply := statusReply{Leader: s.leaderAddr()}
+	reply := statusReply{Leader: s.leaderAddr(), Last: s.raft.LastIndex()}
 	for _, p := range s.raft.GetConfiguration().Configuration().Servers {
 		reply.Servers = append(reply.Servers, peerInfo{ID: string(p.ID), Address: string(p.Address),
 			Voter: p.Suffrage == raft.Voter, Leader: string(p.Address) == reply.Leader})
@@ -111,6 +113,21 @@ func (s *server) remove(ctx context.Context, args removeArgs) (none, error) {
 		return none{}, raftError(err)
 	}
 	return none{}, nil
+}
+
+// expel takes a server out of the peer set because an operator says so, whether or not it
+// is there. While gossip knows it alive, and it answers, the leader takes it in again.
+func (s *server) expel(ctx context.Context, args expelArgs) (none, error) {
+	for _, p := range s.raft.GetConfiguration().Configuration().Servers {
+		switch {
+		case string(p.ID) != args.ID && string(p.Address) != args.Address:
+		case string(p.ID) == s.a.id:
+			return none{}, nodes.Errorf(nodes.BadRequest, "%s leads; hand leadership over first", s.a.Name)
+		default:
+			return s.remove(ctx, removeArgs{ID: string(p.ID)})
+		}
+	}
+	return none{}, nodes.Errorf(nodes.NotFound, "%q was not found in the Raft configuration", args.ID+args.Address)
 }
 
 // leaveRaft takes this server out of the peer set. If nobody leads, the others will

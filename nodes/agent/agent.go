@@ -72,7 +72,11 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 		return fmt.Errorf("data directory: %w", err)
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
-	if a.id, err = nodeID(a.host.Disk()); err != nil {
+	identity := newUUID
+	if a.defects[RejoinsWithEmptyLog] {
+		identity = func() string { return namesake(a.Name) }
+	}
+	if a.id, err = nodeID(a.host.Disk(), identity); err != nil {
 		return err
 	}
 	failed := make(chan error, 2)

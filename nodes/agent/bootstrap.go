@@ -15,7 +15,9 @@ import (
 )
 
 // bootstrap makes the first peer set, as Consul does: when gossip knows as many servers
-// as are expected, and none of them has a peer set yet, each of them makes the same one.
+// as are expected, and none of them has a past, each of them makes the same one. A past is
+// any entry beyond that first peer set, so a server that comes back without its disk makes
+// none beside one that still has it; if it cannot ask all of them, it makes none either.
 // It ends when there is a peer set, made here or received from a leader.
 func (s *server) bootstrap(ctx context.Context) {
 	tick := time.NewTicker(100 * time.Millisecond)
@@ -48,7 +50,7 @@ func (s *server) tryBootstrap(ctx context.Context) error {
 		if string(p.ID) == s.a.id {
 			continue
 		}
-		if err := s.hasNoPeers(ctx, p); err != nil {
+		if err := s.hasNoPast(ctx, p, set); err != nil {
 			return err
 		}
 	}
@@ -76,19 +78,36 @@ func firstPeers(members []gossip.Member, expect int) (raft.Configuration, error)
 	return set, nil
 }
 
-func (s *server) hasNoPeers(ctx context.Context, p raft.Server) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	response, err := s.a.call(ctx, string(p.Address), rpc.Request{Method: statusMethod.name, Final: true, Body: rpc.Encode(none{})})
+// hasNoPast asks a server whether it has at most made the same peer set, a moment earlier.
+// Each has to make it, for who has none does not vote.
+func (s *server) hasNoPast(ctx context.Context, p raft.Server, set raft.Configuration) error {
+	status, err := s.statusOf(ctx, string(p.Address))
 	if err != nil {
 		return fmt.Errorf("an answer of %s", p.Address)
 	}
-	var status statusReply
-	if err := rpc.Decode(response.Body, &status); err != nil {
-		return err
-	}
-	if len(status.Servers) > 0 {
+	const firstEntry = 1 // holds the first peer set
+	if status.Last > firstEntry || len(status.Servers) > 0 && !status.lists(set) {
 		return fmt.Errorf("the leader of the peer set that %s has", p.Address)
 	}
 	return nil
+}
+
+// statusOf asks the server at addr and no other.
+func (s *server) statusOf(ctx context.Context, addr string) (status statusReply, err error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	response, err := s.a.call(ctx, addr, rpc.Request{Method: statusMethod.name, Final: true, Body: rpc.Encode(none{})})
+	if err != nil {
+		return status, err
+	}
+	return status, rpc.Decode(response.Body, &status)
+}
+
+// lists tells whether the peer set is exactly this one.
+func (r statusReply) lists(set raft.Configuration) bool {
+	return len(r.Servers) == len(set.Servers) && !slices.ContainsFunc(set.Servers, func(p raft.Server) bool {
+		return !slices.ContainsFunc(r.Servers, func(q peerInfo) bool {
+			return q.ID == string(p.ID) && q.Address == string(p.Address) && q.Voter == (p.Suffrage == raft.Voter)
+		})
+	})
 }

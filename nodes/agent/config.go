@@ -28,7 +28,7 @@ type Config struct {
 	SessionTTLMin   time.Duration // the least TTL of a session; 10 s if it is not set
 	DefectNames     []string      // of Defects
 	Times           *Times        // in place of what RaftMultiplier says, for tests
-	snapshots       *snapshotAge  // in place of the default, for tests
+	Snapshots       SnapshotAge
 }
 
 // Times are Raft's, as Consul sets them.
@@ -39,14 +39,13 @@ type Times struct {
 	Commit      time.Duration
 }
 
-// snapshotAge is when Raft makes a snapshot and how much of the log it keeps behind it.
-type snapshotAge struct {
-	interval  time.Duration
-	threshold uint64
-	trailing  uint64
+// SnapshotAge is when Raft makes a snapshot and how much of the log it keeps behind it.
+// Zero fields stand for the defaults, which are Consul's.
+type SnapshotAge struct {
+	Interval  time.Duration // between two looks at how much was written; 30s
+	Threshold uint64        // entries since the last snapshot that make a new one due; 8192
+	Trailing  uint64        // entries kept behind a snapshot; who misses more is sent the snapshot; 10240
 }
-
-var defaultSnapshots = snapshotAge{interval: 30 * time.Second, threshold: 8192, trailing: 10240}
 
 func timesFor(multiplier int) Times {
 	m := time.Duration(multiplier)
@@ -80,11 +79,17 @@ func (c Config) complete() (settings, error) {
 	setDefault(&s.ServerPort, 8300)
 	setDefault(&s.SerfPort, 8301)
 	setDefault(&s.SessionTTLMin, leastTTL)
+	setDefault(&s.Snapshots.Interval, 30*time.Second)
+	setDefault(&s.Snapshots.Threshold, 8192)
+	setDefault(&s.Snapshots.Trailing, 10240)
 	if s.Advertise.IsUnspecified() {
 		return s, fmt.Errorf("others cannot reach %s: an advertise address is needed", s.Advertise)
 	}
 	if s.RaftMultiplier < 1 || s.RaftMultiplier > 10 {
 		return s, fmt.Errorf("raft multiplier %d: want 1 to 10", s.RaftMultiplier)
+	}
+	if s.Snapshots.Interval < least {
+		return s, fmt.Errorf("raft snapshot interval %s: want at least %s", s.Snapshots.Interval, least)
 	}
 	if s.BootstrapExpect < 0 || s.BootstrapExpect > 0 && !s.Server {
 		return s, fmt.Errorf("bootstrap-expect %d: want a number of servers, on a server", s.BootstrapExpect)
@@ -102,6 +107,9 @@ func (c Config) complete() (settings, error) {
 	s.seeds, err = parseSeeds(c.RetryJoin, s.SerfPort)
 	return s, err
 }
+
+// least is the shortest interval that Raft takes.
+const least = 5 * time.Millisecond
 
 func setDefault[T comparable](v *T, value T) {
 	var zero T

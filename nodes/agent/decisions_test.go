@@ -70,18 +70,25 @@ func TestPeerSetFollowsGossip(t *testing.T) {
 	for name, c := range map[string]struct {
 		members    []gossip.Member
 		removeDead bool
+		nonvoter   string // a third peer, at three
 		want       []peerChange
 	}{
 		"in step":              {members: []gossip.Member{self, member("b", "b", two, gossip.Alive)}},
-		"one joined":           {members: []gossip.Member{self, member("b", "b", two, gossip.Alive), member("c", "c", three, gossip.Alive)}, want: []peerChange{{ID: "c", Addr: three}}},
-		"one moved":            {members: []gossip.Member{self, member("b", "b", three, gossip.Alive)}, want: []peerChange{{ID: "b", Addr: three}}},
-		"one left":             {members: []gossip.Member{self, member("b", "b", two, gossip.Left)}, want: []peerChange{{ID: "b", Remove: true}}},
+		"one joined":           {members: []gossip.Member{self, member("b", "b", two, gossip.Alive), member("c", "c", three, gossip.Alive)}, want: []peerChange{{addPeer, "c", three}}},
+		"one moved":            {members: []gossip.Member{self, member("b", "b", three, gossip.Alive)}, want: []peerChange{{addPeer, "b", three}}},
+		"one left":             {members: []gossip.Member{self, member("b", "b", two, gossip.Left)}, want: []peerChange{{removePeer, "b", two}}},
 		"one failed":           {members: []gossip.Member{self, member("b", "b", two, gossip.Failed)}},
-		"the dead are removed": {members: []gossip.Member{self, member("b", "b", two, gossip.Failed)}, removeDead: true, want: []peerChange{{ID: "b", Remove: true}}},
-		"its directory is new": {members: []gossip.Member{self, member("b", "c", two, gossip.Alive)}, want: []peerChange{{ID: "b", Remove: true}, {ID: "c", Addr: two}}},
+		"the dead are removed": {members: []gossip.Member{self, member("b", "b", two, gossip.Failed)}, removeDead: true, want: []peerChange{{removePeer, "b", two}}},
+		"one without a vote":   {members: []gossip.Member{self, member("c", "c", three, gossip.Alive)}, nonvoter: "c", want: []peerChange{{promotePeer, "c", three}}},
+		"gone before its vote": {members: []gossip.Member{self, member("c", "c", two, gossip.Failed)}, nonvoter: "c"},
+		"its directory is new": {members: []gossip.Member{self, member("b", "c", two, gossip.Alive)}, want: []peerChange{{removePeer, "b", two}, {addPeer, "c", two}}},
 		"not heard of yet":     {members: []gossip.Member{self}},
 		"the leader itself":    {members: []gossip.Member{member("a", "a", three, gossip.Left)}},
 	} {
+		peers := slices.Clone(peers)
+		if c.nonvoter != "" {
+			peers = append(peers, raft.Server{Suffrage: raft.Nonvoter, ID: raft.ServerID(c.nonvoter), Address: three})
+		}
 		require.Equal(t, c.want, changes(peers, c.members, "a", c.removeDead), name)
 	}
 }

@@ -21,6 +21,9 @@ const (
 	ForwardRetryDoubles       = "forward-retry-doubles"
 	NoFsync                   = "no-fsync"
 	SessionExpiryByWallClock  = "session-expiry-by-wall-clock"
+	RejoinsWithEmptyLog       = "rejoins-with-empty-log"
+	RestoreResetsIndex        = "restore-resets-index"
+	SnapshotDropsKey          = "snapshot-drops-key"
 	StaleFollowerRead         = "stale-follower-read"
 	WallClockLease            = "wall-clock-lease"
 )
@@ -48,6 +51,15 @@ var Defects = []Defect{
 	{SessionExpiryByWallClock,
 		"the leader ends sessions at a time of the wall clock, so one that jumps ahead ends all of them, renewed or not",
 		`etcd-io/etcd#6700 and #12291: leases expire by the wall clock`},
+	{RejoinsWithEmptyLog,
+		"a server that lost its disk comes back under its old identity, made of its name, and votes with its empty log",
+		`lni/dragonboat#256 and sofastack/sofa-jraft#1000: a server whose directory was deleted comes back as who it was`},
+	{RestoreResetsIndex,
+		"a snapshot that is restored numbers the modify indexes anew, from 1",
+		`hashicorp/consul#8377, mended in #8474: objects restored from a snapshot with other modify indexes`},
+	{SnapshotDropsKey,
+		"a snapshot leaves out the keys of one part in four",
+		`openstack-experimental/keystone#1293 and JDRaftKeeper/RaftKeeper#240: snapshots that lack a part of what was stored`},
 	{StaleFollowerRead,
 		"a follower answers default reads from its own copy",
 		`aphyr.com/posts/316, "Jepsen: etcd and Consul" (2014): etcd answered reads from the copy of any node`},

@@ -9,8 +9,8 @@ import (
 	"faultline/nodes"
 )
 
-// gate stands between the network and Raft and makes two things of the library safe for
-// a leader's lease (package lease).
+// gate stands between the network and Raft. It makes two things of the library safe for a
+// leader's lease (package lease), and a third for servers that lost their disk.
 //
 // A handover of leadership ends with a TimeoutNow, on which its target stands for
 // election at once and is voted for even by those who know a leader. The lease is safe
@@ -24,11 +24,22 @@ import (
 // heartbeat of term T, checked just before a vote for T+1 is cast and finished after
 // it, takes the term back to T, and the voter would count as bound to a leader that it
 // has voted out. So no heartbeat is handled while a vote or a handover is.
+//
+// The library asks for votes by address, and a server with an empty log gives its vote to
+// anybody. Let a and c have committed an entry that b lacks, and let c lose its disk and
+// come back at its address, under an ID of its own as it should: b, which has not heard of
+// that, asks the address, counts the vote as that of the old c, and leads without the
+// entry. So a server gives no vote until its own log says that it is of the peer set.
+// That is in time: the log then holds the change that took the old c out, and b's, which
+// lacks it, is refused by Raft's own rule; and a server that never had any log, at the
+// very first election, has written the first peer set itself (bootstrap.go).
 type gate struct {
 	*raft.NetworkTransport
 	// send makes the target stand for election in place of the leader of a term that has
 	// revoked its lease.
 	send func(raft.ServerID, raft.ServerAddress) error
+	// mayVote tells whether Raft may be asked for a vote.
+	mayVote func() bool
 
 	out  chan raft.RPC
 	hand chan handover
@@ -44,8 +55,8 @@ type handover struct {
 	done chan error
 }
 
-func newGate(inner *raft.NetworkTransport, send func(raft.ServerID, raft.ServerAddress) error) *gate {
-	return &gate{NetworkTransport: inner, send: send, out: make(chan raft.RPC),
+func newGate(inner *raft.NetworkTransport, send func(raft.ServerID, raft.ServerAddress) error, mayVote func() bool) *gate {
+	return &gate{NetworkTransport: inner, send: send, mayVote: mayVote, out: make(chan raft.RPC),
 		hand: make(chan handover), stop: make(chan struct{})}
 }
 
@@ -70,14 +81,30 @@ func (g *gate) pass(rpc raft.RPC) {
 	case *raft.TimeoutNowRequest:
 		rpc.Respond(nil, errors.New("a handover must name its term"))
 	case *raft.RequestVoteRequest:
+		if !g.mayVote() {
+			rpc.Respond(nil, errNoPeer)
+			return
+		}
 		answer := g.alone(rpc)
 		rpc.Respond(answer.Response, answer.Error)
-	default:
-		select {
-		case g.out <- rpc:
-		case <-g.stop:
-			rpc.Respond(nil, raft.ErrTransportShutdown)
+	case *raft.RequestPreVoteRequest:
+		if !g.mayVote() {
+			rpc.Respond(nil, errNoPeer)
+			return
 		}
+		g.forward(rpc)
+	default:
+		g.forward(rpc)
+	}
+}
+
+var errNoPeer = errors.New("by its own log this server is not of the peer set yet")
+
+func (g *gate) forward(rpc raft.RPC) {
+	select {
+	case g.out <- rpc:
+	case <-g.stop:
+		rpc.Respond(nil, raft.ErrTransportShutdown)
 	}
 }
 

@@ -66,7 +66,7 @@ func gated(t *testing.T) (*gate, *raft.NetworkTransport, raft.ServerAddress) {
 		require.NoError(t, err)
 		return tr
 	}
-	g, peer := newGate(transport(), nil), transport()
+	g, peer := newGate(transport(), nil, func() bool { return true }), transport()
 	t.Cleanup(func() {
 		require.NoError(t, peer.Close())
 		require.NoError(t, g.Close())

@@ -25,6 +25,7 @@ func (a *Agent) api() http.Handler {
 	mux.HandleFunc("GET /v1/agent/self", a.agentSelf)
 	mux.HandleFunc("PUT /v1/agent/leave", a.agentLeave)
 	mux.HandleFunc("GET /v1/operator/raft/configuration", a.raftConfiguration)
+	mux.HandleFunc("DELETE /v1/operator/raft/peer", a.removePeer)
 	mux.HandleFunc("PUT /v1/operator/raft/transfer-leader", a.transferLeader)
 	mux.HandleFunc("POST /v1/operator/raft/transfer-leader", a.transferLeader)
 	mux.HandleFunc("GET /v1/catalog/datacenters", a.catalogDatacenters)

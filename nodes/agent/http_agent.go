@@ -8,6 +8,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"faultline/nodes"
 	"faultline/nodes/agent/gossip"
 )
 
@@ -125,10 +126,11 @@ func (a *Agent) agentLeave(w http.ResponseWriter, r *http.Request) {
 	a.quit() // the server lets this answer go out first
 }
 
-func (a *Agent) cluster(w http.ResponseWriter, r *http.Request) (statusReply, bool) {
+// cluster asks a server for the peer set, by the method that says which server.
+func (a *Agent) cluster(w http.ResponseWriter, r *http.Request, m method[none, statusReply]) (statusReply, bool) {
 	ctx, cancel := patient(r, 0)
 	defer cancel()
-	reply, _, err := invoke(ctx, a, clusterMethod, none{}, fromHere)
+	reply, _, err := invoke(ctx, a, m, none{}, fromHere)
 	if err != nil {
 		writeError(w, err)
 	}
@@ -136,13 +138,13 @@ func (a *Agent) cluster(w http.ResponseWriter, r *http.Request) (statusReply, bo
 }
 
 func (a *Agent) statusLeader(w http.ResponseWriter, r *http.Request) {
-	if reply, ok := a.cluster(w, r); ok {
+	if reply, ok := a.cluster(w, r, clusterMethod); ok {
 		writeJSON(w, r, reply.Leader)
 	}
 }
 
 func (a *Agent) statusPeers(w http.ResponseWriter, r *http.Request) {
-	reply, ok := a.cluster(w, r)
+	reply, ok := a.cluster(w, r, clusterMethod)
 	if !ok {
 		return
 	}
@@ -153,6 +155,7 @@ func (a *Agent) statusPeers(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, r, peers)
 }
 
+// raftConfiguration is the peer set as the leader knows it, or with ?stale any server.
 func (a *Agent) raftConfiguration(w http.ResponseWriter, r *http.Request) {
 	type server struct {
 		ID              string
@@ -162,7 +165,11 @@ func (a *Agent) raftConfiguration(w http.ResponseWriter, r *http.Request) {
 		ProtocolVersion string
 		Voter           bool
 	}
-	reply, ok := a.cluster(w, r)
+	who := configurationMethod
+	if has(r, "stale") {
+		who = clusterMethod
+	}
+	reply, ok := a.cluster(w, r, who)
 	if !ok {
 		return
 	}
@@ -186,6 +193,20 @@ func (a *Agent) transferLeader(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	writeJSON(w, r, struct{ Success bool }{true})
+}
+
+// removePeer takes a server out of the peer set, by ?id or by ?address.
+func (a *Agent) removePeer(w http.ResponseWriter, r *http.Request) {
+	args := expelArgs{ID: r.URL.Query().Get("id"), Address: r.URL.Query().Get("address")}
+	if (args.ID == "") == (args.Address == "") {
+		writeError(w, nodes.Errorf(nodes.BadRequest, "Must specify either ?id with the server's ID or ?address with the server's IP:PORT"))
+		return
+	}
+	ctx, cancel := patient(r, 0)
+	defer cancel()
+	if _, _, err := invoke(ctx, a, expelMethod, args, fromHere); err != nil {
+		writeError(w, err)
+	}
 }
 
 func (a *Agent) catalogDatacenters(w http.ResponseWriter, r *http.Request) {

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -16,14 +17,18 @@ const idFile = "node-id"
 
 var uuid = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
-// nodeID reads the identity of the directory, and makes one for a new directory. It is
-// what Raft knows the server by, whatever its name and address.
-func nodeID(disk nodes.Disk) (string, error) {
+// nodeID reads the identity of the directory, and gives a new directory the one that
+// fresh makes. It is what Raft knows the server by, whatever its name and address.
+//
+// What a server has promised in Raft, its votes and the entries that it has answered for,
+// is on its disk. So the identity has to be lost together with the disk: a server that
+// kept it would be taken at a word that it does not know any more.
+func nodeID(disk nodes.Disk, fresh func() string) (string, error) {
 	id, err := readID(disk)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return id, err
 	}
-	id = newUUID()
+	id = fresh()
 	if err := writeID(disk, id); err != nil {
 		return "", fmt.Errorf("write %s: %w", idFile, err)
 	}
@@ -62,10 +67,21 @@ func writeID(disk nodes.Disk, id string) error {
 	return disk.SyncDir(".")
 }
 
+// namesake makes the identity out of the name, always the same: the defect
+// rejoins-with-empty-log.
+func namesake(name string) string {
+	sum := sha256.Sum256([]byte(name))
+	return uuidOf([16]byte(sum[:16]))
+}
+
 // newUUID is a random UUID (RFC 9562, version 4).
 func newUUID() string {
 	var b [16]byte
 	rand.Read(b[:]) // never fails, as of Go 1.24
+	return uuidOf(b)
+}
+
+func uuidOf(b [16]byte) string {
 	b[6] = b[6]&0x0f | 0x40
 	b[8] = b[8]&0x3f | 0x80
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])

@@ -19,7 +19,7 @@ import (
 func TestFailoverAndRestart(t *testing.T) {
 	t.Parallel()
 	c := startCluster(t, 3, 1, func(config *Config) {
-		config.snapshots = &snapshotAge{interval: 50 * time.Millisecond, threshold: 16, trailing: 4}
+		config.Snapshots = SnapshotAge{Interval: 50 * time.Millisecond, Threshold: 16, Trailing: 4}
 	})
 	client := c.nodes[3]
 	client.put(t, "a", "1")

@@ -45,12 +45,16 @@ var (
 		place: at[none](thisServer), serve: (*server).status}
 	clusterMethod = method[none, statusReply]{name: "raft.cluster", read: true,
 		place: at[none](anyServer), serve: (*server).status}
+	configurationMethod = method[none, statusReply]{name: "raft.configuration", read: true,
+		place: at[none](theLeader), serve: (*server).status}
 	handoverMethod = method[handoverArgs, none]{name: "raft.handover",
 		place: at[handoverArgs](thisServer), serve: (*server).takeOver}
 	transferMethod = method[transferArgs, none]{name: "raft.transfer",
 		place: at[transferArgs](theLeader), serve: (*server).transfer}
 	removeMethod = method[removeArgs, none]{name: "raft.remove", read: true, // twice removed is removed
 		place: at[removeArgs](theLeader), serve: (*server).remove}
+	expelMethod = method[expelArgs, none]{name: "raft.expel",
+		place: at[expelArgs](theLeader), serve: (*server).expel}
 )
 
 // endpoints are the same methods, by name, for calls that come from outside.
@@ -65,6 +69,9 @@ var endpoints = map[string]endpoint{
 	handoverMethod.name: endpointOf(handoverMethod),
 	transferMethod.name: endpointOf(transferMethod),
 	removeMethod.name:   endpointOf(removeMethod),
+	expelMethod.name:    endpointOf(expelMethod),
+
+	configurationMethod.name: endpointOf(configurationMethod),
 }
 
 func sessionsPlace(a *Agent, args sessionArgs) place {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -40,6 +41,7 @@ type server struct {
 func openServer(ctx context.Context, a *Agent) (*server, error) {
 	s := &server{a: a, store: kv.NewStore(), stopped: make(chan struct{}), delays: lockDelays{till: map[string]time.Duration{}}}
 	s.store.OnEnd(s.sessionEnded)
+	s.store.Plant(kv.Defects{SnapshotDropsKey: a.defects[SnapshotDropsKey], RestoreResetsIndex: a.defects[RestoreResetsIndex]})
 	disk := a.host.Disk()
 	if a.defects[NoFsync] {
 		disk = forgetful{disk}
@@ -84,7 +86,7 @@ func (s *server) openRaft(ctx context.Context, disk nodes.Disk) error {
 		MaxPool:         3,
 		MaxRPCsInFlight: 1,                       // with 2, Shutdown may wait for ever for a pipeline that is stuck
 		Timeout:         2 * s.a.times.Heartbeat, // gives up connections that a dropped link has silenced
-	}), s.sendHandover)
+	}), s.sendHandover, s.mayVote)
 	s.raft, err = raft.NewRaft(s.raftConfig(), s.store, cache, s.log, snapshots, s.gate)
 	if err != nil {
 		return errors.Join(fmt.Errorf("raft: %w", err), s.gate.Close())
@@ -106,11 +108,8 @@ func (s *server) raftConfig() *raft.Config {
 	// Apply's channel stays unbuffered: Raft gathers as many waiting writes for one fsync
 	// either way, and an entry that lies in a buffer when Raft stops is never answered.
 	c.BatchApplyCh = false
-	age := defaultSnapshots
-	if s.a.snapshots != nil {
-		age = *s.a.snapshots
-	}
-	c.SnapshotInterval, c.SnapshotThreshold, c.TrailingLogs = age.interval, age.threshold, age.trailing
+	age := s.a.Snapshots
+	c.SnapshotInterval, c.SnapshotThreshold, c.TrailingLogs = age.Interval, age.Threshold, age.Trailing
 	return c
 }
 
@@ -120,6 +119,14 @@ func (s *server) leading() (term uint64, yes bool) {
 	term = s.raft.CurrentTerm()
 	yes = s.raft.State() == raft.Leader
 	return term, yes && term == s.raft.CurrentTerm()
+}
+
+// mayVote tells whether this server's own log says that it is of the peer set. See gate.
+func (s *server) mayVote() bool {
+	return s.a.defects[RejoinsWithEmptyLog] ||
+		slices.ContainsFunc(s.raft.GetConfiguration().Configuration().Servers, func(p raft.Server) bool {
+			return string(p.ID) == s.a.id
+		})
 }
 
 // voters is the latest peer set, as far as it votes.

@@ -15,6 +15,11 @@ type Options struct {
 	RaftMultiplier int      // scales Raft's timeouts, as Consul's raft_multiplier; 0 is the agent's default
 	Extra          []string // more arguments for every node
 	Hops           bool     // clients ask for the nodes that an answer came through
+	// SnapshotThreshold is how many entries a server writes between two snapshots of its
+	// store, as Consul's raft_snapshot_threshold. A server then looks every second and keeps
+	// as many entries behind a snapshot, so that who missed more is sent the snapshot. 0 is
+	// the agent's default.
+	SnapshotThreshold int
 }
 
 // leastTTL lets workloads use sessions that are shorter than Consul's 10 s.
@@ -36,7 +41,8 @@ func (a agent) Client(endpoint string) nodes.Client {
 }
 
 // Args starts a node that finds the servers of its datacenter by address, and a server
-// that waits until all of them are there before they elect a leader.
+// that waits until all of them are there before they elect a leader. A spare finds them
+// too, and waits until their leader takes it in.
 func (a agent) Args(self nodes.Place, all []nodes.Place) []string {
 	args := []string{
 		"-node", self.Name,
@@ -56,8 +62,15 @@ func (a agent) Args(self nodes.Place, all []nodes.Place) []string {
 			args = append(args, "-retry-join", p.Addr.String())
 		}
 	}
-	if self.Role == topologies.Server {
+	switch self.Role {
+	case topologies.Server:
 		args = append(args, "-server", "-bootstrap-expect", strconv.Itoa(servers))
+	case topologies.Spare:
+		args = append(args, "-server")
+	}
+	if n := a.options.SnapshotThreshold; n > 0 {
+		args = append(args, "-raft-snapshot-threshold", strconv.Itoa(n), "-raft-trailing-logs", strconv.Itoa(n),
+			"-raft-snapshot-interval", "1s")
 	}
 	if a.options.RaftMultiplier > 0 {
 		args = append(args, "-raft-multiplier", strconv.Itoa(a.options.RaftMultiplier))

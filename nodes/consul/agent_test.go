@@ -37,6 +37,21 @@ func TestArgs(t *testing.T) {
 		strings.Join(special.Args(all[3], all), " "))
 }
 
+// TestArgsOfSpares: a spare knows the servers, nobody counts on it, and it makes no peer set.
+func TestArgsOfSpares(t *testing.T) {
+	all := []nodes.Place{
+		place("dc1-s1", topologies.Server, "10.0.0.1"),
+		place("dc1-s2", topologies.Server, "10.0.0.2"),
+		place("dc1-x1", topologies.Spare, "10.0.0.3"),
+	}
+	system := Agent(Options{SnapshotThreshold: 100})
+	const snapshots = " -raft-snapshot-threshold 100 -raft-trailing-logs 100 -raft-snapshot-interval 1s"
+	require.Equal(t, "-node dc1-x1 -datacenter dc1 -bind 10.0.0.3 -advertise 10.0.0.3 -client 0.0.0.0 -data-dir /data "+
+		"-retry-join 10.0.0.1 -retry-join 10.0.0.2 -server"+snapshots, strings.Join(system.Args(all[2], all), " "))
+	require.Equal(t, "-node dc1-s1 -datacenter dc1 -bind 10.0.0.1 -advertise 10.0.0.1 -client 0.0.0.0 -data-dir /data "+
+		"-retry-join 10.0.0.2 -server -bootstrap-expect 2"+snapshots, strings.Join(system.Args(all[0], all), " "))
+}
+
 func TestBinaryFromTheEnvironment(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "agent")
 	t.Setenv(EnvAgent, path)

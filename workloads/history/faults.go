@@ -22,6 +22,8 @@ type FaultMark struct {
 	Done     bool     `json:"done"`
 	Lasts    bool     `json:"lasts,omitempty"`   // a heal will follow
 	Kills    bool     `json:"kills,omitempty"`   // it ends processes
+	Wipes    bool     `json:"wipes,omitempty"`   // it empties the disks of its targets
+	Fatal    bool     `json:"fatal,omitempty"`   // it may take what no cluster can get back by itself
 	Targets  []string `json:"targets,omitempty"` // node names, live roles resolved
 	Asked    string   `json:"asked,omitempty"`   // what was to become true, in words
 	Measured string   `json:"measured,omitempty"`
@@ -43,6 +45,8 @@ type Fault struct {
 	HealMeasured string
 	HealProved   bool
 	Kills        bool // it ends the processes of its targets
+	Wipes        bool // it empties their disks
+	Fatal        bool // it may take what no cluster can get back by itself
 	Momentary    bool // an action, which has no heal
 	Error        string
 }
@@ -69,7 +73,7 @@ func Faults(events []Event) (faults []Fault, baseline *FaultMark, err error) {
 			if !m.Done {
 				at[m.Step] = len(faults)
 				faults = append(faults, Fault{Step: m.Step, Name: e.F, Targets: m.Targets, Asked: m.Asked,
-					Start: e.Time, Heal: Open, Healed: Open, Momentary: !m.Lasts, Kills: m.Kills})
+					Start: e.Time, Heal: Open, Healed: Open, Momentary: !m.Lasts, Kills: m.Kills, Wipes: m.Wipes, Fatal: m.Fatal})
 				continue
 			}
 			f, err := started(faults, at, e, m)

@@ -25,6 +25,7 @@ func TestHashiCorpsClient(t *testing.T) {
 	t.Run("lock", func(t *testing.T) { testLock(t, all[1], all[3]) })
 	t.Run("status", func(t *testing.T) { testStatus(t, all) })
 	t.Run("configuration", func(t *testing.T) { testConfiguration(t, all) })
+	t.Run("remove peer", func(t *testing.T) { testRemovePeer(t, all) })
 	t.Run("transfer", func(t *testing.T) { testTransfer(t, all) })
 	t.Run("leave of a client", func(t *testing.T) { testLeave(t, all[3], all[0], 3) })
 	t.Run("leave of a server", func(t *testing.T) { testLeave(t, all[2], all[0], 2) })
@@ -298,6 +299,39 @@ func testConfiguration(t *testing.T, all []*agent) {
 		}
 		require.Equal(t, 1, leaders)
 	}
+}
+
+// testRemovePeer removes servers that are there, so that they come back by themselves.
+func testRemovePeer(t *testing.T, all []*agent) {
+	voters := func() (followers []*api.RaftServer, err error) {
+		config, err := all[3].Operator().RaftGetConfiguration(nil)
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range config.Servers {
+			if s.Voter && !s.Leader {
+				followers = append(followers, s)
+			}
+		}
+		return followers, nil
+	}
+	for _, remove := range []func(*api.RaftServer) error{
+		func(s *api.RaftServer) error { return all[3].Operator().RaftRemovePeerByID(s.ID, nil) },
+		func(s *api.RaftServer) error { return all[0].Operator().RaftRemovePeerByAddress(s.Address, nil) },
+	} {
+		followers, err := voters()
+		require.NoError(t, err)
+		require.Len(t, followers, 2)
+		require.NoError(t, remove(followers[0]))
+		eventually(t, "it votes again", func() error {
+			now, err := voters()
+			if err == nil && len(now) != 2 {
+				return fmt.Errorf("%d followers vote", len(now))
+			}
+			return err
+		})
+	}
+	require.Error(t, all[3].Operator().RaftRemovePeerByID("nobody", nil))
 }
 
 func testTransfer(t *testing.T, all []*agent) {

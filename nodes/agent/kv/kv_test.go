@@ -3,6 +3,7 @@ package kv
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"testing"
 
@@ -116,6 +117,38 @@ func TestSnapshotRoundTrip(t *testing.T) {
 		require.Error(t, restored.Restore(io.NopCloser(bytes.NewReader(data[:n]))), "cut off at %d", n)
 	}
 	require.Equal(t, one(t, s, "a"), one(t, restored, "a"), "a damaged snapshot changes nothing")
+}
+
+func TestDefectsOfSnapshots(t *testing.T) {
+	const keys = 100
+	full := NewStore()
+	for i := range uint64(keys) {
+		apply(full, 1000+i, Command{Op: Put, Key: fmt.Sprint("k", i), Value: []byte("v")})
+	}
+	through := func(d Defects) *Store {
+		t.Helper()
+		source, target := NewStore(), NewStore()
+		source.current.Store(full.current.Load())
+		source.Plant(d)
+		target.Plant(d)
+		made, err := source.Snapshot()
+		require.NoError(t, err)
+		var b bytes.Buffer
+		require.NoError(t, made.(snapshot).write(&b))
+		require.NoError(t, target.Restore(io.NopCloser(&b)))
+		require.Equal(t, keys, source.current.Load().tree.Len(), "the source itself keeps all")
+		return target
+	}
+	require.Equal(t, full.Query(Query{Kind: List}).Entries, through(Defects{}).Query(Query{Kind: List}).Entries)
+	left := through(Defects{SnapshotDropsKey: true}).current.Load().tree.Len()
+	require.Greater(t, left, keys/2)
+	require.Less(t, left, keys)
+	again := through(Defects{RestoreResetsIndex: true})
+	require.Equal(t, keys, again.current.Load().tree.Len())
+	for _, e := range again.Query(Query{Kind: List}).Entries {
+		require.LessOrEqual(t, e.ModifyIndex, uint64(keys))
+	}
+	require.Equal(t, full.Applied(), again.Applied())
 }
 
 func TestUnknownCommandChangesNothing(t *testing.T) {

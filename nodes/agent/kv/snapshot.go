@@ -20,7 +20,13 @@ import (
 const magic = "flkv2\n"
 
 // Snapshot is for Raft.
-func (s *Store) Snapshot() (raft.FSMSnapshot, error) { return snapshot{s.current.Load()}, nil }
+func (s *Store) Snapshot() (raft.FSMSnapshot, error) {
+	now := s.current.Load()
+	if s.defects.SnapshotDropsKey {
+		now = now.dropped()
+	}
+	return snapshot{now}, nil
+}
 
 type snapshot struct{ *state }
 
@@ -85,6 +91,9 @@ func (s *Store) Restore(source io.ReadCloser) error {
 	next, err := readState(source)
 	if err := errors.Join(err, source.Close()); err != nil {
 		return fmt.Errorf("kv: restore: %w", err)
+	}
+	if s.defects.RestoreResetsIndex {
+		next.tree, next.index = renumbered(next.tree)
 	}
 	old := s.current.Swap(next)
 	close(old.superseded)

@@ -64,6 +64,7 @@ type state struct {
 type Store struct {
 	current atomic.Pointer[state]
 	onEnd   func(Session, []string) // may be nil
+	defects Defects
 }
 
 var _ raft.BatchingFSM = (*Store)(nil)

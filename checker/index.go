@@ -1,0 +1,127 @@
+package checker
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+
+	"faultline/workloads/history"
+)
+
+// told is an answer that told a key's modify index, and the value that it stood for.
+type told struct {
+	op    *history.Operation
+	index uint64
+	value string // JSON
+}
+
+// checkIndex judges the modify indexes that clients compare by. Consul documents that they
+// grow with every change of a key (blocking queries and check-and-set stand on it), and a
+// compare-and-set by an index that is used again overwrites what it never saw. It costs
+// n log n and needs no search:
+//
+//	write 1 -> index 90                         fine so far
+//	                      read 1 at index 3     who asks later is told no lower index
+//	                      read 2 at index 90    and no other value under the same
+//
+// Stale reads promise nothing and are left out, as are answers that tell no index.
+func checkIndex(_ context.Context, run *Run) Result {
+	byKey := map[string][]told{}
+	var keys []string
+	answers := 0
+	for i := range run.Ops {
+		t, ok, err := toldBy(&run.Ops[i])
+		if err != nil {
+			return Result{Verdict: Unknown, Summary: err.Error()}
+		}
+		if !ok {
+			continue
+		}
+		if byKey[t.op.Key] == nil {
+			keys = append(keys, t.op.Key)
+		}
+		byKey[t.op.Key] = append(byKey[t.op.Key], t)
+		answers++
+	}
+	var reasons []string
+	for _, key := range keys {
+		reasons = append(reasons, indexReused(byKey[key])...)
+		reasons = append(reasons, indexFallen(byKey[key])...)
+	}
+	r := Result{Verdict: Valid, Summary: fmt.Sprintf("%d answers told the indexes of %d keys, which only grew", answers, len(keys)),
+		Figures: []Figure{{Name: "answers with an index", Value: float64(answers)}, {Name: "keys", Value: float64(len(keys))}}}
+	if answers == 0 {
+		r.Summary = "no answer told an index"
+	}
+	if len(reasons) > 0 {
+		r.Verdict, r.Summary, r.Reasons = Invalid, reasons[0], capped(reasons)
+	}
+	return r
+}
+
+// toldBy reads what an operation was told of its key, if it was.
+func toldBy(op *history.Operation) (t told, ok bool, err error) {
+	t = told{op: op, index: op.IndexAt}
+	var value json.RawMessage
+	switch {
+	case op.IndexAt == 0 || op.Return == history.Open:
+		return t, false, nil
+	case op.F == fRead && op.Type == history.OK && op.Mode != "stale":
+		value = op.Output
+	case op.F == fWrite && op.Type == history.OK:
+		value = op.Input
+	case op.F == fCAS && op.Type == history.OK:
+		_, set, err := history.AsPair(op.Input)
+		if err != nil {
+			return t, false, err
+		}
+		value = history.Int(set)
+	case op.F == fCAS && op.Type == history.Fail && len(op.Current) > 0:
+		value = op.Current
+	default:
+		return t, false, nil
+	}
+	t.value = string(value)
+	return t, true, nil
+}
+
+func indexReused(answers []told) (reasons []string) {
+	first := map[uint64]told{}
+	for _, a := range answers {
+		b, seen := first[a.index]
+		if !seen {
+			first[a.index] = a
+			continue
+		}
+		if a.value != b.value {
+			reasons = append(reasons, fmt.Sprintf("%s: index %d stands for %s in what %s was told at %s, and for %s in what %s was told at %s",
+				a.op.Key, a.index, b.value, b.op.Node, clock(b.op.Return), a.value, a.op.Node, clock(a.op.Return)))
+		}
+	}
+	return reasons
+}
+
+// indexFallen compares every answer with the highest that was there before its question.
+func indexFallen(answers []told) (reasons []string) {
+	asked, answered := slices.Clone(answers), slices.Clone(answers)
+	slices.SortFunc(asked, func(a, b told) int { return cmp.Compare(a.op.Invoke, b.op.Invoke) })
+	slices.SortFunc(answered, func(a, b told) int { return cmp.Compare(a.op.Return, b.op.Return) })
+	highest := told{op: &history.Operation{Return: math.MinInt64}}
+	for _, a := range asked {
+		for len(answered) > 0 && answered[0].op.Return < a.op.Invoke {
+			if answered[0].index > highest.index {
+				highest = answered[0]
+			}
+			answered = answered[1:]
+		}
+		if a.index < highest.index {
+			reasons = append(reasons, fmt.Sprintf("%s: by %s its index was %d (a %s of %s at %s), and a %s of %s that was asked for at %s was told %d (%s)",
+				a.op.Key, clock(highest.op.Return), highest.index, highest.op.F, highest.value, highest.op.Node,
+				a.op.F, a.op.Node, clock(a.op.Invoke), a.index, a.value))
+		}
+	}
+	return reasons
+}

@@ -1,0 +1,47 @@
+package kv
+
+import (
+	"hash/fnv"
+
+	iradix "github.com/hashicorp/go-immutable-radix"
+)
+
+// Defects are bugs that can be planted in a Store. The zero value is a store without any.
+type Defects struct {
+	SnapshotDropsKey   bool // a snapshot leaves out the keys of one part in four
+	RestoreResetsIndex bool // a restore numbers the modify indexes anew, from 1
+}
+
+// Plant makes the store have these defects, from the next snapshot or restore on. It is
+// called before Raft has the store.
+func (s *Store) Plant(d Defects) { s.defects = d }
+
+// dropped is a state without the keys that a snapshot forgets, always the same ones.
+func (s *state) dropped() *state {
+	txn := s.tree.Txn()
+	s.tree.Root().Walk(func(key []byte, _ any) bool {
+		h := fnv.New32a()
+		_, _ = h.Write(key) // never fails
+		if h.Sum32()%4 == 0 {
+			txn.Delete(key)
+		}
+		return false
+	})
+	less := *s
+	less.tree = txn.Commit()
+	return &less
+}
+
+// renumbered has the keys changed one after the other in their order, since index 0.
+func renumbered(tree *iradix.Tree) (*iradix.Tree, uint64) {
+	txn := tree.Txn()
+	var index uint64
+	tree.Root().Walk(func(key []byte, v any) bool {
+		index++
+		e := v.(Entry)
+		e.CreateIndex, e.ModifyIndex = index, index
+		txn.Insert(key, e)
+		return false
+	})
+	return txn.Commit(), index
+}
