@@ -15,7 +15,6 @@ type condition struct {
 	mu      sync.Mutex
 	now     State
 	changed chan struct{} // closed at the next change
-	closed  bool
 }
 
 // Set brings the disk to this state at once, also for files that are open and for calls that wait.

@@ -62,7 +62,7 @@ func connect(d *Disk) (*connection, error) {
 		defer close(c.served)
 		server.Serve()
 	}()
-	return c, server.WaitMount()
+	return c, nil
 }
 
 // onOwnThread runs f on a thread that is thrown away after it. It is never the thread that leads
@@ -136,6 +136,30 @@ func (c *connection) clone() (fd int, err error) {
 		err = fmt.Errorf("open_tree: %w", err)
 	}
 	return fd, err
+}
+
+// refusePolls lets the kernel ask once whether files can be polled, by a call for which the runtime
+// gives up its thread: the answer is no, and it does not ask again. Otherwise it asks when an
+// os.File is opened by this process, in a call during which the runtime can stop the very
+// goroutine that has to answer.
+func (d *Disk) refusePolls() error {
+	if err := d.placeProbe(); err != nil {
+		return err
+	}
+	dir, err := d.probeDirectory()
+	if err != nil {
+		return err
+	}
+	defer unix.Close(dir)
+	fd, err := retry(func() (int, error) { return unix.Openat(dir, probeFile, unix.O_RDONLY|unix.O_CLOEXEC, 0) })
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	_, err = retry(func() (int, error) {
+		return unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+	})
+	return err
 }
 
 // attach puts a clone over a directory of the calling thread's mount namespace.

@@ -72,6 +72,9 @@ func New(backing string) (*Disk, error) {
 		return nil, fmt.Errorf("disk: %s: %w", backing, err)
 	}
 	d.conn = conn
+	if err := d.refusePolls(); err != nil {
+		return nil, errors.Join(fmt.Errorf("disk: %s: %w", backing, err), d.Close())
+	}
 	return d, nil
 }
 

@@ -4,6 +4,7 @@ package disk
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -51,6 +52,18 @@ func mountedDisk(t testing.TB) mounted {
 	t.Cleanup(func() { require.NoError(t, m.Close()) })
 	require.NoError(t, m.Mount(m.at))
 	return m
+}
+
+// python runs a program of another language on the disk.
+func python(t testing.TB, program string, args ...string) {
+	t.Helper()
+	path, err := exec.LookPath("python3")
+	if err != nil && os.Getenv(requireLocal) != "1" {
+		t.Skip("python3 is not here: ", err)
+	}
+	require.NoError(t, err)
+	out, err := exec.Command(path, append([]string{"-c", program}, args...)...).CombinedOutput()
+	require.NoError(t, err, string(out))
 }
 
 func (m mounted) write(t testing.TB, name, content string) {

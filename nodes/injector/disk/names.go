@@ -32,6 +32,8 @@ func (d *Disk) touch(dir *inode, name string) (undo func(), err error) {
 	}
 	if dir.names == nil {
 		dir.names = map[string]*inode{}
+	}
+	if dir.group == nil {
 		dir.group = &group{map[*inode]bool{dir: true}}
 	}
 	dir.names[name] = n
@@ -75,7 +77,7 @@ func (d *Disk) unpin(n *inode) {
 
 // forgetNames is for a directory that is really removed, whose names cannot come back.
 func (d *Disk) forgetNames(dir *inode) {
-	if dir.names == nil {
+	if dir.group == nil {
 		return
 	}
 	delete(dir.group.dirs, dir)
@@ -117,10 +119,13 @@ func (d *Disk) settle(dir *inode) {
 func (d *Disk) tie(from, to *inode) error {
 	all := from.group
 	for dir := to; ; {
-		if dir.group != nil && dir.group != all {
+		switch dir.group {
+		case all:
+		case nil:
+			dir.group, all.dirs[dir] = all, true
+		default:
 			for other := range dir.group.dirs {
-				all.dirs[other] = true
-				other.group = all
+				other.group, all.dirs[other] = all, true
 			}
 		}
 		if dir == d.root {

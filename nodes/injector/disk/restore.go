@@ -39,11 +39,10 @@ func (d *Disk) restoreNames() error {
 				old.pins--
 			}
 		}
-		dir.names, dir.group = nil, nil
 	}
 	err = errors.Join(err, d.emptyKept())
 	for _, n := range d.byID {
-		n.gone = false
+		n.names, n.group, n.gone = nil, nil, false
 		d.release(n)
 	}
 	return err
