@@ -85,10 +85,11 @@
 //
 // A process that ptrace has stopped is told to its parent's wait, and if the tracer
 // is in the same process as the parent the kernel tells it whatever flags wait has
-// (wait_task_stopped, kernel/exit.c). This package never waits: it asks by ptrace itself
-// whether a thread has stopped, so nobody can take the answer away. In return a parent in
-// the same process must not mistake a stop for an end: package injector's Reap passes stops over, but
-// os.Process.Wait does not. Call it after Exec has returned, and not while Set or Restore may stop the process.
+// (wait_task_stopped, kernel/exit.c). This package does not wait for processes: it asks by
+// ptrace itself whether a thread has stopped, so nobody can take the answer away. In return a parent
+// in the same process must not mistake a stop for an end. Package injector's Reap passes stops
+// over; os.Process.Wait does not: call it after Exec has returned, and not
+// while Open's Set or Restore may stop the process.
 package clock
 
 import (
