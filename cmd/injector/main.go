@@ -5,6 +5,8 @@
 //	injector hold     PID 1 of the pod: reaps zombies and waits
 //	injector serve    takes commands on standard input, answers on standard output
 //
+//	injector clock    runs a program under wrong clocks, for people: see package nodes/injector/clock
+//
 // For clusters without a container engine it is also what makes pods (see package
 // nodes/local/space): space, pod and node.
 package main
@@ -24,9 +26,12 @@ import (
 const badArguments = 254
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == "clock" {
+		os.Exit(runClock(os.Args[2:]))
+	}
 	known, err := run(os.Args[1:])
 	if !known {
-		fmt.Fprintln(os.Stderr, "usage: injector hold|serve, or space|pod|node with their arguments")
+		fmt.Fprintln(os.Stderr, "usage: injector hold|serve|clock, or space|pod|node with their arguments")
 		os.Exit(badArguments)
 	}
 	if err != nil {
