@@ -5,6 +5,7 @@
 //	injector hold DIR RIGHT…   PID 1 of the pod, whose node keeps its data in DIR; a right is clock or disk
 //	injector serve             carries commands from standard input to hold, and answers to standard output
 //	injector enter ARG…        becomes the node once hold is ready for it
+//	injector clock …           runs a program under wrong clocks, for people: see package nodes/injector/clock
 //
 // For clusters without a container engine it is also what makes pods (see package
 // nodes/local/space): space, pod and node.
@@ -24,9 +25,12 @@ import (
 const badArguments = 254
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == "clock" {
+		os.Exit(runClock(os.Args[2:]))
+	}
 	known, err := run(os.Args[1:])
 	if !known {
-		fmt.Fprintln(os.Stderr, "usage: injector hold DIR [clock] [disk]|serve|enter ARG…, or space|pod|node with their arguments")
+		fmt.Fprintln(os.Stderr, "usage: injector hold DIR [clock] [disk]|serve|enter ARG…|clock, or space|pod|node with their arguments")
 		os.Exit(badArguments)
 	}
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"faultline/nodes/injector/clock"
 )
@@ -17,14 +16,6 @@ type clocks struct {
 	asked     clock.Setting // as it came: without Since
 	want      clock.Setting
 	open      map[int]*clock.Process // by pid, those that are patched
-}
-
-// ClockReading is what the clocks of the node's process were read to show.
-type ClockReading struct {
-	Wall      time.Duration `json:"wall_ns"`      // how far the wall clock is ahead
-	Monotonic time.Duration `json:"monotonic_ns"` // how far the monotonic clock is ahead
-	After     time.Duration `json:"after_ns"`     // since what is asked was asked
-	Patched   bool          `json:"patched"`
 }
 
 // set makes clocks show something else. Drift and strobe count from the moment at which

@@ -12,38 +12,11 @@ import (
 type disks struct {
 	disk    *disk.Disk
 	dir     string
-	apart   bool // the node has a mount namespace of its own
-	damages []Damage
-	loss    disk.Loss // the last
-	lost    bool      // since the last loss of power nothing has been written
-}
-
-// Damage is one file that is not what the node wrote.
-type Damage struct {
-	Kind string `json:"kind"` // BitFlip or Truncate
-	File string `json:"file"` // a pattern of path.Match, from the data directory
-	Draw uint64 `json:"draw"`
-}
-
-// The kinds of Damage.
-const (
-	BitFlip  = "bit-flip"
-	Truncate = "truncate"
-)
-
-func (d Damage) check() error {
-	if d.Kind != BitFlip && d.Kind != Truncate {
-		return fmt.Errorf("damage %q: want %s or %s", d.Kind, BitFlip, Truncate)
-	}
-	return nil
-}
-
-// DiskReport is what a disk was seen to do.
-type DiskReport struct {
-	Seen     disk.Seen `json:"seen"`
-	Unsynced int64     `json:"unsynced"` // bytes that a loss of power would take
-	Lost     int64     `json:"lost"`     // bytes that the last one took
-	Damaged  []string  `json:"damaged,omitempty"`
+	apart   bool                    // the node has a mount namespace of its own
+	damages []Damage                // that were asked for
+	done    map[Damage]disk.Damaged // that are there
+	loss    disk.Loss               // the last
+	lost    bool                    // since the last loss of power nothing has been written
 }
 
 // openDisks puts the file system before the directory. Where the node shares this process's
@@ -58,7 +31,7 @@ func openDisks(dir string, apart bool) (*disks, error) {
 			return nil, fmt.Errorf("%w (closing: %v)", err, d.Close())
 		}
 	}
-	return &disks{disk: d, dir: dir, apart: apart}, nil
+	return &disks{disk: d, dir: dir, apart: apart, done: map[Damage]disk.Damaged{}}, nil
 }
 
 // enter puts the file system before the directory of a process that has a mount namespace of
@@ -75,22 +48,39 @@ func (d *disks) enter(pid int) error {
 	return d.disk.Attach(int(namespace.Fd()), d.dir)
 }
 
-// damage brings files to be damaged as asked, and no others. The node must not run.
+var harms = map[string]disk.Harm{BitFlip: disk.FlipBit, Truncate: disk.Truncate}
+
+// damage brings files to be damaged as asked, and no others. The node must not run. A file
+// that the node has written over since is left as it is.
 func (d *disks) damage(want []Damage) error {
-	if slices.Equal(d.damages, want) {
-		return nil
-	}
-	if err := d.disk.Repair(); err != nil {
-		return err
-	}
-	d.damages = nil
-	for _, one := range want {
-		if err := d.disk.Damage(one.Kind, one.File, one.Draw); err != nil {
+	for one, done := range d.done {
+		if slices.Contains(want, one) {
+			continue
+		}
+		if _, err := d.disk.Repair(done); err != nil {
 			return err
 		}
-		d.damages = append(d.damages, one)
+		delete(d.done, one)
 	}
+	for _, one := range want {
+		if _, there := d.done[one]; there {
+			continue
+		}
+		done, err := d.disk.Damage(disk.Damage{Pattern: one.File, Harm: harms[one.Kind], Seed: one.Draw})
+		if err != nil {
+			return err
+		}
+		d.done[one] = done
+	}
+	d.damages = slices.Clone(want)
 	return nil
+}
+
+func damageWords(d disk.Damaged) string {
+	if d.Harm == disk.Truncate {
+		return fmt.Sprintf("%s cut from %d to %d bytes", d.File, d.OldSize, d.NewSize)
+	}
+	return fmt.Sprintf("%s with bit %d of byte %d flipped", d.File, d.Bit, d.Offset)
 }
 
 // powerLoss takes what is not durable. The node must not run. Nothing is lost twice.
@@ -124,5 +114,11 @@ func (d *disks) report() (*DiskReport, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &DiskReport{Seen: seen, Unsynced: unsynced, Lost: d.loss.Bytes, Damaged: d.disk.Damaged()}, nil
+	r := &DiskReport{Create: seen.Create, Write: seen.Write, Sync: seen.Sync, Read: seen.Read, SyncTook: seen.SyncTook,
+		Durable: seen.Durable, Unsynced: unsynced, Lost: d.loss.Bytes}
+	for _, done := range d.done {
+		r.Damaged = append(r.Damaged, damageWords(done))
+	}
+	slices.Sort(r.Damaged)
+	return r, nil
 }

@@ -25,7 +25,8 @@ func Hold(ctx context.Context, o Options) error {
 }
 
 // Reap waits for every child of this process, and tells ended about each, until ctx ends
-// or ended fails. Nobody else of this process may wait for children.
+// or ended fails. Nobody else of this process may wait for children. What this process
+// traces (package clock) the kernel tells it too, stops and all: only ends count.
 func Reap(ctx context.Context, ended func(pid int, status unix.WaitStatus) error) error {
 	children := make(chan os.Signal, 1)
 	signal.Notify(children, unix.SIGCHLD)
@@ -53,7 +54,7 @@ func reap(ended func(pid int, status unix.WaitStatus) error) error {
 			return nil
 		case err != nil:
 			return fmt.Errorf("wait: %w", err)
-		case !status.Exited() && !status.Signaled(): // package clock has stopped it for a moment
+		case !status.Exited() && !status.Signaled(): // it has stopped for its tracer
 		default:
 			if err := ended(pid, status); err != nil {
 				return err

@@ -108,9 +108,12 @@ func (c *Caught) await(ctx context.Context) error {
 		if err := context.Cause(ctx); err != nil {
 			return fmt.Errorf("process %d has not executed anything: %w", c.pid, err)
 		}
-		tids, err := tasks(c.pid)
+		tids, dead, err := threads(c.pid)
 		if err != nil {
 			return denied(c.pid, err)
+		}
+		if err := c.bury(dead); err != nil {
+			return err
 		}
 		if len(tids) == 0 {
 			return fmt.Errorf("process %d has ended before it executed anything: %w", c.pid, ErrGone)
@@ -122,6 +125,21 @@ func (c *Caught) await(ctx context.Context) error {
 			}
 		}
 	}
+}
+
+// bury waits for threads that have ended while they were traced: until then the exec of another
+// thread of theirs would not go on (de_thread, fs/exec.c). The process itself is its parent's to wait for.
+func (c *Caught) bury(dead []int) error {
+	for _, tid := range dead {
+		if tid == c.pid {
+			continue
+		}
+		_, err := unix.Wait4(tid, nil, unix.WNOHANG|unix.WALL, nil)
+		if err != nil && !errors.Is(err, unix.ECHILD) && !errors.Is(err, unix.EINTR) { // ECHILD: somebody was quicker
+			return fmt.Errorf("thread %d has ended: %w", tid, err)
+		}
+	}
+	return nil
 }
 
 // pass lets a thread go on that has stopped for anything else than exec. A process that is

@@ -16,8 +16,8 @@
 //
 // # What is reached
 //
-// Every call of clock_gettime, gettimeofday and time through the vDSO: Go, glibc and musl,
-// and so Python, Java and the rest, ask the time in no other way. CLOCK_REALTIME, its
+// Every call of clock_gettime, gettimeofday and time through the vDSO, which is how Go's runtime
+// and the C libraries, and with them nearly everybody, ask the time. CLOCK_REALTIME, its
 // COARSE and ALARM kin and CLOCK_TAI are the wall clock; CLOCK_MONOTONIC, its COARSE and
 // RAW kin and CLOCK_BOOTTIME are the monotonic one. Children made by fork inherit the
 // clocks until they exec. clock_getres and the clocks of CPU time are left alone.
@@ -27,8 +27,8 @@
 //   - The system calls themselves, if a program makes them without the vDSO.
 //   - Timers, sleeps and timeouts: the kernel waits by its own clocks. Go and most
 //     programs wait relatively, so they wait as long as ever. Who waits for a moment of the
-//     wall clock (timerfd with TFD_TIMER_ABSTIME, sem_timedwait) computes it from the wrong
-//     clock and waits by the right one.
+//     wall clock (TFD_TIMER_ABSTIME, sem_timedwait, pthread_cond_timedwait) computes it from the
+//     wrong clock and waits by the right one: an hour longer if the clock is an hour ahead.
 //   - What the kernel stamps: times of files, of packets, of processes.
 //   - What a process executes afterwards, and children after their own exec.
 //   - Processes that fork by vfork or share memory in other ways without being threads are
@@ -46,7 +46,7 @@
 //
 // # How
 //
-// The vDSO's last page has a free end (1.4 to 3.5 KiB; where the end is too short, what follows the
+// The vDSO's last page has a free end (0.7 to 3.5 KiB in kernels that were looked at; where the end is too short, what follows the
 // loaded segment, which only debuggers read, serves). There goes the payload: 650 to 700
 // bytes of code and data from payload/*.S. The first bytes of each entry become a jump to
 // it. The payload asks the kernel for the true time by a system call, and adds.
@@ -56,18 +56,21 @@
 // through /proc/PID/mem, which copies private pages, and which on arm64 also flushes the
 // instruction cache (copy_to_user_page, arch/arm64/mm/flush.c).
 //
-// Set stops the process, for a fraction of a millisecond, in two cases only: to write the
+// Set stops the process, for about a millisecond, in two cases only: to write the
 // entries when it was not patched at its exec, and to slow its monotonic clock down,
 // where a late change would be a step back. Restore stops it to write the entries back. A thread
 // is never stopped where bytes change under it: neither its program counter nor its stack
 // (a signal's frame) may point into them; otherwise it goes on for a moment first.
 //
-// With drift, strobe and periods all arithmetic is in nanoseconds, rates have 48 bits of
+// A stop can end a wait of the process early, as SIGSTOP can (EINTR, signal(7)).
+//
+// All arithmetic is in nanoseconds, rates have 48 bits of
 // fraction: an error under 1 ns a day. The drift of the wall clock is counted by the wall
 // clock, anchored at Since: where the machine's own wall clock is stepped, the step drifts too.
 //
-// A patched clock costs a system call more than an unpatched one: about 100 ns
-// against 30.
+// Measured on one virtual machine: a reading costs a process 245 ns, of which nearly all
+// is the system call, against 24 unpatched; a Set 33 µs, a Read 55 µs; the patch at an exec
+// 0.4 ms; stopping a Go process of six threads, patching and letting it go 1.4 ms.
 //
 // # What is needed
 //
@@ -85,10 +88,11 @@
 //
 // A process that ptrace has stopped is told to its parent's wait, and if the tracer
 // is in the same process as the parent the kernel tells it whatever flags wait has
-// (wait_task_stopped, kernel/exit.c). This package never waits: it asks by ptrace itself
-// whether a thread has stopped, so nobody can take the answer away. In return a parent in
-// the same process must not mistake a stop for an end: package injector's Reap passes stops over, but
-// os.Process.Wait does not. Call it after Exec has returned, and not while Set or Restore may stop the process.
+// (wait_task_stopped, kernel/exit.c). This package does not wait for processes: it asks by
+// ptrace itself whether a thread has stopped, so nobody can take the answer away. In return a parent
+// in the same process must not mistake a stop for an end. Package injector's Reap passes stops
+// over; os.Process.Wait does not: call it after Exec has returned, and not
+// while Open's Set or Restore may stop the process.
 package clock
 
 import (

@@ -13,28 +13,36 @@ import (
 
 // tasks lists the living threads of a process; none if it has ended.
 func tasks(pid int) ([]int, error) {
+	living, _, err := threads(pid)
+	return living, err
+}
+
+// threads lists the threads of a process: the living, and those who have ended and have not been
+// waited for.
+func threads(pid int) (living, dead []int, err error) {
 	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
 	if err != nil {
 		if gone(err) {
-			return nil, nil
+			return nil, nil, nil
 		}
-		return nil, err
+		return nil, nil, err
 	}
-	var tids []int
 	for _, e := range entries {
 		tid, err := strconv.Atoi(e.Name())
 		if err != nil {
-			return nil, fmt.Errorf("/proc/%d/task: %w", pid, err)
+			return nil, nil, fmt.Errorf("/proc/%d/task: %w", pid, err)
 		}
 		lives, err := alive(pid, tid)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if lives {
-			tids = append(tids, tid)
+			living = append(living, tid)
+		} else {
+			dead = append(dead, tid)
 		}
 	}
-	return tids, nil
+	return living, dead, nil
 }
 
 // alive tells whether a thread has not ended; a zombie has. Its state follows its name,

@@ -1,0 +1,48 @@
+package injector
+
+import (
+	"fmt"
+	"time"
+)
+
+// ClockReading is what the clocks of the node's process were read to show.
+type ClockReading struct {
+	Wall      time.Duration `json:"wall_ns"`      // how far the wall clock is ahead
+	Monotonic time.Duration `json:"monotonic_ns"` // how far the monotonic clock is ahead
+	After     time.Duration `json:"after_ns"`     // since what is asked was asked
+	Patched   bool          `json:"patched"`
+}
+
+// DiskReport is what system calls on the disk met, on a file that the node never sees listed.
+// An error is the errno's name; "" is success.
+type DiskReport struct {
+	Create   string        `json:"create,omitempty"` // of a file
+	Write    string        `json:"write,omitempty"`  // over what is there, which takes no space
+	Sync     string        `json:"sync,omitempty"`
+	Read     string        `json:"read,omitempty"`
+	SyncTook time.Duration `json:"sync_took_ns"`
+	Durable  bool          `json:"durable"`  // what was synced would outlast a loss of power
+	Unsynced int64         `json:"unsynced"` // bytes that a loss of power would take now
+	Lost     int64         `json:"lost"`     // bytes that the last one took
+	Damaged  []string      `json:"damaged,omitempty"`
+}
+
+// Damage is one file that is not what the node wrote.
+type Damage struct {
+	Kind string `json:"kind"` // BitFlip or Truncate
+	File string `json:"file"` // a pattern of path.Match, from the data directory
+	Draw uint64 `json:"draw"` // which of the files, and where in it
+}
+
+// The kinds of Damage.
+const (
+	BitFlip  = "bit-flip"
+	Truncate = "truncate"
+)
+
+func (d Damage) check() error {
+	if d.Kind != BitFlip && d.Kind != Truncate {
+		return fmt.Errorf("damage %q: want %s or %s", d.Kind, BitFlip, Truncate)
+	}
+	return nil
+}
