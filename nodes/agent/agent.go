@@ -86,6 +86,7 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 	}
 	close(a.up)
 	a.log.Info("agent: up", "node", a.Name, "id", a.id, "dc", a.DC, "server", a.Server, "http", a.settings.http())
+	var broken <-chan error
 	if a.Server {
 		s, err := openServer(a.life, a)
 		if err != nil {
@@ -95,12 +96,15 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 			return err
 		}
 		a.server.Store(s)
+		broken = s.log.Failed()
 	}
 	select {
 	case <-a.life.Done():
 		return nil
 	case err := <-failed:
 		return err
+	case err := <-broken: // it can neither vote nor follow, and would only be in the way
+		return fmt.Errorf("the disk: %w", err)
 	}
 }
 

@@ -56,7 +56,10 @@ type wireHost struct {
 	ip    string
 	ahead atomic.Int64 // nanoseconds that Monotonic is ahead
 	wall  atomic.Int64 // nanoseconds that Now is ahead
+	full  atomic.Bool  // the disk is
 }
+
+func (h *wireHost) Disk() nodes.Disk { return fullDisk{h.Host.Disk(), &h.full} }
 
 func (h *wireHost) Now() time.Time { return h.Host.Now().Add(time.Duration(h.wall.Load())) }
 

@@ -25,6 +25,7 @@ type Log struct {
 
 	writing sync.Mutex // held by who changes anything, during all of the change
 	broken  error      // why nothing can be changed any more; under writing
+	failed  chan error // gets one value when that is not because of Close
 
 	mu       sync.RWMutex // over what follows, which shows only what is durable
 	refs     refs
@@ -45,7 +46,7 @@ func OpenLog(disk nodes.Disk, dir string) (*Log, error) {
 }
 
 func openLog(disk nodes.Disk, dir string, segmentSize int64) (*Log, error) {
-	l := &Log{disk: disk, dir: dir, segmentSize: segmentSize}
+	l := &Log{disk: disk, dir: dir, segmentSize: segmentSize, failed: make(chan error, 1)}
 	if err := l.open(); err != nil {
 		l.closeFiles() // the first error is the one that tells
 		return nil, fmt.Errorf("open the log in %s: %w", dir, err)
@@ -66,6 +67,10 @@ func (l *Log) open() error {
 	}
 	return l.recover()
 }
+
+// Failed gets an error once if the disk fails. What is on it is not known then, so the log
+// takes no changes any more until it is opened again: a server had better end.
+func (l *Log) Failed() <-chan error { return l.failed }
 
 // FirstIndex is the lowest index stored, 0 if there is none.
 func (l *Log) FirstIndex() (uint64, error) {
@@ -187,6 +192,7 @@ func (l *Log) change(f func() error) error {
 	err := f()
 	if _, ok := errors.AsType[refusal](err); err != nil && !ok {
 		l.broken = fmt.Errorf("the log in %s takes no changes since one has failed: %w", l.dir, err)
+		l.failed <- l.broken
 	}
 	return err
 }
