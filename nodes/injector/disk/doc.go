@@ -66,7 +66,8 @@
 //   - To survive its own end: if the process is killed, the mount answers "Transport endpoint is not
 //     connected" until it is unmounted, which is harmless in a namespace that ends too, and
 //     the backing directory is whatever had passed through.
-//   - Speed: a write costs some tens of microseconds more than below it.
+//   - Speed: a write of 4 KiB takes 36 µs instead of 1 µs, one with a sync 0.32 ms instead of 0.14 ms, and a
+//     power loss with 1,000 unsynced writes 9 ms (BenchmarkWrite, BenchmarkPowerLoss; 2 cores, ext4).
 //
 // # Traps
 //

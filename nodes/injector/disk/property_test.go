@@ -225,9 +225,22 @@ func (p *pair) powerLoss() {
 	_, left := p.disk.Unsynced()
 	require.Zero(p.t, left)
 	require.Zero(p.t, p.disk.memory.Load(), "the memory is miscounted\n%s", strings.Join(p.log, "\n"))
+	require.Empty(p.t, p.disk.pinned(), strings.Join(p.log, "\n"))
 	kept, err := os.ReadDir(filepath.Join(p.disk.backing, keptDir))
 	require.NoError(p.t, err)
 	require.Empty(p.t, kept)
+}
+
+// pinned lists what is kept for the undo log.
+func (d *Disk) pinned() (names []string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, n := range d.byID {
+		if n.pins > 0 {
+			names = append(names, d.path(n))
+		}
+	}
+	return names
 }
 
 // compare reads everything through the mount.
