@@ -60,25 +60,25 @@ func ahead(wall, before, after int64) bool {
 	return false
 }
 
-// Threads that do nothing but read their clocks, under hundreds of changes of all kinds: every
+// Threads that do nothing but read their clocks, under thousands of changes of all kinds: every
 // reading is that of one setting, and monotonic clocks do not step back. Also while
 // the entries are written and restored under them.
 func TestBusyProcess(t *testing.T) {
 	needsTracing(t)
 	c, p := running(t, self("busy"))
 	c.line(t)
-	for i := range 600 {
-		s := Setting{Offset: time.Duration(i%steps) * step}
-		if i >= 500 { // the monotonic clock too: these wait for one another
-			s.Monotonic, s.Forward = []float64{0, 0.5, -0.5, 2}[i%4], time.Duration(i)*time.Millisecond
-		}
-		if i >= 500 && i%10 != 0 {
-			continue
-		}
-		require.NoError(t, p.Set(s))
-		if i < 500 && i%50 == 49 {
+	since := now(t)
+	for i := range 3000 {
+		// The strobe holds all the time: a reading that had it of one setting and the offset
+		// of another would show no multiple of step.
+		part := time.Duration(1+i%7) * time.Minute
+		require.NoError(t, p.Set(Setting{Offset: time.Duration(i%steps)*step - part, Strobe: part, Period: year, Since: since}))
+		if i%300 == 299 {
 			require.NoError(t, p.Restore())
 		}
+	}
+	for i := range 12 { // the monotonic clock too: faster and slower
+		require.NoError(t, p.Set(Setting{Monotonic: []float64{2, -0.5, 0.5, 0}[i%4], Forward: time.Hour}))
 	}
 	var calls, wrong int
 	line := c.ask(t)
