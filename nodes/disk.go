@@ -83,7 +83,7 @@ func (s DiskState) String() string {
 		{s.FailRead, "reads fail"},
 		{s.FailWrite, "writes fail"},
 		{s.FailSync, "fsync fails"},
-		{s.Torn != 0, fmt.Sprintf("torn (%d)", s.Torn)},
+		{s.Torn != 0, "torn at a loss of power"},
 	} {
 		if w.asked {
 			words = append(words, w.word)

@@ -15,7 +15,7 @@ type disks struct {
 	apart   bool                    // the node has a mount namespace of its own
 	damages []Damage                // that were asked for
 	done    map[Damage]disk.Damaged // that are there
-	loss    disk.Loss               // the last
+	loss    int64                   // bytes that the last loss of power took
 	lost    bool                    // since the last loss of power nothing has been written
 }
 
@@ -88,6 +88,7 @@ func (d *disks) powerLoss(torn uint64) error {
 	if d.lost && d.clean() {
 		return nil
 	}
+	unsynced, _ := d.disk.Unsynced()
 	loss, err := d.disk.PowerLoss(torn)
 	if err != nil {
 		return err
@@ -99,7 +100,7 @@ func (d *disks) powerLoss(torn uint64) error {
 	case !c.Synced && !d.disk.State().Lie && !d.disk.State().FailSync:
 		return fmt.Errorf("what was synced did not outlast the loss of power")
 	}
-	d.loss, d.lost = loss, true
+	d.loss, d.lost = unsynced, true
 	return nil
 }
 
@@ -115,7 +116,7 @@ func (d *disks) report() (*DiskReport, error) {
 		return nil, err
 	}
 	r := &DiskReport{Create: seen.Create, Write: seen.Write, Sync: seen.Sync, Read: seen.Read, SyncTook: seen.SyncTook,
-		Durable: seen.Durable, Unsynced: unsynced, Lost: d.loss.Bytes}
+		Durable: seen.Durable, Unsynced: unsynced, Lost: d.loss}
 	for _, done := range d.done {
 		r.Damaged = append(r.Damaged, damageWords(done))
 	}

@@ -3,6 +3,7 @@
 package disk
 
 import (
+	"fmt"
 	"sync"
 	"syscall"
 	"time"
@@ -18,6 +19,7 @@ type condition struct {
 }
 
 // Set brings the disk to this state at once, also for files that are open and for calls that wait.
+// When it no longer lies, all that it has is durable: it makes good on its promises.
 func (d *Disk) Set(s State) error {
 	if err := s.Check(); err != nil {
 		return err
@@ -28,8 +30,36 @@ func (d *Disk) Set(s State) error {
 		return ErrClosed
 	}
 	before := d.state.set(s)
+	if before.Lie && !s.Lie {
+		if err := d.keepAll(); err != nil {
+			return fmt.Errorf("disk: %w", err)
+		}
+	}
 	if (s.FailRead && !before.FailRead) || (s.SlowIO > 0 && before.SlowIO == 0) {
 		d.dropCaches() // or open files would go on being read from memory
+	}
+	return nil
+}
+
+// keepAll makes durable all that is unsynced, but what a failed sync has dropped.
+func (d *Disk) keepAll() error {
+	d.gate.Lock()
+	defer d.gate.Unlock()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var dirs []*inode
+	for _, n := range d.byID {
+		if n.data != nil {
+			if err := d.commit(n); err != nil {
+				return err
+			}
+		}
+		if n.group != nil {
+			dirs = append(dirs, n)
+		}
+	}
+	for _, dir := range dirs {
+		d.settle(dir)
 	}
 	return nil
 }

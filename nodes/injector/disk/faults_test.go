@@ -222,3 +222,16 @@ func TestStateIsChecked(t *testing.T) {
 	require.NoError(t, json.Unmarshal(text, &got))
 	require.Equal(t, want, got)
 }
+
+func TestALieThatEndsIsMadeGood(t *testing.T) {
+	m := mountedDisk(t)
+	require.NoError(t, m.Set(State{Lie: true}))
+	m.write(t, "a", "promised")
+	m.sync(t, "a")
+	m.sync(t, ".")
+	require.NoError(t, m.Set(State{}))
+	_, operations := m.Unsynced()
+	require.Zero(t, operations)
+	m.lose(t)
+	require.Equal(t, "promised", m.content(t, "a"))
+}
