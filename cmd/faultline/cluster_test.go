@@ -19,6 +19,17 @@ import (
 
 const oneFault = "time-limit: 40s\nsteps:\n  - {at: 0s, for: 30s, fault: partition, target: primary}\n"
 
+// sixFaults are six at a time, of six families, from 5 s on.
+const sixFaults = `time-limit: 60s
+steps:
+  - {at: 0s, for: 50s, fault: link, target: all, draw: 1, delay: 10ms}
+  - {at: 1s, for: 50s, fault: clock, target: all, offset: 1h, drift: 0.1}
+  - {at: 2s, for: 50s, fault: disk, target: all, slow-fsync: 20ms}
+  - {at: 3s, for: 50s, fault: partition, target: [dc1-s1], oneway: in}
+  - {at: 4s, for: 50s, fault: pause, target: [dc1-s2]}
+  - {at: 5s, for: 50s, fault: power-loss, target: [dc1-s3]}
+`
+
 func TestAShortRunIsValid(t *testing.T) {
 	engine := needEngine(t)
 	store := t.TempDir()
@@ -54,15 +65,15 @@ steps:
 	require.Equal(t, string(before), string(after), "judged again to the same result")
 }
 
-// One harness is killed in the middle of a fault, beside another that lives. clean takes
+// One harness is killed in the middle of six faults, beside another that lives. clean takes
 // what the dead one left and spares the other, which is then interrupted.
 func TestAKilledHarnessIsCleanedUpAfterAndAnInterruptedOneCleansUpItself(t *testing.T) {
 	engine := needEngine(t)
 	store := t.TempDir()
 	living := start(t, nil, "test", "--store", store, scenarioFile(t, "living", oneFault))
-	dead := start(t, nil, "test", "--store", store, scenarioFile(t, "dead", oneFault))
+	dead := start(t, nil, "test", "--store", store, scenarioFile(t, "dead", sixFaults))
 	living.await("fault: partition")
-	dead.await("fault: partition")
+	dead.await("fault: power-loss")
 	dead.signal(syscall.SIGKILL)
 	require.Equal(t, -1, dead.exits())
 	require.Len(t, dead.leftovers(engine), 3+3+3+1, "holders, nodes, volumes and the network of three nodes")

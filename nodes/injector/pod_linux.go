@@ -195,13 +195,26 @@ func (p *Pod) seen() (Process, error) {
 			return Off, nil
 		}
 	case Absent:
-		entries, err := os.ReadDir(p.options.Data)
-		if err != nil || len(entries) > 0 {
+		if bare, err := p.bare(); err != nil || !bare {
 			return now, err
 		}
 		return Absent, nil
 	}
 	return now, nil
+}
+
+// bare tells whether the disk holds nothing, beside what package disk keeps there itself.
+func (p *Pod) bare() (bool, error) {
+	entries, err := os.ReadDir(p.options.Data)
+	if err != nil {
+		return false, err
+	}
+	for _, e := range entries {
+		if p.disks == nil || !disk.Hidden(e.Name()) {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 // empty removes all that is in a directory.

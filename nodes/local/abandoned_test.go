@@ -30,14 +30,18 @@ func beHarness(program string) error {
 	if err != nil {
 		return err
 	}
-	started, err := New().Start(ctx, nodes.Spec{Run: "abandoned", Topology: topology, System: podstest.System{Program: program}})
+	var broken nodes.Conditions // in six ways
+	broken.Cut([]string{s1}, []string{s2, s3}, nodes.LinkState{Drop: true})
+	broken.Cut([]string{s2}, []string{s3}, nodes.LinkState{Delay: 10 * time.Millisecond})
+	broken.SetProcess([]string{s1}, nodes.Paused)
+	broken.SetProcess([]string{s2}, nodes.Off)
+	broken.SetClock([]string{s1, s3}, nodes.ClockState{Offset: time.Hour})
+	broken.SetDisk([]string{s3}, nodes.DiskState{SlowSync: 10 * time.Millisecond})
+	started, err := New().Start(ctx, nodes.Spec{Run: "abandoned", Topology: topology,
+		System: podstest.System{Program: program}, Needs: broken.Needs()})
 	if err != nil {
 		return err
 	}
-	var broken nodes.Conditions
-	broken.Cut([]string{s1}, []string{s2, s3}, nodes.LinkState{Drop: true})
-	broken.SetProcess([]string{s1}, nodes.Paused)
-	broken.SetProcess([]string{s2}, nodes.Killed)
 	if err := started.Set(ctx, broken); err != nil {
 		return err
 	}

@@ -152,7 +152,7 @@ func (c *Group) bring(ctx context.Context, p *pod, want injector.State) error {
 	if err != nil || reply.Process == want.Process {
 		return err
 	}
-	if reply.Process != injector.Killed {
+	if reply.Process != injector.Killed || want.Process != injector.Running && want.Process != injector.Paused {
 		return fmt.Errorf("its process is %s", reply.Process)
 	}
 	if before == injector.Running || before == injector.Paused {

@@ -19,6 +19,10 @@ const (
 	probeDir = ".faultline-probe" // where Probe and PowerLoss write; the node can open it and never sees it listed
 )
 
+// Hidden tells whether an entry of the backing directory is the file system's own, which the
+// node never sees listed.
+func Hidden(name string) bool { return name == keptDir || name == probeDir }
+
 // memoryLimit bounds the bytes of the undo log.
 const memoryLimit = 256 << 20
 
