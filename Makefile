@@ -25,7 +25,7 @@ prove: build ## plant each known bug and demand that it is found, and silence wi
 	bin/faultline prove ci/prove --runtime $(RUNTIME) --store $(STORE) $(FLAGS)
 
 bench: ## measure the harness and the agent; prints figures, judges nothing
-	$(GO) test -run '^$$' -bench . -benchtime 2s ./workloads/... ./checker/... ./nodes/injector/ ./nodes/injector/clock/
+	$(GO) test -run '^$$' -bench . -benchtime 2s ./workloads/... ./checker/... ./nodes/injector/...
 	$(GO) test -run '^$$' -bench . -benchtime 5x -timeout 20m ./nodes/docker/ ./nodes/local/ .
 
 lint: ## gofmt, go vet, staticcheck

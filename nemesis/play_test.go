@@ -107,7 +107,7 @@ func (r *recorder) Set(ctx context.Context, want nodes.Conditions) error {
 func randomStates(rng *rand.Rand) Schedule {
 	var s Schedule
 	for range 1 + rng.IntN(12) {
-		f := []Fault{kill, partition, pause}[rng.IntN(3)]
+		f := []Fault{clock, disk, kill, link, partition, pause, powerLoss}[rng.IntN(7)]
 		step := Step{At: time.Duration(rng.IntN(10)) * time.Second, For: time.Duration(1+rng.IntN(8)) * time.Second,
 			Fault: f.Name, Target: Names("dc1-s2", "dc1-c1")}
 		if word := f.Targets[rng.IntN(len(f.Targets))]; word != Primary {
@@ -118,6 +118,9 @@ func randomStates(rng *rand.Rand) Schedule {
 		}
 		if f.Name == "partition" {
 			step.OneWay, step.Reject = []string{"", In, Out}[rng.IntN(3)], rng.IntN(2) == 0
+		}
+		if len(f.Kinds) > 0 {
+			step = step.ofKind(f.Kinds[rng.IntN(len(f.Kinds))])
 		}
 		s.Steps = append(s.Steps, step)
 	}
