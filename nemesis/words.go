@@ -35,7 +35,7 @@ func seenWords(c nodes.Conditions, m nodes.Measurement) string {
 		return "nothing measured"
 	}
 	return tally(untrained(m, linksOf(c)), func(l nodes.Link) string { return linkWords(m, l) },
-		slices.Concat(trainWords(m, linksOf(c)), processWords(c, func(node string) string { return stateWords(m.Processes[node]) }),
+		slices.Concat(trainWords(m, linksOf(c)), processWords(c, func(node string) string { return lostWords(m, node) }),
 			clockWords(c, func(node string) string { return m.Clocks[node].String() }),
 			diskWords(c, func(node string) string { return "disk: " + m.Disks[node].String() })))
 }
@@ -130,6 +130,15 @@ func stateWords(p nodes.Process) string {
 		return "not running"
 	}
 	return cmp.Or(string(p), "running")
+}
+
+// lostWords is a measured state, with what a loss of power has taken.
+func lostWords(m nodes.Measurement, node string) string {
+	state := stateWords(m.Processes[node])
+	if m.Processes[node] == nodes.Off {
+		state += fmt.Sprintf(" with %s lost", count(int(m.Disks[node].Lost), "unsynced byte"))
+	}
+	return state
 }
 
 func processWords(c nodes.Conditions, state func(node string) string) []string {

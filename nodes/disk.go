@@ -135,7 +135,7 @@ type DiskSeen struct {
 	Damaged  []string // what is now other than the node wrote it: "raft/log: bit 3 of byte 4711 flipped"
 }
 
-// String tells what was seen: "writes EIO, fsync EIO after 1ms", or what was lost.
+// String tells what was seen: "writes EIO, fsync EIO after 1ms".
 func (seen DiskSeen) String() string {
 	if !seen.Tried {
 		return "not probed"
@@ -150,9 +150,6 @@ func (seen DiskSeen) String() string {
 	words = append(words, fmt.Sprintf("fsync took %s", seen.SyncTook.Round(100*time.Microsecond)))
 	if seen.Sync == "" && !seen.Kept {
 		words = append(words, "and kept nothing")
-	}
-	if seen.Lost > 0 {
-		words = append(words, fmt.Sprintf("%d bytes lost", seen.Lost))
 	}
 	return strings.Join(append(words, seen.Damaged...), ", ")
 }
