@@ -223,7 +223,7 @@ func overlaps(holds []hold) (found []overlap) {
 
 func (o overlap) words() string {
 	a, b := o.first, o.second
-	text := fmt.Sprintf("%s had two holders from %s to %s: session %s since %s", a.key, clock(b.from), clock(min(a.till, b.till)), brief(a.session), clock(a.from))
+	text := fmt.Sprintf("lock %s had two holders from %s to %s: session %s since %s", a.key, clock(b.from), clock(min(a.till, b.till)), brief(a.session), clock(a.from))
 	if a.proof != nil {
 		verb := map[string]string{fRenew: "renewed", fCreate: "made"}[a.proof.F]
 		text += fmt.Sprintf(", %s at %s and so good until %s,", verb, clock(a.proof.Invoke), clock(a.till))
@@ -283,7 +283,7 @@ func unfenced(tokens []*history.Operation) (found []unfencedPair) {
 }
 
 func (p unfencedPair) words() string {
-	return fmt.Sprintf("%s: %s was asked for at %s and got the token %d, though %s had got %d by %s", p.after.Key, p.after.F,
+	return fmt.Sprintf("lock %s: %s was asked for at %s and got the token %d, though %s had got %d by %s", p.after.Key, p.after.F,
 		clock(p.after.Invoke), p.after.IndexAt, p.before.F, p.before.IndexAt, clock(p.before.Return))
 }
 

@@ -157,6 +157,17 @@ func argument(op history.Operation) string {
 			}
 			return fmt.Sprintf("%d→%d", *old, new)
 		}
+	case "create":
+		var made struct{ Session string }
+		if json.Unmarshal(op.Output, &made) == nil {
+			return brief(made.Session)
+		}
+		return ""
+	case "acquire", "release", "renew", "destroy":
+		var session string
+		if json.Unmarshal(op.Input, &session) == nil {
+			return brief(session)
+		}
 	}
 	if len(op.Input) == 0 && op.Type == history.OK && len(op.Output) > 0 {
 		return value(op.Output)
@@ -166,6 +177,9 @@ func argument(op history.Operation) string {
 	}
 	return value(op.Input)
 }
+
+// brief is enough of a session's ID to tell it from others.
+func brief(id string) string { return id[:min(len(id), 8)] }
 
 // short is an operation as on the bar of a diagram: write 5, read → 3, cas 3→5.
 func short(op history.Operation) string {
