@@ -2,6 +2,7 @@ package agent
 
 import (
 	"errors"
+	"io"
 	"sync"
 
 	"github.com/hashicorp/raft"
@@ -10,7 +11,8 @@ import (
 )
 
 // gate stands between the network and Raft. It makes two things of the library safe for a
-// leader's lease (package lease), and a third for servers that lost their disk.
+// leader's lease (package lease), a third for servers that lost their disk, and a fourth for
+// those that took their place.
 //
 // A handover of leadership ends with a TimeoutNow, on which its target stands for
 // election at once and is voted for even by those who know a leader. The lease is safe
@@ -33,6 +35,12 @@ import (
 // That is in time: the log then holds the change that took the old c out, and b's, which
 // lacks it, is refused by Raft's own rule; and a server that never had any log, at the
 // very first election, has written the first peer set itself (bootstrap.go).
+// The library sends by address, and its follower installs every snapshot of the current term, also one
+// that is older than what it has applied: its state, and its peer set, then go back. A leader
+// that has failed to send to a server which is gone may send it a last snapshot from its own
+// first days, and who has come up at that address meanwhile gets it. A snapshot that ends
+// where this server has been is a beginning of what it has, so the gate says that it is
+// installed, and leaves the state alone.
 type gate struct {
 	*raft.NetworkTransport
 	// send makes the target stand for election in place of the leader of a term that has
@@ -40,6 +48,8 @@ type gate struct {
 	send func(raft.ServerID, raft.ServerAddress) error
 	// mayVote tells whether Raft may be asked for a vote.
 	mayVote func() bool
+	// reached is up to where this server knows what is committed.
+	reached func() uint64
 
 	out  chan raft.RPC
 	hand chan handover
@@ -55,8 +65,8 @@ type handover struct {
 	done chan error
 }
 
-func newGate(inner *raft.NetworkTransport, send func(raft.ServerID, raft.ServerAddress) error, mayVote func() bool) *gate {
-	return &gate{NetworkTransport: inner, send: send, mayVote: mayVote, out: make(chan raft.RPC),
+func newGate(inner *raft.NetworkTransport, send func(raft.ServerID, raft.ServerAddress) error, mayVote func() bool, reached func() uint64) *gate {
+	return &gate{NetworkTransport: inner, send: send, mayVote: mayVote, reached: reached, out: make(chan raft.RPC),
 		hand: make(chan handover), stop: make(chan struct{})}
 }
 
@@ -66,7 +76,7 @@ func (g *gate) open(r *raft.Raft) {
 		for {
 			select {
 			case rpc := <-g.NetworkTransport.Consumer():
-				g.pass(rpc)
+				g.pass(r, rpc)
 			case h := <-g.hand:
 				h.done <- g.handOver(r, h.term)
 			case <-g.stop:
@@ -76,8 +86,8 @@ func (g *gate) open(r *raft.Raft) {
 	})
 }
 
-func (g *gate) pass(rpc raft.RPC) {
-	switch rpc.Command.(type) {
+func (g *gate) pass(r *raft.Raft, rpc raft.RPC) {
+	switch request := rpc.Command.(type) {
 	case *raft.TimeoutNowRequest:
 		rpc.Respond(nil, errors.New("a handover must name its term"))
 	case *raft.RequestVoteRequest:
@@ -93,6 +103,14 @@ func (g *gate) pass(rpc raft.RPC) {
 			return
 		}
 		g.forward(rpc)
+	case *raft.InstallSnapshotRequest:
+		if request.LastLogIndex > g.reached() {
+			g.forward(rpc)
+			return
+		}
+		_, err := io.Copy(io.Discard, rpc.Reader) // or the connection would be of no use any more
+		term := r.CurrentTerm()
+		rpc.Respond(&raft.InstallSnapshotResponse{Term: term, Success: request.Term >= term}, err)
 	default:
 		g.forward(rpc)
 	}

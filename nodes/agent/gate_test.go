@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -40,6 +41,34 @@ func TestHandoverMustNameTheTerm(t *testing.T) {
 	require.Equal(t, nodes.NotLeader, nodes.CodeOf(s.gate.takeOver(l.term)), "a handover that arrives twice")
 }
 
+// A snapshot that is older than what a follower has is said to be installed, and changes nothing.
+func TestOldSnapshotsAreNotInstalled(t *testing.T) {
+	t.Parallel()
+	c := startCluster(t, 3, 0)
+	leader, follower := c.leader(t), c.followers(t)[0]
+	leader.put(t, "k", "v")
+	follower.awaitValue(t, "k", "v")
+	l, s := leader.leadership(), follower.agent.server.Load()
+	const old = "not even a snapshot"
+	install := func(index, term uint64) (answer raft.InstallSnapshotResponse, err error) {
+		err = l.s.gate.NetworkTransport.InstallSnapshot(raft.ServerID(follower.agent.id), raft.ServerAddress(follower.agent.rpcAddr()),
+			&raft.InstallSnapshotRequest{RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax}, SnapshotVersion: raft.SnapshotVersionMax,
+				Term: term, LastLogIndex: index, LastLogTerm: term, Size: int64(len(old))}, &answer, strings.NewReader(old))
+		return answer, err
+	}
+	before := s.store.Applied()
+	answer, err := install(1, l.term)
+	require.NoError(t, err)
+	require.True(t, answer.Success)
+	require.Equal(t, l.term, answer.Term)
+	require.GreaterOrEqual(t, s.store.Applied(), before)
+	answer, err = install(1, l.term-1)
+	require.NoError(t, err)
+	require.False(t, answer.Success, "of a leader that is over")
+	leader.put(t, "k", "w")
+	follower.awaitValue(t, "k", "w")
+}
+
 // diary is what happened, in order.
 type diary struct {
 	mu    sync.Mutex
@@ -66,7 +95,7 @@ func gated(t *testing.T) (*gate, *raft.NetworkTransport, raft.ServerAddress) {
 		require.NoError(t, err)
 		return tr
 	}
-	g, peer := newGate(transport(), nil, func() bool { return true }), transport()
+	g, peer := newGate(transport(), nil, func() bool { return true }, nil), transport()
 	t.Cleanup(func() {
 		require.NoError(t, peer.Close())
 		require.NoError(t, g.Close())

@@ -86,7 +86,7 @@ func (s *server) openRaft(ctx context.Context, disk nodes.Disk) error {
 		MaxPool:         3,
 		MaxRPCsInFlight: 1,                       // with 2, Shutdown may wait for ever for a pipeline that is stuck
 		Timeout:         2 * s.a.times.Heartbeat, // gives up connections that a dropped link has silenced
-	}), s.sendHandover, s.mayVote)
+	}), s.sendHandover, s.mayVote, s.reached)
 	s.raft, err = raft.NewRaft(s.raftConfig(), s.store, cache, s.log, snapshots, s.gate)
 	if err != nil {
 		return errors.Join(fmt.Errorf("raft: %w", err), s.gate.Close())
@@ -120,6 +120,10 @@ func (s *server) leading() (term uint64, yes bool) {
 	yes = s.raft.State() == raft.Leader
 	return term, yes && term == s.raft.CurrentTerm()
 }
+
+// reached is up to where this server knows what is committed: it has applied that, or has it
+// in its log.
+func (s *server) reached() uint64 { return max(s.store.Applied(), s.raft.CommitIndex()) }
 
 // mayVote tells whether this server's own log says that it is of the peer set. See gate.
 func (s *server) mayVote() bool {

@@ -16,6 +16,7 @@ type clocks struct {
 	asked     clock.Setting // as it came: without Since
 	want      clock.Setting
 	open      map[int]*clock.Process // by pid, those that are patched
+	caught    map[int]bool           // by pid, those that are being patched at their exec
 }
 
 // set makes clocks show something else. Drift and strobe count from the moment at which
@@ -49,6 +50,9 @@ func (c *clocks) truth() bool { return c.asked == clock.Setting{} }
 // bring makes one process's clocks show what is wanted, or, once they show the truth anyway,
 // takes everything back.
 func (c *clocks) bring(pid int) error {
+	if c.caught[pid] {
+		return nil // settle will see to it
+	}
 	p := c.open[pid]
 	if p == nil && c.truth() {
 		return nil
@@ -104,6 +108,7 @@ func (c *clocks) enter(pid int, done func(*clock.Process, error)) (follow func()
 		return nil, err
 	}
 	want := c.want
+	c.caught[pid] = true
 	return func() {
 		ctx, cancel := context.WithTimeout(context.Background(), entryLimit)
 		defer cancel()
@@ -112,10 +117,21 @@ func (c *clocks) enter(pid int, done func(*clock.Process, error)) (follow func()
 	}, nil
 }
 
+// settle takes a process over that was patched at its exec, and gives it what was asked for
+// since.
+func (c *clocks) settle(pid int, p *clock.Process, err error) error {
+	delete(c.caught, pid)
+	if err != nil {
+		return err
+	}
+	c.open[pid] = p
+	return c.bring(pid)
+}
+
 // read tells what the clocks of the node's process show; nil if there is no process.
 func (c *clocks) read() (*ClockReading, error) {
 	pids, err := c.processes.find()
-	if err != nil || len(pids) == 0 {
+	if err != nil || len(pids) == 0 || c.caught[pids[0]] {
 		return nil, err
 	}
 	now, err := clock.Now()

@@ -56,7 +56,7 @@ func NewPod(o Options) (*Pod, error) {
 	}
 	p := &Pod{options: o, links: links, processes: processes{path: o.Node, proc: "/proc"}, prober: prober, asked: Running}
 	if o.Clock {
-		p.clocks = &clocks{processes: p.processes, open: map[int]*clock.Process{}}
+		p.clocks = &clocks{processes: p.processes, open: map[int]*clock.Process{}, caught: map[int]bool{}}
 	}
 	if o.Disk {
 		if p.disks, err = openDisks(o.Data, o.Apart); err != nil {
@@ -175,11 +175,9 @@ func (p *Pod) enter(pid int) (follow func(), err error) {
 	return p.clocks.enter(pid, func(caught *clock.Process, err error) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		if err != nil {
+		if err := p.clocks.settle(pid, caught, err); err != nil {
 			p.broken = fmt.Errorf("the clock of the node that was started is not as asked: %w", err)
-			return
 		}
-		p.clocks.open[pid] = caught
 	})
 }
 

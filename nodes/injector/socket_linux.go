@@ -77,8 +77,8 @@ func (d door) answer(conn *net.UnixConn) {
 		if err != nil {
 			text = err.Error()
 		}
-		_, err = fmt.Fprintf(conn, "%s\n", strings.ReplaceAll(text, "\n", "; "))
-		if err == nil && follow != nil {
+		fmt.Fprintf(conn, "%s\n", strings.ReplaceAll(text, "\n", "; ")) // who has gone meanwhile is missed by follow
+		if follow != nil {
 			follow()
 		}
 	}
