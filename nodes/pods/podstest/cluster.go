@@ -60,8 +60,17 @@ func start(t testing.TB, s Subject, spec nodes.Spec) nodes.Cluster {
 type About struct {
 	Args   string            `json:"args"`
 	Starts int               `json:"starts"`
+	Kept   int               `json:"kept"`  // starts, as counted in a file that is synced
+	Began  time.Time         `json:"began"` // read first of all
+	Now    time.Time         `json:"now"`
 	Addrs  []string          `json:"addrs"`
 	Place  map[string]string `json:"place"` // what it can see and do
+}
+
+// still is what does not change with time.
+func (a About) still() About {
+	a.Began, a.Now = time.Time{}, time.Time{}
+	return a
 }
 
 // Ask waits until the node answers: it is started before it listens.

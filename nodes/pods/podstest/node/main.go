@@ -15,6 +15,9 @@ import (
 	"time"
 )
 
+// began is read before anything else is done.
+var began = time.Now()
+
 func main() {
 	file := filepath.Join(os.Args[1], "starts")
 	before, err := os.ReadFile(file)
@@ -25,15 +28,45 @@ func main() {
 	if err := os.WriteFile(file, []byte(starts), 0o644); err != nil {
 		panic(err)
 	}
+	kept := keep(filepath.Join(os.Args[1], "kept"))
 	fmt.Println("out: start", len(starts))
 	fmt.Fprintln(os.Stderr, "err: start", len(starts))
 	http.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
-		json.NewEncoder(w).Encode(map[string]any{"args": strings.Join(os.Args[1:], " "), "starts": len(starts), "place": place(), "addrs": addresses()})
+		json.NewEncoder(w).Encode(map[string]any{"args": strings.Join(os.Args[1:], " "), "starts": len(starts), "place": place(), "addrs": addresses(),
+			"kept": kept, "began": began, "now": time.Now()})
 	})
 	http.HandleFunc("GET /leave", func(w http.ResponseWriter, r *http.Request) {
 		time.AfterFunc(10*time.Millisecond, func() { os.Exit(0) })
 	})
 	panic(http.ListenAndServe(":8500", nil))
+}
+
+// keep counts starts in a file that outlasts a loss of power.
+func keep(name string) int {
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o644)
+	if err != nil {
+		panic(err)
+	}
+	defer f.Close()
+	dir, err := os.Open(filepath.Dir(name))
+	if err != nil {
+		panic(err)
+	}
+	defer dir.Close()
+	_, err = f.WriteString("x")
+	for _, sync := range []func() error{f.Sync, dir.Sync} {
+		if err == nil {
+			err = sync()
+		}
+	}
+	if err != nil {
+		panic(err)
+	}
+	info, err := f.Stat()
+	if err != nil {
+		panic(err)
+	}
+	return int(info.Size())
 }
 
 // place is what the node can see and do.

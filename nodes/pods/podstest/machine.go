@@ -1,0 +1,111 @@
+package podstest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"faultline/nodes"
+)
+
+// granted starts a cluster whose pods have the rights to clocks and disks.
+func granted(t *testing.T, s Subject, name string) nodes.Cluster {
+	t.Helper()
+	Need(t, s)
+	want := spec(t, name, "dc1-3")
+	want.Needs = []nodes.Capability{nodes.ClockWall, nodes.ClockMonotonic, nodes.ProcessOff, nodes.DiskSync, nodes.DiskFull,
+		nodes.DiskError, nodes.DiskDamage}
+	return start(t, s, want)
+}
+
+// moment is how far apart two readings of one clock may be, on a machine that is slow.
+const moment = time.Minute
+
+func testClocks(t *testing.T, s Subject) {
+	c := granted(t, s, "clock")
+	Ask(t, c, S2)
+	var want nodes.Conditions
+	want.SetClock([]string{S2}, nodes.ClockState{Offset: -48 * time.Hour, Drift: 0.1})
+	want.SetClock([]string{S3}, nodes.ClockState{Strobe: 24 * time.Hour, Period: 10 * time.Millisecond})
+	RequireConditions(t, c, want)
+	require.WithinDuration(t, time.Now().Add(-48*time.Hour), Ask(t, c, S2).Now, moment)
+	require.WithinDuration(t, time.Now(), Ask(t, c, S1).Now, moment, "the others keep theirs")
+
+	down := want.Clone()
+	down.SetProcess([]string{S2}, nodes.Killed)
+	RequireConditions(t, c, down)
+	RequireConditions(t, c, want)
+	again := Ask(t, c, S2)
+	require.Equal(t, 2, again.Starts)
+	require.WithinDuration(t, time.Now().Add(-48*time.Hour), again.Began, moment, "its first reading")
+
+	RequireConditions(t, c, nodes.Conditions{})
+	require.WithinDuration(t, time.Now(), Ask(t, c, S2).Now, moment)
+	m, err := c.Measure(t.Context())
+	require.NoError(t, err)
+	for _, node := range []string{S1, S2, S3} {
+		require.False(t, m.Clocks[node].Patched, "%s: all is taken back", node)
+	}
+}
+
+func testPowerLoss(t *testing.T, s Subject) {
+	c := granted(t, s, "power")
+	require.Equal(t, 1, Ask(t, c, S2).Starts)
+	RequireConditions(t, c, processOf(S2, nodes.Killed))
+	RequireConditions(t, c, nodes.Conditions{})
+	again := Ask(t, c, S2)
+	require.Equal(t, 2, again.Starts, "a kill takes nothing")
+	require.Equal(t, 2, again.Kept)
+
+	off := processOf(S2, nodes.Off)
+	off.SetProcess([]string{S3}, nodes.Killed)
+	RequireConditions(t, c, off)
+	RequireConditions(t, c, nodes.Conditions{})
+	again = Ask(t, c, S2)
+	require.Equal(t, 1, again.Starts, "its file was never synced")
+	require.Equal(t, 3, again.Kept, "and this one was")
+	require.Equal(t, 2, Ask(t, c, S3).Starts, "it kept its power")
+
+	RequireConditions(t, c, processOf(S2, nodes.Absent))
+	RequireConditions(t, c, nodes.Conditions{})
+	require.Equal(t, 1, Ask(t, c, S2).Kept, "a new disk")
+}
+
+func testDisks(t *testing.T, s Subject) {
+	c := granted(t, s, "disk")
+	before := Ask(t, c, S1)
+	for _, bad := range []nodes.DiskState{
+		{SlowSync: 30 * time.Millisecond}, {Lie: true}, {FailSync: true}, {FailRead: true}, {FailWrite: true}, {Full: true},
+		{Full: true, SlowSync: 30 * time.Millisecond},
+	} {
+		var want nodes.Conditions
+		want.SetDisk([]string{S1}, bad)
+		RequireConditions(t, c, want)
+		RequireConditions(t, c, nodes.Conditions{})
+	}
+	require.Equal(t, before.still(), Ask(t, c, S1).still(), "it ran on")
+
+	for _, kind := range []nodes.DamageKind{nodes.BitFlip, nodes.Truncate} {
+		var want nodes.Conditions
+		want.SetDisk([]string{S1}, nodes.DiskState{Damages: []nodes.Damage{{Kind: kind, File: "kept", Draw: 7}}})
+		RequireConditions(t, c, want)
+		RequireConditions(t, c, nodes.Conditions{})
+	}
+	require.Equal(t, 5, Ask(t, c, S1).Starts, "each damage and each repair is a start")
+	var nowhere nodes.Conditions
+	nowhere.SetDisk([]string{S1}, nodes.DiskState{Damages: []nodes.Damage{{Kind: nodes.BitFlip, File: "no/such", Draw: 7}}})
+	require.ErrorContains(t, c.Set(t.Context(), nowhere), "no file with content matches")
+	RequireConditions(t, c, nodes.Conditions{})
+}
+
+func testRights(t *testing.T, s Subject) {
+	c := Up(t, s, "rights")
+	var clock, disk nodes.Conditions
+	clock.SetClock([]string{S1}, nodes.ClockState{Offset: time.Hour})
+	disk.SetDisk([]string{S1}, nodes.DiskState{Full: true})
+	require.ErrorContains(t, c.Set(t.Context(), clock), "not given the right to clocks")
+	require.ErrorContains(t, c.Set(t.Context(), disk), "not given the right to disks")
+	require.ErrorContains(t, c.Set(t.Context(), processOf(S1, nodes.Off)), "not given the right to disks")
+	RequireConditions(t, c, nodes.Conditions{})
+}
