@@ -18,13 +18,13 @@ func TestFlags(t *testing.T) {
 	o, err := parse([]string{"-server", "-bootstrap-expect", "3", "-datacenter", "east", "-node", "a", "-bind", "10.0.0.1",
 		"-advertise", "10.0.0.2", "-client", "0.0.0.0", "-retry-join", "10.0.0.3", "-retry-join", "10.0.0.4:9000",
 		"-data-dir", "/data", "-raft-multiplier", "5", "-log-level", "debug", "-http-port", "1", "-server-port", "2",
-		"-serf-lan-port", "3", "-remove-dead", "-raft-snapshot-threshold", "7", "-raft-trailing-logs", "8", "-raft-snapshot-interval", "9s", "-gossip-profile", "fast", "-defect", agent.AckBeforeCommit}, io.Discard)
+		"-serf-lan-port", "3", "-remove-dead", "-session-ttl-min", "2s", "-raft-snapshot-threshold", "7", "-raft-trailing-logs", "8", "-raft-snapshot-interval", "9s", "-gossip-profile", "fast", "-defect", agent.AckBeforeCommit}, io.Discard)
 	require.NoError(t, err)
 	require.Equal(t, options{dir: "/data", level: slog.LevelDebug, config: agent.Config{
 		Server: true, BootstrapExpect: 3, DC: "east", Name: "a", Bind: netip.MustParseAddr("10.0.0.1"),
 		Advertise: netip.MustParseAddr("10.0.0.2"), Client: netip.MustParseAddr("0.0.0.0"),
 		RetryJoin: []string{"10.0.0.3", "10.0.0.4:9000"}, RaftMultiplier: 5, HTTPPort: 1, ServerPort: 2, SerfPort: 3,
-		RemoveDead: true, GossipProfile: "fast", DefectNames: []string{agent.AckBeforeCommit},
+		RemoveDead: true, SessionTTLMin: 2 * time.Second, GossipProfile: "fast", DefectNames: []string{agent.AckBeforeCommit},
 		Snapshots: agent.SnapshotAge{Threshold: 7, Trailing: 8, Interval: 9 * time.Second}}}, o)
 }
 

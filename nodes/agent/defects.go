@@ -20,9 +20,9 @@ const (
 	DeposedLeaderRead         = "deposed-leader-read"
 	ForwardRetryDoubles       = "forward-retry-doubles"
 	NoFsync                   = "no-fsync"
-	SessionExpiryByWallClock  = "session-expiry-by-wall-clock"
 	RejoinsWithEmptyLog       = "rejoins-with-empty-log"
 	RestoreResetsIndex        = "restore-resets-index"
+	SessionExpiryByWallClock  = "session-expiry-by-wall-clock"
 	SnapshotDropsKey          = "snapshot-drops-key"
 	StaleFollowerRead         = "stale-follower-read"
 	WallClockLease            = "wall-clock-lease"
@@ -48,15 +48,15 @@ var Defects = []Defect{
 	{NoFsync,
 		"a server answers that log entries, votes and snapshots are on its disk, and never waits until they are",
 		`tikv/tikv#994: a follower that lost entries which it had acknowledged; robustmq/robustmq#2039: a Raft log and votes written without fsync`},
-	{SessionExpiryByWallClock,
-		"the leader ends sessions at a time of the wall clock, so one that jumps ahead ends all of them, renewed or not",
-		`etcd-io/etcd#6700 and #12291: leases expire by the wall clock`},
 	{RejoinsWithEmptyLog,
 		"a server that lost its disk comes back under its old identity, made of its name, and votes with its empty log",
 		`lni/dragonboat#256 and sofastack/sofa-jraft#1000: a server whose directory was deleted comes back as who it was`},
 	{RestoreResetsIndex,
 		"a snapshot that is restored numbers the modify indexes anew, from 1",
 		`hashicorp/consul#8377, mended in #8474: objects restored from a snapshot with other modify indexes`},
+	{SessionExpiryByWallClock,
+		"the leader ends sessions at a time of the wall clock, so one that jumps ahead ends all of them, renewed or not",
+		`etcd-io/etcd#6700 and #12291: leases expire by the wall clock`},
 	{SnapshotDropsKey,
 		"a snapshot leaves out the keys of one part in four",
 		`openstack-experimental/keystone#1293 and JDRaftKeeper/RaftKeeper#240: snapshots that lack a part of what was stored`},

@@ -51,6 +51,7 @@ func (a agent) Args(self nodes.Place, all []nodes.Place) []string {
 		"-advertise", self.Addr.String(),
 		"-client", "0.0.0.0",
 		"-data-dir", self.Dir,
+		"-session-ttl-min", leastTTL.String(),
 	}
 	servers := 0
 	for _, p := range all {
@@ -75,7 +76,6 @@ func (a agent) Args(self nodes.Place, all []nodes.Place) []string {
 	if a.options.RaftMultiplier > 0 {
 		args = append(args, "-raft-multiplier", strconv.Itoa(a.options.RaftMultiplier))
 	}
-	args = append(args, "-session-ttl-min", leastTTL.String())
 	for _, name := range a.options.Defects {
 		args = append(args, "-defect", name)
 	}

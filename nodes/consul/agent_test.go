@@ -27,12 +27,12 @@ func TestArgs(t *testing.T) {
 		place("dc2-s1", topologies.Server, "10.0.1.1"),
 	}
 	plain := Agent(Options{})
-	require.Equal(t, "-node dc1-s2 -datacenter dc1 -bind 10.0.0.2 -advertise 10.0.0.2 -client 0.0.0.0 -data-dir /data "+
+	require.Equal(t, "-node dc1-s2 -datacenter dc1 -bind 10.0.0.2 -advertise 10.0.0.2 -client 0.0.0.0 -data-dir /data -session-ttl-min 1s "+
 		"-retry-join 10.0.0.1 -retry-join 10.0.0.3 -server -bootstrap-expect 3", strings.Join(plain.Args(all[1], all), " "))
-	require.Equal(t, "-node dc2-s1 -datacenter dc2 -bind 10.0.1.1 -advertise 10.0.1.1 -client 0.0.0.0 -data-dir /data "+
+	require.Equal(t, "-node dc2-s1 -datacenter dc2 -bind 10.0.1.1 -advertise 10.0.1.1 -client 0.0.0.0 -data-dir /data -session-ttl-min 1s "+
 		"-server -bootstrap-expect 1", strings.Join(plain.Args(all[4], all), " "))
 	special := Agent(Options{Defects: []string{"a", "b"}, RaftMultiplier: 2, Extra: []string{"-log-level", "debug"}})
-	require.Equal(t, "-node dc1-c1 -datacenter dc1 -bind 10.0.0.4 -advertise 10.0.0.4 -client 0.0.0.0 -data-dir /data "+
+	require.Equal(t, "-node dc1-c1 -datacenter dc1 -bind 10.0.0.4 -advertise 10.0.0.4 -client 0.0.0.0 -data-dir /data -session-ttl-min 1s "+
 		"-retry-join 10.0.0.1 -retry-join 10.0.0.2 -retry-join 10.0.0.3 -raft-multiplier 2 -defect a -defect b -log-level debug",
 		strings.Join(special.Args(all[3], all), " "))
 }
@@ -46,9 +46,9 @@ func TestArgsOfSpares(t *testing.T) {
 	}
 	system := Agent(Options{SnapshotThreshold: 100})
 	const snapshots = " -raft-snapshot-threshold 100 -raft-trailing-logs 100 -raft-snapshot-interval 1s"
-	require.Equal(t, "-node dc1-x1 -datacenter dc1 -bind 10.0.0.3 -advertise 10.0.0.3 -client 0.0.0.0 -data-dir /data "+
+	require.Equal(t, "-node dc1-x1 -datacenter dc1 -bind 10.0.0.3 -advertise 10.0.0.3 -client 0.0.0.0 -data-dir /data -session-ttl-min 1s "+
 		"-retry-join 10.0.0.1 -retry-join 10.0.0.2 -server"+snapshots, strings.Join(system.Args(all[2], all), " "))
-	require.Equal(t, "-node dc1-s1 -datacenter dc1 -bind 10.0.0.1 -advertise 10.0.0.1 -client 0.0.0.0 -data-dir /data "+
+	require.Equal(t, "-node dc1-s1 -datacenter dc1 -bind 10.0.0.1 -advertise 10.0.0.1 -client 0.0.0.0 -data-dir /data -session-ttl-min 1s "+
 		"-retry-join 10.0.0.2 -server -bootstrap-expect 2"+snapshots, strings.Join(system.Args(all[0], all), " "))
 }
 
