@@ -22,11 +22,12 @@ import (
 const tryLimit = 10 * time.Second
 
 // try makes a pod without a node, makes every kind of rule in it, and removes it.
-func try(ctx context.Context) error {
+func try(ctx context.Context, rights injector.Rights) error {
 	c, err := newCluster(ctx, "check-"+strings.ToLower(rand.Text()), slog.New(slog.DiscardHandler), []topologies.Node{{Name: "check"}}, nil)
 	if err != nil {
 		return err
 	}
+	c.rights = rights
 	err = c.open(ctx)
 	if err == nil {
 		err = c.tryRules(ctx)

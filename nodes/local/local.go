@@ -69,8 +69,11 @@ func (runtime) Name() string { return "local" }
 
 func (runtime) Capabilities() []nodes.Capability { return pods.Capabilities() }
 
-// Check makes a pod for real, refuses and drops packets in it, and takes it away again.
-func (runtime) Check(ctx context.Context, _ ...nodes.Capability) error { return try(ctx) }
+// Check makes a pod for real, with the rights that such conditions take, refuses and drops
+// packets in it, and takes it away again.
+func (runtime) Check(ctx context.Context, needs ...nodes.Capability) error {
+	return try(ctx, pods.RightsFor(needs))
+}
 
 // Start brings a cluster up: the pods, then all nodes at once.
 func (runtime) Start(ctx context.Context, spec nodes.Spec) (nodes.Cluster, error) {
