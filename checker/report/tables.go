@@ -180,19 +180,18 @@ func versionPairs(versions map[string]string) []pair {
 func shape(run *checker.Run) string {
 	var parts []string
 	for _, dc := range run.Topology.Datacenters {
-		var servers, clients int
+		of := map[topologies.Role]int{}
 		for _, n := range run.Topology.Nodes() {
-			switch {
-			case n.DC != dc.Name:
-			case n.Role == topologies.Server:
-				servers++
-			default:
-				clients++
+			if n.DC == dc.Name {
+				of[n.Role]++
 			}
 		}
-		part := dc.Name + " with " + count(servers, "server")
-		if clients > 0 {
-			part += " and " + count(clients, "client agent")
+		part := dc.Name + " with " + count(of[topologies.Server], "server")
+		if n := of[topologies.Client]; n > 0 {
+			part += " and " + count(n, "client agent")
+		}
+		if n := of[topologies.Spare]; n > 0 {
+			part += " and " + count(n, "spare")
 		}
 		parts = append(parts, part)
 	}
