@@ -49,7 +49,7 @@ func (c *Caught) seize() error {
 			}
 			err := ptrace(unix.PTRACE_SEIZE, tid, 0, unix.PTRACE_O_TRACEEXEC|unix.PTRACE_O_TRACECLONE)
 			switch {
-			case err == nil, errors.Is(err, unix.EPERM) && tracedByUs(tid):
+			case err == nil, errors.Is(err, unix.EPERM) && tracerOf(tid) == c.thread.tid: // as what a traced one starts
 				c.seized[tid], fresh = true, true
 			case !errors.Is(err, unix.ESRCH): // else it has ended
 				return denied(c.pid, err)
@@ -59,14 +59,6 @@ func (c *Caught) seize() error {
 			return nil
 		}
 	}
-}
-
-// tracedByUs tells whether this thread, or another of this process, traces a thread: what a traced
-// thread starts is traced before it is seen.
-func tracedByUs(tid int) bool {
-	tracer := tracerOf(tid)
-	lives, err := alive(unix.Getpid(), tracer)
-	return err == nil && lives
 }
 
 // Release lets the process go untouched.
