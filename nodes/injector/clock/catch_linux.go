@@ -96,7 +96,7 @@ const caughtPoll = 50 * time.Microsecond
 
 // await lets the process do what it does until its exec.
 func (c *Caught) await(ctx context.Context) error {
-	for ; ; time.Sleep(caughtPoll) {
+	for ; ; pause(caughtPoll) {
 		if err := context.Cause(ctx); err != nil {
 			return fmt.Errorf("process %d has not executed anything: %w", c.pid, err)
 		}
@@ -185,7 +185,7 @@ func Start(cmd *exec.Cmd, s Setting) (*Process, error) {
 
 // awaitTrap waits until a new child has executed its program. Signals that come first are passed on.
 func awaitTrap(pid int) error {
-	for ; ; time.Sleep(stopPoll) {
+	for ; ; pause(stopPoll) {
 		why, ok, err := stopped(pid)
 		if err != nil {
 			return err

@@ -118,7 +118,7 @@ func (p *Process) settled(is state, s Setting) (instant, error) {
 }
 
 // Restore gives the process its own clocks back: a setting of the truth, and the entries of the
-// vDSO as they were. It stops the process for that, for about a millisecond. The
+// vDSO as they were. It stops the process for that, for a millisecond or a few. The
 // payload stays behind, unreachable, as a thread may be in it. A process whose
 // monotonic clock has gained something keeps that, and so its patch: then the wall clock is
 // right again, and the error is ErrGained.

@@ -58,7 +58,7 @@ func (t thread) end() {
 		if errors.Is(err, unix.ESRCH) {
 			return
 		}
-		time.Sleep(stopPoll)
+		pause(stopPoll)
 	}
 }
 
@@ -67,6 +67,14 @@ func onThread(f func() error) error {
 	t := newThread()
 	defer t.end()
 	return t.do(f)
+}
+
+// pause sleeps like time.Sleep, which may take a millisecond for less when nothing else
+// is to be done: too long for who holds up a process. A signal may end it early, which does no harm
+// to whoever asks again and again.
+func pause(d time.Duration) {
+	short := unix.NsecToTimespec(int64(d))
+	_ = unix.Nanosleep(&short, nil)
 }
 
 // ptrace calls ptrace(2). What package unix offers lacks the options of PTRACE_SEIZE and
