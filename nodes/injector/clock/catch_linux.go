@@ -49,7 +49,7 @@ func (c *Caught) seize() error {
 			}
 			err := ptrace(unix.PTRACE_SEIZE, tid, 0, unix.PTRACE_O_TRACEEXEC|unix.PTRACE_O_TRACECLONE)
 			switch {
-			case err == nil, errors.Is(err, unix.EPERM) && tracedByUs(tid):
+			case err == nil, errors.Is(err, unix.EPERM) && tracerOf(tid) == c.thread.tid: // as what a traced one starts
 				c.seized[tid], fresh = true, true
 			case !errors.Is(err, unix.ESRCH): // else it has ended
 				return denied(c.pid, err)
@@ -59,14 +59,6 @@ func (c *Caught) seize() error {
 			return nil
 		}
 	}
-}
-
-// tracedByUs tells whether this thread, or another of this process, traces a thread: what a traced
-// thread starts is traced before it is seen.
-func tracedByUs(tid int) bool {
-	tracer := tracerOf(tid)
-	lives, err := alive(unix.Getpid(), tracer)
-	return err == nil && lives
 }
 
 // Release lets the process go untouched.
@@ -104,7 +96,7 @@ const caughtPoll = 50 * time.Microsecond
 
 // await lets the process do what it does until its exec.
 func (c *Caught) await(ctx context.Context) error {
-	for ; ; time.Sleep(caughtPoll) {
+	for ; ; pause(caughtPoll) {
 		if err := context.Cause(ctx); err != nil {
 			return fmt.Errorf("process %d has not executed anything: %w", c.pid, err)
 		}
@@ -193,7 +185,7 @@ func Start(cmd *exec.Cmd, s Setting) (*Process, error) {
 
 // awaitTrap waits until a new child has executed its program. Signals that come first are passed on.
 func awaitTrap(pid int) error {
-	for ; ; time.Sleep(stopPoll) {
+	for ; ; pause(stopPoll) {
 		why, ok, err := stopped(pid)
 		if err != nil {
 			return err

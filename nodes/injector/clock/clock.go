@@ -56,7 +56,7 @@
 // through /proc/PID/mem, which copies private pages, and which on arm64 also flushes the
 // instruction cache (copy_to_user_page, arch/arm64/mm/flush.c).
 //
-// Set stops the process, for about a millisecond, in two cases only: to write the
+// Set stops the process, for a millisecond or a few, in two cases only: to write the
 // entries when it was not patched at its exec, and to slow its monotonic clock down,
 // where a late change would be a step back. Restore stops it to write the entries back. A thread
 // is never stopped where bytes change under it: neither its program counter nor its stack
@@ -69,8 +69,9 @@
 // clock, anchored at Since: where the machine's own wall clock is stepped, the step drifts too.
 //
 // Measured on one virtual machine: a reading costs a process 245 ns, of which nearly all
-// is the system call, against 24 unpatched; a Set 33 µs, a Read 55 µs; the patch at an exec
-// 0.4 ms; stopping a Go process of six threads, patching and letting it go 1.4 ms.
+// is the system call, against 24 unpatched; a Set 35 µs, a Read 58 µs; the patch at an exec
+// 0.3 ms; stopping a Go process of six idle threads, patching and letting it go 1 ms; stopping
+// one of eight threads that fill both processors 2 to 10 ms.
 //
 // # What is needed
 //

@@ -107,7 +107,7 @@ func (z frost) hold(tid int, deadline time.Time) error {
 		if time.Now().After(deadline) {
 			return fmt.Errorf("process %d: thread %d has not stopped in %v", z.pid, tid, stopPatience)
 		}
-		time.Sleep(stopPoll)
+		pause(stopPoll)
 	}
 }
 

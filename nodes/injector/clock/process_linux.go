@@ -25,14 +25,33 @@ type Process struct {
 	mu sync.Mutex // held while the vDSO is read or written
 }
 
-// Open is for a process that runs already. It errs where the process cannot be skewed: no permission, no vDSO or an unknown
-// one, another architecture, another time namespace. A process that an earlier Open
-// or Start has patched, of this or another process, goes on with its clocks.
+// Open is for a process that runs already. It errs where the process cannot be skewed: no
+// permission, no vDSO or an unknown one, another architecture, another time namespace. A
+// process that was patched by an earlier Open or Start, of whatever process, goes on
+// with its clocks.
 func Open(pid int) (*Process, error) {
 	patch, err := ours()
 	if err != nil {
 		return nil, err
 	}
+	for deadline := time.Now().Add(execPatience); ; time.Sleep(time.Millisecond) {
+		p, err := open(pid, patch)
+		if !errors.Is(err, errBare) && !errors.Is(err, ErrGone) || time.Now().After(deadline) {
+			return p, err
+		}
+		if lives, statErr := alive(pid, pid); statErr != nil || !lives {
+			return nil, errors.Join(fmt.Errorf("process %d: %w", pid, ErrGone), statErr)
+		}
+	}
+}
+
+// A process that is seen in the middle of an exec has lost its memory and has no vDSO yet:
+// that passes.
+const execPatience = time.Second
+
+var errBare = errors.New("has no vDSO, so its clocks are system calls, which cannot be changed: was the kernel booted with vdso=0?")
+
+func open(pid int, patch patch) (*Process, error) {
 	if err := sameTimes(pid); err != nil {
 		return nil, err
 	}
@@ -99,7 +118,7 @@ func (p *Process) settled(is state, s Setting) (instant, error) {
 }
 
 // Restore gives the process its own clocks back: a setting of the truth, and the entries of the
-// vDSO as they were. It stops the process for that, for about a millisecond. The
+// vDSO as they were. It stops the process for that, for a millisecond or a few. The
 // payload stays behind, unreachable, as a thread may be in it. A process whose
 // monotonic clock has gained something keeps that, and so its patch: then the wall clock is
 // right again, and the error is ErrGained.
@@ -284,7 +303,7 @@ func mapped(pid int) (start, size uint64, err error) {
 	if !some {
 		return 0, 0, fmt.Errorf("process %d: %w", pid, ErrGone)
 	}
-	return 0, 0, fmt.Errorf("process %d has no vDSO, so its clocks are system calls, which cannot be changed: was the kernel booted with vdso=0?", pid)
+	return 0, 0, fmt.Errorf("process %d %w", pid, errBare)
 }
 
 // sameTimes errs if the process is in another time namespace (time_namespaces(7)): what is

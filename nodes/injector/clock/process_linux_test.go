@@ -5,6 +5,7 @@ package clock
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"strconv"
@@ -250,10 +251,22 @@ func TestTracedByOthers(t *testing.T) {
 	c.line(t)
 	caught, err := Catch(c.Process.Pid)
 	require.NoError(t, err)
-	require.ErrorIs(t, p.Set(Setting{Offset: 1}), unix.EPERM)
+	err = p.Set(Setting{Offset: 1})
+	require.ErrorIs(t, err, unix.EPERM)
+	require.ErrorContains(t, err, fmt.Sprintf("thread %d traces it already", caught.thread.tid))
 	caught.Release()
-	require.Eventually(t, func() bool { return tracerOf(c.Process.Pid) == 0 }, 20*time.Second, time.Millisecond)
+	require.Zero(t, tracerOf(c.Process.Pid), "Release has let it go when it returns")
 	require.NoError(t, p.Set(Setting{Offset: 1}))
+}
+
+// The main thread never ends, so it never traces.
+func TestThreadsEnd(t *testing.T) {
+	for range 200 {
+		var tid int
+		require.NoError(t, onThread(func() error { tid = unix.Gettid(); return nil }))
+		require.NotEqual(t, unix.Getpid(), tid)
+		require.NoDirExists(t, fmt.Sprintf("/proc/self/task/%d", tid))
+	}
 }
 
 func TestStartOfWhatCannotRun(t *testing.T) {

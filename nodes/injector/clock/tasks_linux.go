@@ -75,14 +75,14 @@ func denied(pid int, err error) error {
 	case !errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("process %d: %w", pid, err)
 	}
-	if tracer := tracerOf(pid); tracer != 0 && tracer != os.Getpid() {
-		return fmt.Errorf("process %d: %w: process %d traces it already, end that first", pid, err, tracer)
+	if tracer := tracerOf(pid); tracer != 0 {
+		return fmt.Errorf("process %d: %w: thread %d traces it already (a debugger?), end that first", pid, err, tracer)
 	}
 	return fmt.Errorf("process %d: %w: its clocks are only for who may trace it: run with its uid or with CAP_SYS_PTRACE"+
 		" (with CAP_SYS_PTRACE anyway if kernel.yama.ptrace_scope is not 0 and it is no child of ours)", pid, err)
 }
 
-// tracerOf is who traces a process, 0 if nobody or if that cannot be read.
+// tracerOf is the thread that traces a process, 0 if nobody or if that cannot be read.
 func tracerOf(pid int) int {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -12,17 +13,35 @@ import (
 // thread is one thread of the operating system that carries out calls: to ptrace a traced
 // thread answers only the very thread that traces it. When the thread ends, the kernel
 // lets go whatever it still traces (exit_ptrace, kernel/ptrace.c).
-type thread struct{ calls chan func() }
+type thread struct {
+	calls chan func()
+	tid   int
+}
 
 func newThread() thread {
-	t := thread{make(chan func())}
-	go func() {
-		runtime.LockOSThread() // and never unlocked: the thread ends with this function
-		for call := range t.calls {
-			call()
-		}
-	}()
+	t := thread{calls: make(chan func())}
+	tid := make(chan int)
+	go serve(t.calls, tid)
+	t.tid = <-tid
 	return t
+}
+
+// serve carries out calls on a thread of its own, which ends with it as it is never
+// unlocked. Only the main thread would not end (mexit, runtime/proc.go): on that one serve goes
+// on elsewhere, and is elsewhere as long as this one keeps the main thread.
+func serve(calls chan func(), tid chan int) {
+	runtime.LockOSThread()
+	if unix.Gettid() == unix.Getpid() {
+		defer runtime.UnlockOSThread()
+		elsewhere := make(chan int)
+		go serve(calls, elsewhere)
+		tid <- <-elsewhere
+		return
+	}
+	tid <- unix.Gettid()
+	for call := range calls {
+		call()
+	}
 }
 
 func (t thread) do(f func() error) error {
@@ -31,13 +50,31 @@ func (t thread) do(f func() error) error {
 	return <-err
 }
 
-func (t thread) end() { close(t.calls) }
+// end returns when the thread has ended, so that nothing is traced by it any more.
+func (t thread) end() {
+	close(t.calls)
+	for {
+		err := unix.Tgkill(unix.Getpid(), t.tid, 0)
+		if errors.Is(err, unix.ESRCH) {
+			return
+		}
+		pause(stopPoll)
+	}
+}
 
 // onThread carries out one call.
 func onThread(f func() error) error {
 	t := newThread()
 	defer t.end()
 	return t.do(f)
+}
+
+// pause sleeps like time.Sleep, which may take a millisecond for less when nothing else
+// is to be done: too long for who holds up a process. A signal may end it early, which does no harm
+// to whoever asks again and again.
+func pause(d time.Duration) {
+	short := unix.NsecToTimespec(int64(d))
+	_ = unix.Nanosleep(&short, nil)
 }
 
 // ptrace calls ptrace(2). What package unix offers lacks the options of PTRACE_SEIZE and
