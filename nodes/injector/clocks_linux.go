@@ -70,12 +70,12 @@ func (c *clocks) bring(pid int) error {
 	if err := p.Set(clock.Setting{}); err != nil {
 		return gonePid(pid, c.processes, err)
 	}
-	seen, err := p.Read()
-	if err != nil || seen.Monotonic > seen.Within { // it keeps what it has gained
-		return gonePid(pid, c.processes, err)
+	err := p.Restore()
+	if errors.Is(err, clock.ErrGained) { // and keeps, until it ends
+		return nil
 	}
 	delete(c.open, pid)
-	return gonePid(pid, c.processes, errors.Join(p.Restore(), p.Close()))
+	return gonePid(pid, c.processes, errors.Join(err, p.Close()))
 }
 
 // gonePid is no error of a process that has ended meanwhile.
