@@ -30,11 +30,11 @@ func (f Finding) Text() string {
 
 // Doctor looks at this machine.
 func Doctor(ctx context.Context, store string) []Finding {
-	findings := []Finding{platform(), goTool(ctx), storeSpace(store), processors()}
+	findings := []Finding{platform(), goTool(ctx), storeSpace(store), processors(), clocks()}
 	for _, line := range Runtimes() {
 		f := Finding{What: "runtime " + line.Name}
 		rt := line.Make()
-		if f.Err = rt.Check(ctx); f.Err == nil {
+		if f.Err = rt.Check(ctx, rt.Capabilities()...); f.Err == nil {
 			f.Good = "can: " + joinCapabilities(rt.Capabilities())
 		}
 		findings = append(findings, f)
@@ -46,6 +46,19 @@ func platform() Finding {
 	f := Finding{What: "platform", Good: runtime.GOOS + "/" + runtime.GOARCH + ", kernel " + versions()["kernel"]}
 	if runtime.GOOS != "linux" {
 		f.Err = fmt.Errorf("%s: faults need a Linux kernel; run Faultline in a Linux machine", runtime.GOOS)
+	}
+	return f
+}
+
+// clocks tells how far the faults of clocks have been tried on this kind of processor.
+func clocks() Finding {
+	f := Finding{What: "clocks", Good: runtime.GOARCH + ": tried on real kernels"}
+	switch runtime.GOARCH {
+	case "amd64":
+	case "arm64":
+		f.Good = "arm64: assembled, and tried on recorded kernels' vDSO images only; `doctor --deep` tells whether they work here"
+	default:
+		f.Err = fmt.Errorf("%s: clocks can be wrong on amd64 and arm64 only; other faults work", runtime.GOARCH)
 	}
 	return f
 }

@@ -16,12 +16,17 @@
 // everything along that is in its pid namespace.) All pods of a run are on one bridge
 // network of their own, whose subnet the engine chooses.
 //
+// The holder has that volume too: a disk can be emptied, rolled back and damaged while the
+// node is down. The node's container executes the injector, which becomes the node once the holder is
+// ready for it.
+//
 // Both containers run the same image. It is built FROM scratch through the API, from the
 // static binaries of the injector and of the node, and is tagged with the hash of its
 // content, so that the same binaries are the same image. The holder has NET_ADMIN, and
 // NET_RAW by which packets are doubled, and no other capability, the node none at all; the holder thus has all that the node has,
 // which is the kernel's condition for reading what the node's process executes, and
-// same-uid signals need no capability.
+// same-uid signals need no capability. Where a run asks for faults of clocks or disks, the
+// holder gets what these take beyond that: see grant.
 //
 // # How conditions are made true
 //

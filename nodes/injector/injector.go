@@ -1,7 +1,7 @@
 // Package injector makes the faults of one pod, from inside the pod, on Linux.
 //
 // A pod is what owns the address of a node: a network namespace and a pid namespace
-// that outlive the node's process. Two programs of the pod come from here (see
+// that outlive the node's process. Three programs of the pod come from here (see
 // cmd/injector):
 //
 //	injector hold     PID 1 of the pod: makes the faults, and reaps zombies
@@ -72,6 +72,29 @@
 // has stopped, a kill when the process is gone. To read which file a process executes
 // the kernel demands that the reader has all capabilities that the process has: a
 // runtime gives the node no more of them than the injector.
+//
+// To be Off is to be killed and to lose what the disk had not been told to keep; to be Absent is
+// to be killed and to have an empty disk. Neither is told of a pod before it has been seen.
+//
+// # Entries
+//
+// Whoever starts the node starts "injector enter", which connects to hold by an abstract socket of
+// the pod's network namespace, and executes the node when hold says that all is ready. So every
+// start, whoever makes it, meets the disk and, from the first instruction on, the clock that
+// are asked for.
+//
+// # Clocks
+//
+// Package clock patches the vDSO of the node's process while its clock is asked to be wrong, and
+// takes that back at the heal. Drift and strobe count from when they were asked for, over
+// restarts of the node. A reading executes what the process would execute.
+//
+// # Disks
+//
+// With the right to disks, package disk puts a file system of ours before the node's data, for the
+// life of the pod: over the directory itself where the node shares hold's mount namespace
+// (local), else in the namespace of each process that enters (docker). Files are damaged, and
+// mended, while the node is down: it is killed for that, and whoever asked starts it again.
 //
 // # Probes
 //

@@ -19,6 +19,10 @@
 //	        4                start the node, and how it ends: see Order and Event
 //	        5                the node's log
 //
+// PID 1 of a pod also listens on an abstract socket for the nodes that are going to start (package
+// injector); with the right to disks it mounts a file system of ours over the node's data, for
+// which /dev/fuse is in the pod.
+//
 // It is not for the harness's side of this: that is package local.
 package space
 
