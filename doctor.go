@@ -18,6 +18,36 @@ type Finding struct {
 	What string
 	Good string // how it is
 	Err  error  // what lacks and the way out; nil if nothing does
+	Need Need
+}
+
+// Need is which runs cannot do without a thing.
+type Need int
+
+const (
+	EveryRun Need = iota // no run can
+	AnyOf                // one of the findings with this need is enough: runtimes
+	SomeRuns             // those that ask for it; they are refused by name
+)
+
+// Failing counts the findings over which this machine can run nothing: what every run
+// needs and lacks, and all runtimes if none is offered.
+func Failing(findings []Finding) (failing int) {
+	offered, lacking := 0, 0
+	for _, f := range findings {
+		switch {
+		case f.Need == EveryRun && f.Err != nil:
+			failing++
+		case f.Need == AnyOf && f.Err == nil:
+			offered++
+		case f.Need == AnyOf:
+			lacking++
+		}
+	}
+	if offered == 0 {
+		failing += lacking
+	}
+	return failing
 }
 
 // Text is the finding for people.
@@ -32,7 +62,7 @@ func (f Finding) Text() string {
 func Doctor(ctx context.Context, store string) []Finding {
 	findings := []Finding{platform(), goTool(ctx), storeSpace(store), processors(), clocks()}
 	for _, line := range Runtimes() {
-		f := Finding{What: "runtime " + line.Name}
+		f := Finding{What: "runtime " + line.Name, Need: AnyOf}
 		rt := line.Make()
 		if f.Err = rt.Check(ctx, rt.Capabilities()...); f.Err == nil {
 			f.Good = "can: " + joinCapabilities(rt.Capabilities())
@@ -52,7 +82,7 @@ func platform() Finding {
 
 // clocks tells how far the faults of clocks have been tried on this kind of processor.
 func clocks() Finding {
-	f := Finding{What: "clocks", Good: runtime.GOARCH + ": tried on real kernels"}
+	f := Finding{What: "clocks", Need: SomeRuns, Good: runtime.GOARCH + ": tried on real kernels"}
 	switch runtime.GOARCH {
 	case "amd64":
 	case "arm64":

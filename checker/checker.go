@@ -4,6 +4,9 @@
 //
 // One file a property; All lists them. The verdict of a run is the worst of its
 // checkers: invalid before unknown before valid.
+//
+// A checker with a Workload judges that one alone: linearizable the register, mutex the lock. The
+// others judge every run (For).
 package checker
 
 import (

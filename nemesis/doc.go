@@ -17,6 +17,11 @@
 // the steps, by the same Set, one change after the other. What steps take from a cluster
 // for good is counted before the run: see voters.go.
 //
+// Clocks and disks are conditions like any other (SetClock, SetDisk), and what Measure reads back
+// proves them. A disk that fails may end a node: the heal starts it again, and checkers do not take
+// it for a crash. Bit-flip and truncate end a node themselves, since files are damaged only
+// while the node does not run.
+//
 // Generate makes a Schedule from a seed and is the only place that draws random numbers.
 // A fault takes every choice as input: a word such as minority names nodes by the step's
 // draw, and primary is looked up when the step begins and written back as a name, so the

@@ -19,31 +19,33 @@ func doctorCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "doctor",
 		Short: "Tell what this machine offers and lacks, and the way out of what it lacks",
-		Long: "With --deep it also tries every fault for real, on two pods that it throws away, and shows what was\n" +
-			"asked, what was measured, and what was measured after the heal.",
+		Long: "One runtime is enough, and not every run needs everything: the exit code is 254 only if no runtime is\n" +
+			"offered, or if something is lacking that every run needs.\n\n" +
+			"With --deep it also tries every fault for real, on two pods that it throws away, and shows what was\n" +
+			"asked, what was measured, and what was measured after the heal. A fault that cannot be made is then 254, too.",
 		Args: cobra.NoArgs,
 	}
 	c.Flags().StringVar(&store, "store", "store", "where run directories would be kept")
 	c.Flags().BoolVar(&deep, "deep", false, "try every fault on every runtime that this machine offers")
 	c.RunE = command(func(c *cobra.Command, _ []string) error {
-		lacking := 0
-		for _, f := range faultline.Doctor(c.Context(), store) {
+		findings := faultline.Doctor(c.Context(), store)
+		for _, f := range findings {
 			mark := "ok  "
 			if f.Err != nil {
 				mark = "LACK"
-				lacking++
 			}
 			fmt.Printf("%s  %-22s %s\n", mark, f.What, f.Text())
 		}
+		failing := faultline.Failing(findings)
 		if deep {
 			failed, err := tryAll(c.Context())
 			if err != nil {
 				return err
 			}
-			lacking += failed
+			failing += failed
 		}
-		if lacking > 0 {
-			return &faultline.UsageError{Err: fmt.Errorf("%d things are lacking; the lines above say the way out", lacking)}
+		if failing > 0 {
+			return &faultline.UsageError{Err: fmt.Errorf("%d things are lacking; the lines above say the way out", failing)}
 		}
 		return nil
 	})

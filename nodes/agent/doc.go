@@ -15,7 +15,12 @@
 //	reads.go       the three read modes; leadership.go and rounds.go what they stand on
 //	gate.go        handing leadership over without breaking the lease
 //	writes.go      how a write becomes an entry, and which errors are definite
+//	sessions.go    what a session promises, who counts its time, lock delays; http_session.go their API
 //	defects.go     the bugs that can be planted
+//
+// Sessions and locks are Consul's: the leader counts their time by its monotonic clock, and answers a
+// renewal after a round has shown that it still led when it counted. A server whose log can no
+// longer be written makes Run return with that error: it could neither vote nor follow.
 //
 // It is not for production: it is here to be broken.
 package agent

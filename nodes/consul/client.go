@@ -6,6 +6,9 @@
 //	item, err := client.Get(ctx, "k1", nodes.Consistent)
 //	if nodes.CodeOf(err).Definite() { … }
 //
+// It also makes, renews and ends sessions and locks with them, and asks what an operator asks of a
+// peer set. Its sessions stand on their TTL alone, and on no health check.
+//
 // The client is written for judgement, not for comfort: it never sends a request twice,
 // and every error tells whether the operation may have taken effect. It is not a general
 // client of Consul; that is github.com/hashicorp/consul/api.

@@ -9,6 +9,10 @@
 //	err := group.Begin(ctx, n.Name, spec.Baseline)
 //	err = group.Set(ctx, conditions)
 //
+// What a run asks for decides what its pods may do (RightsFor): a loss of power and all faults of
+// disks take the right to disks, faults of clocks that to clocks. A node that a Set finds ended
+// and wants to run is started by the runtime, and passes through the injector before its first instruction.
+//
 // It is not for what happens inside a pod: that is package injector.
 package pods
 
