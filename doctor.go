@@ -64,10 +64,14 @@ func Doctor(ctx context.Context, store string) []Finding {
 	for _, line := range Runtimes() {
 		f := Finding{What: "runtime " + line.Name, Need: AnyOf}
 		rt := line.Make()
-		if f.Err = rt.Check(ctx, rt.Capabilities()...); f.Err == nil {
+		if f.Err = rt.Check(ctx); f.Err == nil {
 			f.Good = "can: " + joinCapabilities(rt.Capabilities())
 		}
 		findings = append(findings, f)
+		if f.Err == nil {
+			findings = append(findings, Finding{What: "all faults, " + line.Name, Need: SomeRuns,
+				Good: "pods can be given the rights that they take", Err: rt.Check(ctx, rt.Capabilities()...)})
+		}
 	}
 	return findings
 }

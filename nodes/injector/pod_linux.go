@@ -61,7 +61,7 @@ func NewPod(o Options) (*Pod, error) {
 	if o.Disk {
 		if p.disks, err = openDisks(o.Data, o.Apart); err != nil {
 			err = fmt.Errorf("disk faults do not work here: %w; they need /dev/fuse, open to this user (CONFIG_FUSE_FS; as a module, "+
-				"root must have loaded it, `modprobe fuse`), and Linux 5.2", err)
+				"root must have loaded it, `modprobe fuse`), and Linux 5.12", err)
 			return nil, errors.Join(err, listener.Close(), prober.close(), links.close())
 		}
 	}
