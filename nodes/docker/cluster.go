@@ -77,16 +77,16 @@ func (c *cluster) Logs(ctx context.Context, node string, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return c.logs(ctx, p, w, "all")
+	return c.logs(ctx, p.node.Name, p.container, w, "all")
 }
 
-func (c *cluster) logs(ctx context.Context, p *pod, w io.Writer, lines string) error {
+func (c *cluster) logs(ctx context.Context, name, container string, w io.Writer, lines string) error {
 	sink := &detachable{w: w}
 	defer sink.detach() // a call that timed out must not write to w any more
-	return do(ctx, c.engine, "reading the log of "+p.node.Name, func(ctx context.Context) error {
+	return do(ctx, c.engine, "reading the log of "+name, func(ctx context.Context) error {
 		return c.engine.client.Logs(dc.LogsOptions{
 			Context:      ctx,
-			Container:    p.container,
+			Container:    container,
 			OutputStream: sink,
 			ErrorStream:  sink,
 			Stdout:       true,
@@ -107,7 +107,7 @@ func (c *cluster) died(ctx context.Context, p *pod) error {
 		return err
 	}
 	var log bytes.Buffer
-	err = c.logs(ctx, p, &log, lastWords)
+	err = c.logs(ctx, p.node.Name, p.container, &log, lastWords)
 	return errors.Join(fmt.Errorf("%s ended as soon as it was started, with exit code %d: %s",
 		p.node.Name, seen.State.ExitCode, bytes.TrimSpace(log.Bytes())), err)
 }

@@ -160,9 +160,16 @@ var knownErrors = []struct{ part, wayOut string }{
 	{"all predefined address pools have been fully subnetted", poolsExhausted},
 	{"port is already allocated", portBusy},
 	{"address already in use", portBusy},
+	{"gathering device information while adding custom device \"" + fuse + "\"", fuseLacks},
+	{"invalid CapAdd", rightsRefused}, // an engine that does not know one of them
+	{"unable to apply caps", rightsRefused},
+	{"unable to apply bounding set", rightsRefused},
 }
 
 const (
 	poolsExhausted = "the engine has no subnet left for a network; run `faultline clean`, or remove networks that nobody uses (`docker network ls`)"
 	portBusy       = "a port that the engine chose on 127.0.0.1 is busy; try again"
+	fuseLacks      = "disk faults need " + fuse + " on the engine's machine; as root there, `modprobe fuse` (CONFIG_FUSE_FS), or leave disk faults out"
+	rightsRefused  = "the engine refuses the capabilities that a pod takes; run the engine as root, without a policy that forbids them, " +
+		"or leave faults of clocks and disks out"
 )

@@ -95,10 +95,13 @@ func TestWindowsEngines(t *testing.T) {
 func TestErrorsTellTheWayOut(t *testing.T) {
 	e := &engine{endpoint: "unix:///x"}
 	for text, want := range map[string]string{
-		"write /bin/node: no space left on device":                                                  "the engine's disk is full",
-		"could not find an available, non-overlapping IPv4 address pool among the defaults":         "faultline clean",
-		"Error response: all predefined address pools have been fully subnetted":                    "faultline clean",
-		"driver failed programming external connectivity: Bind … failed: port is already allocated": "busy",
+		"write /bin/node: no space left on device":                                                             "the engine's disk is full",
+		"could not find an available, non-overlapping IPv4 address pool among the defaults":                    "faultline clean",
+		"Error response: all predefined address pools have been fully subnetted":                               "faultline clean",
+		"driver failed programming external connectivity: Bind … failed: port is already allocated":            "busy",
+		`error gathering device information while adding custom device "/dev/fuse": no such file or directory`: "`modprobe fuse`",
+		`invalid CapAdd: unknown capability: "CAP_SYS_ADMIN"`:                                                  "the engine refuses the capabilities",
+		"runc create failed: unable to start container process: unable to apply caps: operation not permitted": "the engine refuses the capabilities",
 		"something else": "making it: API error (500): something else",
 	} {
 		err := &dc.Error{Status: 500, Message: text}

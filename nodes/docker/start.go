@@ -76,7 +76,7 @@ func (c *cluster) start(ctx context.Context, system nodes.System, baseline nodes
 		return err
 	}
 	port := system.APIPort()
-	err = pods.Each(c.pods, func(p *pod) error { return c.startHolder(ctx, p, image, network, port) })
+	err = pods.Each(c.pods, func(p *pod) error { return c.holderEnded(ctx, p, c.startHolder(ctx, p, image, network, port)) })
 	if err != nil {
 		return err
 	}
@@ -94,7 +94,7 @@ func (c *cluster) start(ctx context.Context, system nodes.System, baseline nodes
 		err := c.createNode(ctx, p, image, system.Args(self, places))
 		opening.Wait()
 		if err := errors.Join(err, opened); err != nil {
-			return err
+			return c.holderEnded(ctx, p, err)
 		}
 		return c.group.Begin(ctx, p.node.Name, baseline)
 	})

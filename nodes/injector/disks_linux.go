@@ -10,13 +10,18 @@ import (
 
 // disks is the disk of the node's data: a file system that can fail, over the directory.
 type disks struct {
-	disk    *disk.Disk
-	dir     string
-	apart   bool                    // the node has a mount namespace of its own
-	damages []Damage                // that were asked for
-	done    map[Damage]disk.Damaged // that are there
-	loss    int64                   // bytes that the last loss of power took
-	lost    bool                    // since the last loss of power nothing has been written
+	disk  *disk.Disk
+	dir   string
+	apart bool   // the node has a mount namespace of its own
+	done  []harm // in the order in which they were done
+	loss  int64  // bytes that the last loss of power took
+	lost  bool   // since the last loss of power nothing has been written
+}
+
+// harm is a damage that is there.
+type harm struct {
+	asked Damage
+	done  disk.Damaged
 }
 
 // openDisks puts the file system before the directory. Where the node shares this process's
@@ -31,7 +36,7 @@ func openDisks(dir string, apart bool) (*disks, error) {
 			return nil, fmt.Errorf("%w (closing: %v)", err, d.Close())
 		}
 	}
-	return &disks{disk: d, dir: dir, apart: apart, done: map[Damage]disk.Damaged{}}, nil
+	return &disks{disk: d, dir: dir, apart: apart}, nil
 }
 
 // enter puts the file system before the directory of a process that has a mount namespace of
@@ -50,29 +55,50 @@ func (d *disks) enter(pid int) error {
 
 var harms = map[string]disk.Harm{BitFlip: disk.FlipBit, Truncate: disk.Truncate}
 
+// has tells whether a damage is there.
+func (d *disks) has(one Damage) bool {
+	return slices.ContainsFunc(d.done, func(h harm) bool { return h.asked == one })
+}
+
+// damagedAs tells whether files are damaged as asked, and no others.
+func (d *disks) damagedAs(want []Damage) bool {
+	lacks := slices.ContainsFunc(want, func(one Damage) bool { return !d.has(one) })
+	return !lacks && !slices.ContainsFunc(d.done, func(h harm) bool { return !slices.Contains(want, h.asked) })
+}
+
 // damage brings files to be damaged as asked, and no others. The node must not run. A file
 // that the node has written over since is left as it is.
 func (d *disks) damage(want []Damage) error {
-	for one, done := range d.done {
-		if slices.Contains(want, one) {
-			continue
-		}
-		if _, err := d.disk.Repair(done); err != nil {
-			return err
-		}
-		delete(d.done, one)
+	if err := d.mend(want); err != nil {
+		return err
 	}
 	for _, one := range want {
-		if _, there := d.done[one]; there {
+		if d.has(one) {
 			continue
 		}
 		done, err := d.disk.Damage(disk.Damage{Pattern: one.File, Harm: harms[one.Kind], Seed: one.Draw})
 		if err != nil {
 			return err
 		}
-		d.done[one] = done
+		d.done = append(d.done, harm{one, done})
 	}
-	d.damages = slices.Clone(want)
+	return nil
+}
+
+// mend takes back what is not wanted any more. A later damage may lie over it (a bit was
+// flipped in what was then cut off), so the later ones are taken back before it, the last one
+// first; whoever still wants one of those has it done again.
+func (d *disks) mend(want []Damage) error {
+	first := slices.IndexFunc(d.done, func(h harm) bool { return !slices.Contains(want, h.asked) })
+	if first < 0 {
+		return nil
+	}
+	for last := len(d.done) - 1; last >= first; last-- {
+		if _, err := d.disk.Repair(d.done[last].done); err != nil {
+			return err
+		}
+		d.done = d.done[:last]
+	}
 	return nil
 }
 
@@ -117,8 +143,8 @@ func (d *disks) report() (*DiskReport, error) {
 	}
 	r := &DiskReport{Create: seen.Create, Write: seen.Write, Sync: seen.Sync, Read: seen.Read, SyncTook: seen.SyncTook,
 		Durable: seen.Durable, Unsynced: unsynced, Lost: d.loss}
-	for _, done := range d.done {
-		r.Damaged = append(r.Damaged, damageWords(done))
+	for _, h := range d.done {
+		r.Damaged = append(r.Damaged, damageWords(h.done))
 	}
 	slices.Sort(r.Damaged)
 	return r, nil

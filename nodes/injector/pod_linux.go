@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 
 	"faultline/nodes/injector/clock"
@@ -142,7 +141,7 @@ func (p *Pod) setDisk(s State) error {
 	if p.disks == nil {
 		return nil
 	}
-	if !slices.Equal(p.disks.damages, s.Damages) {
+	if !p.disks.damagedAs(s.Damages) {
 		if now, err := p.processes.set(Killed); err != nil || now != Killed {
 			return errors.Join(err, fmt.Errorf("the node is %s, and should have ended for its disk to be damaged", now))
 		}

@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(sleeper) == "1" {
 		time.Sleep(time.Hour)
 	}
-	if role := map[string]func() error{"1": holdHere, "catch": catchHere}[os.Getenv(holder)]; role != nil {
+	if role := map[string]func() error{"1": holdHere, "catch": catchHere, "enter": enterHere}[os.Getenv(holder)]; role != nil {
 		if err := role(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)

@@ -4,8 +4,12 @@ import (
 	"encoding/json"
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"faultline/nodes/injector/clock"
+	"faultline/nodes/injector/disk"
 )
 
 var peer1, peer2 = netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2")
@@ -20,6 +24,11 @@ func TestRequestsComeBackAsTheyWere(t *testing.T) {
 			Delay: 7, Jitter: 8, Scramble: true, Reorder: 0.3, HoldBack: 9, Duplicate: 0.4, Corrupt: 1, Seed: 1<<64 - 1}}}},
 		{ID: 5, Probe: &Probe{Nonce: 7, Peers: []netip.Addr{peer1}, TimeoutMS: 250,
 			Trains: map[netip.Addr]Train{peer1: {Count: 100, Bytes: 64, Pace: 5, Wait: 6}}}},
+		{ID: 6, Apply: &State{Process: Off, Torn: 1<<64 - 1,
+			Clock:   clock.Setting{Offset: -time.Hour, Drift: 0.1, Strobe: time.Second, Period: time.Millisecond, Monotonic: -0.5},
+			Disk:    disk.State{Lie: true, SlowSync: 1, SlowIO: 2, Full: true, FailRead: true, FailWrite: true, FailSync: true},
+			Damages: []Damage{{Kind: BitFlip, File: "raft/*", Draw: 1<<64 - 1}, {Kind: Truncate, File: "a"}}}},
+		{ID: 7, Apply: &State{Process: Absent}},
 	} {
 		line, err := json.Marshal(r)
 		require.NoError(t, err)
@@ -57,11 +66,38 @@ func TestBadRequestsAreRefused(t *testing.T) {
 	}
 }
 
+func TestClocksAndDisksThatAreRefused(t *testing.T) {
+	for state, want := range map[string]string{
+		`"clock":{"drift":-1}`:                                    "a drift of -1 s/s",
+		`"clock":{"offset_ns":9223372036854775807}`:               "at most 100 years",
+		`"clock":{"strobe_ns":5}`:                                 "want both, or neither",
+		`"clock":{"period_ns":-5,"strobe_ns":5}`:                  "want both, or neither",
+		`"clock":{"monotonic":-1.5}`:                              "a monotonic drift of -1.5",
+		`"clock":{"forward_ns":-5}`:                               "never steps back",
+		`"clock":{"offset":5}`:                                    `unknown field "offset"`,
+		`"disk":{"slow_sync":-1}`:                                 "slow_sync is -1ns",
+		`"disk":{"slow_io":60000000001}`:                          "slow_io is 1m0.000000001s",
+		`"disk":{"broken":true}`:                                  `unknown field "broken"`,
+		`"damages":[{"kind":"rot","file":"a"}]`:                   `damage "rot"`,
+		`"damages":[{"kind":"bit-flip","file":"a"},{"file":"a"}]`: `damage ""`,
+		`"damages":[{"kind":"truncate","file":"a","draw":-1}]`:    "not a request",
+		`"torn":-1`: "not a request",
+	} {
+		_, err := ParseRequest([]byte(`{"apply":{"process":"running",` + state + `}}`))
+		require.ErrorContains(t, err, want, state)
+	}
+	_, err := ParseRequest([]byte(`{"apply":{"process":"running","clock":{"drift":0.1,"strobe_ns":5,"period_ns":5}}}`))
+	require.NoError(t, err, "since when, the pod chooses")
+}
+
 func FuzzParseRequest(f *testing.F) {
 	f.Add([]byte(`{"id":1,"apply":{"drop":["10.0.0.1"],"reject":["10.0.0.2"],"process":"paused"}}`))
 	f.Add([]byte(`{"id":2,"probe":{"nonce":3,"peers":["10.0.0.1"],"timeout_ms":250}}`))
 	f.Add([]byte(`{"id":4,"apply":{"shape":{"10.0.0.1":{"loss":0.5,"rate":9,"queue":9,"delay_ns":5}},"process":"running"}}`))
 	f.Add([]byte(`{"id":3,"heard":{"nonce":3}}`))
+	f.Add([]byte(`{"id":5,"apply":{"clock":{"offset_ns":-5,"drift":0.1,"strobe_ns":5,"period_ns":5,"monotonic":-0.5},"process":"running"}}`))
+	f.Add([]byte(`{"id":6,"apply":{"disk":{"lie":true,"slow_sync":5,"full":true,"fail_read":true},"torn":7,"process":"off"}}`))
+	f.Add([]byte(`{"id":7,"apply":{"damages":[{"kind":"bit-flip","file":"raft/*","draw":7},{"kind":"truncate","file":"a"}],"process":"absent"}}`))
 	f.Fuzz(func(t *testing.T, line []byte) {
 		r, err := ParseRequest(line)
 		if err != nil {

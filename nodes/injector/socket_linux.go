@@ -123,8 +123,10 @@ func dial(name string) (*net.UnixConn, error) {
 
 // Relay is a control stream: it carries in to the pod's PID 1, and what that answers to
 // out, until in ends.
-func Relay(in io.Reader, out io.Writer) error {
-	conn, err := dial(socketName)
+func Relay(in io.Reader, out io.Writer) error { return relay(socketName, in, out) }
+
+func relay(name string, in io.Reader, out io.Writer) error {
+	conn, err := dial(name)
 	if err != nil {
 		return err
 	}
@@ -132,27 +134,28 @@ func Relay(in io.Reader, out io.Writer) error {
 	if _, err := conn.Write([]byte{forControl}); err != nil {
 		return err
 	}
-	asked := make(chan error, 1)
+	ended, asked := make(chan struct{}), make(chan error, 1)
 	go func() {
 		_, err := io.Copy(conn, in)
+		close(ended) // before the injector hears of it, and hangs up in its turn
 		asked <- errors.Join(err, conn.CloseWrite())
 	}()
 	if _, err := io.Copy(out, conn); err != nil {
 		return err
 	}
 	select {
-	case err := <-asked:
-		return err
+	case <-ended:
+		return <-asked
 	default:
 		return errors.New("the pod's injector has hung up")
 	}
 }
 
-// enter is called by a process that is going to execute the node, right before it does: it
+// enter, of the socket of a pod's PID 1, is called by a process that is going to execute the node, right before it does: it
 // returns once the pod is ready for the new process, which from its first instruction on
 // meets the clock and the disk that are asked for.
-func enter() error {
-	conn, err := dial(socketName)
+func enter(name string) error {
+	conn, err := dial(name)
 	if err != nil {
 		return err
 	}
@@ -172,7 +175,7 @@ func enter() error {
 
 // Become executes the node in place of this process, once the pod is ready for it.
 func Become(args []string) error {
-	if err := enter(); err != nil {
+	if err := enter(socketName); err != nil {
 		return err
 	}
 	err := unix.Exec(NodePath, append([]string{NodePath}, args...), os.Environ())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"net/netip"
 	"time"
@@ -130,9 +131,11 @@ func (c *Group) states(want nodes.Conditions) (map[string]injector.State, error)
 		}
 		states[link.To] = to
 	}
-	for node := range want.Processes {
-		if _, err := Find(c.byName, node); err != nil {
-			return nil, err
+	for _, names := range []iter.Seq[string]{maps.Keys(want.Processes), maps.Keys(want.Clocks), maps.Keys(want.Disks)} {
+		for node := range names {
+			if _, err := Find(c.byName, node); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return states, nil

@@ -1,0 +1,159 @@
+package pods
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"faultline/nodes"
+	"faultline/nodes/injector"
+	"faultline/topologies"
+)
+
+// fakePod is a pod whose injector applies states to nothing, and whose node may dislike its disk.
+type fakePod struct {
+	mu      sync.Mutex
+	bad     bool // the node ends as soon as it has started
+	running bool
+	starts  int
+	applied injector.State // last
+}
+
+var errEnded = errors.New("a ended as soon as it was started")
+
+func (f *fakePod) apply(s injector.State) (injector.Process, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(s.Damages) != len(f.applied.Damages) {
+		f.running = false
+	}
+	f.applied = s
+	if !f.running {
+		return injector.Killed, nil
+	}
+	return injector.Running, nil
+}
+
+func (f *fakePod) start(context.Context) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.starts++
+	f.running = !f.bad
+	return nil
+}
+
+func (f *fakePod) died(context.Context) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.running {
+		return nil
+	}
+	return errEnded
+}
+
+func (f *fakePod) group(t *testing.T) *Group {
+	open := func(context.Context) (io.ReadWriteCloser, error) {
+		ours, theirs := net.Pipe()
+		heard := func(injector.Heard) (injector.Hearing, error) { return injector.Hearing{}, nil }
+		go func() {
+			defer theirs.Close()
+			injector.Serve(theirs, theirs, injector.Handlers{Apply: f.apply, Heard: heard})
+		}()
+		return ours, nil
+	}
+	g := NewGroup(slog.New(slog.DiscardHandler),
+		[]Member{{Node: topologies.Node{Name: "a"}, Open: open, Start: f.start, Died: f.died}})
+	t.Cleanup(func() { require.NoError(t, g.Close()) })
+	return g
+}
+
+// A node may end over its disk, and may not come back before the heal; over nothing else.
+func TestANodeThatEndsOnItsDamagedDiskIsTolerated(t *testing.T) {
+	f := &fakePod{}
+	g := f.group(t)
+	require.NoError(t, g.Begin(t.Context(), "a", nodes.Conditions{}))
+	require.Equal(t, 1, f.starts)
+
+	var damaged nodes.Conditions
+	damaged.SetDisk([]string{"a"}, nodes.DiskState{Damages: []nodes.Damage{{Kind: nodes.BitFlip, File: "log", Draw: 7}}})
+	f.bad = true
+	require.NoError(t, g.Set(t.Context(), damaged))
+	require.Equal(t, []injector.Damage{{Kind: injector.BitFlip, File: "log", Draw: 7}}, f.applied.Damages)
+	require.Equal(t, 2, f.starts, "it was tried")
+	require.False(t, f.running)
+
+	require.ErrorIs(t, g.Set(t.Context(), nodes.Conditions{}), errEnded, "nothing excuses it after the heal")
+	f.bad = false
+	require.NoError(t, g.Set(t.Context(), nodes.Conditions{}))
+	require.True(t, f.running, "it is back")
+	require.Empty(t, f.applied.Damages)
+}
+
+func TestOnlyDisksThatEndNodesExcuseThem(t *testing.T) {
+	for name, c := range map[string]struct {
+		disk    nodes.DiskState
+		excused bool
+	}{
+		"healthy": {nodes.DiskState{}, false},
+		"lies":    {nodes.DiskState{Lie: true}, false},
+		"slow":    {nodes.DiskState{SlowSync: 50_000_000}, false},
+		"full":    {nodes.DiskState{Full: true}, true},
+		"reads":   {nodes.DiskState{FailRead: true}, true},
+		"writes":  {nodes.DiskState{FailWrite: true}, true},
+		"syncs":   {nodes.DiskState{FailSync: true}, true},
+	} {
+		var want nodes.Conditions
+		want.SetDisk([]string{"a"}, c.disk)
+		err := (&fakePod{bad: true}).group(t).Set(t.Context(), want)
+		if c.excused {
+			require.NoError(t, err, name)
+		} else {
+			require.ErrorIs(t, err, errEnded, name)
+		}
+	}
+}
+
+// What is asked of clocks and disks reaches the pod with nothing left out.
+func TestStatesCarryClocksAndDisks(t *testing.T) {
+	f := &fakePod{}
+	var want nodes.Conditions
+	want.SetClock([]string{"a"}, nodes.ClockState{Offset: 1, Drift: 2, Strobe: 3, Period: 4, Monotonic: 5})
+	want.SetDisk([]string{"a"}, nodes.DiskState{Lie: true, SlowSync: 6, Full: true, FailRead: true, FailWrite: true, FailSync: true,
+		Torn: 7, Damages: []nodes.Damage{{Kind: nodes.BitFlip, File: "x", Draw: 8}, {Kind: nodes.Truncate, File: "y", Draw: 9}}})
+	states, err := f.group(t).states(want)
+	require.NoError(t, err)
+	got := states["a"]
+	require.Equal(t, clockOf(want.Clocks["a"]), got.Clock)
+	require.EqualValues(t, []any{1, 2.0, 3, 4, 5.0},
+		[]any{int(got.Clock.Offset), got.Clock.Drift, int(got.Clock.Strobe), int(got.Clock.Period), got.Clock.Monotonic})
+	d := got.Disk
+	require.Equal(t, []bool{true, true, true, true, true}, []bool{d.Lie, d.Full, d.FailRead, d.FailWrite, d.FailSync})
+	require.EqualValues(t, 6, d.SlowSync)
+	require.EqualValues(t, 7, got.Torn)
+	require.Equal(t, []injector.Damage{{Kind: injector.BitFlip, File: "x", Draw: 8}, {Kind: injector.Truncate, File: "y", Draw: 9}}, got.Damages)
+	for _, unknown := range []nodes.Conditions{
+		{Clocks: map[string]nodes.ClockState{"x": {Offset: 1}}}, {Disks: map[string]nodes.DiskState{"x": {Full: true}}},
+	} {
+		_, err := f.group(t).states(unknown)
+		require.ErrorContains(t, err, `no node "x"`)
+	}
+}
+
+func TestRightsAreWhatConditionsTake(t *testing.T) {
+	for need, want := range map[nodes.Capability]injector.Rights{
+		nodes.LinkDrop: {}, nodes.ProcessKill: {}, nodes.ProcessAbsent: {},
+		nodes.ClockWall: {Clock: true}, nodes.ClockMonotonic: {Clock: true},
+		nodes.ProcessOff: {Disk: true}, nodes.DiskSync: {Disk: true}, nodes.DiskFull: {Disk: true},
+		nodes.DiskError: {Disk: true}, nodes.DiskDamage: {Disk: true},
+	} {
+		require.Equal(t, want, RightsFor([]nodes.Capability{need}), need)
+	}
+	require.Equal(t, injector.Rights{Clock: true, Disk: true}, RightsFor(Capabilities()))
+	require.Equal(t, injector.Rights{}, RightsFor(nil))
+}
