@@ -29,6 +29,10 @@ func DoctorDeep(ctx context.Context, rt nodes.Runtime, done func(nemesis.Trial))
 		}
 		return false
 	})
+	trials, impossible := possible(ctx, rt, trials)
+	for _, t := range impossible {
+		done(t)
+	}
 	cluster, err := rt.Start(ctx, nodes.Spec{Run: runID("doctor", time.Now()), Topology: trialNodes,
 		System: Systems()[0].Make(Scenario{}.Defaults()), Log: slog.New(slog.DiscardHandler),
 		Needs: nemesis.Schedule{Steps: trials}.Needs(trialNodes)})
@@ -43,4 +47,23 @@ func DoctorDeep(ctx context.Context, rt nodes.Runtime, done func(nemesis.Trial))
 		done(nemesis.Try(ctx, step, nemesis.World{Topology: trialNodes, Cluster: cluster}))
 	}
 	return nil
+}
+
+// possible tells trials for which this machine can give pods the rights from those for which
+// it cannot.
+func possible(ctx context.Context, rt nodes.Runtime, steps []nemesis.Step) (can []nemesis.Step, cannot []nemesis.Trial) {
+	needs := func(steps ...nemesis.Step) []nodes.Capability {
+		return nemesis.Schedule{Steps: steps}.Needs(trialNodes)
+	}
+	if rt.Check(ctx, needs(steps...)...) == nil {
+		return steps, nil
+	}
+	for _, step := range steps {
+		if err := rt.Check(ctx, needs(step)...); err != nil {
+			cannot = append(cannot, nemesis.Trial{Step: step, Err: err})
+		} else {
+			can = append(can, step)
+		}
+	}
+	return can, cannot
 }

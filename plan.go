@@ -79,6 +79,9 @@ func lookUp(s Scenario, o Options) (*plan, error) {
 	if p.notes, err = p.topology.Validate(); err != nil {
 		return nil, s.mistake(err)
 	}
+	if err := nodes.CheckLinks(p.topology); err != nil {
+		return nil, s.mistake(err)
+	}
 	if err := checkDefects(s.Defects); err != nil {
 		return nil, s.mistake(err)
 	}

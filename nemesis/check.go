@@ -15,7 +15,7 @@ import (
 func (s Schedule) Check(t topologies.Topology, have []nodes.Capability) error {
 	for _, need := range nodes.Baseline(t).Needs() {
 		if !slices.Contains(have, need) {
-			return fmt.Errorf("the spares of %s need %s, which the runtime lacks; it has %s", t.Name, need, orNone(have))
+			return fmt.Errorf("topology %s needs %s, which the runtime lacks; it has %s", t.Name, need, orNone(have))
 		}
 	}
 	err := s.checkEach(func(step Step) error {

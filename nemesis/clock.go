@@ -14,7 +14,7 @@ var clock = Fault{
 	Family: "clock",
 	Doc: "The clocks of processes are wrong, from their first instruction on after every start: the wall clock is ahead or behind " +
 		"(offset), gains or loses (drift, in s a s), jumps to and fro (strobe, each side for period); the monotonic clock gains or loses " +
-		"(monotonic, in s a s): it never steps back, so what it gained stays until the process ends.",
+		"(monotonic, in s a s) or leaps ahead (forward): it never steps back, so what it gained stays until the process ends.",
 	Targets: []string{All, Majority, Minority, One, Primary},
 	Drawn:   []string{Majority, Minority, One},
 	Options: namesOf(clockFields),

@@ -134,7 +134,7 @@ func (f *fake) Measure(ctx context.Context) (nodes.Measurement, error) {
 func readClock(s nodes.ClockState) nodes.ClockSeen {
 	const after = 10 * time.Second
 	return nodes.ClockSeen{Read: true, Offset: s.Ahead(after), After: after, Patched: !s.Healthy(),
-		Gained: time.Duration(s.Monotonic * float64(after))}
+		Gained: s.Forward + time.Duration(s.Monotonic*float64(after)), Drift: s.Drift, Monotonic: s.Monotonic, Within: 0.0001}
 }
 
 // tryDisk is what a disk does that is just as asked.

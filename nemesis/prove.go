@@ -72,8 +72,8 @@ func (p *player) baseline(ctx context.Context) {
 	n, running := len(p.Topology.Nodes()), len(p.Topology.Started())
 	mark := history.FaultMark{Step: -1, Stage: history.Baseline,
 		Asked: fmt.Sprintf("healthy: %d links open, %d nodes running", n*(n-1), running)}
-	if absent := processWords(want, func(node string) string { return stateWords(want.Processes[node]) }); len(absent) > 0 {
-		mark.Asked += "; " + strings.Join(absent, "; ")
+	if !want.Healthy() { // as the topology has it
+		mark.Asked += "; " + brokenWords(want)
 	}
 	p.mark(FBaseline, mark)
 	began := time.Now()

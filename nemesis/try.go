@@ -43,6 +43,7 @@ func Trials(t topologies.Topology) []Step {
 		{Fault: "clock", Clock: nodes.ClockState{Offset: time.Minute, Drift: 0.5}},
 		{Fault: "clock", Clock: nodes.ClockState{Strobe: 10 * time.Second, Period: 10 * time.Millisecond}},
 		{Fault: "clock", Clock: nodes.ClockState{Monotonic: 0.5}},
+		{Fault: "clock", Clock: nodes.ClockState{Forward: time.Minute}},
 		{Fault: "disk", Disk: nodes.DiskState{SlowSync: 20 * time.Millisecond}},
 		{Fault: "disk", Disk: nodes.DiskState{Lie: true}},
 		{Fault: "disk", Disk: nodes.DiskState{FailSync: true}},

@@ -51,8 +51,8 @@ func allWords(m nodes.Measurement) string {
 	}
 	slices.SortFunc(links, byName)
 	down := nodes.Conditions{Processes: m.Processes}
-	words := tally(links, func(l nodes.Link) string { return linkWords(m, l) },
-		processWords(down, func(node string) string { return stateWords(m.Processes[node]) }))
+	words := tally(untrained(m, links), func(l nodes.Link) string { return linkWords(m, l) },
+		slices.Concat(trainWords(m, links), processWords(down, func(node string) string { return stateWords(m.Processes[node]) })))
 	return cmp.Or(words, "nothing measured")
 }
 

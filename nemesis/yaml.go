@@ -81,6 +81,7 @@ var clockFields = []field{
 	timeField("strobe", func(s *Step) *time.Duration { return &s.Clock.Strobe }),
 	timeField("period", func(s *Step) *time.Duration { return &s.Clock.Period }),
 	numberField("monotonic", "seconds gained a second such as 0.1", func(s *Step) *float64 { return &s.Clock.Monotonic }),
+	timeField("forward", func(s *Step) *time.Duration { return &s.Clock.Forward }),
 }
 
 // diskFields are those of a disk fault.

@@ -15,3 +15,19 @@ func TestBaseline(t *testing.T) {
 		require.Equal(t, want, Baseline(layout).String())
 	}
 }
+
+func TestBaselineHasTheLinksOfTheTopology(t *testing.T) {
+	layout, err := topologies.Load("dc1-5far")
+	require.NoError(t, err)
+	require.NoError(t, CheckLinks(layout))
+	base := Baseline(layout)
+	require.Len(t, base.Links, 12, "three near servers and two far ones, both ways")
+	far := base.Links[Link{"dc1-s1", "dc1-s4"}]
+	require.Equal(t, "loss 0.01, delay 20ms, jitter 5ms", far.String())
+	require.NotEqual(t, far.Seed, base.Links[Link{"dc1-s4", "dc1-s1"}].Seed)
+	require.Zero(t, base.Links[Link{"dc1-s4", "dc1-s5"}])
+	require.Equal(t, []Capability{LinkDelay, LinkLoss}, base.Needs())
+
+	layout.Links[1].Loss = 0.001
+	require.EqualError(t, CheckLinks(layout), "link 1 of topology dc1-5far: loss is 0.001: want a share of packets from 0.01 to 0.95")
+}

@@ -24,6 +24,9 @@ type ClockState struct {
 	// program that sleeps until a time of this clock can hang, since the kernel sleeps by
 	// its own; Go's sleeps are relative.
 	Monotonic float64
+	// Forward is by how much the monotonic clock leaps ahead, once, as that of a virtual
+	// machine may that was stopped for a while. What is said of Monotonic holds of it too.
+	Forward time.Duration
 }
 
 // The ranges within which the effect can be told from the truth, and programs go on.
@@ -43,6 +46,7 @@ func (s ClockState) Merge(o ClockState) ClockState {
 		Strobe:    larger(s.Strobe, o.Strobe),
 		Period:    time.Duration(leastSet(int64(s.Period), int64(o.Period))),
 		Monotonic: s.Monotonic + o.Monotonic,
+		Forward:   s.Forward + o.Forward,
 	}
 }
 
@@ -56,7 +60,7 @@ func larger(a, b time.Duration) time.Duration {
 
 // Healthy tells whether both clocks show the truth.
 func (s ClockState) Healthy() bool {
-	return s.Offset == 0 && s.Drift == 0 && s.Strobe == 0 && s.Monotonic == 0
+	return s.Offset == 0 && s.Drift == 0 && s.Strobe == 0 && s.Monotonic == 0 && s.Forward == 0
 }
 
 // Ahead is by how much the wall clock is ahead, a time after the drift was asked for; of
@@ -80,6 +84,9 @@ func (s ClockState) String() string {
 	if s.Monotonic != 0 {
 		words = append(words, "monotonic "+short(s.Monotonic))
 	}
+	if s.Forward != 0 {
+		words = append(words, "monotonic "+signed(s.Forward))
+	}
 	if len(words) == 0 {
 		return "healthy"
 	}
@@ -96,7 +103,7 @@ func signed(d time.Duration) string {
 func (s ClockState) needs(need map[Capability]bool) {
 	wall := s.Offset != 0 || s.Drift != 0 || s.Strobe != 0
 	need[ClockWall] = need[ClockWall] || wall
-	need[ClockMonotonic] = need[ClockMonotonic] || s.Monotonic != 0
+	need[ClockMonotonic] = need[ClockMonotonic] || s.Monotonic != 0 || s.Forward != 0
 }
 
 // Check refuses, by name and range, what could not be told from the truth, or what no
@@ -120,6 +127,8 @@ func (s ClockState) Check() error {
 		}
 	}
 	switch {
+	case s.Forward != 0 && (s.Forward < leastOffset || s.Forward > mostOffset):
+		return fmt.Errorf("forward is %s: want %s to %s, as the monotonic clock never steps back", s.Forward, leastOffset, mostOffset)
 	case (s.Strobe != 0) != (s.Period != 0):
 		return fmt.Errorf("strobe (a jump) and period (how long each side of it lasts) need each other")
 	case s.Period != 0 && (s.Period < leastPeriod || s.Period > mostPeriod):
@@ -135,6 +144,10 @@ type ClockSeen struct {
 	After   time.Duration // how long before the reading what is asked now was asked
 	Gained  time.Duration // by the monotonic clock against the truth, since the process began
 	Patched bool          // something stands between the process and the kernel's clocks
+
+	// What both clocks were seen to gain a second, between two readings, and how far off that
+	// may be.
+	Drift, Monotonic, Within float64
 }
 
 // String tells what was seen: "clock +1h0m0.0001s".
@@ -146,12 +159,19 @@ func (seen ClockSeen) String() string {
 	if gained := seen.Gained.Round(10 * time.Microsecond); gained != 0 {
 		words += ", monotonic " + signed(gained)
 	}
+	if seen.Drift != 0 || seen.Monotonic != 0 {
+		words += fmt.Sprintf(", gaining %+.4f and %+.4f s/s", seen.Drift, seen.Monotonic)
+	}
 	return words
 }
 
 // clockTolerance is how far a reading may be off: two clocks are read one after the
 // other, on a machine that may be busy.
 const clockTolerance = 5 * time.Millisecond
+
+// rateTolerance is by which share a rate may be off: NTP slews the true clocks, by 0.0005
+// at most (adjtimex(2)), while both readings are taken against them.
+const rateTolerance = 0.001
 
 // mismatches compares what was seen with what was asked. Of a process that has ended
 // nothing can be said.
@@ -171,12 +191,19 @@ func (seen ClockSeen) mismatches(want ClockState, ended bool) []string {
 	if off > clockTolerance {
 		out = append(out, fmt.Sprintf("its wall clock is %s ahead, not %s", seen.Offset, ahead))
 	}
-	least := time.Duration(min(0, want.Monotonic) * float64(seen.After))
-	if want.Monotonic > 0 && seen.Gained == 0 {
-		out = append(out, "its monotonic clock has gained nothing")
+	if want.Forward > 0 && want.Monotonic >= 0 && seen.Gained < want.Forward-clockTolerance {
+		out = append(out, fmt.Sprintf("its monotonic clock is %s ahead, not %s", seen.Gained, want.Forward))
 	}
-	if want.Monotonic < 0 && seen.Gained > least/2 && least < -2*clockTolerance {
-		out = append(out, fmt.Sprintf("its monotonic clock has lost %s, not about %s", -seen.Gained, -least))
+	for _, rate := range []struct {
+		clock      string
+		seen, want float64
+	}{{"wall", seen.Drift, want.Drift}, {"monotonic", seen.Monotonic, want.Monotonic}} {
+		switch off := math.Abs(rate.seen - rate.want); {
+		case off > seen.Within+rateTolerance*math.Abs(rate.want):
+			out = append(out, fmt.Sprintf("its %s clock gains %.4f s/s, not %v", rate.clock, rate.seen, rate.want))
+		case rate.want != 0 && seen.Within > math.Abs(rate.want)/2:
+			out = append(out, fmt.Sprintf("what its %s clock gains was read too slowly to be told", rate.clock))
+		}
 	}
 	if want.Healthy() && seen.Patched && seen.Gained == 0 {
 		out = append(out, "something still stands between it and the kernel's clocks")

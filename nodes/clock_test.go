@@ -10,7 +10,7 @@ import (
 func TestClocksMergeInAnyOrder(t *testing.T) {
 	states := []ClockState{
 		{}, {Offset: time.Hour}, {Offset: -time.Second}, {Drift: 0.25}, {Drift: -0.5, Offset: time.Minute},
-		{Strobe: time.Second, Period: time.Millisecond}, {Strobe: -time.Second, Period: time.Second}, {Monotonic: 0.5},
+		{Strobe: time.Second, Period: time.Millisecond}, {Strobe: -time.Second, Period: time.Second}, {Monotonic: 0.5}, {Forward: time.Minute},
 	}
 	for _, a := range states {
 		require.Equal(t, a, a.Merge(ClockState{}))
@@ -34,6 +34,7 @@ func TestClockStatesThatAreRefused(t *testing.T) {
 		{"drift is 11", ClockState{Drift: 11}},
 		{"drift is 0.0001", ClockState{Drift: 0.0001}},
 		{"monotonic is -1", ClockState{Monotonic: -1}},
+		{"forward is -1m0s", ClockState{Forward: -time.Minute}},
 		{"need each other", ClockState{Strobe: time.Second}},
 		{"need each other", ClockState{Period: time.Second}},
 		{"period is 1ns", ClockState{Strobe: time.Second, Period: 1}},
@@ -45,11 +46,17 @@ func TestClockStatesThatAreRefused(t *testing.T) {
 
 func TestClocksAreBelievedOnlyWhenRead(t *testing.T) {
 	want := ClockState{Offset: time.Hour, Drift: 0.5}
-	good := ClockSeen{Read: true, After: 10 * time.Second, Offset: time.Hour + 5*time.Second, Patched: true}
+	good := ClockSeen{Read: true, After: 10 * time.Second, Offset: time.Hour + 5*time.Second, Patched: true, Drift: 0.5001, Within: 0.0001}
 	require.Empty(t, good.mismatches(want, false))
 	late := good
 	late.After = 11 * time.Second
 	require.Equal(t, []string{"its wall clock is 1h0m5s ahead, not 1h0m5.5s"}, late.mismatches(want, false))
+	soon := good
+	soon.After, soon.Offset, soon.Drift = time.Millisecond, time.Hour, 0
+	require.Equal(t, []string{"its wall clock gains 0.0000 s/s, not 0.5"}, soon.mismatches(want, false), "no offset tells of a drift that soon")
+	slow := good
+	slow.Within = 0.3
+	require.Equal(t, []string{"what its wall clock gains was read too slowly to be told"}, slow.mismatches(want, false))
 	require.Equal(t, []string{"its clock was not read"}, ClockSeen{}.mismatches(want, false))
 	require.Empty(t, ClockSeen{}.mismatches(want, true))
 	require.Empty(t, ClockSeen{Read: true}.mismatches(ClockState{}, false))
@@ -63,5 +70,13 @@ func TestClocksAreBelievedOnlyWhenRead(t *testing.T) {
 	}
 	fast := ClockState{Monotonic: 0.5}
 	require.NotEmpty(t, ClockSeen{Read: true, After: time.Second}.mismatches(fast, false))
-	require.Empty(t, ClockSeen{Read: true, After: time.Second, Gained: time.Second / 2, Patched: true}.mismatches(fast, false))
+	gained := ClockSeen{Read: true, After: time.Second, Gained: time.Second / 2, Patched: true}
+	require.Equal(t, []string{"its monotonic clock gains 0.0000 s/s, not 0.5"}, gained.mismatches(fast, false))
+	require.Empty(t, gained.mismatches(ClockState{}, false), "it keeps what it gained")
+	gained.Monotonic = 0.5
+	require.Empty(t, gained.mismatches(fast, false))
+	require.NotEmpty(t, gained.mismatches(ClockState{}, false), "and gains no more")
+	leapt := ClockState{Forward: time.Minute}
+	require.Equal(t, []string{"its monotonic clock is 500ms ahead, not 1m0s"}, ClockSeen{Read: true, Gained: time.Second / 2, Patched: true}.mismatches(leapt, false))
+	require.Empty(t, ClockSeen{Read: true, Gained: time.Hour, Patched: true}.mismatches(leapt, false), "it may have been ahead before")
 }

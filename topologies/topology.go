@@ -7,6 +7,8 @@
 //	    servers: 3        # or a list of names
 //	    clients: 2
 //	    spares: 1         # servers that are not started with the cluster
+//	links:                # what links are like when nothing is broken
+//	  - {between: [dc1, dc1], delay: 5ms}
 //
 // Nodes are named DATACENTER-s1, DATACENTER-s2 …, DATACENTER-c1 … and DATACENTER-x1 …
 // unless the file names them. Layouts that ship with Faultline are embedded; see Names.
@@ -52,6 +54,7 @@ type Node struct {
 type Topology struct {
 	Name        string       `yaml:"name"`
 	Datacenters []Datacenter `yaml:"datacenters"`
+	Links       []Link       `yaml:"links,omitempty"`
 }
 
 // Datacenter is one Raft peer set and one LAN gossip pool.
@@ -163,7 +166,7 @@ func (t Topology) Validate() (warnings []string, err error) {
 	if len(nodes) > MaxNodes {
 		return nil, fmt.Errorf("topology %s has %d nodes; the most is %d", t.Name, len(nodes), MaxNodes)
 	}
-	return warnings, nil
+	return warnings, t.checkLinks()
 }
 
 // Parse reads and validates a topology. file is only used in error texts.

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -80,6 +81,10 @@ func TestMistakesAreNamedWithFileAndLine(t *testing.T) {
 		"same node":      {"name: x\ndatacenters:\n  - {name: a, servers: [n]}\n  - {name: b, servers: [n]}\n", "t.yaml: node n stands twice, in datacenters a and b"},
 		"same dc":        {"name: x\ndatacenters:\n  - {name: a, servers: 1}\n  - {name: a, servers: 1}\n", "t.yaml: datacenter a stands twice in topology x"},
 		"bad name":       {"name: x\ndatacenters:\n  - {name: a, servers: [N_1]}\n", `t.yaml: node name "N_1": want at most 40 lower-case letters, digits and dashes`},
+		"link to nobody": {"name: x\ndatacenters:\n  - {name: a, servers: 1}\nlinks:\n  - {between: [a, b], delay: 5ms}\n", `t.yaml: link 0 of topology x: no datacenter or node "b"`},
+		"link of one":    {"name: x\ndatacenters:\n  - {name: a, servers: 1}\nlinks:\n  - {between: [a]}\n", "t.yaml: link 0 of topology x: between takes two names of datacenters or nodes, such as [dc1, dc2]"},
+		"no number":      {"name: x\ndatacenters:\n  - {name: a, servers: 1}\nlinks:\n  - {between: [a, a], loss: .nan}\n", "t.yaml: link 0 of topology x: loss, burst-loss and burst are numbers"},
+		"link's field":   {"name: x\ndatacenters:\n  - {name: a, servers: 1}\nlinks:\n  - {between: [a, a], dely: 5ms}\n", `t.yaml:5: unknown field "dely"`},
 		"too many":       {"name: x\ndatacenters:\n  - {name: a, servers: 63, clients: 2}\n", "t.yaml: topology x has 65 nodes; the most is 64"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -87,6 +92,37 @@ func TestMistakesAreNamedWithFileAndLine(t *testing.T) {
 			require.EqualError(t, err, c.want)
 		})
 	}
+}
+
+func TestTheLastLinkThatFitsCounts(t *testing.T) {
+	layout, err := Parse("t.yaml", []byte(`
+name: three
+datacenters:
+  - {name: east, servers: 2, clients: 1}
+  - {name: west, servers: 1}
+links:
+  - {between: [east, west], delay: 40ms, loss: 0.01}
+  - {between: [west, east-s1], oneway: true, delay: 90ms, rate: 100000, queue: 5000}
+  - {between: [east, east], delay: 5ms, jitter: 4ms}
+  - {between: [east-s1, east-s2]}
+`))
+	require.NoError(t, err)
+	path := func(from, to string) Path {
+		a, ok := layout.Node(from)
+		require.True(t, ok)
+		b, ok := layout.Node(to)
+		require.True(t, ok)
+		return layout.Path(a, b)
+	}
+	wan, back := Path{Delay: 40 * time.Millisecond, Loss: 0.01}, Path{Delay: 90 * time.Millisecond, Rate: 100_000, Queue: 5000}
+	near := Path{Delay: 5 * time.Millisecond, Jitter: 4 * time.Millisecond}
+	require.Equal(t, wan, path("east-s2", "west-s1"))
+	require.Equal(t, wan, path("west-s1", "east-s2"))
+	require.Equal(t, wan, path("east-s1", "west-s1"))
+	require.Equal(t, back, path("west-s1", "east-s1"))
+	require.Equal(t, near, path("east-c1", "east-s1"))
+	require.Equal(t, Path{}, path("east-s1", "east-s2"))
+	require.Equal(t, Path{}, path("east-s2", "east-s1"))
 }
 
 func TestEvenServerCountsAreWarnedAbout(t *testing.T) {

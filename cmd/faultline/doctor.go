@@ -66,6 +66,10 @@ func tryAll(ctx context.Context) (failed int, err error) {
 				mark = "LACK"
 				failed++
 			}
+			if t.Asked == "" {
+				fmt.Printf("%s  %s: not tried; why, stands above with \"all faults, %s\"\n", mark, t.Step.Label(), line.Name)
+				return
+			}
 			fmt.Printf("%s  %s (%.1f s)\n        asked     %s\n        measured  %s\n        healed    %s\n", mark,
 				t.Step.Label(), t.Took.Seconds(), t.Asked, t.Measured, t.Healed)
 			if t.Err != nil {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
+	"time"
 
 	"faultline/nodes/injector/clock"
 )
@@ -150,5 +152,37 @@ func (c *clocks) read() (*ClockReading, error) {
 	if err != nil {
 		return nil, gonePid(pid, c.processes, err)
 	}
-	return &ClockReading{Wall: seen.Wall, Monotonic: seen.Monotonic, After: max(now, seen.At) - c.want.Since, Patched: seen.Patched}, nil
+	reading := &ClockReading{Wall: seen.Wall, Monotonic: seen.Monotonic, After: max(now, seen.At) - c.want.Since, Patched: seen.Patched}
+	if !seen.Patched {
+		return reading, nil
+	}
+	time.Sleep(rateSpan)
+	later, err := p.Read()
+	if err != nil {
+		return nil, gonePid(pid, c.processes, err)
+	}
+	reading.rates(seen, later, c.want)
+	return reading, nil
+}
+
+// rateSpan is how far two readings are apart that tell what a clock gains: a reading is right
+// to the microsecond, so this tells rates to 0.0001.
+const rateSpan = 20 * time.Millisecond
+
+// rates fills in what the clocks gained between two readings. Between them the wall clock may have
+// jumped, by the strobe that is wanted.
+func (r *ClockReading) rates(first, second clock.Reading, want clock.Setting) {
+	wallApart, monoApart := (second.WallAt - first.WallAt).Seconds(), (second.At - first.At).Seconds()
+	if wallApart <= 0 || monoApart <= 0 {
+		return // somebody steps the machine's own clock
+	}
+	gained, strobe := (second.Wall - first.Wall).Seconds(), want.Strobe.Seconds()
+	closest := gained
+	for _, without := range []float64{gained - strobe, gained + strobe} {
+		if expected := want.Drift * wallApart; math.Abs(without-expected) < math.Abs(closest-expected) {
+			closest = without
+		}
+	}
+	r.WallRate, r.MonotonicRate = closest/wallApart, (second.Monotonic-first.Monotonic).Seconds()/monoApart
+	r.RateWithin = (first.Within + second.Within).Seconds() / min(wallApart, monoApart)
 }

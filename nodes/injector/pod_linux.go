@@ -59,8 +59,8 @@ func NewPod(o Options) (*Pod, error) {
 	}
 	if o.Disk {
 		if p.disks, err = openDisks(o.Data, o.Apart); err != nil {
-			err = fmt.Errorf("disk faults do not work here: %w; they need /dev/fuse, open to this user (CONFIG_FUSE_FS; as a module, "+
-				"root must have loaded it, `modprobe fuse`), and Linux 5.12", err)
+			err = fmt.Errorf("disk faults %s: %w; they need /dev/fuse, open to this user (where it is not, as root: `chmod 0666 /dev/fuse`; "+
+				"where it is missing: CONFIG_FUSE_FS, or as a module `modprobe fuse`), and Linux 5.12", NotHere, err)
 			return nil, errors.Join(err, listener.Close(), prober.close(), links.close())
 		}
 	}

@@ -11,6 +11,12 @@ type ClockReading struct {
 	Monotonic time.Duration `json:"monotonic_ns"` // how far the monotonic clock is ahead
 	After     time.Duration `json:"after_ns"`     // since what is asked was asked
 	Patched   bool          `json:"patched"`
+
+	// What the clocks gain, in s/s, from a second reading a moment later, and how far off
+	// that may be.
+	WallRate      float64 `json:"wall_rate,omitempty"`
+	MonotonicRate float64 `json:"monotonic_rate,omitempty"`
+	RateWithin    float64 `json:"rate_within,omitempty"`
 }
 
 // DiskReport is what system calls on the disk met, on a file that the node never sees listed.

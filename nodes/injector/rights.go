@@ -2,6 +2,10 @@ package injector
 
 import "fmt"
 
+// NotHere is in every error that says what this machine lacks for some faults, and the way
+// out.
+const NotHere = "do not work here"
+
 // Rights is what a pod is made for beyond the faults of links and processes. Each costs
 // something: capabilities that an engine may refuse, and time at every start of a node or
 // at every write. So a pod has only those that its run asks for.

@@ -46,9 +46,9 @@ func (c *cluster) tryRules(ctx context.Context) error {
 	client := injector.NewClient(stream)
 	_, err = client.Do(ctx, injector.Request{Apply: &injector.State{Drop: peer, Reject: peer, Process: injector.Killed}})
 	if err != nil {
-		err = fmt.Errorf("link faults do not work here: %w; the kernel must have CONFIG_NF_TABLES, "+
+		err = fmt.Errorf("link faults %s: %w; the kernel must have CONFIG_NF_TABLES, "+
 			"CONFIG_NF_TABLES_IPV4 and CONFIG_NFT_REJECT_IPV4, and, as modules, root must have loaded them "+
-			"(`modprobe -a nf_tables nft_reject_ipv4`)", err)
+			"(`modprobe -a nf_tables nft_reject_ipv4`)", injector.NotHere, err)
 	}
 	return errors.Join(err, client.Close())
 }
@@ -89,13 +89,17 @@ func explainBy(sys fs.FS, err error) error {
 		"the kernel must have CONFIG_USER_NS, or run as root): %w", err)
 }
 
-// explainAll explains what the pods complained about, which each of them tells the same of.
+// explainAll explains what the pods complained about, which each of them tells the same of,
+// and some themselves.
 func explainAll(err error) error {
 	if err == nil {
 		return nil
 	}
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		err = joined.Unwrap()[0]
+	}
+	if strings.Contains(err.Error(), injector.NotHere) {
+		return err
 	}
 	if strings.Contains(err.Error(), syscall.EPERM.Error()) || strings.Contains(err.Error(), syscall.EACCES.Error()) {
 		return explain(err)

@@ -10,6 +10,8 @@ import (
 	"testing/fstest"
 
 	"github.com/stretchr/testify/require"
+
+	"faultline/nodes/injector"
 )
 
 func TestWhatForbidsNamespacesIsNamed(t *testing.T) {
@@ -43,6 +45,8 @@ func TestOnlyRefusalsAreExplained(t *testing.T) {
 	require.NoError(t, explainAll(nil))
 	lacks := errors.New("the kernel has no veth devices")
 	require.Equal(t, lacks, explainAll(errors.Join(lacks, lacks)))
+	said := errors.New("disk faults " + injector.NotHere + ": /dev/fuse: permission denied; the way out")
+	require.Equal(t, said, explainAll(errors.Join(said, said)), "it says itself why")
 	refused := errors.New("tmpfs: operation not permitted")
 	require.ErrorIs(t, explainAll(errors.Join(refused, refused)), refused)
 }

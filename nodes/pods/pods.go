@@ -96,17 +96,25 @@ func (c *Group) Open(ctx context.Context, node string) error {
 	return err
 }
 
-// Begin starts a node for the first time, healthy, unless the baseline has it not run.
+// Begin starts a node for the first time, in the conditions of the baseline, unless that has
+// it not run: then it is its pod that begins.
 func (c *Group) Begin(ctx context.Context, node string, baseline nodes.Conditions) error {
 	p, err := Find(c.byName, node)
 	if err != nil {
 		return err
 	}
-	if baseline.Processes[node].Ended() {
-		return nil
+	states, err := c.states(baseline)
+	if err != nil {
+		return err
 	}
-	p.asked = injector.Running
-	return c.start(ctx, p, injector.State{Process: injector.Running})
+	c.links.Store(&baseline.Links)
+	state := states[node]
+	if baseline.Processes[node].Ended() {
+		_, err := p.control.do(ctx, applyLimit, injector.Request{Apply: &state})
+		return err
+	}
+	p.asked = state.Process
+	return c.start(ctx, p, state)
 }
 
 // settle is how long a node that dislikes its arguments takes to end, as a rule.

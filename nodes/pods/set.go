@@ -46,7 +46,7 @@ func shape(s nodes.LinkState) injector.Shape {
 }
 
 func clockOf(s nodes.ClockState) clock.Setting {
-	return clock.Setting{Offset: s.Offset, Drift: s.Drift, Strobe: s.Strobe, Period: s.Period, Monotonic: s.Monotonic}
+	return clock.Setting{Offset: s.Offset, Drift: s.Drift, Strobe: s.Strobe, Period: s.Period, Monotonic: s.Monotonic, Forward: s.Forward}
 }
 
 func diskOf(s nodes.DiskState) disk.State {

@@ -36,7 +36,7 @@ type bank struct {
 }
 
 // family is how a clock runs. The monotonic family has no period, so its strobe is never
-// shown: it keeps how much of Setting.Forward has been carried out.
+// shown: it keeps the Setting.Forward that was last asked for.
 type family struct{ before, rate, strobe, period int64 }
 
 type row struct{ anchor, offset int64 }
@@ -96,8 +96,8 @@ func (b bank) next(s Setting, now instant) bank {
 			}
 		}
 	}
-	if more := int64(s.Forward) - b.mono.strobe; more > 0 {
-		n.mono.strobe += more
+	n.mono.strobe = int64(s.Forward)
+	if more := n.mono.strobe - b.mono.strobe; more > 0 {
 		for c := monotonic; c < clocks; c++ {
 			n.rows[c].offset += more
 		}

@@ -41,8 +41,8 @@
 // It never steps back, neither under changes nor when they end: what a process's
 // clock has gained it keeps, as an offset, until the process ends. A restarted process
 // begins without. Monotonic counts from when it is set, Forward moves once: setting the
-// same Forward again moves nothing, a larger one moves by the difference, a smaller one not at
-// all.
+// same Forward again moves nothing, a larger one than the last moves by the difference, a smaller one not
+// at all.
 //
 // # How
 //
@@ -109,7 +109,7 @@ type Setting struct {
 	Strobe    time.Duration `json:"strobe_ns,omitempty"`  // from Since on, this much more is shown for one Period, not for the next, and so on
 	Period    time.Duration `json:"period_ns,omitempty"`  // of the strobe
 	Monotonic float64       `json:"monotonic,omitempty"`  // the monotonic clock gains this many s/s from when it is set
-	Forward   time.Duration `json:"forward_ns,omitempty"` // the monotonic clock is this much ahead, once
+	Forward   time.Duration `json:"forward_ns,omitempty"` // the monotonic clock leaps ahead by so much, once
 	Since     time.Duration `json:"since_ns,omitempty"`   // a moment of the true CLOCK_MONOTONIC, from which Drift and Strobe count: see Now
 }
 
@@ -146,7 +146,8 @@ func (s Setting) Check() error {
 
 // Reading is what the clocks of a process show, against the truth.
 type Reading struct {
-	At        time.Duration `json:"at_ns"`        // true CLOCK_MONOTONIC
+	At        time.Duration `json:"at_ns"`        // true CLOCK_MONOTONIC, when Monotonic was read
+	WallAt    time.Duration `json:"wall_at_ns"`   // true CLOCK_REALTIME, when Wall was read; 0 if not patched
 	Wall      time.Duration `json:"wall_ns"`      // how far the wall clock is ahead
 	Monotonic time.Duration `json:"monotonic_ns"` // how far the monotonic clock is ahead
 	Within    time.Duration `json:"within_ns"`    // how far off Wall and Monotonic may be

@@ -74,39 +74,41 @@ func (c executable) show(at uint64, id int32) (unix.Timespec, error) {
 // reading compares the clocks of the vDSO with the truth.
 func (c executable) reading(at uint64) (Reading, error) {
 	r := Reading{Patched: true}
-	wall, wallWithin, err := c.ahead(at, unix.CLOCK_REALTIME)
+	wall, err := c.ahead(at, unix.CLOCK_REALTIME)
 	if err != nil {
 		return r, err
 	}
-	mono, monoWithin, err := c.ahead(at, unix.CLOCK_MONOTONIC)
+	mono, err := c.ahead(at, unix.CLOCK_MONOTONIC)
 	if err != nil {
 		return r, err
 	}
-	r.Wall, r.Monotonic, r.Within = wall, mono, max(wallWithin, monoWithin)
-	r.At, err = Now()
-	return r, err
+	r.Wall, r.WallAt, r.Monotonic, r.At, r.Within = wall.ahead, wall.at, mono.ahead, mono.at, max(wall.within, mono.within)
+	return r, nil
 }
 
-// ahead is how far a clock is ahead of the truth, by the closest of a few measurings.
-func (c executable) ahead(at uint64, id int32) (ahead, within time.Duration, err error) {
-	within = time.Duration(1<<63 - 1)
+// comparison is how far a clock is ahead of the truth, when that truly showed at.
+type comparison struct{ at, ahead, within time.Duration }
+
+// ahead compares a clock with the truth, and gives the closest of a few measurings.
+func (c executable) ahead(at uint64, id int32) (closest comparison, err error) {
+	closest.within = time.Duration(1<<63 - 1)
 	for range measurings {
 		before, err := ask(id)
 		if err != nil {
-			return 0, 0, err
+			return closest, err
 		}
 		shown, err := c.show(at, id)
 		if err != nil {
-			return 0, 0, err
+			return closest, err
 		}
 		after, err := ask(id)
 		if err != nil {
-			return 0, 0, err
+			return closest, err
 		}
-		if half := time.Duration(after-before)/2 + 1; half < within {
-			within = half
-			ahead = time.Duration(shown.Nano() - before - (after-before)/2)
+		if half := (after - before) / 2; time.Duration(half)+1 < closest.within {
+			middle := before + half
+			closest = comparison{time.Duration(middle), time.Duration(shown.Nano() - middle), time.Duration(half) + 1}
 		}
 	}
-	return ahead, within, nil
+	return closest, nil
 }

@@ -50,8 +50,14 @@ func serveHere(at string) error {
 	return d.Close()
 }
 
+// On a system of systemd's everybody may open /dev/fuse (50-udev-default.rules).
 func TestRootless(t *testing.T) {
 	needsFUSE(t)
+	info, err := os.Stat("/dev/fuse")
+	require.NoError(t, err)
+	if info.Mode().Perm()&0o006 != 0o006 {
+		lacking(t, "/dev/fuse is not open to plain users: "+info.Mode().String())
+	}
 	backing := t.TempDir()
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Env = append(os.Environ(), asServer+"="+backing)

@@ -17,17 +17,19 @@ const requireLocal = "FAULTLINE_REQUIRE_LOCAL"
 // needsFUSE skips where a file system cannot be mounted, unless it has to be possible.
 func needsFUSE(t testing.TB) {
 	t.Helper()
-	why := ""
 	if os.Getuid() != 0 {
-		why = "this test mounts as root"
-	} else if fd, err := unix.Open("/dev/fuse", unix.O_RDWR|unix.O_CLOEXEC, 0); err != nil {
-		why = "/dev/fuse: " + err.Error()
-	} else {
-		unix.Close(fd)
+		lacking(t, "this test mounts as root")
 	}
-	if why == "" {
-		return
+	fd, err := unix.Open("/dev/fuse", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		lacking(t, "/dev/fuse: "+err.Error())
 	}
+	require.NoError(t, unix.Close(fd))
+}
+
+// lacking ends a test for what this machine lacks.
+func lacking(t testing.TB, why string) {
+	t.Helper()
 	if os.Getenv(requireLocal) == "1" {
 		t.Fatalf("%s=1, but: %s", requireLocal, why)
 	}

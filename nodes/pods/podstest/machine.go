@@ -47,6 +47,21 @@ func testClocks(t *testing.T, s Subject) {
 	for _, node := range []string{S1, S2, S3} {
 		require.False(t, m.Clocks[node].Patched, "%s: all is taken back", node)
 	}
+
+	var mono nodes.Conditions
+	mono.SetClock([]string{S2}, nodes.ClockState{Monotonic: -0.25, Forward: time.Hour})
+	for leaps := range 2 {
+		RequireConditions(t, c, mono)
+		RequireConditions(t, c, nodes.Conditions{})
+		m, err := c.Measure(t.Context())
+		require.NoError(t, err)
+		require.InDelta(t, float64(leaps+1)*60, m.Clocks[S2].Gained.Minutes(), moment.Minutes(), "what it gained it keeps")
+	}
+	RequireConditions(t, c, processOf(S2, nodes.Killed))
+	RequireConditions(t, c, nodes.Conditions{})
+	m, err = c.Measure(t.Context())
+	require.NoError(t, err)
+	require.False(t, m.Clocks[S2].Patched, "until it ends")
 }
 
 func testPowerLoss(t *testing.T, s Subject) {

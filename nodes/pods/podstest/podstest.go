@@ -54,7 +54,7 @@ var suite = []struct {
 	{"nodes have their address and no capabilities", testPlaces},
 	{"killed nodes keep address, data, rules and endpoint", testKilledNodes},
 	{"a node that was absent begins anew at its address", testAbsentNodes},
-	{"what the baseline has absent is not started", testSpareNodes},
+	{"nodes begin in the conditions of the baseline, and none that it has absent", testBaseline},
 	{"clocks are wrong from the first instruction on", testClocks},
 	{"a loss of power takes what was not synced", testPowerLoss},
 	{"disks fail and heal, and are damaged and mended", testDisks},

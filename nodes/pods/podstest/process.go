@@ -72,12 +72,16 @@ func testAbsentNodes(t *testing.T, s Subject) {
 	require.NotEmpty(t, m.Mismatches(processOf(S2, nodes.Absent), []string{S2}), "its data is there")
 }
 
-func testSpareNodes(t *testing.T, s Subject) {
+func testBaseline(t *testing.T, s Subject) {
 	Need(t, s)
 	want := spec(t, "spare", "dc1-3")
-	want.Baseline = processOf(S3, nodes.Absent)
+	want.Baseline = linkOf(S1, S2, nodes.LinkState{Delay: 40 * time.Millisecond})
+	want.Baseline.SetProcess([]string{S3}, nodes.Absent)
 	c := start(t, s, want)
 	Ask(t, c, S1)
+	m, err := c.Measure(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, m.Mismatches(want.Baseline, []string{S1, S2, S3}), "from the beginning")
 	RequireConditions(t, c, want.Baseline)
 	var log bytes.Buffer
 	require.NoError(t, c.Logs(t.Context(), S3, &log))
