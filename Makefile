@@ -3,6 +3,7 @@
 SUITE   ?= smoke
 RUNTIME ?= auto
 STORE   ?= store
+JOBS    ?= 1
 FLAGS   ?=
 GO      ?= go
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -18,11 +19,11 @@ test: ## unit and integration tests; those that need Docker or namespaces say so
 	$(GO) test -race ./...
 	cd nodes/agent/compat && $(GO) test ./...
 
-test-chaos: build ## run the scenarios of ci/$(SUITE) on $(RUNTIME) and judge them
-	bin/faultline test ci/$(SUITE) --runtime $(RUNTIME) --store $(STORE) $(FLAGS)
+test-chaos: build ## run the scenarios of ci/$(SUITE) on $(RUNTIME), $(JOBS) at a time, and judge them
+	bin/faultline test ci/$(SUITE) --runtime $(RUNTIME) --store $(STORE) --jobs $(JOBS) $(FLAGS)
 
 prove: build ## plant each known bug and demand that it is found, and silence without it
-	bin/faultline prove ci/prove --runtime $(RUNTIME) --store $(STORE) $(FLAGS)
+	bin/faultline prove ci/prove --runtime $(RUNTIME) --store $(STORE) --jobs $(JOBS) $(FLAGS)
 
 bench: ## measure the harness and the agent; prints figures, judges nothing
 	$(GO) test -run '^$$' -bench . -benchtime 2s ./workloads/... ./checker/... ./nodes/injector/...

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 
 	"faultline/checker"
 )
@@ -38,9 +39,9 @@ func (p Proof) String() string {
 }
 
 // Prove runs every scenario of a suite with its defects, at most attempts times with
-// seeds that follow each other until the verdict is invalid, and once without.
+// seeds that follow each other until the verdict is invalid, and once without. So many
+// scenarios as Options.Jobs are proved at a time.
 func Prove(ctx context.Context, scenarios []Scenario, attempts int, o Options, done func(Proof)) ([]Proof, error) {
-	var proofs []Proof
 	for _, s := range scenarios {
 		if len(s.Defects) == 0 {
 			return nil, s.mistake(fmt.Errorf("scenario %s plants no defect, so it can prove nothing; give it defects", s.Name))
@@ -49,13 +50,24 @@ func Prove(ctx context.Context, scenarios []Scenario, attempts int, o Options, d
 	if err := checkSuite(ctx, scenarios, o); err != nil {
 		return nil, err
 	}
-	for _, s := range scenarios {
-		p, err := prove(ctx, s, attempts, o)
+	var showing sync.Mutex
+	proofs := make([]Proof, len(scenarios))
+	err := inLanes(ctx, o.Jobs, len(scenarios), func(i int) error {
+		p, err := prove(ctx, scenarios[i], attempts, o.inLane(scenarios[i]))
 		if err != nil {
-			return proofs, fmt.Errorf("scenario %s: %w", s.Name, err)
+			return fmt.Errorf("scenario %s: %w", scenarios[i].Name, err)
 		}
-		proofs = append(proofs, p)
+		showing.Lock()
+		defer showing.Unlock()
+		proofs[i] = p
 		done(p)
+		return nil
+	})
+	if err == nil && ctx.Err() != nil {
+		err = fmt.Errorf("%w before all was proved", ErrInterrupted)
+	}
+	if err != nil {
+		return nil, err
 	}
 	return proofs, nil
 }

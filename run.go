@@ -34,6 +34,7 @@ type Options struct {
 	System   nodes.System    // what to test instead of Scenario.System
 	Progress Progress        // told what happens; may be nil
 	Log      *slog.Logger    // the harness's own log; may be nil
+	Jobs     int             // how many scenarios of a suite run at a time; 0 is 1
 	Abort    context.Context // when it ends, even recovery and final reads are given up; may be nil
 }
 

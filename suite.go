@@ -6,16 +6,17 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"faultline/checker"
 	"faultline/checker/report"
 )
 
-// Suite is the outcome of several scenarios, in the order in which they ran.
+// Suite is the outcome of several scenarios, in their order.
 type Suite struct {
 	Name     string
 	Outcomes []Outcome
-	Stopped  error // why the harness failed, or was interrupted, after the last of Outcomes
+	Stopped  error // why the harness failed, or was interrupted, before there were more of Outcomes
 }
 
 // Verdict is the worst of the suite's.
@@ -27,7 +28,7 @@ func (s Suite) Verdict() checker.Verdict {
 	return checker.Worst(all...)
 }
 
-// RunSuite runs scenarios one after the other and writes junit.xml and summary.md of all
+// RunSuite runs scenarios, Options.Jobs at a time, and writes junit.xml and summary.md of all
 // of them into the store. It checks every scenario before it starts the first, goes on
 // after one that is not valid, and stops at an interrupt or when the harness fails.
 func RunSuite(ctx context.Context, name string, scenarios []Scenario, o Options, done func(Outcome)) (Suite, error) {
@@ -35,17 +36,23 @@ func RunSuite(ctx context.Context, name string, scenarios []Scenario, o Options,
 	if err := checkSuite(ctx, scenarios, o); err != nil {
 		return suite, err
 	}
-	for _, s := range scenarios {
-		if ctx.Err() != nil {
-			break
-		}
-		outcome, err := Run(ctx, s, o)
+	var showing sync.Mutex
+	outcomes := make([]*Outcome, len(scenarios))
+	suite.Stopped = inLanes(ctx, o.Jobs, len(scenarios), func(i int) error {
+		outcome, err := Run(ctx, scenarios[i], o.inLane(scenarios[i]))
 		if err != nil {
-			suite.Stopped = err
-			break
+			return err
 		}
-		suite.Outcomes = append(suite.Outcomes, outcome)
+		showing.Lock()
+		defer showing.Unlock()
+		outcomes[i] = &outcome
 		done(outcome)
+		return nil
+	})
+	for _, outcome := range outcomes {
+		if outcome != nil {
+			suite.Outcomes = append(suite.Outcomes, *outcome)
+		}
 	}
 	return suite, errors.Join(suite.Stopped, suite.write(o.store()))
 }

@@ -118,13 +118,22 @@ type outputFlags struct {
 	store   string
 	noColor bool
 	verbose bool
+	jobs    int
 	live    *live
 }
 
 func (f *outputFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.store, "store", "store", "where run directories are kept")
 	flags.BoolVar(&f.noColor, "no-color", os.Getenv("NO_COLOR") != "", "plain text (also by the environment's NO_COLOR)")
+	flags.IntVarP(&f.jobs, "jobs", "j", 1, "how many scenarios run at a time, each on a cluster of its own")
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "tell what the harness itself does")
+}
+
+func (f *outputFlags) check() error {
+	if f.jobs < 1 {
+		return &faultline.UsageError{Err: fmt.Errorf("--jobs %d: want at least 1", f.jobs)}
+	}
+	return nil
 }
 
 func (f *outputFlags) colour() bool { return !f.noColor && term.IsTerminal(int(os.Stdout.Fd())) }
@@ -145,8 +154,5 @@ func (f *outputFlags) progress() faultline.Progress {
 	return f.live
 }
 
-func (f *outputFlags) clear() {
-	if f.live != nil {
-		f.live.clear()
-	}
-}
+// print writes a report; progress must have been called.
+func (f *outputFlags) print(report string) { f.live.print(os.Stdout, report) }

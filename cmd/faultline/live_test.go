@@ -20,15 +20,26 @@ func TestAStatusTellsWhatOneLooksForFirst(t *testing.T) {
 	require.Equal(t, ": , 0 s left  0 ops/s  leader none  no fault  ok 0 fail 0 info 0", words(faultline.Status{}))
 }
 
-// rows are what a terminal shows after all that was written: an erasure empties the row
-// that the cursor is in.
-func rows(written string) (shown []string) {
-	for _, line := range strings.Split(written, "\n") {
-		erased := strings.Split(line, "\r\x1b[K")
-		shown = append(shown, erased[len(erased)-1])
+// rows are what a terminal shows down to its cursor after all that was written.
+func rows(written string) []string {
+	shown := []string{""}
+	for len(written) > 0 {
+		last := len(shown) - 1
+		switch {
+		case strings.HasPrefix(written, erasure):
+			shown[last], written = "", written[len(erasure):]
+		case strings.HasPrefix(written, upwards):
+			shown, written = shown[:last], written[len(upwards):]
+		case written[0] == '\n':
+			shown, written = append(shown, ""), written[1:]
+		default:
+			shown[last], written = shown[last]+written[:1], written[1:]
+		}
 	}
 	return shown
 }
+
+const erasure, upwards = "\r\x1b[K", "\x1b[A"
 
 func TestInATerminalTheStatusIsOneRowThatIsRewritten(t *testing.T) {
 	for _, width := range []int{1, 2, 20, 80, 300} {
@@ -40,12 +51,34 @@ func TestInATerminalTheStatusIsOneRowThatIsRewritten(t *testing.T) {
 		require.LessOrEqual(t, len(rows(out.String())[0]), max(0, width-spare), "it would wrap")
 		l.Say("fault: kill one")
 		l.Status(aStatus)
-		l.clear()
+		l.print(&out, "")
 		require.Equal(t, []string{"   0.0s  fault: kill one", ""}, rows(out.String()), "what happened stays, and a report begins on an empty row")
 		before := out.Len()
-		l.clear()
+		l.print(&out, "")
 		require.Equal(t, before, out.Len(), "nothing is erased twice")
 	}
+}
+
+func TestInATerminalEveryRunHasARow(t *testing.T) {
+	var out bytes.Buffer
+	l := &live{out: &out, terminal: true, width: func() int { return 200 }, start: time.Now()}
+	other := aStatus
+	other.Scenario = "links"
+	for range 3 {
+		l.Status(aStatus)
+		l.Status(other)
+		l.Say("fault: kill one")
+	}
+	l.Status(aStatus)
+	shown := rows(out.String())
+	require.Len(t, shown, 5)
+	require.Contains(t, shown[3], "crashes: faults")
+	require.Contains(t, shown[4], "links: faults")
+	l.runs[0].at = time.Now().Add(-2 * forgotten)
+	l.Status(other)
+	require.Len(t, rows(out.String()), 4, "who is silent has ended")
+	l.print(&out, "report\n")
+	require.Equal(t, []string{"report", ""}, rows(out.String())[3:])
 }
 
 func TestInAPipeThereAreWholeLinesNowAndThen(t *testing.T) {
@@ -55,7 +88,7 @@ func TestInAPipeThereAreWholeLinesNowAndThen(t *testing.T) {
 		l.Status(aStatus)
 	}
 	l.Say("fault: kill one")
-	l.clear()
+	l.print(&out, "")
 	require.Equal(t, 2, strings.Count(out.String(), "\n"))
 	require.NotContains(t, out.String(), "\x1b")
 	require.Contains(t, out.String(), words(aStatus)+"\n", "a pipe has no width")

@@ -44,7 +44,7 @@ func testCommand(stop *interrupts) *cobra.Command {
 			name = filepath.Clean(args[0])
 		}
 		suite, err := flags.apply(c.Flags(), suite, count)
-		if err != nil {
+		if err := errors.Join(err, out.check()); err != nil {
 			return err
 		}
 		return runSuite(c.Context(), name, suite, out.options(stop), out)
@@ -54,12 +54,11 @@ func testCommand(stop *interrupts) *cobra.Command {
 
 func runSuite(ctx context.Context, name string, scenarios []faultline.Scenario, o faultline.Options, out outputFlags) error {
 	show := func(outcome faultline.Outcome) {
-		out.clear()
-		fmt.Print(report.Terminal(outcome.Report, out.colour(), out.width()))
+		out.print(report.Terminal(outcome.Report, out.colour(), out.width()))
 	}
 	suite, err := faultline.RunSuite(ctx, name, scenarios, o, show)
 	if len(suite.Outcomes) > 1 {
-		fmt.Print(report.TerminalSuite(suite.Data(), out.colour(), out.width()))
+		out.print(report.TerminalSuite(suite.Data(), out.colour(), out.width()))
 	}
 	if err != nil && !(errors.Is(err, faultline.ErrInterrupted) && len(suite.Outcomes) > 0) {
 		return err
@@ -75,7 +74,7 @@ func runSuite(ctx context.Context, name string, scenarios []faultline.Scenario, 
 }
 
 func (f *outputFlags) options(stop *interrupts) faultline.Options {
-	o := faultline.Options{Store: f.store, Progress: f.progress(), Abort: stop.abort}
+	o := faultline.Options{Store: f.store, Jobs: f.jobs, Progress: f.progress(), Abort: stop.abort}
 	stop.announce(o.Progress.Say)
 	if f.verbose {
 		o.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -114,9 +113,11 @@ func proveCommand(stop *interrupts) *cobra.Command {
 		if attempts < 1 {
 			return &faultline.UsageError{Err: fmt.Errorf("--attempts %d: want at least 1", attempts)}
 		}
+		if err := out.check(); err != nil {
+			return err
+		}
 		proofs, err := faultline.Prove(c.Context(), suite, attempts, out.options(stop), func(p faultline.Proof) {
-			out.clear()
-			fmt.Println(p)
+			out.print(p.String() + "\n")
 		})
 		if err != nil {
 			return err
