@@ -83,12 +83,13 @@ func TestRelayTellsThatTheInjectorHungUp(t *testing.T) {
 
 func TestManyAreServedAtOnce(t *testing.T) {
 	met := make(chan struct{})
-	name := openDoor(t, door{serve: func(io.Reader, io.Writer) error {
+	name := openDoor(t, door{serve: func(in io.Reader, _ io.Writer) error {
 		select {
 		case met <- struct{}{}:
 		case <-met:
 		}
-		return nil
+		_, err := io.Copy(io.Discard, in) // who hangs up before that is told of
+		return err
 	}})
 	over := make(chan error, 2)
 	for range 2 {
