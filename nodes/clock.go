@@ -150,19 +150,24 @@ type ClockSeen struct {
 	Drift, Monotonic, Within float64
 }
 
-// String tells what was seen: "clock +1h0m0.0001s".
+// String tells what was seen: "clock +1h0m0.0001s gaining +0.1000 s/s".
 func (seen ClockSeen) String() string {
 	if !seen.Read {
 		return "clock not read"
 	}
-	words := "clock " + signed(seen.Offset.Round(10*time.Microsecond))
+	words := "clock " + signed(seen.Offset.Round(10*time.Microsecond)) + seen.rate(seen.Drift)
 	if gained := seen.Gained.Round(10 * time.Microsecond); gained != 0 {
-		words += ", monotonic " + signed(gained)
-	}
-	if seen.Drift != 0 || seen.Monotonic != 0 {
-		words += fmt.Sprintf(", gaining %+.4f and %+.4f s/s", seen.Drift, seen.Monotonic)
+		words += ", monotonic " + signed(gained) + seen.rate(seen.Monotonic)
 	}
 	return words
+}
+
+// rate tells what a clock gains, if that is more than nothing.
+func (seen ClockSeen) rate(gains float64) string {
+	if math.Abs(gains) <= seen.Within {
+		return ""
+	}
+	return fmt.Sprintf(" gaining %+.4f s/s", gains)
 }
 
 // clockTolerance is how far a reading may be off: two clocks are read one after the

@@ -48,6 +48,7 @@ func TestClocksAreBelievedOnlyWhenRead(t *testing.T) {
 	want := ClockState{Offset: time.Hour, Drift: 0.5}
 	good := ClockSeen{Read: true, After: 10 * time.Second, Offset: time.Hour + 5*time.Second, Patched: true, Drift: 0.5001, Within: 0.0001}
 	require.Empty(t, good.mismatches(want, false))
+	require.Equal(t, "clock +1h0m5s gaining +0.5001 s/s", good.String())
 	late := good
 	late.After = 11 * time.Second
 	require.Equal(t, []string{"its wall clock is 1h0m5s ahead, not 1h0m5.5s"}, late.mismatches(want, false))
