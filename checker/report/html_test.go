@@ -187,3 +187,9 @@ func TestNothingAtAll(t *testing.T) {
 	require.Contains(t, string(cases), `errors="1"`)
 	require.Contains(t, TerminalSuite(nil, false, 0), "UNKNOWN")
 }
+
+func TestAShapeTellsOfLinks(t *testing.T) {
+	far, err := topologies.Load("dc1-5far")
+	require.NoError(t, err)
+	require.Equal(t, "dc1-5far: dc1 with 5 servers; links that are slow or lossy by themselves", shape(&checker.Run{Topology: far}))
+}

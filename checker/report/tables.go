@@ -176,7 +176,7 @@ func versionPairs(versions map[string]string) []pair {
 	return all
 }
 
-// shape tells a topology in a few words: dc1-3c2: dc1 with 3 servers and 2 clients.
+// shape tells a topology in a few words: dc1-3c2: dc1 with 3 servers and 2 client agents.
 func shape(run *checker.Run) string {
 	var parts []string
 	for _, dc := range run.Topology.Datacenters {
@@ -194,6 +194,9 @@ func shape(run *checker.Run) string {
 			part += " and " + count(n, "spare")
 		}
 		parts = append(parts, part)
+	}
+	if len(run.Topology.Links) > 0 {
+		parts = append(parts, "links that are slow or lossy by themselves")
 	}
 	if len(parts) == 0 {
 		return run.Topology.Name
