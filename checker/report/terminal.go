@@ -42,7 +42,7 @@ func (s *screen) style(text string, codes ...string) string {
 // wrap writes a text after a prefix of the given visible width and indents what follows.
 func (s *screen) wrap(prefix string, visible int, text string) {
 	indent := strings.Repeat(" ", visible)
-	for i, line := range wrapped(plain(text), max(s.width-visible, 20)) {
+	for i, line := range Wrapped(plain(text), max(s.width-visible, 20)) {
 		if i == 0 {
 			s.b.WriteString(prefix + line + "\n")
 		} else {
@@ -51,9 +51,9 @@ func (s *screen) wrap(prefix string, visible int, text string) {
 	}
 }
 
-// wrapped breaks a text between words; a word wider than the width stays whole, so that
+// Wrapped breaks a text between words; a word wider than the width stays whole, so that
 // a path or a command can be copied.
-func wrapped(text string, width int) []string {
+func Wrapped(text string, width int) []string {
 	var lines []string
 	line := ""
 	for _, word := range strings.Fields(text) {

@@ -2,13 +2,16 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"faultline"
+	"faultline/checker/report"
 )
 
 func listCommand() *cobra.Command {
@@ -32,8 +35,12 @@ func listCommand() *cobra.Command {
 				continue
 			}
 			fmt.Println(section.Kind)
+			lines := section.Lines
+			if term.IsTerminal(int(os.Stdout.Fd())) {
+				lines = wrappedLines(lines, width(os.Stdout))
+			}
 			w := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
-			for _, line := range section.Lines {
+			for _, line := range lines {
 				fmt.Fprintf(w, "  %s\n", strings.Join(line, "\t"))
 			}
 			if err := w.Flush(); err != nil {
@@ -44,4 +51,26 @@ func listCommand() *cobra.Command {
 		return nil
 	})
 	return c
+}
+
+// wrappedLines puts what follows a name below each other, as wide as a terminal lets it be.
+func wrappedLines(lines [][]string, columns int) (all [][]string) {
+	longest := 0
+	for _, line := range lines {
+		longest = max(longest, len(line[0]))
+	}
+	const indent, gap, least = 2, 2, 30
+	for _, line := range lines {
+		if len(line) == 1 {
+			all = append(all, line)
+		}
+		name := line[0]
+		for _, text := range line[1:] {
+			for _, row := range report.Wrapped(text, max(least, columns-indent-longest-gap)) {
+				all = append(all, []string{name, row})
+				name = ""
+			}
+		}
+	}
+	return all
 }
