@@ -164,9 +164,14 @@ func (c *Group) bring(ctx context.Context, p *pod, want injector.State) error {
 	return c.start(ctx, p, want)
 }
 
-// start has the runtime start the node, and waits until the pod is as wanted.
+// start has the runtime start the node, and waits until the pod is as wanted. It is carried
+// through even if ctx ends meanwhile: of a start that is cut off nobody knows what it comes to, and
+// the next would wait for a node to end that has just begun.
 func (c *Group) start(ctx context.Context, p *pod, want injector.State) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, exitLimit+appearLimit, fmt.Errorf("%s did not start in time", p.node.Name))
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), exitLimit+appearLimit, fmt.Errorf("%s did not start in time", p.node.Name))
 	defer cancel()
 	if err := p.start(ctx); err != nil {
 		return err

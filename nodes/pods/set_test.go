@@ -23,6 +23,8 @@ type fakePod struct {
 	running bool
 	starts  int
 	applied injector.State // last
+
+	starting func(context.Context) error // called by a start; may be nil
 }
 
 var errEnded = errors.New("a ended as soon as it was started")
@@ -40,7 +42,12 @@ func (f *fakePod) apply(s injector.State) (injector.Process, error) {
 	return injector.Running, nil
 }
 
-func (f *fakePod) start(context.Context) error {
+func (f *fakePod) start(ctx context.Context) error {
+	if f.starting != nil {
+		if err := f.starting(ctx); err != nil {
+			return err
+		}
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.starts++
@@ -93,6 +100,22 @@ func TestANodeThatEndsOnItsDamagedDiskIsTolerated(t *testing.T) {
 	require.NoError(t, g.Set(t.Context(), nodes.Conditions{}))
 	require.True(t, f.running, "it is back")
 	require.Empty(t, f.applied.Damages)
+}
+
+// A start that has begun is carried through.
+func TestAStartIsNotCutOff(t *testing.T) {
+	f := &fakePod{}
+	ctx, cancel := context.WithCancel(t.Context())
+	f.starting = func(starting context.Context) error {
+		cancel()
+		return starting.Err()
+	}
+	g := f.group(t)
+	require.NoError(t, g.Set(ctx, nodes.Conditions{}))
+	require.True(t, f.running)
+	f.running = false
+	require.ErrorIs(t, g.Set(ctx, nodes.Conditions{}), context.Canceled, "and none is begun when it is too late")
+	require.Equal(t, 1, f.starts)
 }
 
 func TestOnlyDisksThatEndNodesExcuseThem(t *testing.T) {

@@ -55,6 +55,7 @@ var suite = []struct {
 	{"killed nodes keep address, data, rules and endpoint", testKilledNodes},
 	{"a node that was absent begins anew at its address", testAbsentNodes},
 	{"nodes begin in the conditions of the baseline, and none that it has absent", testBaseline},
+	{"a change that is cut off does not harm the next", testCutOff},
 	{"clocks are wrong from the first instruction on", testClocks},
 	{"a loss of power takes what was not synced", testPowerLoss},
 	{"disks fail and heal, and are damaged and mended", testDisks},

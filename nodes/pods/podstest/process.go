@@ -90,6 +90,24 @@ func testBaseline(t *testing.T, s Subject) {
 	require.Equal(t, 1, Ask(t, c, S3).Starts)
 }
 
+func testCutOff(t *testing.T, s Subject) {
+	c := Up(t, s, "cut-off")
+	dead := processOf(S1, nodes.Killed)
+	dead.SetProcess([]string{S2, S3}, nodes.Killed)
+	for i := range 12 {
+		RequireConditions(t, c, dead)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i)*15*time.Millisecond)
+		if err := c.Set(ctx, nodes.Conditions{}); err != nil {
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+		}
+		cancel()
+		began := time.Now()
+		require.NoError(t, c.Set(t.Context(), nodes.Conditions{}))
+		require.Less(t, time.Since(began), 10*time.Second, "it waits for nobody who has just been started")
+		RequireConditions(t, c, nodes.Conditions{})
+	}
+}
+
 func testDeadNodesRefuse(t *testing.T, s Subject) {
 	c := Up(t, s, "dead")
 	Ask(t, c, S1)
