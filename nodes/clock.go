@@ -139,11 +139,14 @@ func (s ClockState) Check() error {
 
 // ClockSeen is what the clocks of a node's process were read to show.
 type ClockSeen struct {
-	Read    bool          // there was a process to read from
-	Offset  time.Duration // of the wall clock against the truth
-	After   time.Duration // how long before the reading what is asked now was asked
-	Gained  time.Duration // by the monotonic clock against the truth, since the process began
-	Patched bool          // something stands between the process and the kernel's clocks
+	Read   bool          // there was a process to read from
+	Offset time.Duration // of the wall clock against the truth
+	After  time.Duration // how long before the reading what is asked now was asked
+	Gained time.Duration // by the monotonic clock against the truth, since the process began
+	// Base is what Gained would be without what is asked now, and BaseWithin how far off that
+	// may be.
+	Base, BaseWithin time.Duration
+	Patched          bool // something stands between the process and the kernel's clocks
 
 	// What both clocks were seen to gain a second, between two readings, and how far off that
 	// may be.
@@ -196,8 +199,12 @@ func (seen ClockSeen) mismatches(want ClockState, ended bool) []string {
 	if off > clockTolerance {
 		out = append(out, fmt.Sprintf("its wall clock is %s ahead, not %s", seen.Offset, ahead))
 	}
-	if want.Forward > 0 && want.Monotonic >= 0 && seen.Gained < want.Forward-clockTolerance {
-		out = append(out, fmt.Sprintf("its monotonic clock is %s ahead, not %s", seen.Gained, want.Forward))
+	// It runs as asked since that was asked, or since the process began.
+	leapt, since := seen.Gained-seen.Base-want.Forward, time.Duration(want.Monotonic*float64(seen.After))
+	within := clockTolerance + seen.BaseWithin
+	if leapt < min(0, since)-within || leapt > max(0, since)+within {
+		out = append(out, fmt.Sprintf("its monotonic clock has gained %s beside %s, not %s and up to %s by its rate",
+			seen.Gained-seen.Base, seen.Base, want.Forward, since))
 	}
 	for _, rate := range []struct {
 		clock      string

@@ -73,11 +73,17 @@ func TestClocksAreBelievedOnlyWhenRead(t *testing.T) {
 	require.NotEmpty(t, ClockSeen{Read: true, After: time.Second}.mismatches(fast, false))
 	gained := ClockSeen{Read: true, After: time.Second, Gained: time.Second / 2, Patched: true}
 	require.Equal(t, []string{"its monotonic clock gains 0.0000 s/s, not 0.5"}, gained.mismatches(fast, false))
-	require.Empty(t, gained.mismatches(ClockState{}, false), "it keeps what it gained")
 	gained.Monotonic = 0.5
 	require.Empty(t, gained.mismatches(fast, false))
-	require.NotEmpty(t, gained.mismatches(ClockState{}, false), "and gains no more")
-	leapt := ClockState{Forward: time.Minute}
-	require.Equal(t, []string{"its monotonic clock is 500ms ahead, not 1m0s"}, ClockSeen{Read: true, Gained: time.Second / 2, Patched: true}.mismatches(leapt, false))
-	require.Empty(t, ClockSeen{Read: true, Gained: time.Hour, Patched: true}.mismatches(leapt, false), "it may have been ahead before")
+	gained.Gained = 2 * time.Second
+	require.Len(t, gained.mismatches(fast, false), 1, "that much it cannot have gained since")
+	gained.Base = 3 * time.Second / 2
+	require.Empty(t, gained.mismatches(fast, false), "it was ahead before")
+
+	healed := ClockSeen{Read: true, After: time.Second, Gained: time.Hour, Base: time.Hour, Patched: true}
+	require.Empty(t, healed.mismatches(ClockState{}, false), "it keeps what it gained")
+	require.Equal(t, []string{"its monotonic clock has gained 0s beside 1h0m0s, not 1m0s and up to 0s by its rate"},
+		healed.mismatches(ClockState{Forward: time.Minute}, false), "what it gained before is no proof")
+	healed.Monotonic = 0.5
+	require.NotEmpty(t, healed.mismatches(ClockState{}, false), "and gains no more")
 }

@@ -18,13 +18,23 @@ type clocks struct {
 	asked     clock.Setting // as it came: without Since
 	want      clock.Setting
 	open      map[int]*clock.Process // by pid, those that are patched
-	caught    map[int]bool           // by pid, those that are being patched at their exec
+	caught    map[int]clock.Setting  // by pid, of those that are being patched at their exec
+	base      map[int]gained         // by pid, without what is asked
 }
+
+// gained is what a monotonic clock has gained, and how far off that may be.
+type gained struct{ ahead, within time.Duration }
 
 // set makes clocks show something else. Drift and strobe count from the moment at which
 // they were first asked for: asking for the same again, and a restart of the node, change
 // nothing of that.
 func (c *clocks) set(asked clock.Setting) error {
+	pids, err := c.processes.find()
+	if err != nil {
+		return err
+	}
+	c.forget(pids)
+	before := c.want
 	if asked != c.asked {
 		now, err := clock.Now()
 		if err != nil {
@@ -33,16 +43,37 @@ func (c *clocks) set(asked clock.Setting) error {
 		c.asked, c.want = asked, asked
 		c.want.Since = now
 	}
-	pids, err := c.processes.find()
-	if err != nil {
-		return err
-	}
-	c.forget(pids)
 	for _, pid := range pids {
-		if err := c.bring(pid); err != nil {
+		if err := c.change(pid, before); err != nil {
 			return fmt.Errorf("the clock of process %d: %w", pid, err)
 		}
 	}
+	return nil
+}
+
+// change brings one process's clocks from what was wanted before to what is, and keeps what the
+// monotonic one has gained so far. What that leapt already of what is wanted again is not done again.
+func (c *clocks) change(pid int, before clock.Setting) error {
+	p := c.open[pid]
+	if p == nil || before == c.want {
+		return c.bring(pid)
+	}
+	first, unread := p.Read()
+	if err := c.bring(pid); err != nil {
+		return err
+	}
+	if unread != nil { // an earlier change failed halfway: what it has gained stays unknown, and so unproved
+		return nil
+	}
+	now, err := clock.Now()
+	if err != nil {
+		return err
+	}
+	base := gained{ahead: first.Monotonic - min(before.Forward, c.want.Forward)}
+	if before.Monotonic != c.want.Monotonic { // it went on at the old rate until some moment since
+		base.within = time.Duration(math.Abs(before.Monotonic) * float64(now-first.At))
+	}
+	c.base[pid] = base
 	return nil
 }
 
@@ -52,7 +83,7 @@ func (c *clocks) truth() bool { return c.asked == clock.Setting{} }
 // bring makes one process's clocks show what is wanted, or, once they show the truth anyway,
 // takes everything back.
 func (c *clocks) bring(pid int) error {
-	if c.caught[pid] {
+	if c.isCaught(pid) {
 		return nil // settle will see to it
 	}
 	p := c.open[pid]
@@ -98,6 +129,7 @@ func (c *clocks) forget(alive []int) {
 		if !slices.Contains(alive, pid) {
 			p.Close() // nothing of it can be lost
 			delete(c.open, pid)
+			delete(c.base, pid)
 		}
 	}
 }
@@ -110,7 +142,7 @@ func (c *clocks) enter(pid int, done func(*clock.Process, error)) (follow func()
 		return nil, err
 	}
 	want := c.want
-	c.caught[pid] = true
+	c.caught[pid] = want
 	return func() {
 		ctx, cancel := context.WithTimeout(context.Background(), entryLimit)
 		defer cancel()
@@ -122,18 +154,24 @@ func (c *clocks) enter(pid int, done func(*clock.Process, error)) (follow func()
 // settle takes a process over that was patched at its exec, and gives it what was asked for
 // since.
 func (c *clocks) settle(pid int, p *clock.Process, err error) error {
+	began := c.caught[pid]
 	delete(c.caught, pid)
 	if err != nil {
 		return err
 	}
 	c.open[pid] = p
-	return c.bring(pid)
+	return c.change(pid, began)
+}
+
+func (c *clocks) isCaught(pid int) bool {
+	_, is := c.caught[pid]
+	return is
 }
 
 // read tells what the clocks of the node's process show; nil if there is no process.
 func (c *clocks) read() (*ClockReading, error) {
 	pids, err := c.processes.find()
-	if err != nil || len(pids) == 0 || c.caught[pids[0]] {
+	if err != nil || len(pids) == 0 || c.isCaught(pids[0]) {
 		return nil, err
 	}
 	now, err := clock.Now()
@@ -152,7 +190,8 @@ func (c *clocks) read() (*ClockReading, error) {
 	if err != nil {
 		return nil, gonePid(pid, c.processes, err)
 	}
-	reading := &ClockReading{Wall: seen.Wall, Monotonic: seen.Monotonic, After: max(now, seen.At) - c.want.Since, Patched: seen.Patched}
+	reading := &ClockReading{Wall: seen.Wall, Monotonic: seen.Monotonic, Base: c.base[pid].ahead, BaseWithin: c.base[pid].within,
+		After: max(now, seen.At) - c.want.Since, Patched: seen.Patched}
 	if !seen.Patched {
 		return reading, nil
 	}

@@ -55,7 +55,7 @@ func NewPod(o Options) (*Pod, error) {
 	}
 	p := &Pod{options: o, links: links, processes: processes{path: o.Node, proc: "/proc"}, prober: prober, asked: Running}
 	if o.Clock {
-		p.clocks = &clocks{processes: p.processes, open: map[int]*clock.Process{}, caught: map[int]bool{}}
+		p.clocks = &clocks{processes: p.processes, open: map[int]*clock.Process{}, caught: map[int]clock.Setting{}, base: map[int]gained{}}
 	}
 	if o.Disk {
 		if p.disks, err = openDisks(o.Data, o.Apart); err != nil {

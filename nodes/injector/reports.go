@@ -9,8 +9,11 @@ import (
 type ClockReading struct {
 	Wall      time.Duration `json:"wall_ns"`      // how far the wall clock is ahead
 	Monotonic time.Duration `json:"monotonic_ns"` // how far the monotonic clock is ahead
-	After     time.Duration `json:"after_ns"`     // since what is asked was asked
-	Patched   bool          `json:"patched"`
+	Base      time.Duration `json:"base_ns"`      // of that, what does not come from what is asked now
+	// BaseWithin is how far off Base may be.
+	BaseWithin time.Duration `json:"base_within_ns,omitempty"`
+	After      time.Duration `json:"after_ns"` // since what is asked was asked
+	Patched    bool          `json:"patched"`
 
 	// What the clocks gain, in s/s, from a second reading a moment later, and how far off
 	// that may be.

@@ -110,7 +110,7 @@ func (c *Group) measurement(replies map[string]*podReplies, trains map[nodes.Lin
 		}
 		m.Processes[p.node.Name] = process
 		if c := r.heard.Clock; c != nil {
-			m.Clocks[p.node.Name] = nodes.ClockSeen{Read: true, Offset: c.Wall, After: c.After, Gained: c.Monotonic, Patched: c.Patched,
+			m.Clocks[p.node.Name] = nodes.ClockSeen{Read: true, Offset: c.Wall, After: c.After, Gained: c.Monotonic, Base: c.Base, BaseWithin: c.BaseWithin, Patched: c.Patched,
 				Drift: c.WallRate, Monotonic: c.MonotonicRate, Within: c.RateWithin}
 		}
 		if d := r.heard.Disk; d != nil {
