@@ -87,7 +87,8 @@
 //
 // Package clock patches the vDSO of the node's process while its clock is asked to be wrong, and
 // takes that back at the heal. Drift and strobe count from when they were asked for, over
-// restarts of the node. A reading executes what the process would execute.
+// restarts of the node. A reading executes what the process would execute, twice, to tell what a
+// clock gains a second; what the monotonic clock gained earlier, and keeps, is told apart.
 //
 // # Disks
 //
