@@ -141,5 +141,14 @@ func (f files) lay(injector, node []byte, names []string) error {
 			return err
 		}
 	}
-	return errors.Join(os.WriteFile(f.injector(), injector, 0o755), os.WriteFile(f.node(), node, 0o755))
+	return errors.Join(writeExecutable(f.injector(), injector), writeExecutable(f.node(), node))
+}
+
+// writeExecutable writes a file that is executed next. No process may be forked by this one meanwhile:
+// until its own exec it would hold the file open for writing, and a file that anybody may write
+// to cannot be executed (ETXTBSY, execve(2)). Another run of this process may be forking.
+func writeExecutable(name string, content []byte) error {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	return os.WriteFile(name, content, 0o755)
 }
