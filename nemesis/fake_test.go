@@ -39,6 +39,8 @@ type fake struct {
 	deaf     map[nodes.Link]bool // Set does not reach these links
 	immortal map[string]bool     // Set does not reach these processes
 	stuck    bool                // nobody ever takes over leadership
+	returns  int                 // how often a leader that handed over is elected again
+	lazy     bool                // Transfer does nothing
 	sloth    time.Duration       // what Measure takes
 	refuse   error               // what Set answers, and does nothing
 	stay     error               // what Leave answers, and does nothing
@@ -320,6 +322,14 @@ func (c fakeClient) Transfer(_ context.Context, to string) error {
 	}
 	if c.stuck {
 		return nodes.Errorf(nodes.Timeout, "no successor")
+	}
+	if c.lazy {
+		return nil
+	}
+	if c.returns > 0 {
+		c.returns, c.term = c.returns-1, c.term+1
+		c.note("leadership comes back to %s", c.node)
+		return nil
 	}
 	c.elect(func(s string) bool { return s == to || to == "" && s != c.node })
 	c.note("leadership goes from %s to %s", c.node, c.leader)

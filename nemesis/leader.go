@@ -47,16 +47,14 @@ func enthrone(ctx context.Context, w World, node string) error {
 	if err != nil {
 		return fmt.Errorf("no leader: %w", err)
 	}
-	if leader == node {
-		return nil
-	}
 	ctx, cancel := context.WithTimeout(ctx, actWithin)
 	defer cancel()
-	if err := w.Client(leader).Transfer(ctx, node); err != nil {
-		return fmt.Errorf("%s leads and did not hand over to %s: %w", leader, node, err)
+	for leader != node {
+		if _, leader, _, err = askToHandOver(ctx, w, leader, node); err != nil {
+			return fmt.Errorf("%s was to lead first: %w", node, err)
+		}
 	}
-	_, err = leaderWho(ctx, w, node+" to lead", func(leader string) bool { return leader == node })
-	return err
+	return nil
 }
 
 // oneOf is the Suits of faults that hit whoever leads, among at least so many servers.

@@ -145,7 +145,9 @@ func TestWhatDoesNotShowIsNotProved(t *testing.T) {
 		{"conditions that cannot be set", "{at: 1s, for: 5s, fault: kill, target: one}",
 			func(f *fake) { f.refuse = errors.New("engine on fire") }, "not set: engine on fire", "not set: engine on fire"},
 		{"a leader that does not hand over", "{at: 1s, fault: transfer}",
-			func(f *fake) { f.stuck = true }, "dc1-s1 did not hand over: timeout: no successor", ""},
+			func(f *fake) { f.stuck = true }, "dc1-s1 leads and did not hand over: timeout: no successor", ""},
+		{"a handover of nothing", "{at: 1s, fault: transfer}",
+			func(f *fake) { f.lazy = true }, "waited for a leader of a later term than 1: context deadline exceeded (last: dc1-s1 leads)", ""},
 		{"a server that does not leave", "{at: 1s, for: 5s, fault: leave, target: one}",
 			func(f *fake) { f.stay = nodes.Errorf(nodes.NotReady, "starting") }, "dc1-s1 did not leave: not-ready: starting", ""},
 		{"a leave that does nothing", "{at: 1s, for: 40s, fault: leave, target: one}",
@@ -169,6 +171,23 @@ func TestWhatDoesNotShowIsNotProved(t *testing.T) {
 				}
 				require.Equal(t, c.heal == "", p.baseline.Proved)
 			})
+		})
+	}
+}
+
+// Whoever is handed the leadership has to be elected, and the old leader may be again.
+func TestALeaderThatComesBackIsAskedAgain(t *testing.T) {
+	for step, want := range map[string]string{
+		"{at: 1s, fault: transfer}":                   "dc1-s2 leads in term 4, dc1-s1 did in 3",
+		"{at: 1s, fault: transfer, target: [dc1-s3]}": "dc1-s1 leads in term 5, dc1-s3 did in 4",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFake(layout(t, "dc1-3"))
+			f.returns = 2
+			p := play(t, t.Context(), f, parse(t, "steps:\n  - "+step+"\n"))
+			require.NoError(t, p.err)
+			require.True(t, p.faults[0].Proved, p.faults[0].Error)
+			require.Equal(t, want, p.faults[0].Measured)
 		})
 	}
 }

@@ -27,24 +27,32 @@ func handOver(ctx context.Context, w World, _ Step, hit []string) (string, error
 	}
 	ctx, cancel := context.WithTimeout(ctx, actWithin)
 	defer cancel()
-	before, err := w.Client(from).Observe(ctx)
+	for {
+		before, to, after, err := askToHandOver(ctx, w, from, "")
+		if err != nil {
+			return "", err
+		}
+		if to != from {
+			return fmt.Sprintf("%s leads in term %d, %s did in %d", to, after, from, before), nil
+		}
+	}
+}
+
+// askToHandOver asks a leader to hand over, to a node or to anybody, and waits for what comes of
+// it: who leads in which later term. That may be the same leader again. Whoever was handed
+// the leadership has to be elected, and others may be quicker.
+func askToHandOver(ctx context.Context, w World, from, to string) (before uint64, leader string, after uint64, err error) {
+	seen, err := w.Client(from).Observe(ctx)
 	if err != nil {
-		return "", fmt.Errorf("%s does not tell its term: %w", from, err)
+		return 0, "", 0, fmt.Errorf("%s does not tell its term: %w", from, err)
 	}
-	if err := w.Client(from).Transfer(ctx, ""); err != nil {
-		return "", fmt.Errorf("%s did not hand over: %w", from, err)
+	if err := w.Client(from).Transfer(ctx, to); err != nil {
+		return 0, "", 0, fmt.Errorf("%s leads and did not hand over: %w", from, err)
 	}
-	to, err := leaderWho(ctx, w, "another than "+from+" to lead", func(l string) bool { return l != from })
-	if err != nil {
-		return "", err
-	}
-	after, err := w.Client(to).Observe(ctx)
-	if err != nil {
-		return "", fmt.Errorf("%s leads but does not tell its term: %w", to, err)
-	}
-	seen := fmt.Sprintf("%s leads in term %d, %s did in %d", to, after.Term, from, before.Term)
-	if after.Term <= before.Term {
-		return seen, fmt.Errorf("the term did not rise")
-	}
-	return seen, nil
+	leader, err = leaderWho(ctx, w, fmt.Sprintf("a leader of a later term than %d", seen.Term), func(l string) bool {
+		now, err := w.Client(l).Observe(ctx)
+		after = now.Term
+		return err == nil && now.Term > seen.Term
+	})
+	return seen.Term, leader, after, err
 }
