@@ -14,7 +14,7 @@ import (
 // machine can make it true.
 type Trial struct {
 	Step     Step
-	Asked    string // what was to become true, in words
+	Asked    string // what was to become true, in words; "" if it could not be tried
 	Measured string
 	Healed   string // what was measured after the heal
 	Took     time.Duration
