@@ -12,6 +12,7 @@ import (
 
 	"faultline"
 	"faultline/checker"
+	"faultline/nodes/pods/podstest"
 )
 
 // These tests run real clusters. They are not parallel: two cores are enough for one of
@@ -69,6 +70,7 @@ steps:
 // what the dead one left and spares the other, which is then interrupted.
 func TestAKilledHarnessIsCleanedUpAfterAndAnInterruptedOneCleansUpItself(t *testing.T) {
 	engine := needEngine(t)
+	podstest.Alone(t)
 	store := t.TempDir()
 	living := start(t, nil, "test", "--store", store, scenarioFile(t, "living", oneFault))
 	dead := start(t, nil, "test", "--store", store, scenarioFile(t, "dead", sixFaults))

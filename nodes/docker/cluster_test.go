@@ -49,9 +49,10 @@ func TestABrokenControlStreamIsOpenedAgain(t *testing.T) {
 }
 
 func TestCleanRemovesWhatDeadOwnersLeft(t *testing.T) {
+	podstest.Alone(t)
 	alive := up(t, "alive")
 	e := alive.engine
-	dead := podstest.Spec(t, "dead")
+	dead := podstest.Spec(t, "ownerless")
 	c, err := newCluster(e, dead)
 	require.NoError(t, err)
 	c.owner = "1.1.another-boot"
