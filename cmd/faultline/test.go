@@ -97,7 +97,7 @@ func proveCommand(stop *interrupts) *cobra.Command {
 	}
 	flags.add(c.Flags())
 	out.add(c.Flags())
-	c.Flags().IntVar(&attempts, "attempts", 5, "runs with the defect before it counts as missed")
+	c.Flags().IntVar(&attempts, "attempts", 8, "runs with the defect before it counts as missed")
 	c.RunE = command(func(c *cobra.Command, args []string) error {
 		path := filepath.Join("ci", "prove")
 		if len(args) == 1 {
