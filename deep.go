@@ -30,6 +30,9 @@ func DoctorDeep(ctx context.Context, rt nodes.Runtime, done func(nemesis.Trial))
 		return false
 	})
 	trials, impossible := possible(ctx, rt, trials)
+	if ctx.Err() != nil { // nothing that was looked at since says anything of the machine
+		return ErrInterrupted
+	}
 	for _, t := range impossible {
 		done(t)
 	}
