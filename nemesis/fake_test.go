@@ -195,7 +195,11 @@ func (f *fake) process(node string) nodes.Process {
 	return f.now.Processes[node]
 }
 
-func (f *fake) Endpoint(node string) string                   { return node }
+func (f *fake) Endpoint(node string) nodes.Endpoint { return nodes.Endpoint{Node: node} }
+func (f *fake) Watch(ctx context.Context, _ func(history.ProcessEvent)) error {
+	<-ctx.Done()
+	return nil
+}
 func (f *fake) Logs(context.Context, string, io.Writer) error { return nil }
 func (f *fake) Close(context.Context) error                   { return nil }
 func (f *fake) Client(node string) nodes.Client               { return fakeClient{fake: f, node: node} }

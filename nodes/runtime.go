@@ -4,9 +4,25 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net"
 
 	"faultline/topologies"
+	"faultline/workloads/history"
 )
+
+// Endpoint is how the API of one node is reached.
+type Endpoint struct {
+	Node string
+	// Dial connects to it. What the node's machine refused is a syscall.ECONNREFUSED.
+	Dial func(ctx context.Context) (net.Conn, error)
+}
+
+// TCP is an endpoint at an address, HOST:PORT, that anybody can reach.
+func TCP(addr string) Endpoint {
+	return Endpoint{Node: addr, Dial: func(ctx context.Context) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "tcp", addr)
+	}}
+}
 
 // Runtime starts clusters on some kind of machine.
 type Runtime interface {
@@ -43,9 +59,14 @@ type Spec struct {
 // Cluster is a running cluster. Its methods may be called by many goroutines; every one
 // of them gives up when its context does.
 type Cluster interface {
-	// Endpoint is where a node's API can be reached from here, HOST:PORT. It stays the
+	// Endpoint is how a node's API is reached from here, and by nobody else. It stays the
 	// same while the cluster lives, through kills and restarts.
-	Endpoint(node string) string
+	Endpoint(node string) Endpoint
+	// Watch reports every start and every end of a node's process, those that came before
+	// the call first and those of one node in their order, until ctx ends; then it returns
+	// nil. An error means that the cluster is lost: a pod, the engine or what keeps it is
+	// gone, by no doing of ours. report is never called twice at a time. Only one may watch.
+	Watch(ctx context.Context, report func(history.ProcessEvent)) error
 	// Set brings the cluster to exactly these conditions. It is idempotent: what already
 	// holds is left alone. An error tells which nodes are not as asked.
 	Set(ctx context.Context, want Conditions) error

@@ -21,8 +21,8 @@ type System interface {
 	Args(self Place, all []Place) []string
 	// APIPort is the TCP port on which a node answers clients.
 	APIPort() int
-	// Client talks to the node whose API answers at endpoint, HOST:PORT.
-	Client(endpoint string) Client
+	// Client talks to a node.
+	Client(at Endpoint) Client
 }
 
 // Place is where a node lives, as it sees itself.

@@ -36,8 +36,8 @@ func (agent) APIPort() int { return 8500 }
 
 func (agent) Binary(ctx context.Context) (string, error) { return buildAgent(ctx) }
 
-func (a agent) Client(endpoint string) nodes.Client {
-	return NewClient(endpoint, ClientOptions{Hops: a.options.Hops})
+func (a agent) Client(at nodes.Endpoint) nodes.Client {
+	return NewClient(at, ClientOptions{Hops: a.options.Hops})
 }
 
 // Args starts a node that finds the servers of its datacenter by address, and a server

@@ -2,7 +2,7 @@
 // reference agent (Agent), which is a nodes.System.
 //
 //	system := consul.Agent(consul.Options{RaftMultiplier: 1})
-//	client := system.Client("127.0.0.1:8500")
+//	client := system.Client(nodes.TCP("127.0.0.1:8500"))
 //	item, err := client.Get(ctx, "k1", nodes.Consistent)
 //	if nodes.CodeOf(err).Definite() { … }
 //
@@ -30,16 +30,15 @@ import (
 // ClientOptions are what a client may do beyond Consul's own API.
 type ClientOptions struct {
 	Hops bool // ask for the nodes that an answer came through
-	Dial Dial // nil is TCP
 }
 
-// NewClient talks to the node whose API answers at endpoint, HOST:PORT.
-func NewClient(endpoint string, options ClientOptions) nodes.Client {
-	return &client{endpoint: endpoint, options: options, transport: newTransport(options.Dial)}
+// NewClient talks to a node.
+func NewClient(at nodes.Endpoint, options ClientOptions) nodes.Client {
+	return &client{host: at.Node, options: options, transport: newTransport(at)}
 }
 
 type client struct {
-	endpoint  string
+	host      string // in the header of requests
 	options   ClientOptions
 	transport *http.Transport
 }

@@ -21,7 +21,7 @@ import (
 func serve(t *testing.T, options ClientOptions, f http.HandlerFunc) nodes.Client {
 	server := httptest.NewServer(f)
 	t.Cleanup(server.Close)
-	c := NewClient(strings.TrimPrefix(server.URL, "http://"), options)
+	c := NewClient(nodes.TCP(strings.TrimPrefix(server.URL, "http://")), options)
 	t.Cleanup(c.Close)
 	return c
 }
@@ -158,7 +158,7 @@ func TestWhatMakesNoSense(t *testing.T) {
 }
 
 func TestBadRequestsAreNotSent(t *testing.T) {
-	c := NewClient("127.0.0.1:1", ClientOptions{})
+	c := NewClient(nodes.TCP("127.0.0.1:1"), ClientOptions{})
 	_, err := c.Get(t.Context(), "", nodes.Default)
 	require.Equal(t, nodes.BadRequest, nodes.CodeOf(err))
 	_, err = c.Get(t.Context(), "k1", "fresh")

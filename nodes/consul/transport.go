@@ -15,9 +15,6 @@ import (
 	"faultline/nodes"
 )
 
-// Dial makes a connection, as net.Dialer.DialContext does.
-type Dial func(ctx context.Context, network, addr string) (net.Conn, error)
-
 const (
 	maxIdleConnections = 256
 	maxAnswer          = 16 << 20
@@ -25,12 +22,9 @@ const (
 
 // newTransport pools connections. Compression, proxies, redirects and HTTP/2 are off: the
 // bytes of the answer are the node's own.
-func newTransport(dial Dial) *http.Transport {
-	if dial == nil {
-		dial = (&net.Dialer{}).DialContext
-	}
+func newTransport(at nodes.Endpoint) *http.Transport {
 	return &http.Transport{
-		DialContext:         dial,
+		DialContext:         func(ctx context.Context, _, _ string) (net.Conn, error) { return at.Dial(ctx) },
 		MaxIdleConns:        maxIdleConnections,
 		MaxIdleConnsPerHost: maxIdleConnections,
 		DisableCompression:  true,
@@ -53,7 +47,7 @@ type answer struct {
 // written. A PUT of which anything was written is never repeated; without GetBody, one
 // with a body is not repeated at all.
 func (c *client) do(ctx context.Context, method string, target *url.URL, body string) (answer, error) {
-	target.Scheme, target.Host = "http", c.endpoint
+	target.Scheme, target.Host = "http", c.host
 	var connected atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },

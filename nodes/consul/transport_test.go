@@ -77,7 +77,7 @@ func TestAConnectionCutAtEveryStage(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			endpoint, requests := broken(t, f)
-			c := NewClient(endpoint, ClientOptions{})
+			c := NewClient(nodes.TCP(endpoint), ClientOptions{})
 			defer c.Close()
 			const tries = 40
 			for range tries {
@@ -106,7 +106,7 @@ func TestAPooledConnectionThatBreaks(t *testing.T) {
 				}
 				return n%2 == 1
 			})
-			c := NewClient(endpoint, ClientOptions{})
+			c := NewClient(nodes.TCP(endpoint), ClientOptions{})
 			defer c.Close()
 			for i := range 20 {
 				err := put(c)
@@ -126,17 +126,17 @@ func TestNobodyListens(t *testing.T) {
 	require.NoError(t, err)
 	endpoint := listener.Addr().String()
 	require.NoError(t, listener.Close())
-	c := NewClient(endpoint, ClientOptions{})
+	c := NewClient(nodes.TCP(endpoint), ClientOptions{})
 	_, err = c.Put(t.Context(), "k1", "1")
 	require.Equal(t, nodes.Refused, nodes.CodeOf(err))
 }
 
 func TestNoWay(t *testing.T) {
-	for name, dial := range map[string]Dial{
-		"no route": func(context.Context, string, string) (net.Conn, error) {
+	for name, dial := range map[string]func(context.Context) (net.Conn, error){
+		"no route": func(context.Context) (net.Conn, error) {
 			return nil, &net.OpError{Op: "dial", Err: syscall.EHOSTUNREACH}
 		},
-		"silence": func(ctx context.Context, _, _ string) (net.Conn, error) {
+		"silence": func(ctx context.Context) (net.Conn, error) {
 			<-ctx.Done()
 			return nil, ctx.Err()
 		},
@@ -144,7 +144,7 @@ func TestNoWay(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 			defer cancel()
-			_, err := NewClient("10.0.0.1:8500", ClientOptions{Dial: dial}).Put(ctx, "k1", "1")
+			_, err := NewClient(nodes.Endpoint{Node: "s1", Dial: dial}, ClientOptions{}).Put(ctx, "k1", "1")
 			require.Equal(t, nodes.Unreachable, nodes.CodeOf(err), "%v", err)
 		})
 	}
@@ -158,7 +158,7 @@ func TestAnAnswerThatDoesNotCome(t *testing.T) {
 			endpoint, requests := broken(t, func(_ int, c net.Conn) bool { say(c, begin); <-done; return false })
 			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 			defer cancel()
-			c := NewClient(endpoint, ClientOptions{})
+			c := NewClient(nodes.TCP(endpoint), ClientOptions{})
 			_, err := c.Put(ctx, "k1", "1")
 			require.Equal(t, nodes.Timeout, nodes.CodeOf(err), "%v", err)
 			require.LessOrEqual(t, requests.Load(), int64(1))
@@ -170,7 +170,7 @@ func TestACanceledContextSendsNothing(t *testing.T) {
 	endpoint, requests := broken(t, func(_ int, c net.Conn) bool { say(c, whole); return true })
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := NewClient(endpoint, ClientOptions{}).Put(ctx, "k1", "1")
+	_, err := NewClient(nodes.TCP(endpoint), ClientOptions{}).Put(ctx, "k1", "1")
 	require.True(t, nodes.CodeOf(err).Definite(), "%v", err)
 	require.Zero(t, requests.Load())
 }
@@ -185,12 +185,12 @@ func TestAnAnswerWithoutEnd(t *testing.T) {
 			}
 		}
 	})
-	_, err := NewClient(endpoint, ClientOptions{}).Put(t.Context(), "k1", "1")
+	_, err := NewClient(nodes.TCP(endpoint), ClientOptions{}).Put(t.Context(), "k1", "1")
 	require.Equal(t, nodes.Unknown, nodes.CodeOf(err))
 }
 
 func TestEveryErrorIsOne(t *testing.T) {
-	_, err := NewClient("not an endpoint", ClientOptions{}).Put(t.Context(), "k1", "1")
+	_, err := NewClient(nodes.TCP("not an endpoint"), ClientOptions{}).Put(t.Context(), "k1", "1")
 	_, ok := errors.AsType[*nodes.Error](err)
 	require.True(t, ok, "%v", err)
 	require.True(t, nodes.CodeOf(err).Definite())

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"sync"
 
 	dc "github.com/ory/dockertest/v3/docker"
@@ -14,6 +15,7 @@ import (
 	"faultline/nodes"
 	"faultline/nodes/injector"
 	"faultline/nodes/pods"
+	"faultline/workloads/history"
 )
 
 // cluster implements nodes.Cluster.
@@ -36,12 +38,20 @@ type cluster struct {
 
 // Endpoint is the pod's own address, or, where that cannot be reached, a port that the
 // pod has published on 127.0.0.1. The pod lives as long as the cluster.
-func (c *cluster) Endpoint(node string) string {
+func (c *cluster) Endpoint(node string) nodes.Endpoint {
 	p, err := pods.Find(c.byName, node)
 	if err != nil {
-		return ""
+		return nodes.Endpoint{Node: node, Dial: func(context.Context) (net.Conn, error) { return nil, err }}
 	}
-	return p.endpoint
+	e := nodes.TCP(p.endpoint)
+	e.Node = node
+	return e
+}
+
+// Watch reports nothing yet.
+func (c *cluster) Watch(ctx context.Context, _ func(history.ProcessEvent)) error {
+	<-ctx.Done()
+	return nil
 }
 
 // Set sends every pod its whole desired state.

@@ -1,7 +1,6 @@
 package docker
 
 import (
-	"net/http"
 	"strings"
 	"syscall"
 	"testing"
@@ -18,15 +17,15 @@ func TestEndpointsOfKilledNodes(t *testing.T) {
 		t.Run("published "+published, func(t *testing.T) {
 			t.Setenv(publishedPorts, published)
 			c := up(t, "endpoint-"+published)
-			if published == "0" && isPublished(c.Endpoint(s1)) {
+			if published == "0" && isPublished(c) {
 				t.Skip("the pods of this engine cannot be reached by their own addresses")
 			}
-			require.Contains(t, c.Endpoint(s1), want)
+			require.Contains(t, c.byName[s1].endpoint, want)
 			podstest.Ask(t, c, s1)
 			var killed nodes.Conditions
 			killed.SetProcess([]string{s1}, nodes.Killed)
 			require.NoError(t, c.Set(t.Context(), killed))
-			_, err := http.Get("http://" + c.Endpoint(s1) + "/")
+			_, err := podstest.Web(c, s1).Get("http://" + s1 + "/")
 			require.Error(t, err)
 			if published == "0" {
 				require.ErrorIs(t, err, syscall.ECONNREFUSED, "definite: nobody received the request")

@@ -31,7 +31,9 @@ var subject = podstest.Subject{
 
 // isPublished tells the endpoint of a pod that cannot be reached by its own address: the engine
 // listens there.
-func isPublished(endpoint string) bool { return strings.HasPrefix(endpoint, "127.0.0.1:") }
+func isPublished(c nodes.Cluster) bool {
+	return strings.HasPrefix(c.(*cluster).byName[s1].endpoint, "127.0.0.1:")
+}
 
 func TestMain(m *testing.M)      { podstest.Main(m) }
 func TestPods(t *testing.T)      { podstest.Test(t, subject) }

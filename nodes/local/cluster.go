@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/netip"
 	"os"
 	"slices"
@@ -18,6 +19,7 @@ import (
 	"faultline/nodes/injector"
 	"faultline/nodes/pods"
 	"faultline/topologies"
+	"faultline/workloads/history"
 )
 
 // cluster implements nodes.Cluster.
@@ -45,12 +47,20 @@ type pod struct {
 }
 
 // Endpoint is the node's gate, which keeps its port as long as the cluster lives.
-func (c *cluster) Endpoint(node string) string {
+func (c *cluster) Endpoint(node string) nodes.Endpoint {
 	p, err := pods.Find(c.byName, node)
 	if err != nil {
-		return ""
+		return nodes.Endpoint{Node: node, Dial: func(context.Context) (net.Conn, error) { return nil, err }}
 	}
-	return p.gate.endpoint
+	e := nodes.TCP(p.gate.endpoint)
+	e.Node = node
+	return e
+}
+
+// Watch reports nothing yet.
+func (c *cluster) Watch(ctx context.Context, _ func(history.ProcessEvent)) error {
+	<-ctx.Done()
+	return nil
 }
 
 // Set shuts the gates of nodes that are to be killed before they are: what is refused was

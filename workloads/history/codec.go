@@ -11,7 +11,7 @@ import (
 	"unicode/utf8"
 )
 
-var processNames = map[Process]string{Nemesis: "nemesis", Observer: "observer", Harness: "harness"}
+var processNames = map[Process]string{Nemesis: "nemesis", Observer: "observer", Harness: "harness", Runtime: "runtime"}
 
 // Append adds the event's line to b, with the newline. It is written by hand because it
 // runs twice per operation inside the measured path; encoding/json costs four times as much.
@@ -134,7 +134,7 @@ func parseProcess(raw json.RawMessage) (Process, error) {
 	}
 	n, err := strconv.ParseInt(string(raw), 10, 64)
 	if err != nil || n < 0 {
-		return 0, fmt.Errorf("process %s is neither a number from 0 on nor nemesis, observer, harness", raw)
+		return 0, fmt.Errorf("process %s is neither a number from 0 on nor nemesis, observer, harness, runtime", raw)
 	}
 	return Process(n), nil
 }

@@ -68,7 +68,7 @@ func TestLinesThatAreRefused(t *testing.T) {
 func TestEventsThatAreRefused(t *testing.T) {
 	for want, e := range map[string]Event{
 		`type ""`:              {},
-		"process -4":           {Process: -4, Type: OK},
+		"process -5":           {Process: -5, Type: OK},
 		"not one line of JSON": {Type: OK, Value: json.RawMessage(`[1,`)},
 		"[1,\\n2]":             {Type: OK, Current: json.RawMessage("[1,\n2]")},
 		"NaN ms":               {Type: OK, Hops: []Hop{{MS: math.NaN()}}},

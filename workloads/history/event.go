@@ -39,12 +39,14 @@ const (
 	Nemesis  Process = -1 // faults; the value of its events is a FaultMark
 	Observer Process = -2 // samples nodes; the value is an Observation
 	Harness  Process = -3 // marks the phases of a run; the value is a Phase
+	Runtime  Process = -4 // where the nodes live: their processes; the value is a ProcessEvent
 )
 
 // F of the events that no client made.
 const (
 	FPhase   = "phase"
 	FObserve = "observe"
+	FProcess = "process"
 )
 
 // Event is one line of a history.

@@ -48,7 +48,8 @@ func testRefusals(t *testing.T, s Subject) {
 	}
 	require.ErrorContains(t, c.Exited(t.Context(), "x"), `no node "x"`)
 	require.ErrorContains(t, c.Logs(t.Context(), "x", io.Discard), `no node "x"`)
-	require.Empty(t, c.Endpoint("x"))
+	_, err := c.Endpoint("x").Dial(t.Context())
+	require.ErrorContains(t, err, `no node "x"`)
 
 	over, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"testing"
@@ -56,6 +57,17 @@ func start(t testing.TB, s Subject, spec nodes.Spec) nodes.Cluster {
 	return c
 }
 
+// Web is a client of a node's API, with connections of its own that are not kept.
+func Web(c nodes.Cluster, node string) *http.Client {
+	return &http.Client{Transport: transport(c, node, true)}
+}
+
+func transport(c nodes.Cluster, node string, short bool) *http.Transport {
+	return &http.Transport{DisableKeepAlives: short, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return c.Endpoint(node).Dial(ctx)
+	}}
+}
+
 // About is what a node of System says about itself.
 type About struct {
 	Args   string            `json:"args"`
@@ -77,7 +89,7 @@ func (a About) still() About {
 func Ask(t testing.TB, c nodes.Cluster, node string) (a About) {
 	t.Helper()
 	require.Eventually(t, func() bool {
-		answer, err := http.Get("http://" + c.Endpoint(node) + "/")
+		answer, err := Web(c, node).Get("http://" + node + "/")
 		if err != nil {
 			return false
 		}

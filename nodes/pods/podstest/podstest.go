@@ -37,7 +37,7 @@ type Subject struct {
 	Taken string
 	// Vague tells of a cluster's endpoints that they may accept connections for a node that
 	// is dead; nil if they never do.
-	Vague func(endpoint string) bool
+	Vague func(nodes.Cluster) bool
 }
 
 // suite is what every runtime must do.

@@ -19,9 +19,9 @@ type System struct {
 	Program string
 }
 
-func (System) Name() string               { return "fake" }
-func (System) APIPort() int               { return 8500 }
-func (System) Client(string) nodes.Client { return nil }
+func (System) Name() string                       { return "fake" }
+func (System) APIPort() int                       { return 8500 }
+func (System) Client(nodes.Endpoint) nodes.Client { return nil }
 
 func (s System) Binary(context.Context) (string, error) {
 	if s.Program != "" {

@@ -1,0 +1,26 @@
+package history
+
+import "time"
+
+// ProcessEvent is the start or the end of a node's process, as the runtime learned of it.
+type ProcessEvent struct {
+	Node string      `json:"-"` // the event's own
+	Kind ProcessKind `json:"kind"`
+	PID  int         `json:"pid,omitempty"` // as the runtime counts; 0 if untold
+	// At is when it happened, as far as the runtime knows: it may learn of it late. In a
+	// history it is nanoseconds on the history's clock.
+	At time.Time `json:"-"`
+
+	// How it ended: by an exit with Code or, if that is not empty, by Signal (SIGKILL).
+	Code        int    `json:"code,omitempty"`
+	Signal      string `json:"signal,omitempty"`
+	OutOfMemory bool   `json:"out_of_memory,omitempty"` // the kernel ended it for want of memory
+}
+
+// ProcessKind is what became of a process.
+type ProcessKind string
+
+const (
+	ProcessStarted ProcessKind = "started"
+	ProcessEnded   ProcessKind = "ended"
+)
