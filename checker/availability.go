@@ -14,7 +14,8 @@ import (
 // checkAvailability measures how well clients were served, and judges one promise: once
 // everything is healed, a write (or compare-and-set) and a read succeed within
 // Settings.RecoverWithin. An outage during a fault is a figure and never a verdict:
-// which of them are excusable depends on the fault.
+// which of them are excusable depends on the fault. Nor is one that the machine, or the
+// harness, has to answer for: see excuse.
 func checkAvailability(_ context.Context, run *Run) Result {
 	spans, ended, _, err := phases(run)
 	if err != nil {
@@ -30,15 +31,16 @@ func checkAvailability(_ context.Context, run *Run) Result {
 		r.Verdict, r.Summary = Unknown, err.Error()
 		return r
 	}
+	excuses := excuse(run)
 	var said []string
 	for _, k := range []kind{{"write", "wrote", changes}, {"read", "read", func(f string) bool { return f == fRead }}} {
 		v, text := recovered(run, k, since, after)
 		if v != Valid {
 			r.Reasons = append(r.Reasons, text)
 		}
-		if fatal := fatalFault(run.Faults); v == Invalid && fatal != "" {
+		if v == Invalid && len(excuses) > 0 {
 			v = Unknown
-			r.Reasons = append(r.Reasons, fatal)
+			r.Reasons = append(r.Reasons, excuses...)
 		}
 		if badness[v] > badness[r.Verdict] {
 			r.Verdict = v
@@ -56,14 +58,38 @@ func checkAvailability(_ context.Context, run *Run) Result {
 	return r
 }
 
-// fatalFault names a fault after which no correct cluster has to come back.
-func fatalFault(faults []history.Fault) string {
-	for _, f := range faults {
-		if f.Fatal {
-			return fmt.Sprintf("step %d (%s) was told that it may leave fewer voters than a majority, so nobody owes a recovery", f.Step, f.Name)
+// excuse lists why nobody can be blamed for want of service: a fault after which no correct
+// cluster has to come back; a heal, or a baseline, that nobody measured, so that a fault may
+// still be at work; a cluster that was lost, or processes that somebody outside killed; a
+// harness that stood still.
+func excuse(run *Run) (reasons []string) {
+	for _, f := range run.Faults {
+		switch {
+		case f.Fatal:
+			reasons = append(reasons, fmt.Sprintf("step %d (%s) was told that it may leave fewer voters than a majority, so nobody owes a recovery", f.Step, f.Name))
+		case !f.Momentary && !f.HealProved:
+			reasons = append(reasons, fmt.Sprintf("the heal of step %d (%s) was not proved, so nobody owes a recovery from it", f.Step, f.Name))
 		}
 	}
-	return ""
+	// A run that was cut off has no baseline, and is unknown for that.
+	if run.Baseline != nil && !run.Baseline.Proved {
+		reasons = append(reasons, "the cluster was not seen as it was before the faults, so nobody owes a recovery")
+	} else if run.Baseline == nil && len(run.Faults) > 0 {
+		reasons = append(reasons, "whether all was healed was never checked, so nobody owes a recovery")
+	}
+	reasons = append(reasons, lostCluster(run)...)
+	reasons = append(reasons, foreignKills(run)...)
+	spans, _, _, err := phases(run)
+	if err != nil {
+		return append(reasons, err.Error())
+	}
+	for _, s := range silent(run, spans) {
+		if !recovering(spans, s) {
+			continue
+		}
+		reasons = append(reasons, fmt.Sprintf("the harness stood still from %s to %s, and its clients with it", clock(s.from), clock(s.to)))
+	}
+	return reasons
 }
 
 // kind is a kind of operation that has to recover.
@@ -94,7 +120,7 @@ func lastHeal(run *Run) (at int64, after string, err error) {
 		if err := json.Unmarshal(e.Value, &m); err != nil {
 			return 0, "", fmt.Errorf("event %d: a fault mark that cannot be read: %w", e.Index, err)
 		}
-		if m.Stage == history.Baseline && m.Done && len(run.Faults) > 0 {
+		if m.Stage == history.Baseline && m.Done && e.F != history.FBaselineEnd && len(run.Faults) > 0 {
 			at, after = e.Time, "the last heal"
 		}
 	}

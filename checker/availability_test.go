@@ -78,7 +78,7 @@ func TestAvailability(t *testing.T) {
 		}, Unknown, cutOff},
 		{"cut off after no recovery", time.Second, func(tp *tape) {
 			tp.phase(0, history.PhaseFaults).begin(10, 0).heal(100, 0).ok(120, 130, "read").op(140, 1500, "write", history.Fail, "no-leader")
-		}, Invalid, "no write succeeded"},
+		}, Unknown, "no write succeeded"},
 		{"no bound, success", 0, func(tp *tape) {
 			tp.phase(0, history.PhaseFaults).ok(1, 5000, "write").ok(5001, 5002, "read").phase(6000, history.PhaseEnd)
 		}, Valid, ""},

@@ -63,6 +63,7 @@ type Settings struct {
 	CheckTime     time.Duration `json:"check_time"`     // budget of wall time for one checker
 	CheckMemoryMB int           `json:"check_memory_mb"`
 	PlannedFaults int           `json:"planned_faults"` // steps in the schedule
+	Format        int           `json:"format"`         // of the run directory: see FormatSealed
 }
 
 // Checker judges one property.

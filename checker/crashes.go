@@ -8,14 +8,131 @@ import (
 	"faultline/workloads/history"
 )
 
-// checkCrashes looks for nodes that were started again though nobody had ended them. A
+// checkCrashes judges every end of a node's process that the runtime told of, by how it
+// ended and by which faults were at work on the node:
+//
+//   - by SIGKILL: a fault sent it (kill, power-loss …), or else somebody outside did, or the
+//     kernel for want of memory. A process cannot be blamed for that: unknown.
+//   - in any other way, an exit or a signal of its own making: a fault let it (leave, a disk
+//     that fails), or else the system broke down by itself: invalid. A node that breaks down
+//     while the nemesis kills and starts it broke down all the same.
+//
+// Runs from before runtimes told of processes are judged by what nodes said of themselves
+// (bootCrashes).
+func checkCrashes(_ context.Context, run *Run) Result {
+	all, err := processEvents(run.Events)
+	if err != nil {
+		return Result{Verdict: Unknown, Summary: err.Error()}
+	}
+	if len(all) == 0 && run.Settings.Format < FormatSealed {
+		return bootCrashes(run)
+	}
+	var broken, foreign []string
+	lives := map[string]int{}
+	ends := 0
+	for _, e := range all {
+		if e.Kind == history.ProcessStarted {
+			lives[e.Node]++
+			continue
+		}
+		ends++
+		switch {
+		case e.Signal == sigkill && !killed(run.Faults, e):
+			foreign = append(foreign, foreignKill(e))
+		case e.Signal != sigkill && !allowedToEnd(run.Faults, e):
+			broken = append(broken, fmt.Sprintf("the process of %s ended by itself at %s, with %s, and no fault was at work that lets it: its log says why",
+				e.Node, clock(e.When), how(e)))
+		}
+	}
+	restarts := 0
+	for _, n := range lives {
+		restarts += n - 1
+	}
+	r := Result{Figures: []Figure{{Name: "nodes", Value: float64(len(lives))}, {Name: "restarts", Value: float64(restarts)},
+		{Name: "ends of processes", Value: float64(ends)}}}
+	switch {
+	case len(broken) > 0:
+		r.Verdict, r.Summary, r.Reasons = Invalid, broken[0], capped(append(broken, foreign...))
+	case len(foreign) > 0:
+		r.Verdict, r.Summary, r.Reasons = Unknown, foreign[0], capped(foreign)
+	case len(lives) == 0:
+		r.Verdict, r.Summary = Unknown, "the runtime told of no process"
+	default:
+		r.Verdict, r.Summary = Valid, fmt.Sprintf("%s, %s, all asked for", plural(len(lives), "node"), plural(restarts, "restart"))
+	}
+	return r
+}
+
+const sigkill = "SIGKILL"
+
+// processEvents lists what the runtime told of processes, in the order of the history.
+func processEvents(events []history.Event) (all []history.ProcessEvent, err error) {
+	for i := range events {
+		e := &events[i]
+		if e.Process != history.Runtime || e.F != history.FProcess {
+			continue
+		}
+		var p history.ProcessEvent
+		if err := json.Unmarshal(e.Value, &p); err != nil {
+			return nil, fmt.Errorf("event %d: what became of a process cannot be read: %w", e.Index, err)
+		}
+		p.Node = e.Node
+		all = append(all, p)
+	}
+	return all, nil
+}
+
+func how(e history.ProcessEvent) string {
+	if e.Signal != "" {
+		return e.Signal
+	}
+	return fmt.Sprintf("exit code %d", e.Code)
+}
+
+func foreignKill(e history.ProcessEvent) string {
+	by := "somebody outside of Faultline did"
+	if e.OutOfMemory {
+		by = "the kernel did, as memory ran out"
+	}
+	return fmt.Sprintf("the process of %s was killed at %s by a SIGKILL that no fault had sent: %s", e.Node, clock(e.When), by)
+}
+
+// foreignKills lists the ends by a SIGKILL that no fault had sent.
+func foreignKills(run *Run) (reasons []string) {
+	all, err := processEvents(run.Events)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	for _, e := range all {
+		if e.Kind == history.ProcessEnded && e.Signal == sigkill && !killed(run.Faults, e) {
+			reasons = append(reasons, foreignKill(e))
+		}
+	}
+	return reasons
+}
+
+// killLag is by how much the time of a kill, which the runtime may take from another clock,
+// may be after the heal of what killed; a node is only started again once its end was seen.
+const killLag = 2e8
+
+// killed tells whether a fault that kills processes was at work on the node.
+func killed(faults []history.Fault, e history.ProcessEvent) bool {
+	return struck(faults, e.Node, e.When-killLag+sightingLag, e.When, func(f history.Fault) bool { return f.Kills })
+}
+
+// allowedToEnd tells the same of one that lets them end by themselves.
+func allowedToEnd(faults []history.Fault, e history.ProcessEvent) bool {
+	return struck(faults, e.Node, e.When, e.When, func(f history.Fault) bool { return f.Exits })
+}
+
+// bootCrashes looks for nodes that were started again though nobody had ended them. A
 // node says a new Boot after every start. The harness starts whatever should run, so a
 // crash does not show as a node that is gone, only as a Boot that changed:
 //
 //	observer  boot A        boot B
 //	nemesis          |kill|          fine: the kill lies between the two
 //	nemesis  |kill|                  a crash
-func checkCrashes(_ context.Context, run *Run) Result {
+func bootCrashes(run *Run) Result {
 	type life struct {
 		boot string
 		at   int64 // last seen
@@ -38,7 +155,7 @@ func checkCrashes(_ context.Context, run *Run) Result {
 		was, seen := last[e.Node]
 		if seen && was.boot != o.Boot {
 			starts++
-			if !ended(run.Faults, e.Node, was.at, e.Time) {
+			if !struck(run.Faults, e.Node, was.at, e.Time, func(f history.Fault) bool { return f.Kills }) {
 				reasons = append(reasons, fmt.Sprintf("the process of %s ended between %s and %s, and no fault had ended it: its log says why",
 					e.Node, clock(was.at), clock(e.Time)))
 			}
@@ -57,21 +174,12 @@ func checkCrashes(_ context.Context, run *Run) Result {
 	return r
 }
 
-// sightingLag is how long before its line in the history an answer may have been true,
-// in nanoseconds: the observer asks, waits at most a second, and writes.
+// sightingLag is how long before its line in the history an answer may have been true, and
+// how long after a fault what it did to a node may show, in nanoseconds: the observer asks,
+// waits at most a second, and writes.
 const sightingLag = 2e9
 
-// ended tells whether a fault that ends processes was at work on a node at some time
-// between two sightings of it.
-func ended(faults []history.Fault, node string, from, to int64) bool {
-	return struck(faults, node, from, to, func(f history.Fault) bool { return f.Kills })
-}
-
-// wiped tells the same of a fault that empties disks.
-func wiped(faults []history.Fault, node string, from, to int64) bool {
-	return struck(faults, node, from, to, func(f history.Fault) bool { return f.Wipes })
-}
-
+// struck tells whether such a fault was at work on a node at some time between two.
 func struck(faults []history.Fault, node string, from, to int64, is func(history.Fault) bool) bool {
 	for _, f := range faults {
 		if !is(f) || f.Start > to || f.Healed < from-sightingLag {
@@ -84,4 +192,9 @@ func struck(faults []history.Fault, node string, from, to int64, is func(history
 		}
 	}
 	return false
+}
+
+// wiped tells it of a fault that empties disks.
+func wiped(faults []history.Fault, node string, from, to int64) bool {
+	return struck(faults, node, from, to, func(f history.Fault) bool { return f.Wipes })
 }

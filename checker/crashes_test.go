@@ -2,6 +2,7 @@ package checker
 
 import (
 	"context"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -10,6 +11,81 @@ import (
 )
 
 func TestCrashes(t *testing.T) {
+	fault := func(tp *tape, from, to int, value string) {
+		tp.mark(from, "kill", `{"step":0,"stage":"start","lasts":true,`+value+`}`)
+		tp.mark(from+1, "kill", `{"step":0,"stage":"start","done":true,"lasts":true,"proved":true,`+value+`}`)
+		tp.mark(to-1, "kill", `{"step":0,"stage":"heal"}`)
+		tp.mark(to, "kill", `{"step":0,"stage":"heal","done":true,"proved":true}`)
+	}
+	const kills, leaves = `"kills":true,"targets":["s1"]`, `"kills":true,"exits":true,"targets":["s1"]`
+	for name, c := range map[string]struct {
+		record  func(*tape)
+		verdict Verdict
+		says    string
+	}{
+		"nothing ends": {func(tp *tape) { tp.started(1, "s1").started(1, "s2") }, Valid, "2 nodes, 0 restarts"},
+		"nobody tells": {func(tp *tape) { tp.observe(1, "s1", history.Observation{Boot: "a"}) }, Unknown, "told of no process"},
+		"killed by a fault": {func(tp *tape) {
+			tp.started(1, "s1")
+			fault(tp, 1000, 2000, kills)
+			tp.events = insert(tp.events, 3, 1500, "s1", sigkill, 0)
+			tp.started(2000, "s1")
+		}, Valid, "1 node, 1 restart, all asked for"},
+		"killed by nobody":    {func(tp *tape) { tp.started(1, "s1").killed(1500, "s1") }, Unknown, "a SIGKILL that no fault had sent: somebody outside"},
+		"killed after a heal": {func(tp *tape) { tp.started(1, "s1"); fault(tp, 1000, 2000, kills); tp.killed(3000, "s1") }, Unknown, "no fault had sent"},
+		"another is killed": {func(tp *tape) {
+			tp.started(1, "s2")
+			fault(tp, 1000, 2000, kills)
+			tp.events = insert(tp.events, 3, 1500, "s2", sigkill, 0)
+		}, Unknown, "the process of s2"},
+		"out of memory": {func(tp *tape) {
+			tp.started(1, "s1").process(1500, "s1", history.ProcessEvent{Kind: history.ProcessEnded, Signal: sigkill, OutOfMemory: true})
+		}, Unknown, "the kernel did, as memory ran out"},
+		"a panic":                {func(tp *tape) { tp.started(1, "s1").exited(1500, "s1", 2) }, Invalid, "the process of s1 ended by itself at 1.500 s, with exit code 2"},
+		"an exit without a word": {func(tp *tape) { tp.started(1, "s1").exited(1500, "s1", 0) }, Invalid, "with exit code 0"},
+		"a wild pointer": {func(tp *tape) {
+			tp.started(1, "s1").process(1500, "s1", history.ProcessEvent{Kind: history.ProcessEnded, Signal: "SIGSEGV"})
+		}, Invalid, "with SIGSEGV"},
+		"a panic that stays": {func(tp *tape) { tp.started(1, "s1").exited(1500, "s1", 2).phase(9000, history.PhaseEnd) }, Invalid, "ended by itself"},
+		"a panic in a storm of kills": {func(tp *tape) {
+			tp.started(1, "s1")
+			fault(tp, 1000, 2000, kills)
+			tp.events = insert(tp.events, 3, 1500, "s1", "", 2)
+		}, Invalid, "exit code 2"},
+		"a leave": {func(tp *tape) {
+			tp.started(1, "s1")
+			fault(tp, 1000, 2000, leaves)
+			tp.events = insert(tp.events, 3, 1500, "s1", "", 0)
+		}, Valid, "all asked for"},
+		"a disk that fails, a little later": {func(tp *tape) { tp.started(1, "s1"); fault(tp, 1000, 2000, leaves); tp.exited(3000, "s1", 1) }, Valid, ""},
+		"both":                              {func(tp *tape) { tp.started(1, "s1").killed(1500, "s1").started(1600, "s1").exited(1700, "s1", 2) }, Invalid, "exit code 2"},
+		"cannot be read": {func(tp *tape) {
+			tp.add(1, history.Event{Process: history.Runtime, Type: history.Info, F: history.FProcess, Value: []byte(`7`)})
+		}, Unknown, "event 0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tp := &tape{}
+			c.record(tp)
+			r := checkCrashes(context.Background(), tp.run(t, Settings{Format: FormatSealed}))
+			require.Equal(t, c.verdict, r.Verdict, r.Summary)
+			require.Contains(t, r.Summary, c.says)
+		})
+	}
+}
+
+// insert tells of an end between the events of a fault.
+func insert(events []history.Event, at, ms int, node, signal string, code int) []history.Event {
+	tp := &tape{}
+	tp.process(ms, node, history.ProcessEvent{Kind: history.ProcessEnded, Signal: signal, Code: code})
+	events = slices.Insert(events, at, tp.events[0])
+	for i := range events {
+		events[i].Index = int64(i)
+	}
+	return events
+}
+
+// Runs of old, whose runtimes told of no process.
+func TestCrashesByBoots(t *testing.T) {
 	const second = 1000 // a tape counts milliseconds
 	sees := func(tp *tape, at int, boot string) { tp.observe(at, "s1", history.Observation{Boot: boot}) }
 	fault := func(tp *tape, from, to int, value string) {

@@ -1,6 +1,7 @@
 package checker
 
 import (
+	"encoding/json"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -162,6 +163,32 @@ func (tp *tape) baseline(ms int) *tape {
 func (tp *tape) observe(ms int, node string, o history.Observation) *tape {
 	return tp.add(ms, history.Event{Process: history.Observer, Type: history.Info, F: history.FObserve, Node: node,
 		Value: encode(o)})
+}
+
+// process tells of a start, or of an end with an exit code or a signal.
+func (tp *tape) process(ms int, node string, e history.ProcessEvent) *tape {
+	e.When = int64(ms) * 1e6
+	value, err := json.Marshal(e)
+	if err != nil {
+		panic(err)
+	}
+	return tp.add(ms, history.Event{Process: history.Runtime, Type: history.Info, F: history.FProcess, Node: node, Value: value})
+}
+
+func (tp *tape) started(ms int, node string) *tape {
+	return tp.process(ms, node, history.ProcessEvent{Kind: history.ProcessStarted})
+}
+
+func (tp *tape) exited(ms int, node string, code int) *tape {
+	return tp.process(ms, node, history.ProcessEvent{Kind: history.ProcessEnded, Code: code})
+}
+
+func (tp *tape) killed(ms int, node string) *tape {
+	return tp.process(ms, node, history.ProcessEvent{Kind: history.ProcessEnded, Signal: sigkill})
+}
+
+func (tp *tape) lost(ms int, how string) *tape {
+	return tp.add(ms, history.Event{Process: history.Harness, Type: history.Info, F: history.FLost, Value: []byte(strconv.Quote(how))})
 }
 
 func (tp *tape) run(t testing.TB, s Settings) *Run {

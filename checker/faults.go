@@ -12,7 +12,7 @@ import (
 // checkFaults asks whether the nemesis did what it was asked to: a fault that never bit
 // proves nothing about the system. It is never invalid, because it is about the harness.
 func checkFaults(_ context.Context, run *Run) Result {
-	_, ended, interrupted, err := phases(run)
+	_, ended, _, err := phases(run)
 	if err != nil {
 		return Result{Verdict: Unknown, Summary: err.Error()}
 	}
@@ -26,7 +26,7 @@ func checkFaults(_ context.Context, run *Run) Result {
 	if !ended {
 		r.Reasons = append(r.Reasons, cutOff)
 	}
-	if begun := len(run.Faults); begun < planned && (!interrupted || begun == 0) {
+	if begun := len(run.Faults); begun < planned {
 		r.Reasons = append(r.Reasons, fmt.Sprintf("only %d of %d planned faults began", begun, planned))
 	}
 	for _, f := range run.Faults {
@@ -45,8 +45,6 @@ func checkFaults(_ context.Context, run *Run) Result {
 		r.Reasons = capped(r.Reasons)
 	case len(run.Faults) == 0:
 		r.Summary = "no faults were asked for"
-	case interrupted && len(run.Faults) < planned:
-		r.Summary = fmt.Sprintf("%s begun before the interruption, measured and healed", plural(len(run.Faults), "fault"))
 	default:
 		r.Summary = fmt.Sprintf("%s measured and healed", plural(len(run.Faults), "fault"))
 	}

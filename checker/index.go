@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 
@@ -32,7 +33,11 @@ func checkIndex(_ context.Context, run *Run) Result {
 	byKey := map[string][]told{}
 	var keys []string
 	answers := 0
+	strange := strangers(run)
 	for i := range run.Ops {
+		if strange[run.Ops[i].Key] != "" {
+			continue
+		}
 		t, ok, err := toldBy(&run.Ops[i])
 		if err != nil {
 			return Result{Verdict: Unknown, Summary: err.Error()}
@@ -56,8 +61,15 @@ func checkIndex(_ context.Context, run *Run) Result {
 	if answers == 0 {
 		r.Summary = "no answer told an index"
 	}
-	if len(reasons) > 0 {
-		r.Verdict, r.Summary, r.Reasons = Invalid, reasons[0], capped(reasons)
+	var closed []string
+	for _, key := range slices.Sorted(maps.Keys(strange)) {
+		closed = append(closed, fmt.Sprintf("key %s: %s", key, strange[key]))
+	}
+	switch {
+	case len(reasons) > 0:
+		r.Verdict, r.Summary, r.Reasons = Invalid, reasons[0], capped(append(reasons, closed...))
+	case len(closed) > 0:
+		r.Verdict, r.Summary, r.Reasons = Unknown, closed[0], capped(closed)
 	}
 	return r
 }

@@ -28,6 +28,7 @@ type keyJob struct {
 	unique bool
 	answer answer
 	why    string // why it is undecided
+	closed bool   // somebody else wrote there, so it is not judged
 }
 
 // leftOut counts operations that say nothing about the register.
@@ -38,6 +39,7 @@ type leftOut struct{ failed, blank, stale int }
 //
 // Reads in mode stale promise nothing and are left out, unless the run asked for that
 // mode: then it asks whether they are fresh all the same, and they are judged like any.
+// A key in which somebody else wrote is undecided (strangers).
 func checkLinearizable(ctx context.Context, run *Run) Result {
 	if run.Settings.Workload != "register" {
 		return Result{Verdict: Unknown, Summary: fmt.Sprintf("no model of the workload %q", run.Settings.Workload)}
@@ -54,7 +56,7 @@ func checkLinearizable(ctx context.Context, run *Run) Result {
 			}
 		}
 	}
-	if sights == 0 {
+	if sights == 0 && !slices.ContainsFunc(jobs, func(j *keyJob) bool { return j.closed }) {
 		return Result{Verdict: Unknown, Summary: "no operation saw a value, so nothing was tested",
 			Figures: linearizableFigures(jobs, left)}
 	}
@@ -91,14 +93,21 @@ func checkLinearizable(ctx context.Context, run *Run) Result {
 // keyJobs splits the operations by key, in the order of the keys' first operations.
 func keyJobs(run *Run) (jobs []*keyJob, left leftOut, err error) {
 	byKey := map[string]*keyJob{}
+	strange := strangers(run)
 	for i := range run.Ops {
 		op := &run.Ops[i]
 		j := byKey[op.Key]
 		if j == nil {
 			j = &keyJob{key: op.Key}
+			if why := strange[op.Key]; why != "" {
+				j.closed, j.answer, j.why = true, undecided, why
+			}
 			byKey[op.Key], jobs = j, append(jobs, j)
 		}
 		j.ops = append(j.ops, op)
+		if j.closed {
+			continue
+		}
 		if op.F == fRead && op.Mode == modeStale && run.Settings.Mode != modeStale {
 			left.stale++
 			continue
@@ -137,7 +146,7 @@ func judgeKeys(ctx context.Context, jobs []*keyJob, memory *memory) {
 		left := time.Until(deadline)
 		deadline = time.Now().Add(time.Duration(float64(left) * timeForSearch))
 	}
-	queue := slices.Clone(jobs)
+	queue := slices.DeleteFunc(slices.Clone(jobs), func(j *keyJob) bool { return j.closed })
 	slices.SortStableFunc(queue, func(a, b *keyJob) int { return cmp.Compare(len(a.facts), len(b.facts)) })
 	workers := min(runtime.GOMAXPROCS(0), len(queue))
 	var mu sync.Mutex

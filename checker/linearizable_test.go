@@ -117,8 +117,8 @@ func TestLinearizable(t *testing.T) {
 			"no order of these 2 operations", 2},
 		{"a value from nowhere", `
 			p0 write 1     |--|
-			p1 read 9           |--|`, Invalid,
-			"the default read by process 1 at n1 returned 9, which nobody ever wrote", 1},
+			p1 read 9           |--|`, Unknown,
+			"key k: somebody else wrote here: at ", 0},
 		{"the value of a write that failed", `
 			p0 write 9     |--!
 			p1 read 9           |--|`, Invalid,
@@ -261,7 +261,7 @@ func TestWhatCannotBeJudgedIsUnknown(t *testing.T) {
 		"a verb that no register has": {registerRun("", []history.Operation{read,
 			{F: "delete", Key: "k", Type: history.OK, Return: 5}}), `a register has no "delete"`},
 		"a value that is no integer": {registerRun("", []history.Operation{
-			{F: "read", Key: "k", Type: history.OK, Output: []byte(`"x"`), Return: 5}}), "the read value"},
+			{F: "read", Key: "k", Type: history.OK, Output: []byte(`"x"`), Return: 5}}), `somebody else wrote here: at 0.000 s a read of  found "x"`},
 		"a read without its value": {registerRun("", []history.Operation{
 			{F: "read", Key: "k", Type: history.OK, Return: 5}}), "the read value"},
 	} {
@@ -418,4 +418,30 @@ func TestJepsenHistoriesOfEtcd(t *testing.T) {
 		bad++
 	}
 	require.Equal(t, []int{23, 79}, []int{good, bad})
+}
+
+// What a stranger wrote is nobody's fault, and hides nothing on other keys.
+func TestAStrangersWrite(t *testing.T) {
+	ops := func(found string) []history.Operation {
+		return []history.Operation{
+			{ID: 0, Process: 0, F: "write", Key: "a", Type: history.OK, Input: history.Int(1), Invoke: 0, Return: 5, Node: "s1", IndexAt: 10},
+			{ID: 1, Process: 1, F: "read", Key: "a", Type: history.OK, Output: []byte(found), Invoke: 6, Return: 9, Node: "s2", IndexAt: 10},
+			{ID: 2, Process: 2, F: "write", Key: "b", Type: history.OK, Input: history.Int(2), Invoke: 0, Return: 5, Node: "s1", IndexAt: 11},
+		}
+	}
+	lost := history.Operation{ID: 3, Process: 3, F: "read", Key: "b", Type: history.OK, Output: history.Null, Invoke: 6, Return: 9, Node: "s2"}
+	for _, found := range []string{"77", `"text"`} {
+		run := registerRun("", ops(found))
+		for _, check := range []func(context.Context, *Run) Result{checkLinearizable, checkIndex} {
+			r := check(context.Background(), run)
+			require.Equal(t, Unknown, r.Verdict, r.Summary)
+			require.Contains(t, strings.Join(r.Reasons, "; "), "somebody else wrote here: at 0.000 s a read of s2 found "+found)
+		}
+		r := checkLinearizable(context.Background(), registerRun("", append(ops(found), lost)))
+		require.Equal(t, Invalid, r.Verdict, r.Summary)
+		require.Contains(t, r.Summary, "key b")
+	}
+	// What somebody asked to write elsewhere, or in vain, the system mixed up itself.
+	mixed := registerRun("", ops("2"))
+	require.Equal(t, Invalid, checkLinearizable(context.Background(), mixed).Verdict)
 }

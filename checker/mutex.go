@@ -78,8 +78,12 @@ func checkMutex(_ context.Context, run *Run) Result {
 	case refused == 0:
 		r.Verdict, r.Summary = Unknown, "nobody ever asked for a lock that another held"
 	default:
-		r.Verdict, r.Summary = Valid, fmt.Sprintf("%s of %s, one at a time, with rising fencing tokens",
-			plural(len(holds), "hold"), plural(locksOf(holds), "lock"))
+		fenced := fmt.Sprintf("with rising fencing tokens (%d)", len(tokens))
+		if len(tokens) == 0 {
+			fenced = "and no answer told a fencing token"
+		}
+		r.Verdict, r.Summary = Valid, fmt.Sprintf("%s of %s, one at a time, %s",
+			plural(len(holds), "hold"), plural(locksOf(holds), "lock"), fenced)
 	}
 	return r
 }

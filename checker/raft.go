@@ -39,7 +39,7 @@ type sighting struct {
 // something while it led: a snapshot moves the applied index of a follower, and only the
 // next message of a leader its commit index (hashicorp/raft, installSnapshot).
 func checkRaft(_ context.Context, run *Run) Result {
-	byNode, order, skipped, err := sightings(run.Events, run.Faults)
+	byNode, order, skipped, unsure, err := sightings(run)
 	if err != nil {
 		return Result{Verdict: Unknown, Summary: err.Error()}
 	}
@@ -70,9 +70,13 @@ func checkRaft(_ context.Context, run *Run) Result {
 	r := Result{Verdict: Valid, Figures: []Figure{
 		{Name: "observations", Value: float64(total)},
 		{Name: "observations without an answer", Value: float64(skipped)},
+		{Name: "observations of an unknown life", Value: float64(unsure)},
 		{Name: "terms with a proven leader", Value: float64(terms)},
 	}}
 	r.Summary = fmt.Sprintf("%d observations of %s agree with Raft (%s with a leader)", total, plural(len(order), "server"), plural(terms, "term"))
+	if unsure > 0 {
+		r.Summary += fmt.Sprintf("; %s of nodes that tell no boot came so near a restart, or before the node knew of a term, that nothing was concluded from them", plural(unsure, "observation"))
+	}
 	if len(reasons) > 0 {
 		r.Verdict, r.Summary = Invalid, reasons[0]
 		r.Reasons = capped(reasons)
@@ -81,18 +85,24 @@ func checkRaft(_ context.Context, run *Run) Result {
 }
 
 // sightings collects the usable observations by server, in their order. The key of a
-// server whose disk was emptied since is another.
-func sightings(events []history.Event, faults []history.Fault) (byNode map[string][]sighting, order []string, skipped int, err error) {
+// server whose disk was emptied since is another. A server that tells no boot gets its
+// lives in place of them, as far as these can be told; nor does one that is just starting
+// tell a term of its own, which is no term 0.
+func sightings(run *Run) (byNode map[string][]sighting, order []string, skipped, unsure int, err error) {
 	byNode = map[string][]sighting{}
 	keys := map[string]string{} // of the server that is now at work under a name
-	for i := range events {
-		e := &events[i]
+	life, err := livesOf(run)
+	if err != nil {
+		return nil, nil, 0, 0, err
+	}
+	for i := range run.Events {
+		e := &run.Events[i]
 		if e.Process != history.Observer || e.F != history.FObserve {
 			continue
 		}
 		s := sighting{node: e.Node, at: e.Time}
 		if err := json.Unmarshal(e.Value, &s.Observation); err != nil {
-			return nil, nil, 0, fmt.Errorf("event %d: an observation that cannot be read: %w", e.Index, err)
+			return nil, nil, 0, 0, fmt.Errorf("event %d: an observation that cannot be read: %w", e.Index, err)
 		}
 		if s.Error != "" {
 			skipped++
@@ -101,10 +111,17 @@ func sightings(events []history.Event, faults []history.Fault) (byNode map[strin
 		if s.State == "" {
 			continue // a client agent
 		}
+		if s.Boot == "" {
+			var sure bool
+			if s.Boot, sure = life.at(e.Node, e.Time); !sure || s.Term == 0 {
+				unsure++
+				continue
+			}
+		}
 		key := cmp.Or(keys[e.Node], e.Node)
 		if seen := byNode[key]; len(seen) > 0 {
 			last := seen[len(seen)-1]
-			if last.Boot != s.Boot && wiped(faults, e.Node, last.at, s.at) {
+			if last.Boot != s.Boot && wiped(run.Faults, e.Node, last.at, s.at) {
 				key = fmt.Sprintf("%s from %s on", e.Node, clock(s.at))
 				keys[e.Node] = key
 			}
@@ -114,7 +131,7 @@ func sightings(events []history.Event, faults []history.Fault) (byNode map[strin
 		}
 		byNode[key] = append(byNode[key], s)
 	}
-	return byNode, order, skipped, nil
+	return byNode, order, skipped, unsure, nil
 }
 
 // fallen finds what went back: terms ever, since they are durable; the commit and applied

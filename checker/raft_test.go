@@ -169,3 +169,63 @@ func TestRaftOfAReplacedServer(t *testing.T) {
 	run.Faults = []history.Fault{fault}
 	require.Equal(t, Invalid, checkRaft(context.Background(), run).Verdict, "nor is another's disk")
 }
+
+// A server that tells no boot, as a Consul does, and no term of its own while it starts, is
+// killed and started again: its commit index begins anew, and nobody is to blame.
+func TestRaftOfServersThatTellNoBoot(t *testing.T) {
+	follower := func(term, commit uint64) history.Observation {
+		return history.Observation{State: "Follower", Leader: "s1", Term: term, Commit: commit, Applied: commit, Last: commit}
+	}
+	kill := func(tp *tape, from, to int) {
+		const value = `"kills":true,"targets":["s3"]`
+		tp.mark(from, "kill", `{"step":0,"stage":"start","lasts":true,`+value+`}`)
+		tp.mark(from+1, "kill", `{"step":0,"stage":"start","done":true,"lasts":true,"proved":true,`+value+`}`)
+		tp.killed(from+1, "s3")
+		tp.mark(to-1, "kill", `{"step":0,"stage":"heal"}`)
+		tp.started(to, "s3")
+		tp.mark(to, "kill", `{"step":0,"stage":"heal","done":true,"proved":true}`)
+	}
+	begin := func() *tape {
+		tp := &tape{}
+		return tp.started(0, "s3").observe(3000, "s3", follower(2, 2456))
+	}
+	for name, c := range map[string]struct {
+		record  func(*tape)
+		verdict Verdict
+		says    string
+	}{
+		"killed, and started again": {func(tp *tape) {
+			kill(tp, 4000, 6000)
+			tp.observe(6100, "s3", follower(0, 0)).observe(6500, "s3", follower(3, 0)).observe(9000, "s3", follower(3, 2460))
+		}, Valid, "nothing was concluded"},
+		"started again, told a while later": {func(tp *tape) {
+			kill(tp, 4000, 6000)
+			tp.observe(9000, "s3", follower(3, 0)).observe(9300, "s3", follower(3, 2460))
+		}, Valid, ""},
+		"no restart": {func(tp *tape) { tp.observe(9000, "s3", follower(2, 0)) }, Invalid, "the commit index of s3 fell from 2456 to 0"},
+		"a restart, and then it falls": {func(tp *tape) {
+			kill(tp, 4000, 6000)
+			tp.observe(9000, "s3", follower(3, 2460)).observe(9300, "s3", follower(3, 7))
+		}, Invalid, "fell from 2460 to 7"},
+		"a term that falls over a restart": {func(tp *tape) {
+			kill(tp, 4000, 6000)
+			tp.observe(9000, "s3", follower(1, 2460))
+		}, Invalid, "the term of s3 fell from 2 to 1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tp := begin()
+			c.record(tp)
+			r := checkRaft(context.Background(), tp.run(t, Settings{Format: FormatSealed}))
+			require.Equal(t, c.verdict, r.Verdict, "%s", r.Summary)
+			require.Contains(t, r.Summary, c.says)
+		})
+	}
+	// A run of old: nobody told of processes.
+	tp := &tape{}
+	tp.observe(3000, "s3", follower(2, 2456))
+	tp.mark(4000, "kill", `{"step":0,"stage":"start","lasts":true,"kills":true,"targets":["s3"]}`)
+	tp.mark(4001, "kill", `{"step":0,"stage":"heal"}`).mark(6000, "kill", `{"step":0,"stage":"heal","done":true,"proved":true}`)
+	tp.observe(6500, "s3", follower(3, 0)).observe(9000, "s3", follower(3, 5)).observe(9500, "s3", follower(3, 2460))
+	r := checkRaft(context.Background(), tp.run(t, Settings{}))
+	require.Equal(t, Valid, r.Verdict, "%s", r.Summary)
+}

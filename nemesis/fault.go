@@ -24,6 +24,7 @@ type Fault struct {
 	Kinds   []Step             // with the settings of options of its own that Generate draws from
 
 	Kills bool // it ends processes, beyond what Edit says
+	Exits bool // it makes nodes end by themselves, beyond what disks do
 	Wipes bool // it empties disks, beyond what Edit says
 	Takes bool // while it lasts, whom it hits cannot be counted on as voters
 	Gives bool // while it lasts, whom it hits are voters beside the topology's

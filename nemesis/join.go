@@ -19,6 +19,7 @@ var join = Fault{
 	Options:   []string{"below-majority"},
 	Needs:     []nodes.Capability{nodes.ProcessAbsent},
 	Kills:     true,
+	Exits:     true,
 	Wipes:     true,
 	Gives:     true,
 	Suits:     sparesOnly,

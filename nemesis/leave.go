@@ -21,6 +21,7 @@ var leave = Fault{
 	Drawn:   []string{One},
 	Needs:   []nodes.Capability{nodes.ProcessKill},
 	Options: []string{"below-majority"},
+	Exits:   true,
 	Takes:   true,
 	Suits:   serversOnly,
 	Nodes:   processNodes,

@@ -167,6 +167,7 @@ func (p *player) begin(ctx context.Context, numbers []int) []*part {
 		}
 		part.mark.Lasts = !part.fault.Momentary
 		part.mark.Kills = part.fault.Kills || part.ends(nodes.Killed) || part.mayEnd()
+		part.mark.Exits = part.fault.Exits || part.mayEnd()
 		part.mark.Wipes = part.fault.Wipes || part.ends(nodes.Absent)
 		part.mark.Fatal = part.step.BelowMajority
 		part.mark.Asked = part.asked()

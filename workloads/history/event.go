@@ -9,6 +9,8 @@
 //	{"index":0,"time":1000,"process":0,"type":"invoke","f":"write","key":"k1","value":7,"node":"dc1-s1"}
 //	{"index":1,"time":9000,"process":0,"type":"ok","f":"write","key":"k1","value":7,"node":"dc1-s1","index_at":12}
 //
+// Its last line is a Seal, with the sum of all above it, if the harness lived to write one.
+//
 // The names of fields are Jepsen's (https://github.com/jepsen-io/history); node, mode,
 // index_at and what follows them are ours.
 //
@@ -39,7 +41,7 @@ const (
 	Nemesis  Process = -1 // faults; the value of its events is a FaultMark
 	Observer Process = -2 // samples nodes; the value is an Observation
 	Harness  Process = -3 // marks the phases of a run; the value is a Phase
-	Runtime  Process = -4 // where the nodes live: their processes; the value is a ProcessEvent
+	Runtime  Process = -4 // where the nodes live; the value is a ProcessEvent
 )
 
 // F of the events that no client made.
@@ -47,6 +49,8 @@ const (
 	FPhase   = "phase"
 	FObserve = "observe"
 	FProcess = "process"
+	FLost    = "lost" // of the harness: the cluster was lost here; the value is a text that says how
+	FSeal    = "seal" // of the harness: the last line; the value is a Seal
 )
 
 // Event is one line of a history.

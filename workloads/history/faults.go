@@ -14,6 +14,10 @@ const (
 	Baseline   Stage = "baseline" // the check, after the last heal, that all is as before
 )
 
+// FBaselineEnd is the F of the check of the baseline after the final reads, the last that a
+// run makes. That after the last heal has the same Stage and another F.
+const FBaselineEnd = "baseline-end"
+
 // FaultMark is the value of a nemesis event. Every stage has two: one when the change
 // begins, and one, with Done, when it has been made and measured.
 type FaultMark struct {
@@ -22,6 +26,7 @@ type FaultMark struct {
 	Done     bool     `json:"done"`
 	Lasts    bool     `json:"lasts,omitempty"`   // a heal will follow
 	Kills    bool     `json:"kills,omitempty"`   // it ends processes
+	Exits    bool     `json:"exits,omitempty"`   // its targets may end by themselves, or be unable to start
 	Wipes    bool     `json:"wipes,omitempty"`   // it empties the disks of its targets
 	Fatal    bool     `json:"fatal,omitempty"`   // it may take what no cluster can get back by itself
 	Targets  []string `json:"targets,omitempty"` // node names, live roles resolved
@@ -45,6 +50,7 @@ type Fault struct {
 	HealMeasured string
 	HealProved   bool
 	Kills        bool // it ends the processes of its targets
+	Exits        bool // it lets them end by themselves
 	Wipes        bool // it empties their disks
 	Fatal        bool // it may take what no cluster can get back by itself
 	Momentary    bool // an action, which has no heal
@@ -73,7 +79,7 @@ func Faults(events []Event) (faults []Fault, baseline *FaultMark, err error) {
 			if !m.Done {
 				at[m.Step] = len(faults)
 				faults = append(faults, Fault{Step: m.Step, Name: e.F, Targets: m.Targets, Asked: m.Asked,
-					Start: e.Time, Heal: Open, Healed: Open, Momentary: !m.Lasts, Kills: m.Kills, Wipes: m.Wipes, Fatal: m.Fatal})
+					Start: e.Time, Heal: Open, Healed: Open, Momentary: !m.Lasts, Kills: m.Kills, Exits: m.Exits, Wipes: m.Wipes, Fatal: m.Fatal})
 				continue
 			}
 			f, err := started(faults, at, e, m)

@@ -3,7 +3,12 @@ package history
 import (
 	"bufio"
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"os"
 	"sync"
@@ -23,8 +28,10 @@ type Log struct {
 	next    int64
 	file    *os.File
 	out     *bufio.Writer
+	sum     hash.Hash // of what went to the file
 	scratch []byte
 	failed  error
+	sealed  bool
 	stop    chan struct{}
 	stopped sync.WaitGroup
 	closing sync.Once
@@ -42,7 +49,8 @@ func Create(path string) (*Log, error) {
 // New starts a history at the end of an open file, which from now on is the Log's. Time 0
 // is now.
 func New(f *os.File) *Log {
-	l := &Log{start: time.Now(), file: f, out: bufio.NewWriterSize(f, 1<<18), stop: make(chan struct{})}
+	l := &Log{start: time.Now(), file: f, sum: sha256.New(), stop: make(chan struct{})}
+	l.out = bufio.NewWriterSize(io.MultiWriter(f, l.sum), 1<<18)
 	l.stopped.Go(l.flusher)
 	return l
 }
@@ -59,6 +67,9 @@ func (l *Log) Add(e Event) (int64, error) {
 	if l.failed != nil {
 		return 0, l.failed
 	}
+	if l.sealed {
+		return 0, fmt.Errorf("history: %w", os.ErrClosed)
+	}
 	e.Index, e.Time = l.next, int64(time.Since(l.start))
 	l.next++
 	l.scratch = e.Append(l.scratch[:0])
@@ -69,6 +80,35 @@ func (l *Log) Add(e Event) (int64, error) {
 
 // Now is the time on the history's clock, in nanoseconds since its start.
 func (l *Log) Now() int64 { return int64(time.Since(l.start)) }
+
+// At is a moment of this process on the history's clock; 0 if that was before its start.
+func (l *Log) At(t time.Time) int64 { return max(0, int64(t.Sub(l.start))) }
+
+// End writes the seal as the last line, and closes the log. What is added later is refused.
+func (l *Log) End() error {
+	l.mu.Lock()
+	l.seal()
+	l.mu.Unlock()
+	return l.Close()
+}
+
+func (l *Log) seal() {
+	if l.failed != nil {
+		return
+	}
+	if err := l.out.Flush(); err != nil { // so that all of it is in the sum
+		l.fail(err)
+		return
+	}
+	value, err := json.Marshal(Seal{Events: l.next, SHA256: hex.EncodeToString(l.sum.Sum(nil))})
+	if err != nil {
+		panic(err) // it always encodes
+	}
+	e := Event{Index: l.next, Time: l.Now(), Process: Harness, Type: Info, F: FSeal, Value: value}
+	_, err = l.out.Write(e.Append(nil))
+	l.fail(errors.Join(err, l.out.Flush()))
+	l.sealed = true
+}
 
 // Err is the first failure to write, if any.
 func (l *Log) Err() error {

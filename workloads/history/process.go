@@ -7,9 +7,10 @@ type ProcessEvent struct {
 	Node string      `json:"-"` // the event's own
 	Kind ProcessKind `json:"kind"`
 	PID  int         `json:"pid,omitempty"` // as the runtime counts; 0 if untold
-	// At is when it happened, as far as the runtime knows: it may learn of it late. In a
-	// history it is nanoseconds on the history's clock.
-	At time.Time `json:"-"`
+	// When is when it happened, in nanoseconds on the history's clock: the runtime may learn
+	// of it late. At is the same before it is in a history.
+	When int64     `json:"at"`
+	At   time.Time `json:"-"`
 
 	// How it ended: by an exit with Code or, if that is not empty, by Signal (SIGKILL).
 	Code        int    `json:"code,omitempty"`

@@ -1,0 +1,123 @@
+package checker
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"faultline/topologies"
+	"faultline/workloads/history"
+)
+
+// settleWindow is how long before the final reads an answer still counts for the end.
+const settleWindow = int64(3 * time.Second)
+
+// checkNodes asks of every node by itself what availability asks of the cluster: once all is
+// healed, each that should run answers, and each server knows a leader. The session waits
+// for that before the final reads, no longer than Settings.RecoverWithin after the last
+// heal. One good answer from shortly before the final reads on is enough; a node is only
+// held to account for silence that lasted as long as it was given.
+func checkNodes(_ context.Context, run *Run) Result {
+	spans, ended, interrupted, err := phases(run)
+	if err != nil {
+		return Result{Verdict: Unknown, Summary: err.Error()}
+	}
+	r := Result{Verdict: Valid}
+	due := run.Topology.Started()
+	r.Figures = []Figure{{Name: "nodes that should run", Value: float64(len(due))}}
+	if len(run.Ops) == 0 {
+		return Result{Verdict: Unknown, Summary: "no client asked for anything", Figures: r.Figures}
+	}
+	since, _, err := lastHeal(run)
+	if err != nil {
+		return Result{Verdict: Unknown, Summary: err.Error(), Figures: r.Figures}
+	}
+	from := runEnd(run)
+	for _, p := range spans {
+		if p.name == history.PhaseFinal {
+			from = p.from
+		}
+	}
+	from = max(since, from-settleWindow)
+	excuses := excuse(run)
+	limit := int64(run.Settings.RecoverWithin)
+	for _, n := range due {
+		seen, err := answersOf(run, n)
+		if err != nil {
+			return Result{Verdict: Unknown, Summary: err.Error(), Figures: r.Figures}
+		}
+		last, tried := seen.lastGood(since)
+		if last >= from {
+			continue
+		}
+		silent := runEnd(run) - max(since, last)
+		text := fmt.Sprintf("%s at the end of the run, %s after the last heal: %s", n.Name, ms(runEnd(run)-since), seen.why)
+		switch {
+		case limit > 0 && silent >= limit && tried >= leastTries && len(excuses) == 0 && !interrupted:
+			r.Verdict = Invalid
+			r.Reasons = append([]string{fmt.Sprintf("%s; allowed are %s", text, ms(limit))}, r.Reasons...)
+		default:
+			r.Verdict = Worst(r.Verdict, Unknown)
+			r.Reasons = append(r.Reasons, text)
+		}
+	}
+	if !ended {
+		r.Verdict = Worst(r.Verdict, Unknown)
+		r.Reasons = append(r.Reasons, cutOff)
+	}
+	r.Summary = fmt.Sprintf("all %s that should run answered at the end, and every server knew a leader", plural(len(due), "node"))
+	if len(r.Reasons) > 0 {
+		r.Summary = r.Reasons[0]
+		r.Reasons = capped(append(r.Reasons, excuses...))
+	}
+	return r
+}
+
+// leastTries is how often a node must have been asked in vain.
+const leastTries = 5
+
+// account is what one node answered.
+type account struct {
+	good  []int64 // when an answer was as it should be
+	tries []int64 // when it was asked
+	why   string  // the last one was not
+}
+
+// answersOf collects a node's answers: good ones, and what was wrong with the last.
+func answersOf(run *Run, n topologies.Node) (a account, err error) {
+	a.why = "it was never asked"
+	for i := range run.Events {
+		e := &run.Events[i]
+		if e.Process != history.Observer || e.F != history.FObserve || e.Node != n.Name {
+			continue
+		}
+		var o history.Observation
+		if err := json.Unmarshal(e.Value, &o); err != nil {
+			return a, fmt.Errorf("event %d: an observation that cannot be read: %w", e.Index, err)
+		}
+		a.tries = append(a.tries, e.Time)
+		switch {
+		case o.Error != "":
+			a.why = "it did not answer (" + o.Error + ")"
+		case n.Role == topologies.Server && o.Leader == "":
+			a.why = "it knew no leader"
+		default:
+			a.good = append(a.good, e.Time)
+		}
+	}
+	return a, nil
+}
+
+// lastGood is the last good answer, and how often the node was asked since then or since.
+func (a account) lastGood(since int64) (at int64, tried int) {
+	if n := len(a.good); n > 0 {
+		at = a.good[n-1]
+	}
+	for _, t := range a.tries {
+		if t >= since && t > at {
+			tried++
+		}
+	}
+	return at, tried
+}
