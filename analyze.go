@@ -91,7 +91,7 @@ func loadRun(dir string) (*storedRun, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, fileHistory), err)
 	}
-	p := plan{scenario: scenario.Defaults(), schedule: schedule}
+	p := plan{scenario: scenario.Defaults(), schedule: schedule, format: record.Format}
 	s := &storedRun{scenario: scenario, record: record, scheduled: scheduled, resolved: resolved, notes: record.Notes,
 		run: &checker.Run{Settings: p.settings(), Topology: topology, Events: events, Ops: ops, Faults: faults, Baseline: baseline}}
 	s.notes = append(s.notes, cutShort(events)...)
@@ -118,7 +118,7 @@ func (s *storedRun) data(dir string, verdict checker.Verdict, results []checker.
 		length = time.Duration(s.run.Events[n-1].Time)
 	}
 	return report.Data{
-		Scenario: s.scenario.Name, Command: s.record.Command, Started: s.record.Started, Length: length,
+		Scenario: s.scenario.Name, Seed: s.scenario.Seed, Command: s.record.Command, Started: s.record.Started, Length: length,
 		Runtime: s.record.Runtime, System: s.systemName(), Verdict: verdict, Results: results, Run: s.run,
 		ScenarioText: s.scenario.String(), ScheduleText: s.scheduled, ResolvedText: s.resolved,
 		TopologyText: s.run.Topology.String(), Versions: s.record.Versions, Notes: s.notes, Dir: dir,

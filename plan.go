@@ -23,6 +23,7 @@ type plan struct {
 	system    nodes.System
 	generator workloads.Generator
 	notes     []string // warnings for the report
+	format    int      // of the run directory
 }
 
 // makePlan looks up all that a scenario names, then asks the machine for a runtime.
@@ -79,6 +80,9 @@ func lookUp(s Scenario, o Options) (*plan, error) {
 	if p.notes, err = p.topology.Validate(); err != nil {
 		return nil, s.mistake(err)
 	}
+	if n := len(p.topology.Datacenters); n > 1 {
+		return nil, s.mistake(fmt.Errorf("topology %s has %d datacenters, and the checkers cannot judge more than one yet: give it one", p.topology.Name, n))
+	}
 	if err := nodes.CheckLinks(p.topology); err != nil {
 		return nil, s.mistake(err)
 	}
@@ -97,7 +101,12 @@ func lookUp(s Scenario, o Options) (*plan, error) {
 	if err := checkRuntime(s.Runtime); err != nil {
 		return nil, s.mistake(err)
 	}
-	if p.system == nil {
+	if p.system != nil {
+		if err := checkGiven(s); err != nil {
+			return nil, s.mistake(err)
+		}
+		p.scenario.System = givenSystem + p.system.Name()
+	} else {
 		make, err := choose("system", s.System, Systems())
 		if err != nil {
 			return nil, s.mistake(err)
@@ -105,6 +114,31 @@ func lookUp(s Scenario, o Options) (*plan, error) {
 		p.system = make(s)
 	}
 	return p, nil
+}
+
+// givenSystem is before the name of a system that a Go program brought (Options.System). No
+// command knows it, so what is stored of such a run cannot be taken for one of another.
+const givenSystem = "program/"
+
+// checkGiven refuses what only the systems of Systems are told: a program has made its own
+// as it wants it.
+func checkGiven(s Scenario) error {
+	d := Scenario{}.Defaults()
+	for _, field := range []struct {
+		name  string
+		given bool
+	}{
+		{"system", s.System != d.System},
+		{"defects", len(s.Defects) > 0},
+		{"raft-multiplier", s.RaftMultiplier != d.RaftMultiplier},
+		{"snapshot-threshold", s.SnapshotThreshold != d.SnapshotThreshold},
+		{"hops", s.Hops},
+	} {
+		if field.given {
+			return fmt.Errorf("%s is not for a system that the program brings (Options.System): make the system with it", field.name)
+		}
+	}
+	return nil
 }
 
 // place finds a runtime on this machine that can play the schedule.
@@ -173,5 +207,5 @@ func (s Scenario) generator() (workloads.Generator, error) {
 func (p *plan) settings() checker.Settings {
 	s := p.scenario
 	return checker.Settings{Workload: s.Workload, Mode: string(s.Mode), RecoverWithin: s.RecoverWithin,
-		MinOps: s.MinOps, CheckTime: s.CheckTime, CheckMemoryMB: s.CheckMemoryMB, PlannedFaults: len(p.schedule.Steps)}
+		MinOps: s.MinOps, CheckTime: s.CheckTime, CheckMemoryMB: s.CheckMemoryMB, PlannedFaults: len(p.schedule.Steps), Format: p.format}
 }

@@ -35,7 +35,7 @@ func (p Proof) String() string {
 	if !p.Silent() {
 		without = fmt.Sprintf("%s without it", p.Without.Verdict)
 	}
-	return fmt.Sprintf("%-28s %s, %s", strings.Join(p.Scenario.Defects, ","), with, without)
+	return fmt.Sprintf("%-28s %s, %s (from seed %d)", strings.Join(p.Scenario.Defects, ","), with, without, p.Scenario.Seed)
 }
 
 // Prove runs every scenario of a suite with its defects, at most attempts times with
@@ -47,6 +47,7 @@ func Prove(ctx context.Context, scenarios []Scenario, attempts int, o Options, d
 			return nil, s.mistake(fmt.Errorf("scenario %s plants no defect, so it can prove nothing; give it defects", s.Name))
 		}
 	}
+	scenarios = drawn(scenarios)
 	if err := checkSuite(ctx, scenarios, o); err != nil {
 		return nil, err
 	}

@@ -47,6 +47,9 @@ func choose[T any](kind, name string, table []Named[T]) (T, error) {
 		names = append(names, line.Name)
 	}
 	var none T
+	if kind == "system" && strings.HasPrefix(name, givenSystem) {
+		return none, usagef("the system %q was brought by a Go program (Options.System): repeat the run there", strings.TrimPrefix(name, givenSystem))
+	}
 	return none, usagef("no %s %q; there is %s", kind, name, strings.Join(names, ", "))
 }
 

@@ -24,8 +24,10 @@ const (
 	warmUp         = 2 * time.Second // clients run alone before the schedule's time 0
 	readyWithin    = time.Minute
 	finalWithin    = 30 * time.Second
+	settlePoll     = 100 * time.Millisecond
 	interruptQuiet = 4 * time.Second // a user who pressed Ctrl-C does not wait for the whole quiet
 	closeWithin    = time.Minute
+	lostLogsWithin = 5 * time.Second // to read the logs of a cluster that is lost
 )
 
 // Options are what a run needs beside its scenario.
@@ -35,6 +37,7 @@ type Options struct {
 	Progress Progress        // told what happens; may be nil
 	Log      *slog.Logger    // the harness's own log; may be nil
 	Jobs     int             // how many scenarios of a suite run at a time; 0 is 1
+	Keep     string          // a folder in which a suite keeps the schedules of runs that were invalid; empty: none
 	Abort    context.Context // when it ends, even recovery and final reads are given up; may be nil
 }
 
@@ -76,7 +79,7 @@ func Run(ctx context.Context, s Scenario, o Options) (Outcome, error) {
 	if o.Abort == nil {
 		o.Abort = context.WithoutCancel(ctx)
 	}
-	p, err := makePlan(ctx, s, o)
+	p, err := makePlan(ctx, s.Drawn(), o)
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -105,7 +108,7 @@ func play(ctx context.Context, p *plan, o Options, dir string, record Record) (k
 	for _, note := range p.notes {
 		o.Progress.Say(note)
 	}
-	o.Progress.Say(fmt.Sprintf("starting %d nodes on %s", len(p.topology.Started()), p.runtime.Name()))
+	o.Progress.Say(fmt.Sprintf("starting %d nodes on %s (seed %d)", len(p.topology.Started()), p.runtime.Name(), p.scenario.Seed))
 	began := time.Now()
 	cluster, err := p.runtime.Start(ctx, nodes.Spec{Run: runID(p.scenario.Name, record.Started), Topology: p.topology,
 		System: p.system, Needs: p.schedule.Needs(p.topology), Baseline: nodes.Baseline(p.topology), Log: o.Log, Progress: o.Progress.Say})
@@ -122,26 +125,35 @@ func play(ctx context.Context, p *plan, o Options, dir string, record Record) (k
 	}
 	session := newSession(p, o, cluster, log, dir)
 	defer session.close()
-	if err := session.observer.ready(ctx, readyWithin); err != nil {
-		err = errors.Join(err, log.Close())
+	lost, unwatch := session.watch()
+	defer unwatch()
+	if err := session.ready(ctx, lost); err != nil {
+		err = errors.Join(err, log.End())
 		if ctx.Err() != nil {
 			return false, err
 		}
-		return true, errors.Join(err, session.keepLogs())
+		return true, errors.Join(err, session.keepLogs(closeWithin))
 	}
 	o.Progress.Say(fmt.Sprintf("cluster ready after %.1f s", time.Since(began).Seconds()))
 	if err := announce(dir); err != nil {
-		return true, errors.Join(err, log.Close())
+		return true, errors.Join(err, log.End())
 	}
 	done := make(chan error, 1)
 	go func() { done <- session.run(ctx) }()
+	// Where the session is left alone, what of it still goes on meets a log that is closed
+	// and a cluster that is gone, and ends by its own timeouts.
 	select {
 	case err := <-done:
-		return true, errors.Join(err, log.Close(), session.keepLogs())
+		unwatch()
+		return true, errors.Join(err, log.End(), session.keepLogs(closeWithin))
 	case <-o.Abort.Done():
-		// What still goes on meets a log that is closed and a cluster that is gone, and
-		// ends by its own timeouts.
-		return true, log.Close()
+		return true, log.End()
+	case <-lost.Done():
+		o.Progress.Say("the cluster is lost: " + context.Cause(lost).Error())
+		if err := session.keepLogs(lostLogsWithin); err != nil {
+			o.Progress.Say("not all logs of its nodes could be kept: " + err.Error())
+		}
+		return true, log.End()
 	}
 }
 
@@ -227,6 +239,7 @@ func (s *session) run(ctx context.Context) error {
 	}()
 
 	playErr := s.playFaults(playing)
+	healed := time.Now()
 	quiet := s.scenario.Quiet
 	switch {
 	case ctx.Err() == nil && playing.Err() != nil:
@@ -239,6 +252,7 @@ func (s *session) run(ctx context.Context) error {
 	playErr = errors.Join(playErr, s.enter(history.PhaseQuiet, quiet))
 	if playErr == nil {
 		s.recover(ctx, quiet)
+		s.settle(ctx, healed)
 	}
 	rest()
 	if err := errors.Join(playErr, <-ran); err != nil {
@@ -247,7 +261,10 @@ func (s *session) run(ctx context.Context) error {
 	if err := s.finalReads(); err != nil {
 		return err
 	}
-	stopWatching() // the end is the last line of a history
+	if err := nemesis.Verify(s.Abort, s.world()); err != nil {
+		return err
+	}
+	stopWatching() // nothing but the seal follows the end
 	return s.enter(history.PhaseEnd, 0)
 }
 
@@ -258,20 +275,36 @@ func (s *session) recover(ctx context.Context, quiet time.Duration) {
 	sleep(s.Abort, min(time.Until(end), interruptQuiet))
 }
 
+// settle waits until every node that should run answers and every server follows a leader,
+// as long as they have for that since the last heal; checker nodes judges whether they did.
+func (s *session) settle(ctx context.Context, healed time.Time) {
+	ctx, cancel := context.WithDeadline(ctx, healed.Add(s.scenario.RecoverWithin))
+	defer cancel()
+	stop := context.AfterFunc(s.Abort, cancel)
+	defer stop()
+	for ctx.Err() == nil && s.observer.missing(ctx) != "" {
+		sleep(ctx, settlePoll)
+	}
+}
+
 // playFaults plays the schedule and waits for the time limit.
 func (s *session) playFaults(ctx context.Context) error {
 	end := time.Now().Add(s.scenario.TimeLimit)
 	sleep(ctx, warmUp)
-	resolved, err := nemesis.Play(ctx, s.schedule, nemesis.World{
-		Topology: s.topology, Cluster: s.cluster, Log: s.log,
-		Client: func(node string) nodes.Client { return s.clients[node] },
-		Leader: s.observer.leader, Burst: s.runner.Burst, Notify: s.notify,
-	})
+	resolved, err := nemesis.Play(ctx, s.schedule, s.world())
 	err = errors.Join(err, writeFile(s.dir, fileResolved, resolved.String()))
 	if err == nil {
 		sleep(ctx, time.Until(end))
 	}
 	return err
+}
+
+func (s *session) world() nemesis.World {
+	return nemesis.World{
+		Topology: s.topology, Cluster: s.cluster, Log: s.log,
+		Client: func(node string) nodes.Client { return s.clients[node] },
+		Leader: s.observer.leader, Burst: s.runner.Burst, Notify: s.notify,
+	}
 }
 
 func (s *session) finalReads() error {
@@ -345,8 +378,8 @@ func (s *session) report(ctx context.Context) {
 }
 
 // keepLogs copies what the nodes said into the run directory.
-func (s *session) keepLogs() error {
-	ctx, cancel := context.WithTimeout(context.Background(), closeWithin)
+func (s *session) keepLogs(within time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
 	errs := make([]error, len(s.names))
 	var work sync.WaitGroup

@@ -45,8 +45,8 @@ type Scenario struct {
 	// The faults: families for a generator, or a schedule file, or steps.
 	Nemesis         []string      `yaml:"nemesis,omitempty,flow"`
 	NemesisInterval time.Duration `yaml:"nemesis-interval,omitempty"` // mean time between the starts of faults
-	Seed            uint64        `yaml:"seed,omitempty"`
-	Schedule        string        `yaml:"schedule,omitempty"` // path of a schedule file
+	Seed            uint64        `yaml:"seed,omitempty"`             // 0: Run draws one
+	Schedule        string        `yaml:"schedule,omitempty"`         // path of a schedule file
 	Steps           nemesis.Steps `yaml:"steps,omitempty"`
 
 	// The times.

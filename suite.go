@@ -33,6 +33,7 @@ func (s Suite) Verdict() checker.Verdict {
 // after one that is not valid, and stops at an interrupt or when the harness fails.
 func RunSuite(ctx context.Context, name string, scenarios []Scenario, o Options, done func(Outcome)) (Suite, error) {
 	suite := Suite{Name: name}
+	scenarios = drawn(scenarios)
 	if err := checkSuite(ctx, scenarios, o); err != nil {
 		return suite, err
 	}
@@ -47,7 +48,14 @@ func RunSuite(ctx context.Context, name string, scenarios []Scenario, o Options,
 		defer showing.Unlock()
 		outcomes[i] = &outcome
 		done(outcome)
-		return nil
+		if o.Keep == "" {
+			return nil
+		}
+		file, err := keep(o.Keep, scenarios[i], outcome)
+		if err == nil && file != "" && o.Progress != nil {
+			o.Progress.Say("kept as " + file + ", which runs with --keep play first")
+		}
+		return err
 	})
 	for _, outcome := range outcomes {
 		if outcome != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"html/template"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -146,6 +147,7 @@ func facts(d Data) []pair {
 		{"Topology", shape(run)},
 		{"Workload", workload(run.Settings)},
 		{"Faults", faultNames(run.Faults)},
+		{"Seed", seed(d)},
 		{"Started", started(d)},
 		{"Length", span(d.Length)},
 	}
@@ -156,6 +158,13 @@ func facts(d Data) []pair {
 		}
 	}
 	return known
+}
+
+func seed(d Data) string {
+	if d.Seed == 0 {
+		return ""
+	}
+	return strconv.FormatUint(d.Seed, 10)
 }
 
 func started(d Data) string {

@@ -38,14 +38,14 @@ func Markdown(d Data) string {
 func MarkdownSuite(name string, runs []Data) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# %s %s: %s\n\n", mark(worst(runs)), md(string(worst(runs))), md(name))
-	b.WriteString("| | scenario | verdict | operations | faults | length | why |\n|---|---|---|--:|--:|--:|---|\n")
+	b.WriteString("| | scenario | verdict | operations | faults | length | seed | why |\n|---|---|---|--:|--:|--:|--:|---|\n")
 	for _, d := range runs {
 		why := ""
 		if d.Verdict != checker.Valid {
 			why = headline(d)
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %d | %s | %s |\n", mark(d.Verdict), md(d.Scenario), md(string(d.Verdict)),
-			thousands(len(d.run().Ops)), len(d.run().Faults), span(d.Length), md(why))
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %d | %s | %s | %s |\n", mark(d.Verdict), md(d.Scenario), md(string(d.Verdict)),
+			thousands(len(d.run().Ops)), len(d.run().Faults), span(d.Length), seed(d), md(why))
 	}
 	for _, d := range runs {
 		if d.Verdict != checker.Valid {

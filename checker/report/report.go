@@ -24,6 +24,7 @@ import (
 // Data is all that a report is made of.
 type Data struct {
 	Scenario string        // its name
+	Seed     uint64        // of its schedule and its operations
 	Command  string        // the one command that repeats this run
 	Started  time.Time     // by the wall clock
 	Length   time.Duration // of the run, without setting the cluster up

@@ -107,6 +107,9 @@ func colour(v checker.Verdict) string { return cmp.Or(colours[v], colours[checke
 func circumstances(d Data) string {
 	run := d.run()
 	parts := []string{d.System, d.Runtime, run.Topology.Name, run.Settings.Mode, span(d.Length)}
+	if d.Seed != 0 {
+		parts = append(parts, fmt.Sprintf("seed %d", d.Seed))
+	}
 	return strings.Join(slices.DeleteFunc(parts, func(p string) bool { return p == "" }), " · ")
 }
 
@@ -177,9 +180,9 @@ func TerminalSuite(runs []Data, color bool, width int) string {
 	for _, d := range runs {
 		name = max(name, utf8.RuneCountInString(plain(d.Scenario)))
 	}
-	row := fmt.Sprintf("%%-%ds  %%-7s  %%8s  %%6s  %%7s  ", name)
-	used := utf8.RuneCountInString(fmt.Sprintf(row, "", "", "", "", "")) + 2
-	s.b.WriteString(s.style(fmt.Sprintf("  "+row+"%s", "scenario", "verdict", "ops", "faults", "seconds", "why"), faint) + "\n")
+	row := fmt.Sprintf("%%-%ds  %%-7s  %%8s  %%6s  %%7s  %%10s  ", name)
+	used := utf8.RuneCountInString(fmt.Sprintf(row, "", "", "", "", "", "")) + 2
+	s.b.WriteString(s.style(fmt.Sprintf("  "+row+"%s", "scenario", "verdict", "ops", "faults", "seconds", "seed", "why"), faint) + "\n")
 	counts := map[checker.Verdict]int{}
 	for _, d := range runs {
 		counts[d.Verdict]++
@@ -188,7 +191,7 @@ func TerminalSuite(runs []Data, color bool, width int) string {
 			why = shorten(plain(headline(d)), max(s.width-used, 24))
 		}
 		line := fmt.Sprintf(row, plain(d.Scenario), plain(string(d.Verdict)), thousands(len(d.run().Ops)),
-			thousands(len(d.run().Faults)), fmt.Sprintf("%.1f", d.Length.Seconds()))
+			thousands(len(d.run().Faults)), fmt.Sprintf("%.1f", d.Length.Seconds()), seed(d))
 		s.b.WriteString(strings.TrimRight(s.style(mark(d.Verdict), colour(d.Verdict))+" "+line+why, " ") + "\n")
 	}
 	verdict := worst(runs)

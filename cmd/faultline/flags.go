@@ -40,7 +40,7 @@ func (f *scenarioFlags) add(flags *pflag.FlagSet) {
 	flags.BoolVar(&g.Hops, "hops", false, "ask every answer for the nodes that it came through")
 	flags.StringSliceVar(&g.Nemesis, "nemesis", nil, "families of faults (faultline list faults)")
 	flags.DurationVar(&g.NemesisInterval, "nemesis-interval", d.NemesisInterval, "mean time between the starts of faults")
-	flags.Uint64Var(&g.Seed, "seed", 0, "makes the schedule and the choice of operations")
+	flags.Uint64Var(&g.Seed, "seed", 0, "makes the schedule and the choice of operations; 0 draws one, which the report tells")
 	flags.StringVar(&g.Schedule, "schedule", "", "play this schedule file instead")
 	flags.DurationVar(&g.TimeLimit, "time-limit", d.TimeLimit, "from the first operation to the last heal")
 	flags.DurationVar(&g.Quiet, "quiet", d.Quiet, "after the faults, before the final reads")
@@ -106,7 +106,9 @@ func (f *scenarioFlags) apply(flags *pflag.FlagSet, suite []faultline.Scenario, 
 			if err := s.Validate(); err != nil { // the files are valid: it is the flags
 				return nil, &faultline.UsageError{Err: err}
 			}
-			s.Seed += uint64(round)
+			if s.Seed != 0 { // else each round draws its own
+				s.Seed += uint64(round)
+			}
 			all = append(all, s)
 		}
 	}

@@ -44,6 +44,9 @@ func scheduleMake() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if len(suite[0].Nemesis) > 0 {
+			suite[0] = suite[0].Drawn()
+		}
 		s, err := faultline.MakeSchedule(suite[0])
 		if err != nil {
 			return err

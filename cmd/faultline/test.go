@@ -19,6 +19,7 @@ import (
 func testCommand(stop *interrupts) *cobra.Command {
 	var (
 		count int
+		keep  string
 		flags scenarioFlags
 		out   outputFlags
 	)
@@ -32,7 +33,8 @@ func testCommand(stop *interrupts) *cobra.Command {
 	}
 	flags.add(c.Flags())
 	out.add(c.Flags())
-	c.Flags().IntVar(&count, "test-count", 1, "run everything this often, with seeds that follow each other")
+	c.Flags().IntVar(&count, "test-count", 1, "run everything this often, with seeds that follow each other, or are drawn")
+	c.Flags().StringVar(&keep, "keep", "", "keep the schedule of every invalid run in this `folder`, and play what is kept there first")
 	c.RunE = command(func(c *cobra.Command, args []string) error {
 		suite := []faultline.Scenario{fromFlags}
 		name := "flags"
@@ -47,7 +49,15 @@ func testCommand(stop *interrupts) *cobra.Command {
 		if err := errors.Join(err, out.check()); err != nil {
 			return err
 		}
-		return runSuite(c.Context(), name, suite, out.options(stop), out)
+		o := out.options(stop)
+		if o.Keep = keep; keep != "" {
+			kept, err := faultline.Kept(keep)
+			if err != nil {
+				return err
+			}
+			suite = append(kept, suite...)
+		}
+		return runSuite(c.Context(), name, suite, o, out)
 	})
 	return c
 }
