@@ -78,6 +78,7 @@ func TestAKilledHarnessIsCleanedUpAfterAndAnInterruptedOneCleansUpItself(t *test
 	dead.await("fault: power-loss")
 	dead.signal(syscall.SIGKILL)
 	require.Equal(t, -1, dead.exits())
+	gone(t, dead.inner)
 	require.Len(t, dead.leftovers(engine), 3+3+3+1, "holders, nodes, volumes and the network of three nodes")
 	alive := living.leftovers(engine)
 	require.Len(t, alive, 10)

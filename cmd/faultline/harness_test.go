@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -55,6 +56,7 @@ type harness struct {
 	cmd    *exec.Cmd
 	stdout bytes.Buffer
 	ended  chan error
+	inner  int // pid of the process that does the work
 
 	mu    sync.Mutex
 	lines []string      // of standard error
@@ -118,6 +120,9 @@ func (h *harness) said() string {
 // await waits until it has said something.
 func (h *harness) await(text string) {
 	h.t.Helper()
+	if h.inner == 0 {
+		h.inner = inner(h.t, h.cmd.Process.Pid)
+	}
 	late := time.After(patience)
 	for !strings.Contains(h.said(), text) {
 		select {
@@ -129,6 +134,30 @@ func (h *harness) await(text string) {
 			require.Contains(h.t, h.said(), text, "not said within %v", patience)
 		}
 	}
+}
+
+// inner is the child of a supervisor, for which it waits.
+func inner(t *testing.T, supervisor int) (pid int) {
+	t.Helper()
+	tasks := filepath.Join("/proc", strconv.Itoa(supervisor), "task")
+	require.Eventually(t, func() bool {
+		threads, err := os.ReadDir(tasks)
+		for _, thread := range threads {
+			children, failed := os.ReadFile(filepath.Join(tasks, thread.Name(), "children"))
+			if first, _, found := strings.Cut(string(children), " "); found && failed == nil {
+				pid, err = strconv.Atoi(first)
+				return err == nil
+			}
+		}
+		return false
+	}, patience, time.Millisecond, "process %d has no child", supervisor)
+	return pid
+}
+
+// gone waits until a process is no more.
+func gone(t *testing.T, pid int) {
+	t.Helper()
+	require.Eventually(t, func() bool { return errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) }, patience, 5*time.Millisecond)
 }
 
 func (h *harness) signal(s os.Signal) {
@@ -152,7 +181,7 @@ func (h *harness) exits() int {
 func (h *harness) leftovers(engine *dc.Client) []string {
 	h.t.Helper()
 	ours := func(labels map[string]string) bool {
-		return strings.HasSuffix(labels["faultline.run"], "-"+strconv.Itoa(h.cmd.Process.Pid))
+		return strings.HasSuffix(labels["faultline.run"], "-"+strconv.Itoa(h.inner))
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()

@@ -12,6 +12,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -40,7 +42,13 @@ func verdict(v checker.Verdict) error {
 }
 
 func main() {
-	os.Exit(run(os.Args[1:]))
+	if os.Getenv(envInner) == "" {
+		os.Exit(supervise())
+	}
+	os.Unsetenv(envInner) // it is not for the programs that we start
+	syscall.CloseOnExec(declareFD)
+	signal.Ignore(syscall.SIGTTOU) // whoever watches us in a terminal sees what we write
+	os.Exit(declare(run(os.Args[1:])))
 }
 
 func run(args []string) int {

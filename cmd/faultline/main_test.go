@@ -20,7 +20,11 @@ var update = flag.Bool("update", false, "rewrite the expected outputs")
 // TestMain makes the test binary be the command faultline too, for scripts and for tests
 // that send signals to it.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"faultline": main})
+	commands := map[string]func(){"faultline": main}
+	for name, work := range broken {
+		commands[name] = brokenMain(work)
+	}
+	testscript.Main(m, commands)
 }
 
 // TestScripts plays the transcripts of testdata/script. None of them reaches an engine;
