@@ -3,6 +3,7 @@
 SUITE   ?= smoke
 RUNTIME ?= auto
 STORE   ?= store
+KEEP    ?= kept
 JOBS    ?= 1
 FLAGS   ?=
 GO      ?= go
@@ -22,6 +23,9 @@ test: ## unit and integration tests; those that need Docker or namespaces say so
 test-chaos: build ## run the scenarios of ci/$(SUITE) on $(RUNTIME), $(JOBS) at a time, and judge them
 	bin/faultline test ci/$(SUITE) --runtime $(RUNTIME) --store $(STORE) --jobs $(JOBS) $(FLAGS)
 
+night: build ## the long scenarios and new schedules; first what was invalid in an earlier night, which $(KEEP) has
+	bin/faultline test ci/nightly --runtime $(RUNTIME) --store $(STORE) --jobs $(JOBS) --keep $(KEEP) $(FLAGS)
+
 prove: build ## plant each known bug and demand that it is found, and silence without it
 	bin/faultline prove ci/prove --runtime $(RUNTIME) --store $(STORE) --jobs $(JOBS) $(FLAGS)
 
@@ -40,4 +44,4 @@ fuzz: ## run every fuzz target for a short while
 clean: build ## remove what killed runs left on this machine
 	bin/faultline clean
 
-.PHONY: help build test test-chaos prove bench lint fuzz clean
+.PHONY: help build test test-chaos night prove bench lint fuzz clean
