@@ -15,11 +15,12 @@ func TestEveryShippedScenarioIsSound(t *testing.T) {
 		require.NoError(t, err)
 		for _, s := range suite {
 			t.Run(dir+"/"+s.Name, func(t *testing.T) {
-				schedule, err := MakeSchedule(s)
-				require.NoError(t, err)
 				topology, err := s.topology()
 				require.NoError(t, err)
-				require.NoError(t, schedule.Check(topology, AllCapabilities()))
+				s = s.Drawn()
+				schedule, err := MakeSchedule(s)
+				require.NoError(t, err, "seed %d", s.Seed)
+				require.NoError(t, schedule.Check(topology, AllCapabilities()), "seed %d", s.Seed)
 				require.NoError(t, checkDefects(s.Defects))
 				require.NotEmpty(t, s.Doc)
 				require.NotEmpty(t, schedule.Steps, "a scenario without faults tests nothing here")
