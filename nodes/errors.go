@@ -3,10 +3,12 @@ package nodes
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 )
 
 // Code names why an operation failed. The table below is the only place that decides
-// whether such an operation may have taken effect.
+// whether such an operation may have taken effect, and whether asking again can help.
 type Code string
 
 const (
@@ -34,33 +36,50 @@ const (
 	Unknown        Code = "unknown"         // an answer that this table does not know
 )
 
-var definite = map[Code]bool{
-	NotLeader:   true,
-	NoLeader:    true,
-	NoServer:    true,
-	BadRequest:  true,
-	NotReady:    true,
-	CASMismatch: true,
-	NotFound:    true,
-	NoSession:   true,
-	LockHeld:    true,
-	Refused:     true,
-	Unreachable: true,
-
-	LeadershipLost: false,
-	Timeout:        false,
-	ConnectionLost: false,
-	ForwardLost:    false,
-	Shutdown:       false,
-	Unknown:        false,
+// fate is what a code says of the operation that failed with it.
+type fate struct {
+	definite bool // it certainly did not take effect
+	final    bool // who asks again, or elsewhere, gets the same answer
+	served   bool // it was answered as it should be: its condition did not hold
 }
+
+var codes = map[Code]fate{
+	NotLeader:   {definite: true},
+	NoLeader:    {definite: true},
+	NoServer:    {definite: true},
+	BadRequest:  {definite: true, final: true},
+	NotReady:    {definite: true},
+	CASMismatch: {definite: true, final: true, served: true},
+	NotFound:    {definite: true, final: true},
+	NoSession:   {definite: true, final: true, served: true},
+	LockHeld:    {definite: true, final: true, served: true},
+	Refused:     {definite: true},
+	Unreachable: {definite: true},
+
+	LeadershipLost: {},
+	Timeout:        {},
+	ConnectionLost: {},
+	ForwardLost:    {},
+	Shutdown:       {},
+	Unknown:        {},
+}
+
+// Codes lists all of them, sorted.
+func Codes() []Code { return slices.Sorted(maps.Keys(codes)) }
 
 // Definite tells whether an operation that failed with this code certainly did not take
 // effect. A code that is not in the table is indefinite.
-func (c Code) Definite() bool { return definite[c] }
+func (c Code) Definite() bool { return codes[c].definite }
+
+// Final tells whether it is of no use to ask again, or elsewhere.
+func (c Code) Final() bool { return codes[c].final }
+
+// Served tells whether the system answered as it should, and only the condition of the
+// operation did not hold.
+func (c Code) Served() bool { return codes[c].served }
 
 // Known tells whether the code stands in the table.
-func (c Code) Known() bool { _, ok := definite[c]; return ok }
+func (c Code) Known() bool { _, ok := codes[c]; return ok }
 
 // Error is a failed operation on a node.
 type Error struct {

@@ -121,7 +121,7 @@ func (r *Runner) play(ctx context.Context, t *thread) bool {
 		if answer.Type == history.Info {
 			t.process += history.Process(r.Concurrency)
 		}
-		if answer.Type == history.OK || answer.Error == nodes.CASMismatch || answer.Error == nodes.LockHeld {
+		if answer.Type == history.OK || answer.Error.Served() {
 			t.backoff.reset()
 			continue
 		}

@@ -15,15 +15,15 @@ import (
 	"faultline/nodes/agent/gossip"
 )
 
-var everyCode = []nodes.Code{nodes.NotLeader, nodes.NoLeader, nodes.NoServer, nodes.BadRequest, nodes.NotReady,
-	nodes.CASMismatch, nodes.NotFound, nodes.Refused, nodes.Unreachable, nodes.LeadershipLost, nodes.Timeout,
-	nodes.ConnectionLost, nodes.ForwardLost, nodes.Shutdown, nodes.Unknown}
-
 func TestAWriteIsRepeatedOnlyIfItLeftNoEffect(t *testing.T) {
-	for _, code := range everyCode {
+	for _, code := range nodes.Codes() {
 		err := nodes.Errorf(code, "")
 		if again(false, err, nil) {
 			require.True(t, code.Definite(), code)
+		}
+		if code.Final() {
+			require.False(t, again(true, err, defects{ForwardRetryDoubles: true}), "%s: the answer would be the same", code)
+			require.False(t, elsewhere(err), code)
 		}
 		if !code.Definite() {
 			require.True(t, again(true, err, nil), "a read is repeated after %s", code)

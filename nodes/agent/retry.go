@@ -11,22 +11,12 @@ import (
 // other, calling again could carry a write out twice.
 func again(read bool, err error, d defects) bool {
 	code := nodes.CodeOf(err)
-	switch code {
-	case nodes.BadRequest, nodes.NotFound, nodes.CASMismatch:
-		return false // the answer would be the same
-	}
-	return read || code.Definite() || d[ForwardRetryDoubles]
+	return !code.Final() && (read || code.Definite() || d[ForwardRetryDoubles])
 }
 
 // elsewhere tells whether a client agent turns to another server after an error: one
 // that says that the server, or the way to it, is in trouble.
-func elsewhere(err error) bool {
-	switch nodes.CodeOf(err) {
-	case nodes.BadRequest, nodes.NotFound, nodes.CASMismatch:
-		return false
-	}
-	return true
-}
+func elsewhere(err error) bool { return !nodes.CodeOf(err).Final() }
 
 // gaveUp is the error of a call after the last attempt. That no leader was found is the
 // whole story of several definite ones.

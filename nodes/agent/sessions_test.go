@@ -68,8 +68,10 @@ func TestLocks(t *testing.T) {
 
 	require.Equal(t, "true", client.do(t, "PUT", "/v1/session/destroy/"+b, "").body)
 	require.Equal(t, http.StatusNotFound, server.do(t, "GET", "/v1/kv/k", "").status, "its behavior is delete")
+	last := server.agent.server.Load().raft.LastIndex()
 	gone := client.do(t, "PUT", "/v1/kv/k?acquire="+b, "x")
 	require.Equal(t, nodes.NoSession, gone.code(), gone.body)
+	require.Equal(t, last+1, server.agent.server.Load().raft.LastIndex(), "asking again would be answered the same")
 	gone = client.do(t, "PUT", "/v1/session/renew/"+b, "")
 	require.Equal(t, http.StatusNotFound, gone.status)
 	require.Equal(t, nodes.NoSession, gone.code())

@@ -64,7 +64,14 @@ func (c *client) do(ctx context.Context, method string, target *url.URL, body st
 	if err != nil {
 		return answer{}, transportError(ctx, connected.Load(), err)
 	}
+	// Whatever comes of the body, it ends with the operation: not every kind of body does by
+	// itself. A 101 (RFC 9110, section 15.2.2) hands the connection over, for good.
 	defer response.Body.Close() // it was read to its end, or is given up
+	giveUp := context.AfterFunc(ctx, func() { response.Body.Close() })
+	defer giveUp()
+	if response.StatusCode < http.StatusOK {
+		return answer{}, nodes.Errorf(nodes.Unknown, "an answer with the status %s, which ends nothing", response.Status)
+	}
 	read, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
 	if err != nil {
 		return answer{}, transportError(ctx, true, err)

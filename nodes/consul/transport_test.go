@@ -166,6 +166,79 @@ func TestAnAnswerThatDoesNotCome(t *testing.T) {
 	}
 }
 
+// A node that answers as no server should, and holds the connection, holds nobody up.
+func TestAnswersThatEndNothing(t *testing.T) {
+	for name, c := range map[string]struct {
+		talk func(net.Conn, <-chan struct{})
+		code nodes.Code
+	}{
+		"101 and silence": {func(c net.Conn, done <-chan struct{}) {
+			say(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
+			<-done
+		}, nodes.Unknown},
+		"100 and again": {func(c net.Conn, done <-chan struct{}) {
+			for {
+				select {
+				case <-done:
+					return
+				case <-time.After(time.Millisecond):
+					if _, err := c.Write([]byte("HTTP/1.1 100 Continue\r\n\r\n")); err != nil {
+						return
+					}
+				}
+			}
+		}, ""},
+		"a body that trickles": {func(c net.Conn, done <-chan struct{}) {
+			say(c, "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+			for {
+				select {
+				case <-done:
+					return
+				case <-time.After(time.Millisecond):
+					if _, err := c.Write([]byte("x")); err != nil {
+						return
+					}
+				}
+			}
+		}, nodes.Timeout},
+		"headers that never end": {func(c net.Conn, done <-chan struct{}) {
+			say(c, "HTTP/1.1 200 OK\r\n")
+			for {
+				select {
+				case <-done:
+					return
+				case <-time.After(time.Millisecond):
+					if _, err := c.Write([]byte("A: b\r\n")); err != nil {
+						return
+					}
+				}
+			}
+		}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			done := make(chan struct{})
+			defer close(done)
+			endpoint, _ := broken(t, func(_ int, conn net.Conn) bool { c.talk(conn, done); return false })
+			client := NewClient(nodes.TCP(endpoint), ClientOptions{})
+			for _, ask := range []func(context.Context) error{
+				func(ctx context.Context) error { _, err := client.Put(ctx, "k1", "1"); return err },
+				func(ctx context.Context) error { _, err := client.Observe(ctx); return err },
+			} {
+				ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+				began := time.Now()
+				err := ask(ctx)
+				cancel()
+				require.Error(t, err)
+				require.Less(t, time.Since(began), 5*time.Second)
+				require.False(t, nodes.CodeOf(err).Definite(), "%v", err)
+				if c.code != "" {
+					require.Equal(t, c.code, nodes.CodeOf(err), "%v", err)
+				}
+			}
+		})
+	}
+}
+
 func TestACanceledContextSendsNothing(t *testing.T) {
 	endpoint, requests := broken(t, func(_ int, c net.Conn) bool { say(c, whole); return true })
 	ctx, cancel := context.WithCancel(t.Context())
