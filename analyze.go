@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -56,11 +55,15 @@ type storedRun struct {
 }
 
 func loadRun(dir string) (*storedRun, error) {
-	scenario, err := LoadScenario(filepath.Join(dir, fileScenario))
+	scenario, err := readScenario(dir)
 	if err != nil {
 		return nil, err
 	}
-	topology, err := topologies.Load(filepath.Join(dir, fileTopology))
+	text, err := readRunFile(dir, fileTopology)
+	if err != nil {
+		return nil, err
+	}
+	topology, err := topologies.Parse(filepath.Join(dir, fileTopology), text)
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +79,7 @@ func loadRun(dir string) (*storedRun, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) { // a killed run has none
 		return nil, err
 	}
-	events, truncated, err := history.ReadFile(filepath.Join(dir, fileHistory))
+	events, truncated, err := readHistory(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s holds no %s: the run ended before its cluster was up, so there is nothing to judge", dir, fileHistory)
 	}
@@ -112,6 +115,27 @@ func cutShort(events []history.Event) (notes []string) {
 	return notes
 }
 
+func readScenario(dir string) (Scenario, error) {
+	text, err := readRunFile(dir, fileScenario)
+	if err != nil {
+		return Scenario{}, err
+	}
+	return ParseScenario(filepath.Join(dir, fileScenario), text)
+}
+
+func readHistory(dir string) (events []history.Event, truncated bool, err error) {
+	f, err := openRunFile(dir, fileHistory)
+	if err != nil {
+		return nil, false, err
+	}
+	defer f.Close() // was only read
+	events, truncated, err = history.Read(f)
+	if err != nil {
+		return nil, false, fmt.Errorf("%s:%w", filepath.Join(dir, fileHistory), err)
+	}
+	return events, truncated, nil
+}
+
 func (s *storedRun) data(dir string, verdict checker.Verdict, results []checker.Result) report.Data {
 	length := time.Duration(0)
 	if n := len(s.run.Events); n > 0 {
@@ -134,8 +158,7 @@ func (s *storedRun) systemName() string {
 
 // writePictures keeps Porcupine's pages beside the report and notes where.
 func writePictures(dir string, results []checker.Result) error {
-	pictures := filepath.Join(dir, dirPictures)
-	if err := os.RemoveAll(pictures); err != nil { // of an earlier analysis
+	if err := removeFolder(dir, dirPictures); err != nil { // of an earlier analysis
 		return err
 	}
 	for i := range results {
@@ -144,9 +167,6 @@ func writePictures(dir string, results []checker.Result) error {
 			if len(c.Picture) == 0 {
 				continue
 			}
-			if err := os.MkdirAll(pictures, 0o755); err != nil {
-				return err
-			}
 			c.File = filepath.Join(dirPictures, fileSafe(c.Key)+".html")
 			if err := writeFile(dir, c.File, string(c.Picture)); err != nil {
 				return err
@@ -154,16 +174,6 @@ func writePictures(dir string, results []checker.Result) error {
 		}
 	}
 	return nil
-}
-
-// fileSafe makes a file's name of a key, which may hold anything.
-func fileSafe(key string) string {
-	return strings.Map(func(r rune) rune {
-		if r == '-' || r == '_' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' {
-			return r
-		}
-		return '_'
-	}, key)
 }
 
 func writeReports(o Outcome) error {

@@ -40,9 +40,6 @@ func keep(dir string, s Scenario, o Outcome) (file string, err error) {
 		return "", err
 	}
 	if strings.ContainsAny(again.Topology, "/.") {
-		if err := os.MkdirAll(filepath.Join(dir, dirKeptTopologies), 0o755); err != nil {
-			return "", err
-		}
 		again.Topology = filepath.Join(".", dirKeptTopologies, again.Name+".yaml")
 		if err := writeFile(dir, again.Topology, o.Report.TopologyText); err != nil {
 			return "", err
@@ -54,7 +51,7 @@ func keep(dir string, s Scenario, o Outcome) (file string, err error) {
 
 // keptScenario is the scenario of an outcome, with its steps in place of what made them.
 func keptScenario(o Outcome) (Scenario, error) {
-	s, err := LoadScenario(filepath.Join(o.Dir, fileScenario))
+	s, err := readScenario(o.Dir)
 	if err != nil {
 		return s, err
 	}

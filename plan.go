@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"faultline/checker"
 	"faultline/nemesis"
 	"faultline/nodes"
 	"faultline/topologies"
+	"faultline/topologies/strict"
 	"faultline/workloads"
 )
 
@@ -170,7 +170,7 @@ func MakeSchedule(s Scenario) (nemesis.Schedule, error) {
 	case len(s.Steps) > 0:
 		schedule = nemesis.Schedule{Seed: s.Seed, Steps: s.Steps}
 	case s.Schedule != "":
-		data, err := os.ReadFile(s.Schedule)
+		data, err := strict.ReadFile(s.Schedule)
 		if err != nil {
 			return nemesis.Schedule{}, s.mistake(fmt.Errorf("schedule: %w", err))
 		}

@@ -160,20 +160,6 @@ func existing(path string) (string, error) {
 	}
 }
 
-// writeFile replaces a file as a whole, or leaves it as it was.
-func writeFile(dir, name, text string) error {
-	path := filepath.Join(dir, name)
-	temp := path + ".new"
-	err := os.WriteFile(temp, []byte(text), 0o644)
-	if err == nil {
-		err = os.Rename(temp, path)
-	}
-	if err != nil {
-		os.Remove(temp) // it may not be there
-	}
-	return err
-}
-
 func writeJSON(dir, name string, v any) error {
 	data, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
@@ -184,7 +170,7 @@ func writeJSON(dir, name string, v any) error {
 
 func readRecord(dir string) (Record, error) {
 	var r Record
-	data, err := os.ReadFile(filepath.Join(dir, fileRecord))
+	data, err := readRunFile(dir, fileRecord)
 	if err != nil {
 		return r, err
 	}
@@ -197,12 +183,11 @@ func readRecord(dir string) (Record, error) {
 // readSchedule reads resolved.yaml, or where the run did not live to write it, the
 // schedule that was asked for.
 func readSchedule(dir, name string) (nemesis.Schedule, string, error) {
-	path := filepath.Join(dir, name)
-	data, err := os.ReadFile(path)
+	data, err := readRunFile(dir, name)
 	if err != nil {
 		return nemesis.Schedule{}, "", err
 	}
-	s, err := nemesis.Parse(path, data)
+	s, err := nemesis.Parse(filepath.Join(dir, name), data)
 	return s, string(data), err
 }
 

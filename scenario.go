@@ -202,7 +202,7 @@ func ParseScenario(file string, data []byte) (Scenario, error) {
 
 // LoadScenario reads a scenario file.
 func LoadScenario(path string) (Scenario, error) {
-	data, err := os.ReadFile(path)
+	data, err := strict.ReadFile(path)
 	if err != nil {
 		return Scenario{}, usagef("scenario: %w", err)
 	}

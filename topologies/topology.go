@@ -22,7 +22,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -200,7 +199,7 @@ func Names() []string {
 // dot in it).
 func Load(nameOrPath string) (Topology, error) {
 	if strings.ContainsAny(nameOrPath, "/.") {
-		data, err := os.ReadFile(nameOrPath)
+		data, err := strict.ReadFile(nameOrPath)
 		if err != nil {
 			return Topology{}, fmt.Errorf("topology: %w", err)
 		}

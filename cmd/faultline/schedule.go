@@ -9,6 +9,7 @@ import (
 	"faultline"
 	"faultline/nemesis"
 	"faultline/topologies"
+	"faultline/topologies/strict"
 )
 
 func scheduleCommand() *cobra.Command {
@@ -71,7 +72,7 @@ func scheduleShow() *cobra.Command {
 		if err != nil {
 			return &faultline.UsageError{Err: err}
 		}
-		data, err := os.ReadFile(args[0])
+		data, err := strict.ReadFile(args[0])
 		if err != nil {
 			return &faultline.UsageError{Err: err}
 		}

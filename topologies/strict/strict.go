@@ -13,8 +13,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"regexp"
 	"strings"
+	"syscall"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -37,6 +40,41 @@ func Decode(file string, data []byte, v any) error {
 		return located(file, err)
 	}
 	return nil
+}
+
+// most is how much of a file is read, in bytes.
+const most = 16 << 20
+
+// ReadFile reads a file that Decode is to read. Only a regular one is, or what a link leads
+// to: a FIFO that nobody writes to would hold up whoever asked.
+func ReadFile(name string) ([]byte, error) {
+	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() // was only read
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no file, but a %s", name, kind(info.Mode()))
+	}
+	data, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err == nil && len(data) > most {
+		err = fmt.Errorf("%s is larger than %d MiB", name, most>>20)
+	}
+	return data, err
+}
+
+func kind(mode fs.FileMode) string {
+	switch {
+	case mode.IsDir():
+		return "directory"
+	case mode&fs.ModeNamedPipe != 0:
+		return "FIFO"
+	}
+	return "device or socket"
 }
 
 // At is an error about the value of node in a file that is being decoded. Decode puts

@@ -73,6 +73,10 @@ func (l *Log) Add(e Event) (int64, error) {
 	e.Index, e.Time = l.next, int64(time.Since(l.start))
 	l.next++
 	l.scratch = e.Append(l.scratch[:0])
+	if len(l.scratch) > MaxLine {
+		l.next--
+		return 0, fmt.Errorf("history: %s of %q takes a line of %d bytes; the most are %d", e.Type, e.F, len(l.scratch), MaxLine)
+	}
 	_, err := l.out.Write(l.scratch)
 	l.fail(err)
 	return e.Time, l.failed
@@ -185,7 +189,7 @@ func ReadFile(path string) (events []Event, truncated bool, err error) {
 func Read(r io.Reader) (events []Event, truncated bool, err error) {
 	in := bufio.NewReaderSize(r, 1<<18)
 	for number := 1; ; number++ {
-		text, err := in.ReadBytes('\n')
+		text, err := readLine(in)
 		if err != nil && err != io.EOF {
 			return nil, false, fmt.Errorf("%d: %w", number, err)
 		}
@@ -203,5 +207,23 @@ func Read(r io.Reader) (events []Event, truncated bool, err error) {
 			return nil, false, fmt.Errorf("%d: time %d is before the line above", number, e.Time)
 		}
 		events = append(events, e)
+	}
+}
+
+// MaxLine is the length of the longest line of a history, in bytes, with its newline. An
+// event that would take more is refused.
+const MaxLine = 4 << 20
+
+// readLine is the next line with its newline, or io.EOF with what there is without one.
+func readLine(in *bufio.Reader) (line []byte, err error) {
+	for {
+		part, err := in.ReadSlice('\n')
+		if len(line)+len(part) > MaxLine {
+			return nil, fmt.Errorf("a line of more than %d MiB", MaxLine>>20)
+		}
+		line = append(line, part...)
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			return line, err
+		}
 	}
 }

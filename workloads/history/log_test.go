@@ -3,6 +3,7 @@ package history
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -147,6 +148,34 @@ func TestReadOfADamagedHistory(t *testing.T) {
 		})
 	}
 }
+
+// A line that would take all memory is refused on both sides, in no more memory than a line
+// may take.
+func TestLinesAreBounded(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "history.jsonl")
+	log, err := Create(path)
+	require.NoError(t, err)
+	long := Event{Process: 0, Type: OK, F: "read", Key: strings.Repeat("k", MaxLine)}
+	_, err = log.Add(long)
+	require.ErrorContains(t, err, "the most are")
+	long.Key = long.Key[:MaxLine-200]
+	_, err = log.Add(long)
+	require.NoError(t, err)
+	require.NoError(t, log.Close())
+	events, _, err := ReadFile(path)
+	require.NoError(t, err)
+	require.Len(t, events, 1)
+
+	endless := io.MultiReader(strings.NewReader(line0), zeroes{}) // never a newline
+	_, _, err = Read(endless)
+	require.ErrorContains(t, err, "2: a line of more than 4 MiB")
+}
+
+const line0 = `{"index":0,"time":1,"process":0,"type":"ok"}` + "\n"
+
+type zeroes struct{}
+
+func (zeroes) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
 func TestReadFileNamesFileAndLine(t *testing.T) {
 	_, _, err := ReadFile(filepath.Join(t.TempDir(), "absent"))
