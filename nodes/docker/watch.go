@@ -68,7 +68,7 @@ func (c *cluster) record(ctx context.Context, p *pod, l *life, asked time.Time) 
 		return
 	}
 	end := ended(code)
-	end.Node, end.At = name, time.Now()
+	end.Node, end.PID, end.At = name, start.PID, time.Now()
 	if seen, err := c.inspect(ctx, "looking at "+name, p.container); err == nil && !seen.State.Running {
 		l.started = seen.State.StartedAt
 		end.At = pods.Moment(seen.State.FinishedAt, start.At, end.At)

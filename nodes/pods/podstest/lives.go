@@ -23,11 +23,14 @@ type Watcher struct {
 }
 
 // Watch begins to watch a cluster, until the test is over.
-func Watch(t testing.TB, c nodes.Cluster) *Watcher {
+func Watch(t testing.TB, c nodes.Cluster) *Watcher { return Collect(t, c.Watch) }
+
+// Collect is Watch for what has the Watch of a cluster.
+func Collect(t testing.TB, watch func(context.Context, func(history.ProcessEvent)) error) *Watcher {
 	ctx, cancel := context.WithCancel(context.Background())
 	w := &Watcher{cancel: cancel, over: make(chan error, 1)}
 	t.Cleanup(cancel)
-	go func() { w.over <- c.Watch(ctx, w.report) }()
+	go func() { w.over <- watch(ctx, w.report) }()
 	return w
 }
 
@@ -135,13 +138,17 @@ func testLives(t *testing.T, s Subject) {
 func requireTimes(t testing.TB, all []history.ProcessEvent, began time.Time) {
 	t.Helper()
 	last := map[string]time.Time{S1: began, S2: began, S3: began}
+	pids := map[string]int{}
 	for _, e := range all {
 		require.False(t, e.At.Before(last[e.Node]), "%+v comes before what was before it", e)
 		require.False(t, e.At.After(time.Now()), "%+v is to come", e)
 		last[e.Node] = e.At
-		if e.Kind == history.ProcessStarted && e.Node != S1 { // that may have ended before it was looked at
-			require.NotZero(t, e.PID, "%+v", e)
+		if e.Kind == history.ProcessEnded {
+			require.Equal(t, pids[e.Node], e.PID, "%+v", e)
+			continue
 		}
+		require.NotZero(t, e.PID, "%+v", e)
+		pids[e.Node] = e.PID
 	}
 }
 
