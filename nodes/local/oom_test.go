@@ -3,11 +3,19 @@
 package local
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"faultline/nodes"
 	"faultline/nodes/local/space"
 	"faultline/nodes/pods"
 	"faultline/nodes/pods/podstest"
@@ -60,4 +68,39 @@ func TestASIGKILLWhileTheCountRoseIsWantOfMemory(t *testing.T) {
 	w = podstest.Collect(t, c.lives.Watch)
 	w.Require(t, s1, "started", "ended: SIGKILL")
 	require.Equal(t, history.ProcessStarted, w.Stop(t)[0].Kind)
+}
+
+// limitMemory puts a process into a cgroup of its own, with so much memory; that of cgroup v2 takes
+// that nobody is in the cgroup above.
+func limitMemory(t *testing.T, pid, limit int) {
+	own, err := os.ReadFile("/proc/self/cgroup")
+	require.NoError(t, err)
+	_, rest, _ := strings.Cut(string(own), ":memory:")
+	parent, _, _ := strings.Cut(rest, "\n")
+	dir := filepath.Join("/sys/fs/cgroup/memory", parent, fmt.Sprintf("faultline-test-%d", os.Getpid()))
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Skip("needs a memory cgroup of version 1, and root: ", err)
+	}
+	t.Cleanup(func() {
+		require.Eventually(t, func() bool { return syscall.Rmdir(dir) == nil }, lossLimit, 10*time.Millisecond, "processes that end are still in it")
+	})
+	write := func(file string, value int) {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, file), []byte(strconv.Itoa(value)), 0o644))
+	}
+	write("memory.limit_in_bytes", limit)
+	write("cgroup.procs", pid)
+}
+
+func TestANodeThatWantsTooMuchMemory(t *testing.T) {
+	c := up(t, "memory")
+	w := podstest.Watch(t, c)
+	podstest.Ask(t, c, s1)
+	limitMemory(t, childOf(t, podOf(t, c, s1)), 64<<20)
+	podstest.Tell(t, c, s1, "/hog")
+	w.Require(t, s1, "started", "ended: SIGKILL (out of memory)")
+	podstest.RequireConditions(t, c, nodes.Conditions{})
+	var killed nodes.Conditions
+	killed.SetProcess([]string{s1}, nodes.Killed)
+	podstest.RequireConditions(t, c, killed)
+	w.Require(t, s1, "started", "ended: SIGKILL (out of memory)", "started", "ended: SIGKILL")
 }
