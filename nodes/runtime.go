@@ -65,7 +65,9 @@ type Cluster interface {
 	// Watch reports every start and every end of a node's process, those that came before
 	// the call first and those of one node in their order, until ctx ends; then it returns
 	// nil. An error means that the cluster is lost: a pod, the engine or what keeps it is
-	// gone, by no doing of ours. report is never called twice at a time. Only one may watch.
+	// gone, by no doing of ours. Both what was before ctx ended and what was before the loss is
+	// reported first. What Close ends is neither reported nor a loss. report is never called
+	// twice at a time. Only one may watch.
 	Watch(ctx context.Context, report func(history.ProcessEvent)) error
 	// Set brings the cluster to exactly these conditions. It is idempotent: what already
 	// holds is left alone. An error tells which nodes are not as asked.

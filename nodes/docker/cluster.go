@@ -15,7 +15,6 @@ import (
 	"faultline/nodes"
 	"faultline/nodes/injector"
 	"faultline/nodes/pods"
-	"faultline/workloads/history"
 )
 
 // cluster implements nodes.Cluster.
@@ -31,6 +30,10 @@ type cluster struct {
 	pods     []*pod
 	byName   map[string]*pod
 	group    *pods.Group // all pods, once they have addresses
+
+	lives    *pods.Lives
+	watching context.Context // ends with the cluster
+	unwatch  func()
 
 	closing sync.Mutex
 	closed  bool
@@ -48,12 +51,6 @@ func (c *cluster) Endpoint(node string) nodes.Endpoint {
 	return e
 }
 
-// Watch reports nothing yet.
-func (c *cluster) Watch(ctx context.Context, _ func(history.ProcessEvent)) error {
-	<-ctx.Done()
-	return nil
-}
-
 // Set sends every pod its whole desired state.
 func (c *cluster) Set(ctx context.Context, want nodes.Conditions) error {
 	return c.group.Set(ctx, want)
@@ -64,21 +61,13 @@ func (c *cluster) Measure(ctx context.Context) (nodes.Measurement, error) {
 	return c.group.Measure(ctx)
 }
 
-// Exited waits until the engine has noticed that the node's process has ended.
+// Exited waits until the end of the node's process is recorded.
 func (c *cluster) Exited(ctx context.Context, node string) error {
 	p, err := pods.Find(c.byName, node)
 	if err != nil {
 		return err
 	}
-	_, err = c.waitExit(ctx, p)
-	return err
-}
-
-// waitExit waits until the node's container does not run, which may be so already.
-func (c *cluster) waitExit(ctx context.Context, p *pod) (status int, err error) {
-	return call(ctx, c.engine, noLimit, "waiting until "+p.node.Name+" exits", func(ctx context.Context) (int, error) {
-		return c.engine.client.WaitContainerWithContext(p.container, ctx)
-	})
+	return c.waitEnd(ctx, p)
 }
 
 // Logs copies the node's standard output and standard error, over all its starts.
@@ -110,16 +99,22 @@ const lastWords = "5" // lines of its log
 
 // died is an error that says how the node's container has ended, if it has.
 func (c *cluster) died(ctx context.Context, p *pod) error {
-	seen, err := call(ctx, c.engine, c.engine.limits.call, "looking at "+p.node.Name, func(ctx context.Context) (*dc.Container, error) {
-		return c.engine.client.InspectContainerWithContext(p.container, ctx)
-	})
-	if err != nil || seen.State.Running {
-		return err
+	last := p.life.Load()
+	if last == nil {
+		return nil
+	}
+	select {
+	case <-last.over:
+	default:
+		return nil
+	}
+	if last.end.Kind == "" {
+		return fmt.Errorf("how %s ended nobody can tell any more: its cluster is closed or lost", p.node.Name)
 	}
 	var log bytes.Buffer
-	err = c.logs(ctx, p.node.Name, p.container, &log, lastWords)
-	return errors.Join(fmt.Errorf("%s ended as soon as it was started, with exit code %d: %s",
-		p.node.Name, seen.State.ExitCode, bytes.TrimSpace(log.Bytes())), err)
+	err := c.logs(ctx, p.node.Name, p.container, &log, lastWords)
+	return errors.Join(fmt.Errorf("%s ended as soon as it was started, with %s: %s",
+		p.node.Name, last.end.How(), bytes.TrimSpace(log.Bytes())), err)
 }
 
 // detachable is a writer that can be taken from whoever writes to it.

@@ -37,6 +37,17 @@
 // again, and it does so only after it has noticed the death: a start before that is
 // answered with "already started" and does nothing.
 //
+// # What is told of processes
+//
+// Each start of a node's container is watched from its beginning: the engine tells its pid and
+// when it started, waits for its end, and tells the exit code, of which 128+n is taken for the signal n, and
+// whether memory ran out. The next start waits until that is recorded, so that nothing is missed in
+// a storm of restarts. Times are the engine's, mapped to this process's clock.
+//
+// All containers are looked for every half second. The cluster is lost if a holder does not run or a
+// container was removed (a node's that has only ended is no loss), if the engine fails to answer
+// for 10 s (a daemon that starts again may leave containers running), or if one call takes it 30 s.
+//
 // # What is left behind
 //
 // Nothing, if Close was called. Everything carries labels that name the run and the

@@ -20,9 +20,10 @@ type limits struct {
 	ping  time.Duration // the first call: is anybody there?
 	call  time.Duration // every other
 	build time.Duration // of an image
+	gone  time.Duration // for an engine that fails to answer to come back: while a daemon starts again, pods may live on
 }
 
-var defaultLimits = limits{ping: 5 * time.Second, call: 30 * time.Second, build: 2 * time.Minute}
+var defaultLimits = limits{ping: 5 * time.Second, call: 30 * time.Second, build: 2 * time.Minute, gone: 10 * time.Second}
 
 // engine is a Docker engine, all of whose calls end in time and whose errors say what to
 // do. Calls go through call and create.

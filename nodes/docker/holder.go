@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-
-	dc "github.com/ory/dockertest/v3/docker"
 )
 
 // holderEnded adds to an error of a pod what its holder said, if that has ended: the engine
@@ -16,9 +14,7 @@ func (c *cluster) holderEnded(ctx context.Context, p *pod, err error) error {
 		return err
 	}
 	what := "the pod of " + p.node.Name
-	seen, lookErr := call(ctx, c.engine, c.engine.limits.call, "looking at "+what, func(ctx context.Context) (*dc.Container, error) {
-		return c.engine.client.InspectContainerWithContext(p.holder, ctx)
-	})
+	seen, lookErr := c.inspect(ctx, "looking at "+what, p.holder)
 	if lookErr != nil {
 		return errors.Join(err, lookErr)
 	}

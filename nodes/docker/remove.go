@@ -22,6 +22,8 @@ func (c *cluster) Close(ctx context.Context) error {
 	if c.closed {
 		return nil
 	}
+	c.lives.Close()
+	c.unwatch()
 	var errs []error
 	if c.group != nil {
 		errs = append(errs, c.group.Close())
@@ -134,8 +136,7 @@ func (e *engine) removeContainer(ctx context.Context, r *removal, found dc.APICo
 	err := do(ctx, e, "removing the container "+name, func(ctx context.Context) error {
 		return e.client.RemoveContainer(dc.RemoveContainerOptions{ID: found.ID, RemoveVolumes: true, Force: true, Context: ctx})
 	})
-	var absent *dc.NoSuchContainer
-	if errors.As(err, &absent) {
+	if isAbsent(err) {
 		return nil
 	}
 	if err == nil {

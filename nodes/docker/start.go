@@ -11,6 +11,8 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	dc "github.com/ory/dockertest/v3/docker"
 
@@ -54,9 +56,11 @@ func newCluster(e *engine, spec nodes.Spec) (*cluster, error) {
 		rights:   pods.RightsFor(spec.Needs),
 		run:      spec.Run,
 		id:       rand.Text(),
+		lives:    pods.NewLives(),
 		owner:    me.String(),
 		byName:   map[string]*pod{},
 	}
+	c.watching, c.unwatch = context.WithCancel(context.Background())
 	for _, n := range spec.Topology.Nodes() {
 		p := &pod{node: n}
 		c.pods = append(c.pods, p)
@@ -104,6 +108,7 @@ func (c *cluster) start(ctx context.Context, system nodes.System, baseline nodes
 	if err := c.chooseEndpoints(ctx, port); err != nil {
 		return err
 	}
+	go c.guard(c.watching)
 	return c.group.Settle(ctx)
 }
 
@@ -146,12 +151,17 @@ func (c *cluster) makeGroup() *pods.Group {
 }
 
 // startNode starts the node's container, as soon as the engine has noticed that it does
-// not run.
+// not run, and the end is recorded.
 func (c *cluster) startNode(ctx context.Context, p *pod) error {
-	if _, err := c.waitExit(ctx, p); err != nil {
+	if err := c.waitEnd(ctx, p); err != nil {
 		return err
 	}
-	return c.startContainer(ctx, p.container, "starting "+p.node.Name)
+	asked := time.Now()
+	err := c.startContainer(ctx, p.container, "starting "+p.node.Name)
+	if err == nil || c.startedAnyway(ctx, p) {
+		c.follow(p, asked)
+	}
+	return err
 }
 
 // startHolder starts a pod's holder, and learns the pod's address and its port here.
@@ -288,7 +298,8 @@ func (c *cluster) labels(more map[string]string) map[string]string {
 type pod struct {
 	node      topologies.Node
 	addr      netip.Addr
-	endpoint  string // HOST:PORT of the API, from here
-	holder    string // container id
-	container string // of the node
+	endpoint  string               // HOST:PORT of the API, from here
+	holder    string               // container id
+	container string               // of the node
+	life      atomic.Pointer[life] // of the node's container; nil before the first
 }

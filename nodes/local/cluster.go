@@ -19,7 +19,6 @@ import (
 	"faultline/nodes/injector"
 	"faultline/nodes/pods"
 	"faultline/topologies"
-	"faultline/workloads/history"
 )
 
 // cluster implements nodes.Cluster.
@@ -31,6 +30,8 @@ type cluster struct {
 	pods   []*pod
 	byName map[string]*pod
 	group  *pods.Group
+	lives  *pods.Lives
+	oom    oomKills
 
 	closing sync.Mutex
 	hungUp  bool // gates and control streams are closed
@@ -55,12 +56,6 @@ func (c *cluster) Endpoint(node string) nodes.Endpoint {
 	e := nodes.TCP(p.gate.endpoint)
 	e.Node = node
 	return e
-}
-
-// Watch reports nothing yet.
-func (c *cluster) Watch(ctx context.Context, _ func(history.ProcessEvent)) error {
-	<-ctx.Done()
-	return nil
 }
 
 // Set shuts the gates of nodes that are to be killed before they are: what is refused was
@@ -134,7 +129,7 @@ func (c *cluster) died(p *pod) error {
 	log, err := os.ReadFile(c.files.log(p.node.Name))
 	lines := slices.Collect(bytes.Lines(bytes.TrimSpace(log)))
 	last := bytes.Join(lines[max(0, len(lines)-lastWords):], nil)
-	return errors.Join(fmt.Errorf("%s ended as soon as it was started, with %s: %s", p.node.Name, now.ended, last), err)
+	return errors.Join(fmt.Errorf("%s ended as soon as it was started, with %s: %s", p.node.Name, now.ended.How(), last), err)
 }
 
 // Close ends everything, and removes the run's directory. If that fails it may be called
@@ -145,6 +140,7 @@ func (c *cluster) Close(ctx context.Context) error {
 	if c.closed {
 		return nil
 	}
+	c.lives.Close()
 	var errs []error
 	if !c.hungUp {
 		c.hungUp = true

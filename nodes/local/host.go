@@ -141,7 +141,7 @@ func (h *host) gone(err error) error {
 	if said := h.complaints.String(); said != "" {
 		return errors.New(said)
 	}
-	return fmt.Errorf("the cluster's namespaces have ended: %w", err)
+	return fmt.Errorf("its stream has ended: %w", err)
 }
 
 // dial connects to an address of the pods' network, from the bridge. Errors of the

@@ -11,11 +11,13 @@ import (
 	"sync"
 
 	"faultline/nodes/local/space"
+	"faultline/workloads/history"
 )
 
 // keeper is the way to what starts a pod's node and knows how it ended.
 type keeper struct {
 	stream *os.File
+	record func(space.Event) // told of every event first, in order
 	heard  func(space.Kind)  // told of every event, in order
 	gone   func(error) error // explains why the stream ended
 
@@ -27,15 +29,15 @@ type keeper struct {
 // keeperState is what has been heard so far.
 type keeperState struct {
 	ready    bool
-	starting bool   // somebody has asked for a start, and no answer has come
-	running  bool   // the node's process is
-	failed   string // why the last start failed
-	ended    string // how the last process ended
-	broken   error  // no more will be heard, because the pod is gone
+	starting bool                 // somebody has asked for a start, and no answer has come
+	running  bool                 // the node's process is
+	failed   string               // why the last start failed
+	ended    history.ProcessEvent // the end of the last process
+	broken   error                // no more will be heard, because the pod is gone
 }
 
-func newKeeper(stream *os.File, heard func(space.Kind), gone func(error) error) *keeper {
-	k := &keeper{stream: stream, heard: heard, gone: gone, changed: make(chan struct{})}
+func newKeeper(stream *os.File, record func(space.Event), heard func(space.Kind), gone func(error) error) *keeper {
+	k := &keeper{stream: stream, record: record, heard: heard, gone: gone, changed: make(chan struct{})}
 	go k.listen()
 	return k
 }
@@ -50,6 +52,7 @@ func (k *keeper) listen() {
 			k.heard(space.Ended)
 			return
 		}
+		k.record(e)
 		k.change(func(s *keeperState) {
 			switch e.Kind {
 			case space.Ready:
@@ -59,7 +62,7 @@ func (k *keeper) listen() {
 			case space.Failed:
 				s.starting, s.failed = false, e.Text
 			case space.Ended:
-				s.running, s.ended = false, e.Text
+				s.running, s.ended = false, e.Process("")
 			}
 		})
 		k.heard(e.Kind)
@@ -113,7 +116,7 @@ func (k *keeper) start(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	k.change(func(s *keeperState) { s.starting, s.failed, s.ended = true, "", "" })
+	k.change(func(s *keeperState) { s.starting, s.failed, s.ended = true, "", history.ProcessEvent{} })
 	if _, err := k.stream.Write(append(order, '\n')); err != nil {
 		return k.gone(err)
 	}

@@ -28,6 +28,13 @@
 // and otherwise refuses connections, which is definite. What is left are the few milliseconds in
 // which a node dies by itself: connections that were accepted meanwhile are reset.
 //
+// # What is told of processes
+//
+// A pod's PID 1 is the node's parent, and tells when it started and how it ended. A pod that has
+// ended, or the process that all pods live in, is a cluster that is lost. Whether a node died
+// for want of memory the kernel tells nobody but its own log; so a SIGKILL while the kernel's count of
+// such deaths rose is taken for one (oom.go).
+//
 // # What is left behind
 //
 // Nothing runs on without the harness: when its end of the channel closes, also by a kill -9,

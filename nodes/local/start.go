@@ -47,7 +47,7 @@ func newCluster(ctx context.Context, run string, log *slog.Logger, all []topolog
 	if err != nil {
 		return nil, err
 	}
-	c := &cluster{log: log, byName: map[string]*pod{}}
+	c := &cluster{log: log, byName: map[string]*pod{}, lives: pods.NewLives(), oom: newOOMKills(os.DirFS("/"))}
 	var names []string
 	addr := gateway.Addr()
 	for _, n := range all {
@@ -117,7 +117,8 @@ func (c *cluster) open(ctx context.Context) error {
 	c.host = host
 	var members []pods.Member
 	for i, p := range c.pods {
-		p.keeper = newKeeper(host.pods[i].keeper, p.heard, host.gone)
+		p.keeper = newKeeper(host.pods[i].keeper, c.recorder(p.node.Name), p.heard,
+			func(err error) error { return c.gone(p.node.Name, err) })
 		members = append(members, pods.Member{
 			Node:  p.node,
 			Addr:  p.addr,

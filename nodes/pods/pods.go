@@ -1,6 +1,7 @@
 // Package pods is what the runtimes share whose nodes live in pods (docker, local): how
 // conditions become the desired states of injectors, how probes become a measurement, the
-// control streams, whose process answers for what was left, and the injector's binary.
+// control streams, the record of what became of the nodes' processes (Lives), whose process
+// answers for what was left, and the injector's binary.
 //
 // A runtime makes the pods, in its own way, and a Group of them has the Set and the Measure
 // of a nodes.Cluster:

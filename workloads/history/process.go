@@ -1,6 +1,9 @@
 package history
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // ProcessEvent is the start or the end of a node's process, as the runtime learned of it.
 type ProcessEvent struct {
@@ -25,3 +28,14 @@ const (
 	ProcessStarted ProcessKind = "started"
 	ProcessEnded   ProcessKind = "ended"
 )
+
+// How is how it ended, in words: "exit code 2", "SIGKILL", "SIGKILL (out of memory)".
+func (e ProcessEvent) How() string {
+	switch {
+	case e.OutOfMemory:
+		return e.Signal + " (out of memory)"
+	case e.Signal != "":
+		return e.Signal
+	}
+	return fmt.Sprintf("exit code %d", e.Code)
+}

@@ -36,8 +36,12 @@ func (c Config) run(channelFile *os.File) error {
 	if err != nil {
 		return err
 	}
+	const first = channelFD + 1
+	for fd := first; fd < first+len(c.Pods)*podFDs; fd++ {
+		unix.CloseOnExec(fd) // a pod that had the next one's streams too would keep them open when that ends
+	}
 	for i, p := range c.Pods {
-		if err := p.make(bridge, 4+i*podFDs); err != nil {
+		if err := p.make(bridge, first+i*podFDs); err != nil {
 			return fmt.Errorf("pod of %s: %w", p.Name, err)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -73,7 +74,7 @@ type keeper struct {
 }
 
 func (k *keeper) run() error {
-	if err := k.tell(Ready, ""); err != nil {
+	if err := k.tell(Event{Kind: Ready, At: time.Now()}); err != nil {
 		return err
 	}
 	for {
@@ -91,40 +92,45 @@ func (k *keeper) run() error {
 	}
 }
 
-func (k *keeper) tell(kind Kind, text string) error {
+func (k *keeper) tell(e Event) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.tellLocked(kind, text)
+	return k.tellLocked(e)
 }
 
-func (k *keeper) tellLocked(kind Kind, text string) error {
-	if err := k.events.Encode(Event{kind, text}); err != nil {
+func (k *keeper) tellLocked(e Event) error {
+	if err := k.events.Encode(e); err != nil {
 		return fmt.Errorf("events: %w", err)
 	}
 	return nil
+}
+
+func (k *keeper) failLocked(why string) error {
+	return k.tellLocked(Event{Kind: Failed, Text: why, At: time.Now()})
 }
 
 func (k *keeper) start(args []string) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.pid != 0 {
-		return k.tellLocked(Failed, fmt.Sprintf("process %d of the node is still there", k.pid))
+		return k.failLocked(fmt.Sprintf("process %d of the node is still there", k.pid))
 	}
 	nothing, err := os.Open(os.DevNull)
 	if err != nil {
-		return k.tellLocked(Failed, err.Error())
+		return k.failLocked(err.Error())
 	}
 	defer nothing.Close() // was only read
+	at := time.Now()      // the node's first instruction is later
 	process, err := os.StartProcess(injectorPath, append([]string{injectorPath, "node"}, args...),
 		&os.ProcAttr{Dir: "/", Env: k.env, Files: []*os.File{nothing, k.log, k.log}})
 	if err != nil {
-		return k.tellLocked(Failed, err.Error())
+		return k.failLocked(err.Error())
 	}
 	k.pid = process.Pid
 	if err := process.Release(); err != nil { // PID 1 waits for everybody
 		return err
 	}
-	return k.tellLocked(Started, "")
+	return k.tellLocked(Event{Kind: Started, PID: k.pid, At: at})
 }
 
 // reaped is told of every process of the pod that has ended.
@@ -135,12 +141,18 @@ func (k *keeper) reaped(pid int, status unix.WaitStatus) error {
 		return nil
 	}
 	k.pid = 0
-	return k.tellLocked(Ended, describe(status))
+	e := Event{Kind: Ended, PID: pid, At: time.Now()}
+	if status.Signaled() {
+		e.Signal = signalName(status.Signal())
+	} else {
+		e.Code = status.ExitStatus()
+	}
+	return k.tellLocked(e)
 }
 
-func describe(status unix.WaitStatus) string {
-	if status.Signaled() {
-		return "signal " + unix.SignalName(status.Signal())
+func signalName(signal unix.Signal) string {
+	if name := unix.SignalName(signal); name != "" {
+		return name
 	}
-	return fmt.Sprintf("exit code %d", status.ExitStatus())
+	return fmt.Sprintf("signal %d", signal) // of real time
 }

@@ -31,8 +31,10 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"time"
 
 	"faultline/nodes/injector"
+	"faultline/workloads/history"
 )
 
 // Config is the cluster to make.
@@ -62,8 +64,22 @@ type Order struct {
 
 // Event is what a pod tells; a line of JSON.
 type Event struct {
-	Kind Kind   `json:"kind"`
-	Text string `json:"text,omitempty"`
+	Kind Kind      `json:"kind"`
+	Text string    `json:"text,omitempty"` // of Failed: why
+	At   time.Time `json:"at"`             // of all
+
+	PID    int    `json:"pid,omitempty"`    // of Started and Ended, in the pod
+	Code   int    `json:"code,omitempty"`   // of Ended by an exit
+	Signal string `json:"signal,omitempty"` // of Ended by a signal: SIGKILL
+}
+
+// Process is a Started or an Ended of that node, for a history.
+func (e Event) Process(node string) history.ProcessEvent {
+	kind := history.ProcessStarted
+	if e.Kind == Ended {
+		kind = history.ProcessEnded
+	}
+	return history.ProcessEvent{Node: node, Kind: kind, PID: e.PID, At: e.At, Code: e.Code, Signal: e.Signal}
 }
 
 // Kind of an Event.
@@ -72,8 +88,8 @@ type Kind string
 const (
 	Ready   Kind = "ready"   // the pod is; the first event
 	Started Kind = "started" // the node's process is
-	Failed  Kind = "failed"  // it could not be started; Text says why
-	Ended   Kind = "ended"   // the node's process did; Text says how
+	Failed  Kind = "failed"  // it could not be started
+	Ended   Kind = "ended"   // the node's process did, by itself or by a signal
 )
 
 const (

@@ -63,6 +63,9 @@ var suite = []struct {
 	{"a dead node refuses connections", testDeadNodesRefuse},
 	{"paused nodes answer later", testPausedNodes},
 	{"a node that ended by itself is started again by Set", testNodesThatEnded},
+	{"every start and every end of a process is told", testLives},
+	{"a node that ends as soon as it is started is told of", testShortLives},
+	{"no life is missed in a storm of restarts", testStorm},
 
 	{"many may set and measure at once", testManyAtOnce},
 	{"what is not there is refused", testRefusals},

@@ -2,9 +2,14 @@
 //
 //	GET /          what the node is: its arguments, how often it was started, and where it is
 //	GET /leave     the process ends, with exit code 0
+//	GET /panic     it panics: exit code 2
+//	GET /kill9     it sends SIGKILL to itself
+//	GET /doom      it will panic at its next start, once, before it does anything
+//	GET /hog       it takes memory until the kernel ends it; only below a limit
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -12,6 +17,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -19,6 +25,9 @@ import (
 var began = time.Now()
 
 func main() {
+	if os.Remove(doom()) == nil {
+		panic("doomed")
+	}
 	file := filepath.Join(os.Args[1], "starts")
 	before, err := os.ReadFile(file)
 	if err != nil && !os.IsNotExist(err) {
@@ -38,7 +47,37 @@ func main() {
 	http.HandleFunc("GET /leave", func(w http.ResponseWriter, r *http.Request) {
 		time.AfterFunc(10*time.Millisecond, func() { os.Exit(0) })
 	})
+	http.HandleFunc("GET /panic", func(w http.ResponseWriter, r *http.Request) {
+		time.AfterFunc(10*time.Millisecond, func() { panic("asked to") })
+	})
+	http.HandleFunc("GET /kill9", func(w http.ResponseWriter, r *http.Request) {
+		time.AfterFunc(10*time.Millisecond, func() { kill(syscall.SIGKILL) })
+	})
+	http.HandleFunc("GET /doom", func(w http.ResponseWriter, r *http.Request) {
+		if err := os.WriteFile(doom(), nil, 0o644); err != nil {
+			panic(err)
+		}
+	})
+	http.HandleFunc("GET /hog", func(w http.ResponseWriter, r *http.Request) { go hog() })
 	panic(http.ListenAndServe(":8500", nil))
+}
+
+func doom() string { return filepath.Join(os.Args[1], "doom") }
+
+func kill(signal syscall.Signal) {
+	if err := syscall.Kill(os.Getpid(), signal); err != nil {
+		panic(err)
+	}
+}
+
+// hog takes at most as much memory as any machine has that runs these tests.
+func hog() {
+	const step, most = 1 << 20, 256 << 20
+	var taken [][]byte
+	for range most / step {
+		taken = append(taken, bytes.Repeat([]byte{1}, step))
+	}
+	panic(fmt.Sprint(len(taken), " MiB were taken, and nobody minded"))
 }
 
 // keep counts starts in a file that outlasts a loss of power.

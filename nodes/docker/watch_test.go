@@ -1,0 +1,180 @@
+package docker
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	dc "github.com/ory/dockertest/v3/docker"
+	"github.com/stretchr/testify/require"
+
+	"faultline/nodes"
+	"faultline/nodes/pods/podstest"
+	"faultline/workloads/history"
+)
+
+const lossLimit = 20 * time.Second // on a machine that is busy; else it takes a second
+
+// kill is what somebody outside does.
+func kill(t *testing.T, c *cluster, container string) {
+	require.NoError(t, c.engine.client.KillContainer(dc.KillContainerOptions{ID: container, Signal: dc.SIGKILL}))
+}
+
+func remove(t *testing.T, c *cluster, container string) {
+	require.NoError(t, c.engine.client.RemoveContainer(dc.RemoveContainerOptions{ID: container, Force: true}))
+}
+
+func TestALostClusterIsNamed(t *testing.T) {
+	for what, lose := range map[string]struct {
+		how  func(*testing.T, *cluster)
+		want string
+	}{
+		"holder-removed": {func(t *testing.T, c *cluster) { remove(t, c, c.byName[s1].holder) }, "the pod of dc1-s1 "},
+		"holder-killed": {func(t *testing.T, c *cluster) { kill(t, c, c.byName[s2].holder) },
+			"the pod of dc1-s2 has ended (exit code 137): not by Faultline"},
+		"node-removed": {func(t *testing.T, c *cluster) { remove(t, c, c.byName[s3].container) },
+			"the container of dc1-s3 was removed: not by Faultline"},
+		"stopped-node-removed": {func(t *testing.T, c *cluster) {
+			var killed nodes.Conditions
+			killed.SetProcess([]string{s3}, nodes.Killed)
+			require.NoError(t, c.Set(t.Context(), killed))
+			require.NoError(t, c.Exited(t.Context(), s3))
+			remove(t, c, c.byName[s3].container)
+		}, "the container of dc1-s3 was removed: not by Faultline"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			c := up(t, what)
+			w := podstest.Watch(t, c)
+			lose.how(t, c)
+			err := w.Lost(t, lossLimit)
+			require.ErrorContains(t, err, lose.want)
+			require.ErrorContains(t, err, "not by Faultline")
+		})
+	}
+}
+
+func TestANodeThatIsKilledFromOutsideIsNoLoss(t *testing.T) {
+	c := up(t, "outside")
+	w := podstest.Watch(t, c)
+	podstest.Ask(t, c, s1)
+	kill(t, c, c.byName[s1].container)
+	w.Require(t, s1, "started", "ended: SIGKILL")
+	podstest.RequireConditions(t, c, nodes.Conditions{})
+	w.Require(t, s1, "started", "ended: SIGKILL", "started")
+	time.Sleep(3 * guardPause) // for a loss to be found
+	w.Stop(t)
+}
+
+func TestANodeThatWantsTooMuchMemory(t *testing.T) {
+	c := up(t, "memory")
+	w := podstest.Watch(t, c)
+	const limit = 64 << 20
+	err := c.engine.client.UpdateContainer(c.byName[s1].container, dc.UpdateContainerOptions{Memory: limit, MemorySwap: limit})
+	if err != nil {
+		t.Skip("this engine limits no memory: ", err)
+	}
+	podstest.Ask(t, c, s1)
+	podstest.Tell(t, c, s1, "/hog")
+	w.Require(t, s1, "started", "ended: SIGKILL (out of memory)")
+	podstest.RequireConditions(t, c, nodes.Conditions{})
+	podstest.Ask(t, c, s1)
+	var killed nodes.Conditions
+	killed.SetProcess([]string{s1}, nodes.Killed)
+	podstest.RequireConditions(t, c, killed)
+	w.Require(t, s1, "started", "ended: SIGKILL (out of memory)", "started", "ended: SIGKILL")
+	podstest.RequireConditions(t, c, nodes.Conditions{})
+	podstest.Ask(t, c, s1)
+	podstest.Tell(t, c, s1, "/hog")
+	w.Require(t, s1, "started", "ended: SIGKILL (out of memory)", "started", "ended: SIGKILL", "started", "ended: SIGKILL (out of memory)")
+}
+
+func TestExitCodesOfSignals(t *testing.T) {
+	for code, want := range map[int]history.ProcessEvent{
+		0:   {},
+		2:   {Code: 2},
+		128: {Code: 128},
+		134: {Signal: "SIGABRT"},
+		137: {Signal: "SIGKILL"},
+		139: {Signal: "SIGSEGV"},
+		143: {Signal: "SIGTERM"},
+		159: {Signal: "SIGSYS"},
+		160: {Code: 160},
+		255: {Code: 255},
+	} {
+		want.Kind = history.ProcessEnded
+		require.Equal(t, want, ended(code), code)
+	}
+}
+
+// listing is a cluster on an engine that lists nothing but what the function answers.
+func listing(t *testing.T, l limits, list http.HandlerFunc) *cluster {
+	fakeEngine(t, func(listener net.Listener) {
+		http.Serve(listener, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch {
+			case strings.HasSuffix(r.URL.Path, "/containers/json"):
+				list(w, r)
+			default:
+				w.Write([]byte(`{"OSType":"linux"}`))
+			}
+		}))
+	})
+	e, err := connect(t.Context(), l)
+	require.NoError(t, err)
+	c, err := newCluster(e, podstest.Spec(t, "listing"))
+	require.NoError(t, err)
+	for _, p := range c.pods {
+		p.holder, p.container = p.node.Name+"-pod", p.node.Name
+	}
+	t.Cleanup(c.unwatch)
+	return c
+}
+
+func TestAnEngineThatFailsForAWhileIsNotLost(t *testing.T) {
+	asked := 0
+	l := defaultLimits
+	l.gone = time.Hour
+	answered := make(chan struct{})
+	c := listing(t, l, func(w http.ResponseWriter, _ *http.Request) {
+		if asked++; asked < 3 {
+			w.WriteHeader(http.StatusInternalServerError)
+			return
+		}
+		if asked == 4 {
+			close(answered)
+		}
+		var all []string
+		for _, node := range []string{s1, s2, s3} {
+			for name, part := range map[string]string{node: "node", node + "-pod": "holder"} {
+				all = append(all, fmt.Sprintf(`{"Id":%q,"State":"running","Labels":{%q:%q,%q:%q}}`, name, labelPart, part, labelCluster, "mine"))
+			}
+		}
+		fmt.Fprintf(w, "[%s]", strings.Join(all, ","))
+	})
+	c.id = "mine"
+	w := podstest.Watch(t, c)
+	go c.guard(c.watching)
+	<-answered
+	require.Empty(t, w.Stop(t))
+}
+
+func TestAnEngineThatIsGoneIsALoss(t *testing.T) {
+	l := defaultLimits
+	l.gone = 0
+	c := listing(t, l, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) })
+	w := podstest.Watch(t, c)
+	go c.guard(c.watching)
+	require.ErrorContains(t, w.Lost(t, lossLimit), "the engine is gone: not by Faultline: listing containers")
+
+	l = shortLimits
+	l.gone = time.Hour
+	l.ping = defaultLimits.ping
+	hang := make(chan struct{})
+	c = listing(t, l, func(http.ResponseWriter, *http.Request) { <-hang })
+	t.Cleanup(func() { close(hang) })
+	w = podstest.Watch(t, c)
+	go c.guard(c.watching)
+	require.ErrorContains(t, w.Lost(t, lossLimit), "did not answer within 100ms (listing containers)")
+}
