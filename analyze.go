@@ -145,7 +145,7 @@ func (s *storedRun) data(dir string, verdict checker.Verdict, results []checker.
 		Scenario: s.scenario.Name, Seed: s.scenario.Seed, Command: s.record.Command, Started: s.record.Started, Length: length,
 		Runtime: s.record.Runtime, System: s.systemName(), Verdict: verdict, Results: results, Run: s.run,
 		ScenarioText: s.scenario.String(), ScheduleText: s.scheduled, ResolvedText: s.resolved,
-		TopologyText: s.run.Topology.String(), Versions: s.record.Versions, Notes: s.notes, Dir: dir,
+		TopologyText: s.run.Topology.String(), Versions: s.record.allVersions(), Notes: s.notes, Dir: dir,
 	}
 }
 

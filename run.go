@@ -110,6 +110,9 @@ func play(ctx context.Context, p *plan, o Options, dir string, record Record) (k
 	}
 	o.Progress.Say(fmt.Sprintf("starting %d nodes on %s (seed %d)", len(p.topology.Started()), p.runtime.Name(), p.scenario.Seed))
 	began := time.Now()
+	if err := p.build(ctx, dir, &record); err != nil {
+		return false, err
+	}
 	cluster, err := p.runtime.Start(ctx, nodes.Spec{Run: runID(p.scenario.Name, record.Started), Topology: p.topology,
 		System: p.system, Needs: p.schedule.Needs(p.topology), Baseline: nodes.Baseline(p.topology), Log: o.Log, Progress: o.Progress.Say})
 	switch {

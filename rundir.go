@@ -17,6 +17,7 @@ import (
 
 	"faultline/checker"
 	"faultline/nemesis"
+	"faultline/nodes"
 )
 
 // Names inside a run directory. What was asked is written before anything starts, the
@@ -47,6 +48,7 @@ type Record struct {
 	System   string            `json:"system"`
 	Command  string            `json:"command"` // repeats the run
 	Notes    []string          `json:"notes,omitempty"`
+	Binary   *nodes.Binary     `json:"binary,omitempty"` // of a node of the system
 	Versions map[string]string `json:"versions"`
 }
 

@@ -41,7 +41,7 @@ func checkCrashes(_ context.Context, run *Run) Result {
 			foreign = append(foreign, foreignKill(e))
 		case e.Signal != sigkill && !allowedToEnd(run.Faults, e):
 			broken = append(broken, fmt.Sprintf("the process of %s ended by itself at %s, with %s, and no fault was at work that lets it: its log says why",
-				e.Node, clock(e.When), how(e)))
+				e.Node, clock(e.When), e.How()))
 		}
 	}
 	restarts := 0
@@ -80,13 +80,6 @@ func processEvents(events []history.Event) (all []history.ProcessEvent, err erro
 		all = append(all, p)
 	}
 	return all, nil
-}
-
-func how(e history.ProcessEvent) string {
-	if e.Signal != "" {
-		return e.Signal
-	}
-	return fmt.Sprintf("exit code %d", e.Code)
 }
 
 func foreignKill(e history.ProcessEvent) string {
