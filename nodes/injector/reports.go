@@ -20,6 +20,16 @@ type ClockReading struct {
 	WallRate      float64 `json:"wall_rate,omitempty"`
 	MonotonicRate float64 `json:"monotonic_rate,omitempty"`
 	RateWithin    float64 `json:"rate_within,omitempty"`
+
+	// Looks are what the wall clock showed at moments of more than two periods, if a strobe is asked.
+	Looks []ClockLook `json:"looks,omitempty"`
+}
+
+// ClockLook is how far the wall clock was ahead at one moment.
+type ClockLook struct {
+	After  time.Duration `json:"after_ns"` // since what is asked was asked
+	Wall   time.Duration `json:"wall_ns"`
+	Within time.Duration `json:"within_ns"` // how far off both may be
 }
 
 // DiskReport is what system calls on the disk met, on a file that the node never sees listed.

@@ -110,8 +110,7 @@ func (c *Group) measurement(replies map[string]*podReplies, trains map[nodes.Lin
 		}
 		m.Processes[p.node.Name] = process
 		if c := r.heard.Clock; c != nil {
-			m.Clocks[p.node.Name] = nodes.ClockSeen{Read: true, Offset: c.Wall, After: c.After, Gained: c.Monotonic, Base: c.Base, BaseWithin: c.BaseWithin, Patched: c.Patched,
-				Drift: c.WallRate, Monotonic: c.MonotonicRate, Within: c.RateWithin}
+			m.Clocks[p.node.Name] = clockSeen(c)
 		}
 		if d := r.heard.Disk; d != nil {
 			m.Disks[p.node.Name] = diskSeen(d)
@@ -136,6 +135,15 @@ func (c *Group) measurement(replies map[string]*podReplies, trains map[nodes.Lin
 		}
 	}
 	return m, nil
+}
+
+func clockSeen(c *injector.ClockReading) nodes.ClockSeen {
+	seen := nodes.ClockSeen{Read: true, Offset: c.Wall, After: c.After, Gained: c.Monotonic, Base: c.Base, BaseWithin: c.BaseWithin,
+		Patched: c.Patched, Drift: c.WallRate, Monotonic: c.MonotonicRate, Within: c.RateWithin}
+	for _, l := range c.Looks {
+		seen.Looks = append(seen.Looks, nodes.ClockLook{After: l.After, Offset: l.Wall, Within: l.Within})
+	}
+	return seen
 }
 
 func diskSeen(d *injector.DiskReport) nodes.DiskSeen {
