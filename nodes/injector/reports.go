@@ -43,7 +43,14 @@ type DiskReport struct {
 	Durable  bool          `json:"durable"`  // what was synced would outlast a loss of power
 	Unsynced int64         `json:"unsynced"` // bytes that a loss of power would take now
 	Lost     int64         `json:"lost"`     // bytes that the last one took
-	Damaged  []string      `json:"damaged,omitempty"`
+	Damaged  []Damaged     `json:"damaged,omitempty"`
+}
+
+// Damaged is what was done to one file.
+type Damaged struct {
+	Kind string `json:"kind"`
+	File string `json:"file"` // from the data directory
+	What string `json:"what"` // in words: "with bit 3 of byte 4711 flipped"
 }
 
 // Damage is one file that is not what the node wrote.

@@ -147,8 +147,12 @@ func clockSeen(c *injector.ClockReading) nodes.ClockSeen {
 }
 
 func diskSeen(d *injector.DiskReport) nodes.DiskSeen {
-	return nodes.DiskSeen{Tried: true, Read: d.Read, Write: d.Write, Create: d.Create, Sync: d.Sync,
-		SyncTook: d.SyncTook, Kept: d.Durable, Unsynced: d.Unsynced, Lost: d.Lost, Damaged: d.Damaged}
+	seen := nodes.DiskSeen{Tried: true, Read: d.Read, Write: d.Write, Create: d.Create, Sync: d.Sync,
+		SyncTook: d.SyncTook, Kept: d.Durable, Unsynced: d.Unsynced, Lost: d.Lost}
+	for _, one := range d.Damaged {
+		seen.Damaged = append(seen.Damaged, nodes.DamageSeen{Kind: nodes.DamageKind(one.Kind), File: one.File, What: one.What})
+	}
+	return seen
 }
 
 func trainSeen(sent nodes.Train, a injector.Arrivals) nodes.TrainSeen {
