@@ -48,14 +48,15 @@ type fake struct {
 	clinging bool                // RemovePeer does nothing
 	nods     bool                // every action succeeds and does nothing
 
-	asked nodes.Conditions // by the last Set
+	asked   nodes.Conditions // by the last Set
+	healing map[nodes.Link]nodes.LinkState
 	// obey is what Set does when it is asked for conditions; nil does what is asked.
 	obey func(want nodes.Conditions) nodes.Conditions
 }
 
 func newFake(topology topologies.Topology) *fake {
 	f := &fake{topology: topology, started: time.Now(), left: map[string]bool{}, peers: map[string]bool{}, lives: map[string]int{}, now: nodes.Baseline(topology), leader: topology.Servers()[0].Name,
-		term: 1, deaf: map[nodes.Link]bool{}, immortal: map[string]bool{}, shy: map[string]bool{}, sloth: 200 * time.Millisecond}
+		term: 1, deaf: map[nodes.Link]bool{}, immortal: map[string]bool{}, healing: map[nodes.Link]nodes.LinkState{}, shy: map[string]bool{}, sloth: 200 * time.Millisecond}
 	f.joinAll()
 	return f
 }
@@ -77,6 +78,11 @@ func (f *fake) Set(ctx context.Context, want nodes.Conditions) error {
 		if was == nodes.Absent && want.Processes[node] != nodes.Absent {
 			f.lives[node]++
 			delete(f.peers, node)
+		}
+	}
+	for l, state := range f.asked.Links {
+		if state.Shaped() && !want.Links[l].Shaped() {
+			f.healing[l] = state
 		}
 	}
 	f.asked = want.Clone()
@@ -130,7 +136,7 @@ func (f *fake) Measure(ctx context.Context) (nodes.Measurement, error) {
 			if a != b {
 				l := nodes.Link{From: a.Name, To: b.Name}
 				back := nodes.Link{From: b.Name, To: a.Name}
-				m.Links[l] = seen(state(l), state(back), f.asked.Links[l])
+				m.Links[l] = seen(state(l), state(back), shaped(f.asked.Links[l], f.asked.Links[back], f.healing[l]))
 			}
 		}
 		if p := f.process(a.Name); p != nodes.Running {
@@ -183,11 +189,12 @@ func tryDisk(s nodes.DiskState) nodes.DiskSeen {
 	return seen
 }
 
-// seen is what probes see of a link; trains are sent over those that are asked to be shaped.
-func seen(there, back, asked nodes.LinkState) nodes.LinkSeen {
+// seen is what probes see of a link; a train is sent over it if it is to be looked at closer, as for that state.
+func seen(there, back, closer nodes.LinkState) nodes.LinkSeen {
 	s := nodes.LinkSeen{UDP: !there.Drop && !there.Reject, TCP: nodes.TCPOpen}
-	if asked.Shaped() {
-		s.Train = treated(there, asked.Train().Count)
+	if closer.Shaped() {
+		s.Train = treated(there, closer.Train())
+		s.UDP = s.Train.Arrived > 0
 	}
 	switch {
 	case there.Drop || back.Drop:
@@ -198,13 +205,21 @@ func seen(there, back, asked nodes.LinkState) nodes.LinkSeen {
 	return s
 }
 
+// shaped is the first that is; none is health.
+func shaped(states ...nodes.LinkState) nodes.LinkState {
+	return append(slices.DeleteFunc(states, func(s nodes.LinkState) bool { return !s.Shaped() }), nodes.LinkState{})[0]
+}
+
 // treated is what a train meets on a link that does just what its state says.
-func treated(s nodes.LinkState, sent int) nodes.TrainSeen {
+func treated(s nodes.LinkState, train nodes.Train) nodes.TrainSeen {
+	sent := train.Count
 	const quick = 100 * time.Microsecond
 	share := func(n int, p float64) int { return int(math.Round(float64(n) * p)) }
-	t := nodes.TrainSeen{Sent: sent, Median: quick + s.Delay + s.Jitter/2, P90: 2*quick + s.Delay + s.Jitter*9/10, Rate: 40e6}
+	t := nodes.TrainSeen{Sent: sent, Least: quick + s.Delay, Median: quick + s.Delay + s.Jitter/2, P90: 2*quick + s.Delay + s.Jitter*9/10, Rate: 40e6}
 	if s.Rate > 0 {
 		t.Rate = float64(s.Rate)
+		const headers = 28
+		t.Median += time.Duration(float64(sent*(train.Bytes+headers)) / t.Rate / 2 * float64(time.Second)) // the one in the middle waits for half of them
 	}
 	if !s.Drop && !s.Reject {
 		t.Arrived = sent - share(sent, 1-(1-s.Loss)*(1-s.BurstLoss))

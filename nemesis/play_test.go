@@ -314,7 +314,7 @@ func TestALinkFaultIsBelievedOnlyWhenMeasured(t *testing.T) {
 			if deaf {
 				require.Contains(t, p.faults[0].Error, "dc1-s1>dc1-s2: ")
 			} else {
-				require.Equal(t, "6 links with 120 of 600 datagrams lost (20.0 %), medians 40.0 to 40.0 ms", p.faults[0].Measured)
+				require.Equal(t, "6 links with 120 of 600 datagrams lost (20.0 %), medians 40.1 to 40.1 ms", p.faults[0].Measured)
 				require.Contains(t, p.faults[1].Measured, "30.0 % doubled")
 			}
 			require.True(t, p.baseline.Proved)
