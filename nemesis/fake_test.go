@@ -45,7 +45,7 @@ type fake struct {
 	refuse   error               // what Set answers, and does nothing
 	stay     error               // what Leave answers, and does nothing
 	shy      map[string]bool     // servers that never join
-	clinging bool                // RemovePeer does nothing
+	clinging bool                // nobody is taken out of the peer set
 	nods     bool                // every action succeeds and does nothing
 
 	asked   nodes.Conditions // by the last Set
@@ -365,7 +365,9 @@ func (c fakeClient) Leave(context.Context) error {
 	}
 	c.note("%s leaves", c.node)
 	c.left[c.node] = true
-	delete(c.peers, c.node)
+	if !c.clinging {
+		delete(c.peers, c.node)
+	}
 	return nodes.Errorf(nodes.ConnectionLost, "it ended before it answered")
 }
 
