@@ -44,7 +44,7 @@ func TestAvailability(t *testing.T) {
 			tp.phase(0, history.PhaseFaults).begin(10, 0).heal(100, 0).baseline(110).phase(110, history.PhaseQuiet)
 			tp.ok(120, 130, "read").op(140, 900, "write", history.Fail, "no-leader").ok(1000, 1200, "write")
 			tp.mark(1250, "baseline-end", `{"step":-1,"stage":"baseline","done":true,"proved":true}`)
-			tp.ok(1260, 1270, "write").ok(1260, 1270, "read").phase(1300, history.PhaseEnd)
+			tp.ok(1260, 1265, "write").ok(1266, 1270, "read").phase(1300, history.PhaseEnd)
 		}, Invalid, "the first write after the last heal took 1090 ms to succeed"},
 		{"reads never come back", time.Second, func(tp *tape) {
 			tp.phase(0, history.PhaseFaults).begin(10, 0).heal(100, 0).baseline(110).phase(110, history.PhaseQuiet)
