@@ -98,8 +98,8 @@ type kind struct {
 	is        func(f string) bool
 }
 
-// lastHeal is the time from which the system has no more excuse: the final check of the
-// baseline or, before there was one, the last heal; in a run without faults, the first
+// lastHeal is the time from which the system has no more excuse: the check of the
+// baseline after the last heal or, before there was one, the last heal; in a run without faults, the first
 // request.
 func lastHeal(run *Run) (at int64, after string, err error) {
 	at, after = run.Ops[0].Invoke, "the first request"
@@ -113,7 +113,7 @@ func lastHeal(run *Run) (at int64, after string, err error) {
 	}
 	for i := range run.Events {
 		e := &run.Events[i]
-		if e.Process != history.Nemesis {
+		if e.Process != history.Nemesis || e.F == history.FBaselineEnd {
 			continue
 		}
 		var m history.FaultMark

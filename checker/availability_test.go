@@ -40,6 +40,12 @@ func TestAvailability(t *testing.T) {
 			tp.ok(120, 130, "read").op(140, 900, "write", history.Fail, "no-leader").ok(1000, 1200, "cas")
 			tp.phase(1300, history.PhaseEnd)
 		}, Invalid, "the first write after the last heal took 1090 ms to succeed"},
+		{"a check at the end is no heal", time.Second, func(tp *tape) {
+			tp.phase(0, history.PhaseFaults).begin(10, 0).heal(100, 0).baseline(110).phase(110, history.PhaseQuiet)
+			tp.ok(120, 130, "read").op(140, 900, "write", history.Fail, "no-leader").ok(1000, 1200, "write")
+			tp.mark(1250, "baseline-end", `{"step":-1,"stage":"baseline","done":true,"proved":true}`)
+			tp.ok(1260, 1265, "write").ok(1266, 1270, "read").phase(1300, history.PhaseEnd)
+		}, Invalid, "the first write after the last heal took 1090 ms to succeed"},
 		{"reads never come back", time.Second, func(tp *tape) {
 			tp.phase(0, history.PhaseFaults).begin(10, 0).heal(100, 0).baseline(110).phase(110, history.PhaseQuiet)
 			tp.ok(120, 130, "write").op(140, 900, "read", history.Fail, "no-leader").op(1000, 1200, "read", history.Info, "timeout")

@@ -2,6 +2,7 @@ package nodes
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -129,10 +130,17 @@ type DiskSeen struct {
 	Create   string
 	Sync     string
 	SyncTook time.Duration
-	Kept     bool     // what this fsync promised would outlast a loss of power
-	Unsynced int64    // bytes that a loss of power would take now
-	Lost     int64    // bytes that the last loss of power took
-	Damaged  []string // what is now other than the node wrote it: "raft/log: bit 3 of byte 4711 flipped"
+	Kept     bool  // what this fsync promised would outlast a loss of power
+	Unsynced int64 // bytes that a loss of power would take now
+	Lost     int64 // bytes that the last loss of power took
+	Damaged  []DamageSeen
+}
+
+// DamageSeen is one file that is now other than the node wrote it.
+type DamageSeen struct {
+	Kind DamageKind
+	File string // from the data directory
+	What string // in words: "with bit 3 of byte 4711 flipped"
 }
 
 // String tells what was seen: "writes EIO, fsync EIO after 1ms".
@@ -151,7 +159,10 @@ func (seen DiskSeen) String() string {
 	if seen.Sync == "" && !seen.Kept {
 		words = append(words, "and kept nothing")
 	}
-	return strings.Join(append(words, seen.Damaged...), ", ")
+	for _, d := range seen.Damaged {
+		words = append(words, d.File+" "+d.What)
+	}
+	return strings.Join(words, ", ")
 }
 
 func (seen DiskSeen) mismatches(want DiskState) []string {
@@ -182,8 +193,24 @@ func (seen DiskSeen) mismatches(want DiskState) []string {
 	}
 	if len(seen.Damaged) != len(want.Damages) {
 		out = append(out, fmt.Sprintf("%d files are damaged, not %d", len(seen.Damaged), len(want.Damages)))
+	} else if !paired(want.Damages, seen.Damaged) {
+		out = append(out, fmt.Sprintf("the damaged files are %v, which is not what was asked", seen.Damaged))
 	}
 	return out
+}
+
+// paired tells whether each damage that is asked can be one of those that were seen, and each of those one that is asked.
+func paired(asked []Damage, seen []DamageSeen) bool {
+	if len(asked) == 0 {
+		return true
+	}
+	for i, d := range seen {
+		fits, err := path.Match(asked[0].File, d.File)
+		if err == nil && fits && d.Kind == asked[0].Kind && paired(asked[1:], slices.Concat(seen[:i], seen[i+1:])) {
+			return true
+		}
+	}
+	return false
 }
 
 func errno(failing bool, name string) string {

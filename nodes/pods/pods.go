@@ -62,8 +62,7 @@ type Group struct {
 
 	turn  chan struct{} // holds one value while a Set is at work
 	nonce atomic.Uint64 // of the last Measure
-	// links is what the last Set asked of links: Measure looks closer at those.
-	links atomic.Pointer[map[nodes.Link]nodes.LinkState]
+	links closer
 }
 
 type pod struct {
@@ -108,7 +107,7 @@ func (c *Group) Begin(ctx context.Context, node string, baseline nodes.Condition
 	if err != nil {
 		return err
 	}
-	c.links.Store(&baseline.Links)
+	c.links.set(baseline.Links)
 	state := states[node]
 	if baseline.Processes[node].Ended() {
 		_, err := p.control.do(ctx, applyLimit, injector.Request{Apply: &state})

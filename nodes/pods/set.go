@@ -73,8 +73,7 @@ func (c *Group) Set(ctx context.Context, want nodes.Conditions) error {
 	case <-ctx.Done():
 		return fmt.Errorf("waiting for another change of conditions: %w", context.Cause(ctx))
 	}
-	links := maps.Clone(want.Links)
-	c.links.Store(&links)
+	c.links.set(want.Links)
 	return Each(c.pods, func(p *pod) error {
 		err := c.bring(ctx, p, states[p.node.Name])
 		if errors.As(err, new(diedError)) && want.Disks[p.node.Name].EndsNodes() {
