@@ -120,7 +120,7 @@ func lastHeal(run *Run) (at int64, after string, err error) {
 		if err := json.Unmarshal(e.Value, &m); err != nil {
 			return 0, "", fmt.Errorf("event %d: a fault mark that cannot be read: %w", e.Index, err)
 		}
-		if m.Stage == history.Baseline && m.Done && e.F != history.FBaselineEnd && len(run.Faults) > 0 {
+		if m.Stage == history.Baseline && m.Done && len(run.Faults) > 0 {
 			at, after = e.Time, "the last heal"
 		}
 	}

@@ -365,6 +365,3 @@ func (p *player) mark(f string, m history.FaultMark) {
 		p.failed = err
 	}
 }
-
-// Verify stub
-func Verify(ctx context.Context, w World) error { return nil }

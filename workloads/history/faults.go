@@ -20,10 +20,6 @@ const (
 	FBaselineEnd = "baseline-end" // at the end of the run
 )
 
-// FBaselineEnd is the F of the check of the baseline after the final reads, the last that a
-// run makes. That after the last heal has the same Stage and another F.
-const FBaselineEnd = "baseline-end"
-
 // FaultMark is the value of a nemesis event. Every stage has two: one when the change
 // begins, and one, with Done, when it has been made and measured.
 type FaultMark struct {
