@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"time"
 
 	dc "github.com/ory/dockertest/v3/docker"
 
@@ -26,6 +27,7 @@ type cluster struct {
 	run      string
 	id       string // value of labelCluster
 	owner    string // value of labelOwner
+	began    time.Time
 	rights   injector.Rights
 	pods     []*pod
 	byName   map[string]*pod

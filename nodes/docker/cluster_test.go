@@ -1,14 +1,18 @@
 package docker
 
 import (
+	"context"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	dc "github.com/ory/dockertest/v3/docker"
 	"github.com/stretchr/testify/require"
 
 	"faultline/nodes"
+	"faultline/nodes/pods"
 	"faultline/nodes/pods/podstest"
 )
 
@@ -57,10 +61,10 @@ func TestCleanRemovesWhatDeadOwnersLeft(t *testing.T) {
 	c.owner = "1.1.another-boot"
 	require.NoError(t, c.start(t.Context(), dead.System, nodes.Conditions{}))
 
-	removed, err := New().Clean(t.Context())
+	cleaned, err := New().Clean(t.Context())
 	require.NoError(t, err)
 	require.Empty(t, leftovers(t, e, dead.Run))
-	lines := strings.Join(removed, "\n")
+	lines := strings.Join(cleaned.Removed, "\n")
 	for _, line := range []string{
 		"container faultline-" + dead.Run + "-dc1-s1 (run " + dead.Run + ")",
 		"container faultline-" + dead.Run + "-dc1-s1-pod (run " + dead.Run + ")",
@@ -72,4 +76,43 @@ func TestCleanRemovesWhatDeadOwnersLeft(t *testing.T) {
 	require.NotContains(t, lines, alive.run)
 	podstest.RequireConditions(t, alive, nodes.Conditions{})
 	require.NoError(t, c.Close(t.Context()))
+}
+
+// A run whose harness is in another pid namespace, as in a CI's container that has the engine's
+// socket, is not taken for abandoned while its pods run.
+func TestCleanSparesRunsOfOtherPidNamespaces(t *testing.T) {
+	podstest.Alone(t)
+	spec := podstest.Spec(t, "elsewhere")
+	e := up(t, "beside").engine
+	c, err := newCluster(e, spec)
+	require.NoError(t, err)
+	me, err := pods.Self(os.DirFS("/proc"))
+	require.NoError(t, err)
+	c.owner = me.String() + "1" // another namespace of this boot
+	t.Cleanup(func() { require.NoError(t, c.Close(context.Background())) })
+	require.NoError(t, c.start(t.Context(), spec.System, nodes.Conditions{}))
+
+	cleaned, err := New().Clean(t.Context())
+	require.NoError(t, err)
+	require.NotContains(t, strings.Join(cleaned.Removed, "\n"), spec.Run)
+	require.Contains(t, strings.Join(cleaned.Left, "\n"), "run "+spec.Run+": its owner is in another pid namespace, and its pods run")
+	podstest.RequireConditions(t, c, nodes.Conditions{})
+
+	for _, p := range c.pods { // as they do by themselves when their harness is gone
+		require.NoError(t, e.client.KillContainer(dc.KillContainerOptions{ID: p.holder, Signal: dc.SIGKILL}))
+	}
+	require.Eventually(t, func() bool {
+		found, err := e.findClusters(t.Context())
+		return err == nil && !found[c.id].runs
+	}, 20*time.Second, 20*time.Millisecond)
+	owners, err := pods.Owners(os.DirFS("/proc"))
+	require.NoError(t, err)
+	found, err := e.findClusters(t.Context())
+	require.NoError(t, err)
+	abandoned, why := found[c.id].abandoned(owners, time.Now())
+	require.False(t, abandoned)
+	require.Contains(t, why, "may be just starting it")
+	abandoned, why = found[c.id].abandoned(owners, time.Now().Add(startingWithin))
+	require.True(t, abandoned)
+	require.Empty(t, why)
 }

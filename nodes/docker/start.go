@@ -57,6 +57,7 @@ func newCluster(e *engine, spec nodes.Spec) (*cluster, error) {
 		run:      spec.Run,
 		id:       rand.Text(),
 		lives:    pods.NewLives(),
+		began:    time.Now(),
 		owner:    me.String(),
 		byName:   map[string]*pod{},
 	}
@@ -287,7 +288,7 @@ func (c *cluster) startContainer(ctx context.Context, id, what string) error {
 func (c *cluster) containerName(p *pod) string { return "faultline-" + c.run + "-" + p.node.Name }
 
 func (c *cluster) labels(more map[string]string) map[string]string {
-	all := map[string]string{labelRun: c.run, labelCluster: c.id, labelOwner: c.owner}
+	all := map[string]string{labelRun: c.run, labelCluster: c.id, labelOwner: c.owner, labelStarted: strconv.FormatInt(c.began.Unix(), 10)}
 	for k, v := range more {
 		all[k] = v
 	}

@@ -24,6 +24,7 @@ import (
 // cluster implements nodes.Cluster.
 type cluster struct {
 	log    *slog.Logger
+	claim  claim // of the directory that has the files
 	files  files
 	rights injector.Rights
 	host   *host // nil before it stands
@@ -149,7 +150,7 @@ func (c *cluster) Close(ctx context.Context) error {
 	if c.host != nil {
 		errs = append(errs, c.host.close(ctx))
 	}
-	if err := removeDir(ctx, c.files.dir); err != nil {
+	if err := c.claim.remove(ctx); err != nil {
 		return errors.Join(append(errs, err)...)
 	}
 	c.closed = true

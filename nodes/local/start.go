@@ -57,13 +57,12 @@ func newCluster(ctx context.Context, run string, log *slog.Logger, all []topolog
 		c.byName[n.Name] = p
 		names = append(names, n.Name)
 	}
-	dir, err := makeDir(run)
-	if err != nil {
+	if c.claim, err = makeDir(run); err != nil {
 		return nil, err
 	}
-	c.files = files{dir}
+	c.files = files{c.claim.dir()}
 	if err := c.files.lay(injector, program, names); err != nil {
-		return nil, errors.Join(err, removeDir(ctx, dir))
+		return nil, errors.Join(err, c.claim.remove(ctx))
 	}
 	return c, nil
 }
