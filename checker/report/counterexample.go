@@ -143,7 +143,7 @@ func drawStory(number int, c checker.Counterexample, faults []history.Fault) tem
 		titles = append(titles, sentence(op))
 	}
 	d.open("svg", "class", "story", "viewBox", "0 0 "+px(width)+" "+px(floor+42), "width", px(width), "height", px(floor+42),
-		"role", "img", "aria-label", "Operations on key "+plain(c.Key)+" in real time. "+plain(strings.Join(titles, "; ")))
+		"role", "img", "aria-label", "Operations on key "+c.Key+" in real time. "+strings.Join(titles, "; "))
 	d.marker(number)
 	d.faults(faults, moments)
 	for i, p := range lanes {

@@ -88,7 +88,7 @@ func cdata(text string) string {
 				return '\uFFFD'
 			}
 			return r
-		}, plain(line))
+		}, VisibleLine(line))
 	}
 	return strings.Join(lines, "\n")
 }

@@ -19,7 +19,7 @@ type attrs []string
 func (s *svg) tag(name string, a attrs, end string) {
 	s.b.WriteString("<" + name)
 	for i := 0; i+1 < len(a); i += 2 {
-		s.b.WriteString(" " + a[i] + `="` + html.EscapeString(plain(a[i+1])) + `"`)
+		s.b.WriteString(" " + a[i] + `="` + html.EscapeString(VisibleLine(a[i+1])) + `"`)
 	}
 	s.b.WriteString(end)
 }
@@ -35,7 +35,7 @@ func (s *svg) text(name, content string, a ...string) {
 		if i > 0 {
 			s.b.WriteString("\n")
 		}
-		s.b.WriteString(html.EscapeString(plain(line)))
+		s.b.WriteString(html.EscapeString(VisibleLine(line)))
 	}
 	s.close(name)
 }

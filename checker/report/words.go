@@ -130,17 +130,6 @@ func prose(clause string) string {
 	return text
 }
 
-// plain makes a text safe for a terminal and for one line: control characters, which
-// could move the cursor or colour the rest, become spaces.
-func plain(text string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || unicode.Is(unicode.Bidi_Control, r) {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(text, "\uFFFD"))
-}
-
 // argument is what an operation carried or brought back, in the fewest characters: 5 for
 // a write, 3→5 for a cas, 3 for a read that returned it, nothing for one that did not.
 func argument(op history.Operation) string {

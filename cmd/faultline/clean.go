@@ -28,7 +28,7 @@ func cleanCommand() *cobra.Command {
 				}
 				removed, err := rt.Clean(c.Context())
 				for _, what := range removed {
-					fmt.Println("removed", what)
+					printf("removed %s\n", what)
 				}
 				total += len(removed)
 				if err != nil {
@@ -39,9 +39,9 @@ func cleanCommand() *cobra.Command {
 				return &faultline.UsageError{Err: errors.Join(lacking...)}
 			}
 			for _, err := range lacking {
-				fmt.Println(err)
+				printf("%v\n", err)
 			}
-			fmt.Printf("%d things removed\n", total)
+			printf("%d things removed\n", total)
 			return errors.Join(errs...)
 		}),
 	}
