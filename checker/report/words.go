@@ -3,6 +3,7 @@ package report
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -66,7 +67,7 @@ func seconds(ns int64) string {
 // span is a length of time with three digits that matter: 850 µs, 2.13 ms, 41.0 ms, 3.21 s.
 func span(d time.Duration) string {
 	if d < 0 {
-		return "-" + span(-d)
+		return "-" + span(-max(d, -math.MaxInt64))
 	}
 	units := []struct {
 		size time.Duration
