@@ -86,7 +86,8 @@ var tickSteps = []time.Duration{time.Millisecond, 5 * time.Millisecond, 10 * tim
 	20 * time.Second, 30 * time.Second, time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute, 30 * time.Minute,
 	time.Hour, 2 * time.Hour, 6 * time.Hour, 12 * time.Hour, 24 * time.Hour}
 
-// timeTicks are round times from 0 to end, at most one more than the wanted number.
+// timeTicks are round times from 0 to end, at most one more than the wanted number, which is
+// at least 2: for one, its step of whole days could be longer than an int64.
 func timeTicks(end int64, wanted int) []tick {
 	step := int64(0)
 	for _, round := range tickSteps {
