@@ -2,6 +2,7 @@ package checker
 
 import (
 	"context"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -169,6 +170,12 @@ func TestBuckets(t *testing.T) {
 		{At: 3 * at},
 	}, Buckets(tp.run(t, Settings{}), at))
 	require.Nil(t, Buckets(&Run{}, at))
+	late := &Run{Events: []history.Event{{}, {Time: math.MaxInt64}}, Ops: []history.Operation{
+		{F: "write", Type: history.OK, Invoke: 1, Return: math.MaxInt64 - 1}, {F: "write", Type: history.Info, Invoke: math.MaxInt64, Return: history.Open}}}
+	all := Buckets(late, 1)
+	require.LessOrEqual(t, len(all), mostBuckets)
+	require.Equal(t, []int{1, 1}, []int{all[len(all)-1].OK, all[len(all)-1].Info})
+	require.Len(t, Buckets(&Run{Events: []history.Event{{Time: int64(7 * 24 * time.Hour)}}}, 10*time.Second), 60_481, "the wanted width")
 	require.Nil(t, Buckets(tp.run(t, Settings{}), 0))
 }
 

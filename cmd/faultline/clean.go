@@ -30,7 +30,7 @@ func cleanCommand() *cobra.Command {
 				total += n
 				failed = append(failed, err)
 			}
-			fmt.Printf("%d things removed\n", total)
+			printf("%d things removed\n", total)
 			return cleanError(errors.Join(failed...))
 		}),
 	}
@@ -40,13 +40,13 @@ func cleanCommand() *cobra.Command {
 func clean(ctx context.Context, part faultline.Named[faultline.Cleaner]) (removed int, err error) {
 	cleaned, err := part.Make(ctx)
 	for _, what := range cleaned.Removed {
-		fmt.Println("removed", what)
+		printf("removed %s\n", what)
 	}
 	for _, what := range cleaned.Left {
-		fmt.Println("left", what)
+		printf("left %s\n", what)
 	}
 	if err != nil && errors.Is(err, nodes.ErrAbsent) {
-		fmt.Printf("%s: nothing to clean: %v\n", part.Name, err)
+		printf("%s: nothing to clean: %v\n", part.Name, err)
 		err = nil
 	}
 	if err != nil {
