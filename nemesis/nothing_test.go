@@ -56,7 +56,7 @@ var samples = map[string][]string{
 	"reject":         {"reject: true, oneway: in", "reject: true, oneway: out", "reject: true"},
 	"reorder":        {"reorder: 0.05", "reorder: 0.95"},
 	"scramble":       {"jitter: 4ms, scramble: true", "delay: 40ms, jitter: 30ms, scramble: true"},
-	"slow-fsync":     {"slow-fsync: 5ms", "full: true, slow-fsync: 50ms"},
+	"slow-fsync":     {"slow-fsync: 5ms", "slow-fsync: 20ms", "slow-fsync: 5s", "full: true, slow-fsync: 50ms"},
 	"strobe":         {"strobe: 10ms, period: 1ms", "strobe: -1h, period: 500ms"},
 	"torn":           {"torn: true"},
 }
