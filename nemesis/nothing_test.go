@@ -61,6 +61,8 @@ var samples = map[string][]string{
 	"torn":           {"torn: true"},
 }
 
+// A draw needs no sample: it decides whom or what a step means, not whether that comes true.
+
 // unmeasured are the options that nothing could be seen to lack, and why. What is here is not proved by any run.
 var unmeasured = map[string]string{
 	"below-majority": "permits, and does nothing by itself",
