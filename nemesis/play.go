@@ -324,7 +324,7 @@ func (p *player) conditions() nodes.Conditions {
 
 // finish heals what still lasts and checks the baseline, even if ctx is over.
 func (p *player) finish(ctx context.Context) {
-	if ctx.Err() == nil {
+	if ctx.Err() == nil && p.failure() == nil {
 		p.release(ctx)
 	}
 	healCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), healWithin)
