@@ -136,7 +136,7 @@ func (t TrainSeen) mismatches(want LinkState) []string {
 	longest := want.Delay + want.Jitter + HoldBack + late
 	wrong(want.Rate == 0 && t.Least > want.Delay+want.Jitter+lag, "no datagram took less than %s, and %s were to do",
 		t.Least.Round(time.Microsecond), want.Delay+want.Jitter)
-	wrong(t.Median < want.Delay-early, "datagrams took %s, less than %s", t.Median.Round(time.Microsecond), want.Delay)
+	wrong(t.Least < want.Delay-early, "a datagram took %s, less than %s", t.Least.Round(time.Microsecond), want.Delay)
 	wrong(want.Rate == 0 && t.Median > longest, "datagrams took %s, more than %s", t.Median.Round(time.Microsecond), longest)
 	wrong(t.Arrived >= 30 && t.P90 < want.Delay+want.Jitter/2-min(early, want.Jitter/4), "nine of ten datagrams took %s at most, which shows no jitter of %s",
 		t.P90.Round(time.Microsecond), want.Jitter)
