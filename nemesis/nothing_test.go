@@ -41,7 +41,7 @@ var samples = map[string][]string{
 	"failing-reads":  {"failing-reads: true"},
 	"failing-writes": {"failing-writes: true"},
 	"file":           {"file: raft/*"},
-	"forward":        {"forward: 10ms", "forward: 1h", "forward: 1h, monotonic: 0.001"},
+	"forward":        {"forward: 10ms", "forward: 1h", "forward: 20ms, monotonic: 0.001", "forward: 5s, monotonic: -0.05"},
 	"full":           {"full: true", "full: true, slow-fsync: 50ms"},
 	"jitter":         {"jitter: 4ms", "jitter: 2s", "delay: 40ms, jitter: 10ms, loss: 0.05"},
 	"loss":           {"loss: 0.01", "loss: 0.95", "delay: 40ms, jitter: 10ms, loss: 0.05", "rate: 8000, loss: 0.2", "loss: 0.1, burst-loss: 0.1, burst: 4"},
