@@ -173,7 +173,7 @@ func shownAt(s nodes.ClockState, after time.Duration) time.Duration {
 
 // tryDisk is what a disk does that is just as asked.
 func tryDisk(s nodes.DiskState) nodes.DiskSeen {
-	seen := nodes.DiskSeen{Tried: true, SyncTook: s.SlowSync + time.Millisecond, Kept: !s.Lie && !s.FailSync}
+	seen := nodes.DiskSeen{Tried: true, SyncTook: s.SlowSync + time.Millisecond, PlainTook: time.Millisecond, Kept: !s.Lie && !s.FailSync}
 	for _, call := range []struct {
 		fails bool
 		seen  *string

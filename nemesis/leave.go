@@ -18,7 +18,7 @@ const leaveWithin = 30 * time.Second
 var leave = Fault{
 	Name:    "leave",
 	Family:  "leave",
-	Doc:     "Makes servers leave the cluster gracefully, one after the other; at the heal they are started again and rejoin.",
+	Doc:     "Makes servers leave the cluster gracefully, one after the other, and out of the peer set; at the heal they are started again and vote again.",
 	Targets: []string{One, Primary},
 	Drawn:   []string{One},
 	Needs:   []nodes.Capability{nodes.ProcessKill},

@@ -325,11 +325,11 @@ func (p *player) conditions() nodes.Conditions {
 
 // finish heals what still lasts and checks the baseline, even if ctx is over.
 func (p *player) finish(ctx context.Context) {
-	healCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), healWithin)
-	defer cancel()
-	if ctx.Err() == nil {
+	if ctx.Err() == nil && p.failure() == nil {
 		p.release(ctx)
 	}
+	healCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), healWithin)
+	defer cancel()
 	if len(p.lasting) > 0 {
 		p.hasty = true
 		p.change(healCtx, change{at: time.Since(p.began), heals: sortedKeys(p.lasting)})

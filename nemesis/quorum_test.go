@@ -26,10 +26,14 @@ func lateVoter(f *fake, node string, until time.Duration) {
 	})
 }
 
-// watchMajority calls lost at every look at which no majority of those who vote runs.
-func watchMajority(t *testing.T, f *fake, lost func()) {
+// watchMajority looks all the time whether a majority of those who vote runs; over tells, once, whether it did not at
+// some moment.
+func watchMajority(t *testing.T, f *fake) (over func() bool) {
+	ctx, cancel := context.WithCancel(t.Context())
+	lost, done := false, make(chan struct{})
 	go func() {
-		for sleep(t.Context(), 5*time.Millisecond) == nil {
+		defer close(done)
+		for sleep(ctx, 5*time.Millisecond) == nil {
 			f.mu.Lock()
 			running, voters := 0, 0
 			for _, n := range f.topology.Nodes() {
@@ -41,11 +45,14 @@ func watchMajority(t *testing.T, f *fake, lost func()) {
 				}
 			}
 			f.mu.Unlock()
-			if running < majorityOf(voters) {
-				lost()
-			}
+			lost = lost || running < majorityOf(voters)
 		}
 	}()
+	return func() bool {
+		cancel()
+		<-done
+		return lost
+	}
 }
 
 func TestStepsThatTakeVotersWaitForAMajority(t *testing.T) {
@@ -80,17 +87,13 @@ func TestStepsThatTakeVotersWaitForAMajority(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := newFake(layout(t, c.layout))
-				f.note("begins")
 				if c.lie != nil {
 					c.lie(f)
 					f.peers["dc1-s1"] = true // it votes until something is done to it
 				}
-				var lost bool
-				ctx, cancel := context.WithCancel(t.Context())
-				defer cancel()
-				watchMajority(t, f, func() { lost = lost || ctx.Err() == nil })
-				p := play(t, ctx, f, parse(t, "steps:\n  - "+c.steps+"\n"))
-				cancel()
+				over := watchMajority(t, f)
+				p := play(t, t.Context(), f, parse(t, "steps:\n  - "+c.steps+"\n"))
+				lost := over()
 				require.NoError(t, p.err)
 				require.Len(t, p.faults, 2)
 				last := p.faults[slices.IndexFunc(p.faults, func(f history.Fault) bool { return f.Step == 1 })]

@@ -37,6 +37,10 @@ const (
 	leastPeriod, mostPeriod = time.Millisecond, 500 * time.Millisecond // one measurement sees two jumps
 )
 
+// hidesWithin is how long after it was asked for a leap of the monotonic clock can still be told from what its
+// rate makes of it: nobody knows when in that time the process began.
+const hidesWithin = 20 * time.Second
+
 // Merge is what two things make of a clock that do not know of each other: what is gained
 // adds up; of two strobes the larger jump counts, and the shorter period.
 func (s ClockState) Merge(o ClockState) ClockState {
@@ -129,6 +133,9 @@ func (s ClockState) Check() error {
 	switch {
 	case s.Forward != 0 && (s.Forward < leastOffset || s.Forward > mostOffset):
 		return fmt.Errorf("forward is %s: want %s to %s, as the monotonic clock never steps back", s.Forward, leastOffset, mostOffset)
+	case s.Forward != 0 && s.Forward.Seconds() < math.Abs(s.Monotonic)*hidesWithin.Seconds():
+		return fmt.Errorf("forward is %s, which a monotonic clock at %v s per s makes up for within %s: want a longer leap, or a step of its own",
+			s.Forward, s.Monotonic, hidesWithin)
 	case (s.Strobe != 0) != (s.Period != 0):
 		return fmt.Errorf("strobe (a jump) and period (how long each side of it lasts) need each other")
 	case s.Period != 0 && (s.Period < leastPeriod || s.Period > mostPeriod):

@@ -35,6 +35,7 @@ func TestClockStatesThatAreRefused(t *testing.T) {
 		{"drift is 0.0001", ClockState{Drift: 0.0001}},
 		{"monotonic is -1", ClockState{Monotonic: -1}},
 		{"forward is -1m0s", ClockState{Forward: -time.Minute}},
+		{"forward is 1s, which a monotonic clock at 0.1 s per s makes up for within 20s", ClockState{Forward: time.Second, Monotonic: 0.1}},
 		{"need each other", ClockState{Strobe: time.Second}},
 		{"need each other", ClockState{Period: time.Second}},
 		{"period is 1ns", ClockState{Strobe: time.Second, Period: 1}},

@@ -142,7 +142,7 @@ func (d *disks) report() (*DiskReport, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &DiskReport{Create: seen.Create, Write: seen.Write, Sync: seen.Sync, Read: seen.Read, SyncTook: seen.SyncTook,
+	r := &DiskReport{Create: seen.Create, Write: seen.Write, Sync: seen.Sync, Read: seen.Read, SyncTook: seen.SyncTook, PlainTook: seen.PlainTook,
 		Durable: seen.Durable, Unsynced: unsynced, Lost: d.loss}
 	for _, h := range d.done {
 		r.Damaged = append(r.Damaged, damaged(h.done))

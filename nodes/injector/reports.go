@@ -35,15 +35,16 @@ type ClockLook struct {
 // DiskReport is what system calls on the disk met, on a file that the node never sees listed.
 // An error is the errno's name; "" is success.
 type DiskReport struct {
-	Create   string        `json:"create,omitempty"` // of a file
-	Write    string        `json:"write,omitempty"`  // over what is there, which takes no space
-	Sync     string        `json:"sync,omitempty"`
-	Read     string        `json:"read,omitempty"`
-	SyncTook time.Duration `json:"sync_took_ns"`
-	Durable  bool          `json:"durable"`  // what was synced would outlast a loss of power
-	Unsynced int64         `json:"unsynced"` // bytes that a loss of power would take now
-	Lost     int64         `json:"lost"`     // bytes that the last one took
-	Damaged  []Damaged     `json:"damaged,omitempty"`
+	Create    string        `json:"create,omitempty"` // of a file
+	Write     string        `json:"write,omitempty"`  // over what is there, which takes no space
+	Sync      string        `json:"sync,omitempty"`
+	Read      string        `json:"read,omitempty"`
+	SyncTook  time.Duration `json:"sync_took_ns"`
+	PlainTook time.Duration `json:"plain_took_ns"` // an fsync of as much on the machine's own disk, beside the faults
+	Durable   bool          `json:"durable"`       // what was synced would outlast a loss of power
+	Unsynced  int64         `json:"unsynced"`      // bytes that a loss of power would take now
+	Lost      int64         `json:"lost"`          // bytes that the last one took
+	Damaged   []Damaged     `json:"damaged,omitempty"`
 }
 
 // Damaged is what was done to one file.
