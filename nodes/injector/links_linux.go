@@ -23,10 +23,12 @@ const icmpPortUnreachable = 3
 // links holds the rules of one network namespace. It belongs to one goroutine.
 type links struct {
 	conn    *nftables.Conn
-	applied bool // whether drop, reject and shaped are what the kernel has
+	applied bool // whether what follows is what the kernel has
 	drop    []netip.Addr
 	reject  []netip.Addr
 	shaped  []netip.Addr
+	guarded bool         // whether others than the peers are kept out
+	peers   []netip.Addr // if guarded
 
 	queue  *queue // nil until a link is shaped
 	compat bool   // the kernel has no queue expression of nftables
@@ -41,6 +43,13 @@ func newLinks(netns int) (*links, error) {
 		return nil, fmt.Errorf("netlink: %w", err)
 	}
 	return &links{conn: conn, except: loopback}, nil
+}
+
+// admit has the next set let these peers in, and nobody else but to the proxy.
+func (l *links) admit(peers []netip.Addr) {
+	peers = sorted(peers)
+	l.applied = l.applied && l.guarded && slices.Equal(peers, l.peers)
+	l.guarded, l.peers = true, peers
 }
 
 // set replaces all rules by one batch. What already holds is left alone.
@@ -115,6 +124,9 @@ func (l *links) replace() error {
 	for _, peer := range l.shaped {
 		l.rule(queued, append(notOver(l.except), from(peer)...), l.toQueue())
 	}
+	if l.guarded {
+		l.guard(l.emptyChain(table, "outside", nftables.ChainHookInput, second))
+	}
 	rejected := l.emptyChain(table, "reject", nftables.ChainHookInput, first)
 	for _, peer := range l.reject {
 		l.rule(rejected, append(from(peer), isTCP()...), &expr.Reject{Type: unix.NFT_REJECT_TCP_RST})
@@ -124,6 +136,18 @@ func (l *links) replace() error {
 		return fmt.Errorf("nftables: %w", err)
 	}
 	return nil
+}
+
+// guard refuses what comes from outside the cluster, unless it goes to the proxy.
+func (l *links) guard(chain *nftables.Chain) {
+	accept := &expr.Verdict{Kind: expr.VerdictAccept} // as far as this chain is concerned
+	l.rule(chain, over(loopback), accept)
+	for _, peer := range l.peers {
+		l.rule(chain, from(peer), accept)
+	}
+	l.rule(chain, append(isTCP(), toPort(ProxyPort)...), accept)
+	l.rule(chain, isTCP(), &expr.Reject{Type: unix.NFT_REJECT_TCP_RST})
+	l.rule(chain, nil, &expr.Verdict{Kind: expr.VerdictDrop})
 }
 
 // The priorities of chains: before connection tracking and NAT, one behind the other.
@@ -152,11 +176,14 @@ func (l *links) toQueue() expr.Any {
 // loopback is the index of the loopback interface, the first in every namespace.
 const loopback = 1
 
-// notOver matches packets that did not come over an interface.
-func notOver(index uint32) []expr.Any {
+// over matches packets that came over an interface, and notOver the others: meta iif INDEX.
+func over(index uint32) []expr.Any    { return iif(expr.CmpOpEq, index) }
+func notOver(index uint32) []expr.Any { return iif(expr.CmpOpNeq, index) }
+
+func iif(op expr.CmpOp, index uint32) []expr.Any {
 	return []expr.Any{
 		&expr.Meta{Key: expr.MetaKeyIIF, Register: 1},
-		&expr.Cmp{Register: 1, Op: expr.CmpOpNeq, Data: binary.NativeEndian.AppendUint32(nil, index)},
+		&expr.Cmp{Register: 1, Op: op, Data: binary.NativeEndian.AppendUint32(nil, index)},
 	}
 }
 
@@ -192,6 +219,14 @@ func isTCP() []expr.Any {
 	return []expr.Any{
 		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1},
 		&expr.Cmp{Register: 1, Op: expr.CmpOpEq, Data: []byte{unix.IPPROTO_TCP}},
+	}
+}
+
+// toPort matches by destination port, which TCP has at its second byte pair (RFC 9293, section 3.1).
+func toPort(port uint16) []expr.Any {
+	return []expr.Any{
+		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: 2, Len: 2},
+		&expr.Cmp{Register: 1, Op: expr.CmpOpEq, Data: binary.BigEndian.AppendUint16(nil, port)},
 	}
 }
 

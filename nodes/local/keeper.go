@@ -16,7 +16,6 @@ import (
 // keeper is the way to what starts a pod's node and knows how it ended.
 type keeper struct {
 	stream *os.File
-	heard  func(space.Kind)  // told of every event, in order
 	gone   func(error) error // explains why the stream ended
 
 	mu      sync.Mutex
@@ -34,8 +33,8 @@ type keeperState struct {
 	broken   error  // no more will be heard, because the pod is gone
 }
 
-func newKeeper(stream *os.File, heard func(space.Kind), gone func(error) error) *keeper {
-	k := &keeper{stream: stream, heard: heard, gone: gone, changed: make(chan struct{})}
+func newKeeper(stream *os.File, gone func(error) error) *keeper {
+	k := &keeper{stream: stream, gone: gone, changed: make(chan struct{})}
 	go k.listen()
 	return k
 }
@@ -47,7 +46,6 @@ func (k *keeper) listen() {
 		if err := events.Decode(&e); err != nil {
 			err = k.gone(err)
 			k.change(func(s *keeperState) { s.running, s.starting, s.broken = false, false, err })
-			k.heard(space.Ended)
 			return
 		}
 		k.change(func(s *keeperState) {
@@ -62,7 +60,6 @@ func (k *keeper) listen() {
 				s.running, s.ended = false, e.Text
 			}
 		})
-		k.heard(e.Kind)
 	}
 }
 
