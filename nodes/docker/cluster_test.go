@@ -63,6 +63,7 @@ func TestABrokenControlStreamIsOpenedAgain(t *testing.T) {
 	want.Cut([]string{s2}, []string{s3}, nodes.LinkState{Delay: 30 * time.Millisecond})
 	podstest.RequireConditions(t, c, want)
 	require.NoError(t, c.group.HangUp())
+	time.Sleep(12 * time.Second) // in which nobody asks anything, and after which a pod without a stream is gone
 	m, err := c.Measure(t.Context())
 	require.NoError(t, err)
 	require.Empty(t, m.Mismatches(want, []string{s1, s2, s3}), "nothing is forgotten with the stream")

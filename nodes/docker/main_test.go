@@ -2,7 +2,9 @@ package docker
 
 import (
 	"context"
+	"fmt"
 	"net"
+	"os"
 	"strings"
 	"testing"
 
@@ -37,7 +39,14 @@ var subject = podstest.Subject{
 	},
 }
 
-func TestMain(m *testing.M)      { podstest.Main(m) }
+func TestMain(m *testing.M) {
+	if program := os.Getenv(harness); program != "" {
+		fmt.Fprintln(os.Stderr, "harness:", beHarness(program))
+		os.Exit(1)
+	}
+	podstest.Main(m)
+}
+
 func TestPods(t *testing.T)      { podstest.Test(t, subject) }
 func BenchmarkPods(b *testing.B) { podstest.Benchmark(b, subject) }
 

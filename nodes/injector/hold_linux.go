@@ -21,7 +21,7 @@ func Hold(ctx context.Context, o Options, port uint16, secret Secret) error {
 	if err != nil {
 		return err
 	}
-	h := holder{pod: pod, lifeline: newLifeline(firstStreamLimit, nextStreamLimit)}
+	h := heldPod{pod: pod, lifeline: newLifeline(firstStreamLimit, nextStreamLimit)}
 	err = h.listen(port, secret)
 	if err == nil {
 		err = h.run(ctx)
@@ -29,8 +29,8 @@ func Hold(ctx context.Context, o Options, port uint16, secret Secret) error {
 	return errors.Join(err, h.close(), pod.Close())
 }
 
-// holder is where a pod that is held is spoken to.
-type holder struct {
+// heldPod is where a pod that is held is spoken to.
+type heldPod struct {
 	pod      *Pod
 	lifeline *lifeline
 	control  control
@@ -39,7 +39,7 @@ type holder struct {
 	open     []net.Listener
 }
 
-func (h *holder) listen(port uint16, secret Secret) error {
+func (h *heldPod) listen(port uint16, secret Secret) error {
 	commands, err := listenUnix(controlPath)
 	if err != nil {
 		return err
@@ -61,7 +61,7 @@ func (h *holder) listen(port uint16, secret Secret) error {
 	return nil
 }
 
-func (h *holder) run(ctx context.Context) error {
+func (h *heldPod) run(ctx context.Context) error {
 	over := make(chan error, 5)
 	go func() { over <- h.control.run() }()
 	go func() { over <- h.entries.run() }()
@@ -71,7 +71,7 @@ func (h *holder) run(ctx context.Context) error {
 	return <-over
 }
 
-func (h *holder) close() (err error) {
+func (h *heldPod) close() (err error) {
 	for _, l := range h.open {
 		err = errors.Join(err, l.Close())
 	}

@@ -45,13 +45,6 @@ func newLinks(netns int) (*links, error) {
 	return &links{conn: conn, except: loopback}, nil
 }
 
-// admit has the next set let these peers in, and nobody else but to the proxy.
-func (l *links) admit(peers []netip.Addr) {
-	peers = sorted(peers)
-	l.applied = l.applied && l.guarded && slices.Equal(peers, l.peers)
-	l.guarded, l.peers = true, peers
-}
-
 // set replaces all rules by one batch. What already holds is left alone.
 func (l *links) set(drop, reject []netip.Addr, shapes map[netip.Addr]Shape) error {
 	drop, reject, shaped := sorted(drop), sorted(reject), sorted(slices.Collect(maps.Keys(shapes)))
@@ -125,7 +118,7 @@ func (l *links) replace() error {
 		l.rule(queued, append(notOver(l.except), from(peer)...), l.toQueue())
 	}
 	if l.guarded {
-		l.guard(l.emptyChain(table, "outside", nftables.ChainHookInput, second))
+		l.guard()
 	}
 	rejected := l.emptyChain(table, "reject", nftables.ChainHookInput, first)
 	for _, peer := range l.reject {
@@ -136,18 +129,6 @@ func (l *links) replace() error {
 		return fmt.Errorf("nftables: %w", err)
 	}
 	return nil
-}
-
-// guard refuses what comes from outside the cluster, unless it goes to the proxy.
-func (l *links) guard(chain *nftables.Chain) {
-	accept := &expr.Verdict{Kind: expr.VerdictAccept} // as far as this chain is concerned
-	l.rule(chain, over(loopback), accept)
-	for _, peer := range l.peers {
-		l.rule(chain, from(peer), accept)
-	}
-	l.rule(chain, append(isTCP(), toPort(ProxyPort)...), accept)
-	l.rule(chain, isTCP(), &expr.Reject{Type: unix.NFT_REJECT_TCP_RST})
-	l.rule(chain, nil, &expr.Verdict{Kind: expr.VerdictDrop})
 }
 
 // The priorities of chains: before connection tracking and NAT, one behind the other.
@@ -219,14 +200,6 @@ func isTCP() []expr.Any {
 	return []expr.Any{
 		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1},
 		&expr.Cmp{Register: 1, Op: expr.CmpOpEq, Data: []byte{unix.IPPROTO_TCP}},
-	}
-}
-
-// toPort matches by destination port, which TCP has at its second byte pair (RFC 9293, section 3.1).
-func toPort(port uint16) []expr.Any {
-	return []expr.Any{
-		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: 2, Len: 2},
-		&expr.Cmp{Register: 1, Op: expr.CmpOpEq, Data: binary.BigEndian.AppendUint16(nil, port)},
 	}
 }
 

@@ -51,7 +51,7 @@ func NewPod(o Options) (*Pod, error) {
 	if o.Guarded {
 		links.admit(nil)
 		if err := links.set(nil, nil, nil); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("pods that are closed to others %s: %w; the kernel must have CONFIG_NF_TABLES_INET and CONFIG_NFT_REJECT_INET", NotHere, err)
 		}
 	}
 	prober, err := newProber(netip.AddrPortFrom(netip.IPv4Unspecified(), ProbePort))

@@ -84,15 +84,15 @@ func (p proxy) connect(client *net.TCPConn) (*net.TCPConn, error) {
 // join passes on what comes from either side until both have ended.
 func join(client, node *net.TCPConn) {
 	back := make(chan struct{})
-	go func() { pass(client, node); close(back) }()
-	pass(node, client)
+	go func() { splice(client, node); close(back) }()
+	splice(node, client)
 	<-back
 	client.Close()
 	node.Close()
 }
 
-// pass copies what comes from one to the other, and its end too. If either breaks, both do.
-func pass(to, from *net.TCPConn) {
+// splice copies what comes from one to the other, and its end too. If either breaks, both do.
+func splice(to, from *net.TCPConn) {
 	_, err := io.Copy(to, from)
 	if err == nil {
 		err = to.CloseWrite()
