@@ -2,9 +2,10 @@ package docker
 
 import (
 	"context"
+	"maps"
 	"os"
+	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -16,25 +17,46 @@ import (
 	"faultline/nodes/pods/podstest"
 )
 
-func TestEndpointsOfKilledNodes(t *testing.T) {
-	for published, want := range map[string]string{"0": ":8500", "1": "127.0.0.1:"} {
-		t.Run("published "+published, func(t *testing.T) {
-			t.Setenv(publishedPorts, published)
-			c := up(t, "endpoint-"+published)
-			if published == "0" && isPublished(c) {
+func TestPublishedPorts(t *testing.T) {
+	t.Setenv(publishedPorts, "1")
+	for _, c := range podstest.Suite("strangers reach no node", "a dead node refuses connections", "killed nodes keep address, data, rules and endpoint") {
+		t.Run(c.Name, func(t *testing.T) { c.Test(t, subject) })
+	}
+}
+
+// The pods' network leads to them and nowhere else, unless ports have to be published.
+func TestPortsArePublishedOnlyWhereTheyHaveTo(t *testing.T) {
+	for forced, prefix := range map[string]string{"0": "", "1": "127.0.0.1:"} {
+		t.Run("forced "+forced, func(t *testing.T) {
+			t.Setenv(publishedPorts, forced)
+			c := up(t, "ports-"+forced)
+			if forced == "0" && c.published {
 				t.Skip("the pods of this engine cannot be reached by their own addresses")
 			}
-			require.Contains(t, c.byName[s1].endpoint, want)
-			podstest.Ask(t, c, s1)
-			var killed nodes.Conditions
-			killed.SetProcess([]string{s1}, nodes.Killed)
-			require.NoError(t, c.Set(t.Context(), killed))
-			_, err := podstest.Web(c, s1).Get("http://" + s1 + "/")
-			require.Error(t, err)
-			if published == "0" {
-				require.ErrorIs(t, err, syscall.ECONNREFUSED, "definite: nobody received the request")
+			if prefix == "" {
+				prefix = c.byName[s1].addr.String() + ":"
 			}
+			require.Contains(t, c.byName[s1].proxy, prefix)
+			seen, err := c.engine.client.NetworkInfo("faultline-" + c.run)
+			require.NoError(t, err)
+			require.Equal(t, forced == "0", seen.Internal)
+			holder, err := c.engine.client.InspectContainerWithContext(c.byName[s1].holder, t.Context())
+			require.NoError(t, err)
+			ports := slices.Collect(maps.Keys(holder.NetworkSettings.Ports))
+			require.Equal(t, forced == "1", len(ports) > 0, "%v", ports)
+			podstest.Ask(t, c, s1)
 		})
+	}
+}
+
+func TestContainersAreLimited(t *testing.T) {
+	c := up(t, "limits")
+	for _, id := range []string{c.byName[s1].holder, c.byName[s1].container} {
+		seen, err := c.engine.client.InspectContainerWithContext(id, t.Context())
+		require.NoError(t, err)
+		require.EqualValues(t, memoryLimit, seen.HostConfig.Memory)
+		require.EqualValues(t, memoryLimit, seen.HostConfig.MemorySwap)
+		require.EqualValues(t, processLimit, seen.HostConfig.PidsLimit)
 	}
 }
 
@@ -45,6 +67,7 @@ func TestABrokenControlStreamIsOpenedAgain(t *testing.T) {
 	want.Cut([]string{s2}, []string{s3}, nodes.LinkState{Delay: 30 * time.Millisecond})
 	podstest.RequireConditions(t, c, want)
 	require.NoError(t, c.group.HangUp())
+	time.Sleep(12 * time.Second) // in which nobody asks anything, and after which a pod without a stream is gone
 	m, err := c.Measure(t.Context())
 	require.NoError(t, err)
 	require.Empty(t, m.Mismatches(want, []string{s1, s2, s3}), "nothing is forgotten with the stream")

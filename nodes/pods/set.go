@@ -104,7 +104,7 @@ func (c *Group) states(want nodes.Conditions) (map[string]injector.State, error)
 			return nil, fmt.Errorf("%s: no process state %q", p.node.Name, want.Processes[p.node.Name])
 		}
 		damaged := want.Disks[p.node.Name]
-		states[p.node.Name] = injector.State{Process: process, Clock: clockOf(want.Clocks[p.node.Name]),
+		states[p.node.Name] = injector.State{Process: process, Peers: c.peers(p), Clock: clockOf(want.Clocks[p.node.Name]),
 			Disk: diskOf(damaged), Torn: damaged.Torn, Damages: damagesOf(damaged)}
 	}
 	for link, state := range want.Links {
