@@ -1,6 +1,7 @@
 // Package podstest is what every runtime must do whose nodes live in pods, as tests: links
 // that are cut and bad in one direction, processes that are killed, paused and started again,
-// starts that fail, logs, and nothing left behind. It is used by tests only.
+// strangers that reach no node and nodes that do not command their injectors, starts that fail,
+// logs, and nothing left behind. It is used by tests only.
 //
 //	var subject = podstest.Subject{Runtime: New(), Require: "FAULTLINE_REQUIRE_…", …}
 //
