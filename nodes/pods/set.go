@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	applyLimit  = 15 * time.Second // the injector gives a signal 5 s to take effect
+	applyLimit  = 15 * time.Second // the injector gives a signal 12 s to take effect
 	exitLimit   = 15 * time.Second // for the runtime to notice an exit
 	appearLimit = 10 * time.Second // for a started node to execute
 	appearPoll  = 2 * time.Millisecond

@@ -10,13 +10,13 @@ import (
 )
 
 func (f *filesystem) Fsync(cancel <-chan struct{}, in *fuse.FsyncIn) fuse.Status {
-	return f.sync(cancel, in.Fh, in.FsyncFlags&1 != 0)
+	return f.sync(cancel, in.Pid, in.Fh, in.FsyncFlags&1 != 0)
 }
 
 // sync makes a file durable, or seems to. What is written while it runs may be made durable with it.
 // dataOnly is fdatasync, which makes durable all that is needed to read the data back.
-func (f *filesystem) sync(cancel <-chan struct{}, fh uint64, dataOnly bool) fuse.Status {
-	if code := f.d.state.wait(cancel, slowSync); !code.Ok() {
+func (f *filesystem) sync(cancel <-chan struct{}, thread uint32, fh uint64, dataOnly bool) fuse.Status {
+	if code := f.d.state.wait(cancel, thread, slowSync); !code.Ok() {
 		return code
 	}
 	defer f.enter()()
@@ -50,7 +50,7 @@ func (f *filesystem) sync(cancel <-chan struct{}, fh uint64, dataOnly bool) fuse
 
 // FsyncDir makes the names of a directory durable, and those of directories tied to it.
 func (f *filesystem) FsyncDir(cancel <-chan struct{}, in *fuse.FsyncIn) fuse.Status {
-	if code := f.d.state.wait(cancel, slowSync); !code.Ok() {
+	if code := f.d.state.wait(cancel, in.Pid, slowSync); !code.Ok() {
 		return code
 	}
 	defer f.enter()()
