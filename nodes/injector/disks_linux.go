@@ -24,10 +24,13 @@ type harm struct {
 	done  disk.Damaged
 }
 
+// ProbeCommand makes this program the client of a pod's disk: see package disk.
+const ProbeCommand = "probe"
+
 // openDisks puts the file system before the directory. Where the node shares this process's
 // mount namespace it meets it from now on, else from its next enter on.
 func openDisks(dir string, apart bool) (*disks, error) {
-	d, err := disk.New(dir)
+	d, err := disk.New(dir, []string{"injector", ProbeCommand})
 	if err != nil {
 		return nil, err
 	}

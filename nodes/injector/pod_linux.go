@@ -204,16 +204,14 @@ func (p *Pod) seen() (Process, error) {
 
 // bare tells whether the disk holds nothing, beside what package disk keeps there itself.
 func (p *Pod) bare() (bool, error) {
+	if p.disks != nil {
+		return p.disks.disk.Empty()
+	}
 	entries, err := os.ReadDir(p.options.Data)
 	if err != nil {
 		return false, err
 	}
-	for _, e := range entries {
-		if p.disks == nil || !disk.Hidden(e.Name()) {
-			return false, nil
-		}
-	}
-	return true, nil
+	return len(entries) == 0, nil
 }
 
 // empty removes all that is in a directory.

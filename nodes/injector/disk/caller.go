@@ -29,17 +29,22 @@ func dying(thread uint32) bool {
 	if err != nil {
 		return false
 	}
-	pending, ok := pendingSignals(status)
-	return ok && pending&(1<<(unix.SIGKILL-1)) != 0
+	return killPending(status)
 }
 
-// pendingSignals is the mask SigPnd of a /proc/PID/status (proc_pid_status(5)): bit n-1 is the signal n, sent to this thread.
-func pendingSignals(status []byte) (mask uint64, ok bool) {
+// killPending reports whether SIGKILL is in the mask SigPnd of a /proc/PID/status (proc_pid_status(5)), whose bit n-1 is
+// the signal n, sent to this thread.
+func killPending(status []byte) bool {
+	mask, err := strconv.ParseUint(statusField(status, "SigPnd"), 16, 64)
+	return err == nil && mask&(1<<(unix.SIGKILL-1)) != 0
+}
+
+// statusField is a field of a /proc/PID/status, "" if it has none of the name.
+func statusField(status []byte, name string) string {
 	for line := range bytes.Lines(status) {
-		if text, found := bytes.CutPrefix(line, []byte("SigPnd:")); found {
-			mask, err := strconv.ParseUint(string(bytes.TrimSpace(text)), 16, 64)
-			return mask, err == nil
+		if text, found := bytes.CutPrefix(line, []byte(name+":")); found {
+			return string(bytes.TrimSpace(text))
 		}
 	}
-	return 0, false
+	return ""
 }

@@ -12,6 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// asClient makes this program a client of the disk that starts it.
+var asClient = []string{"disk.test", "client"}
+
 const requireLocal = "FAULTLINE_REQUIRE_LOCAL"
 
 // needsFUSE skips where a file system cannot be mounted, unless it has to be possible.
@@ -49,7 +52,7 @@ func mountedDisk(t testing.TB) mounted {
 	needsFUSE(t)
 	m := mounted{backing: t.TempDir(), at: t.TempDir()}
 	var err error
-	m.Disk, err = New(m.backing)
+	m.Disk, err = New(m.backing, asClient)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, m.Close()) })
 	require.NoError(t, m.Mount(m.at))

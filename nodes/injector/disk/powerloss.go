@@ -55,11 +55,15 @@ func (d *Disk) PowerLoss(torn uint64) (Loss, error) {
 	if d.conn == nil {
 		return Loss{}, ErrClosed
 	}
-	canary := d.releaseCanary()
+	failed, err := d.releaseCanary()
+	if err != nil {
+		return Loss{}, fmt.Errorf("disk: power loss: %w", err)
+	}
 	loss, err := d.rollBack(torn)
 	d.dropCaches()
-	loss.Canary = d.findCanary(canary)
-	if err != nil {
+	var found error
+	loss.Canary, found = d.findCanary(failed)
+	if err := errors.Join(err, found); err != nil {
 		return loss, fmt.Errorf("disk: power loss: %w", err)
 	}
 	return loss, nil

@@ -25,9 +25,11 @@ type Seen struct {
 	SyncTook  time.Duration `json:"sync_took"`
 	ReadTook  time.Duration `json:"read_took"`
 	Durable   bool          `json:"durable"` // after the sync nothing of the file was unsynced: false if the sync lied or failed
+
+	File uint64 `json:"file,omitempty"` // number of the inode that was probed
 }
 
-// Canary tells of two files that PowerLoss writes by real system calls just before, and looks for
+// Canary is about two files that PowerLoss has written by real system calls just before, and looked for
 // just after.
 type Canary struct {
 	Failed string `json:"failed,omitempty"` // they could not be written: the errno's name; the rest means nothing
@@ -48,20 +50,13 @@ func (d *Disk) Probe() (Seen, error) {
 	if err := d.placeProbe(); err != nil {
 		return Seen{}, fmt.Errorf("disk: probe: %w", err)
 	}
-	dir, err := d.probeDirectory()
+	done, err := d.conn.client.do(errand{Do: "probe", Fill: byte(d.probes.Add(1))}) // another content each time
 	if err != nil {
-		return Seen{}, fmt.Errorf("disk: probe: %w", err)
+		return Seen{}, fmt.Errorf("disk: %w", err)
 	}
-	defer unix.Close(dir)
-	return d.probe(dir)
-}
-
-// probeDirectory is probeDir, opened through the mount. Descriptors are used as they are, as an
-// os.File would be watched by the runtime's poller, which must not wait for us.
-func (d *Disk) probeDirectory() (int, error) {
-	return retry(func() (int, error) {
-		return unix.Openat(d.conn.root, probeDir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	})
+	seen := done.Seen
+	seen.Durable = seen.Sync == "" && !d.dirty(seen.File)
+	return seen, nil
 }
 
 // placeProbe puts the file to be probed where it is, below the mount: 4 KiB, durable.
@@ -74,14 +69,25 @@ func (d *Disk) placeProbe() error {
 	return writeFull(fd, make([]byte, pageSize), 0)
 }
 
-func (d *Disk) probe(dir int) (seen Seen, err error) {
+// probe is what the client does. The file stays open until its next errand.
+func (u *user) probe(e errand) (o outcome, err error) {
+	dir, err := u.directory()
+	if err != nil {
+		return o, err
+	}
+	defer unix.Close(dir)
 	fd, err := retry(func() (int, error) {
 		return unix.Openat(dir, probeFile, unix.O_RDWR|unix.O_CLOEXEC|unix.O_DIRECT, 0)
 	})
 	if err != nil {
-		return seen, fmt.Errorf("open: %w", err)
+		return o, fmt.Errorf("open: %w", err)
 	}
-	defer unix.Close(fd)
+	u.file = fd
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return o, fmt.Errorf("stat: %w", err)
+	}
+	seen := Seen{File: st.Ino}
 	created, err := retry(func() (int, error) {
 		return unix.Openat(dir, "new", unix.O_CREAT|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
 	})
@@ -89,10 +95,10 @@ func (d *Disk) probe(dir int) (seen Seen, err error) {
 	if err == nil {
 		unix.Close(created)
 		if err := unix.Unlinkat(dir, "new", 0); err != nil {
-			return seen, fmt.Errorf("unlink: %w", err)
+			return o, fmt.Errorf("unlink: %w", err)
 		}
 	}
-	content := bytes.Repeat([]byte{byte(d.probes.Add(1))}, pageSize) // another one each time
+	content := bytes.Repeat([]byte{e.Fill}, pageSize)
 	seen.Write, seen.WriteTook = timed(func() error { return writeFull(fd, content, 0) })
 	seen.Append, _ = timed(func() error { return writeFull(fd, content, pageSize) })
 	seen.Sync, seen.SyncTook = timed(func() error {
@@ -105,19 +111,14 @@ func (d *Disk) probe(dir int) (seen Seen, err error) {
 		return err
 	})
 	seen.Same = seen.Read == "" && bytes.Equal(back, content)
-	seen.Durable = seen.Sync == "" && !d.dirty(fd)
-	return seen, nil
+	return outcome{Seen: seen}, nil
 }
 
-// dirty tells whether the file has unsynced content.
-func (d *Disk) dirty(fd int) bool {
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		return true
-	}
+// dirty reports whether the file has unsynced content. One that the server does not know was never probed.
+func (d *Disk) dirty(file uint64) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	n := d.byIno[st.Ino]
+	n := d.byIno[file]
 	if n == nil {
 		return true
 	}
@@ -126,9 +127,14 @@ func (d *Disk) dirty(fd int) bool {
 	return n.data != nil
 }
 
-// releaseCanary writes two files, of which one is synced, with its name.
-func (d *Disk) releaseCanary() error {
-	dir, err := d.probeDirectory()
+// release writes two files, of which one is synced, with its name. What fails is for find to say.
+func (u *user) release(errand) (o outcome, err error) {
+	o.Canary.Failed = errnoName(u.writeCanaries())
+	return o, nil
+}
+
+func (u *user) writeCanaries() error {
+	dir, err := u.directory()
 	if err != nil {
 		return err
 	}
@@ -167,23 +173,40 @@ func writeCanary(dir int, synced bool) error {
 	return nil
 }
 
-// findCanary looks for the two files, and removes them below the mount.
-func (d *Disk) findCanary(failed error) (c Canary) {
-	dir, err := d.probeDirectory()
-	if failed = errors.Join(failed, err); failed == nil {
-		defer unix.Close(dir)
-		var st unix.Stat_t
-		err := unix.Fstatat(dir, canaryName(true), &st, 0)
-		c.Synced = err == nil && st.Size == int64(len(canaryName(true)))
-		c.Lost = errors.Is(unix.Fstatat(dir, canaryName(false), &st, 0), unix.ENOENT)
+// find looks for the two files.
+func (u *user) find(errand) (o outcome, err error) {
+	dir, err := u.directory()
+	if err != nil {
+		o.Canary.Failed = errnoName(err)
+		return o, nil
 	}
+	defer unix.Close(dir)
+	var st unix.Stat_t
+	err = unix.Fstatat(dir, canaryName(true), &st, 0)
+	o.Canary.Synced = err == nil && st.Size == int64(len(canaryName(true)))
+	o.Canary.Lost = errors.Is(unix.Fstatat(dir, canaryName(false), &st, 0), unix.ENOENT)
+	return o, nil
+}
+
+// releaseCanary has two files written; failed is the errno's name.
+func (d *Disk) releaseCanary() (failed string, err error) {
+	o, err := d.conn.client.do(errand{Do: "release"})
+	return o.Canary.Failed, err
+}
+
+// findCanary has the two files looked for, and removes them below the mount.
+func (d *Disk) findCanary(failed string) (Canary, error) {
+	o, err := d.conn.client.do(errand{Do: "find"})
+	c := o.Canary
 	for _, synced := range []bool{true, false} {
-		if err := unix.Unlink(d.backing(probeDir + "/" + canaryName(synced))); err != nil && !errors.Is(err, unix.ENOENT) {
-			failed = errors.Join(failed, err)
+		if e := unix.Unlink(d.backing(probeDir + "/" + canaryName(synced))); e != nil && !errors.Is(e, unix.ENOENT) {
+			err = errors.Join(err, e)
 		}
 	}
-	c.Failed = errnoName(failed)
-	return c
+	if failed != "" {
+		c = Canary{Failed: failed}
+	}
+	return c, err
 }
 
 func timed(f func() error) (errno string, took time.Duration) {
