@@ -58,7 +58,7 @@ func beVictim(role string) error {
 		if _, err := d.Probe(); err != nil {
 			return err
 		}
-		if _, err := d.PowerLoss(0); err != nil {
+		if _, err := d.PowerLoss(0, Journaled); err != nil {
 			return err
 		}
 		if first {

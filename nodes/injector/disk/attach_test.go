@@ -54,7 +54,7 @@ func serveHere(at string) error {
 	if err != nil {
 		return fmt.Errorf("%w: %s", err, out)
 	}
-	loss, err := d.PowerLoss(0)
+	loss, err := d.PowerLoss(0, Journaled)
 	if err != nil {
 		return err
 	}
@@ -86,7 +86,7 @@ func TestRootless(t *testing.T) {
 	}
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, string(out))
-	require.Equal(t, "a\nb\n{Failed: Synced:true Lost:true}\n", string(out))
+	require.Equal(t, "a\nb\n{Failed: Synced:true Named:true Lost:true}\n", string(out))
 	text, err := os.ReadFile(backing + "/a")
 	require.NoError(t, err)
 	require.Equal(t, "kept\n", string(text))
@@ -127,9 +127,9 @@ func TestAttachInOtherMountNamespaces(t *testing.T) {
 		require.Equal(t, want, lines)
 		_, left := d.Unsynced()
 		require.NotZero(t, left, "the shell wrote to the mount, not below it")
-		loss, err := d.PowerLoss(0)
+		loss, err := d.PowerLoss(0, Journaled)
 		require.NoError(t, err)
-		require.Equal(t, Canary{Synced: true, Lost: true}, loss.Canary)
+		require.Equal(t, Canary{Synced: true, Named: true, Lost: true}, loss.Canary)
 		require.NoFileExists(t, backing+"/lost")
 	}
 }

@@ -47,6 +47,7 @@ func (d *Disk) keepAll() error {
 	defer d.gate.Unlock()
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.keepNames()
 	var dirs []*inode
 	for _, n := range d.byID {
 		if n.data != nil {

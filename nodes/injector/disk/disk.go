@@ -49,7 +49,8 @@ type Disk struct {
 	byID    map[uint64]*inode
 	byIno   map[uint64]*inode
 	handles map[uint64]*handle
-	lastID  uint64 // of inodes and handles
+	places  map[uint64]map[place]bool // the changed names, by the inodes that they led and lead to
+	lastID  uint64                    // of inodes and handles
 
 	changes atomic.Uint64 // numbers files in the order of their first unsynced change
 	memory  atomic.Int64  // bytes of the undo log
@@ -66,7 +67,7 @@ type Disk struct {
 // client is a command line of this very program, which calls Client and returns: {"injector", "probe"}. It runs beside
 // this process until Close, and makes all calls that a Probe or a PowerLoss takes.
 func New(backing string, client []string) (*Disk, error) {
-	d := &Disk{byID: map[uint64]*inode{}, byIno: map[uint64]*inode{}, handles: map[uint64]*handle{}, limit: memoryLimit, proc: -1, kept: -1}
+	d := &Disk{byID: map[uint64]*inode{}, byIno: map[uint64]*inode{}, handles: map[uint64]*handle{}, places: map[uint64]map[place]bool{}, limit: memoryLimit, proc: -1, kept: -1}
 	d.state.changed = make(chan struct{})
 	d.lastID = rootID
 	if err := d.open(backing); err != nil {

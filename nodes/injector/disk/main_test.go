@@ -86,9 +86,9 @@ func (m mounted) sync(t testing.TB, name string) {
 
 func (m mounted) lose(t testing.TB) Loss {
 	t.Helper()
-	loss, err := m.PowerLoss(0)
+	loss, err := m.PowerLoss(0, Journaled)
 	require.NoError(t, err)
-	require.Equal(t, Canary{Synced: true, Lost: true}, loss.Canary)
+	require.Equal(t, Canary{Synced: true, Named: true, Lost: true}, loss.Canary)
 	return loss
 }
 

@@ -29,11 +29,12 @@ type Seen struct {
 	File uint64 `json:"file,omitempty"` // number of the inode that was probed
 }
 
-// Canary is about two files that PowerLoss has written by real system calls just before, and looked for
+// Canary is about three files that PowerLoss has written by real system calls just before, and looked for
 // just after.
 type Canary struct {
 	Failed string `json:"failed,omitempty"` // they could not be written: the errno's name; the rest means nothing
 	Synced bool   `json:"synced"`           // the file that was synced is there, whole; false if the sync lied
+	Named  bool   `json:"named"`            // so is the one that was synced, and its directory was not: true by Journaled, false by POSIX
 	Lost   bool   `json:"lost"`             // the one that was not synced is gone
 }
 
@@ -127,7 +128,20 @@ func (d *Disk) dirty(file uint64) bool {
 	return n.data != nil
 }
 
-// release writes two files, of which one is synced, with its name. What fails is for find to say.
+// canary is a file that a power loss takes, or not; it holds its own name.
+type canary struct {
+	name            string
+	synced, withDir bool // itself, and then its directory
+}
+
+var (
+	syncedCanary   = canary{"synced", true, true}
+	unsyncedCanary = canary{"unsynced", false, false}
+	namedCanary    = canary{"named", true, false} // the last: the sync of the directory would keep it
+	canaries       = []canary{syncedCanary, unsyncedCanary, namedCanary}
+)
+
+// release writes the canaries. What fails is for the Canary to say.
 func (u *user) release(errand) (o outcome, err error) {
 	o.Canary.Failed = errnoName(u.writeCanaries())
 	return o, nil
@@ -139,41 +153,33 @@ func (u *user) writeCanaries() error {
 		return err
 	}
 	defer unix.Close(dir)
-	for _, synced := range []bool{true, false} {
-		if err := writeCanary(dir, synced); err != nil {
+	for _, c := range canaries {
+		if err := c.write(dir); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func canaryName(synced bool) string {
-	if synced {
-		return "synced"
-	}
-	return "unsynced"
-}
-
-func writeCanary(dir int, synced bool) error {
+func (c canary) write(dir int) error {
 	fd, err := retry(func() (int, error) {
-		return unix.Openat(dir, canaryName(synced), unix.O_CREAT|unix.O_WRONLY|unix.O_CLOEXEC, 0o600)
+		return unix.Openat(dir, c.name, unix.O_CREAT|unix.O_WRONLY|unix.O_CLOEXEC, 0o600)
 	})
 	if err != nil {
 		return err
 	}
 	defer unix.Close(fd)
-	if err := writeFull(fd, []byte(canaryName(synced)), 0); err != nil || !synced {
-		return err
+	err = writeFull(fd, []byte(c.name), 0)
+	if err == nil && c.synced {
+		_, err = retry(func() (int, error) { return 0, unix.Fsync(fd) })
 	}
-	for _, what := range []int{fd, dir} {
-		if _, err := retry(func() (int, error) { return 0, unix.Fsync(what) }); err != nil {
-			return err
-		}
+	if err == nil && c.withDir {
+		_, err = retry(func() (int, error) { return 0, unix.Fsync(dir) })
 	}
-	return nil
+	return err
 }
 
-// find looks for the two files.
+// find looks for the canaries.
 func (u *user) find(errand) (o outcome, err error) {
 	dir, err := u.directory()
 	if err != nil {
@@ -182,31 +188,33 @@ func (u *user) find(errand) (o outcome, err error) {
 	}
 	defer unix.Close(dir)
 	var st unix.Stat_t
-	err = unix.Fstatat(dir, canaryName(true), &st, 0)
-	o.Canary.Synced = err == nil && st.Size == int64(len(canaryName(true)))
-	o.Canary.Lost = errors.Is(unix.Fstatat(dir, canaryName(false), &st, 0), unix.ENOENT)
+	whole := func(c canary) bool {
+		return unix.Fstatat(dir, c.name, &st, 0) == nil && st.Size == int64(len(c.name))
+	}
+	o.Canary = Canary{Synced: whole(syncedCanary), Named: whole(namedCanary),
+		Lost: errors.Is(unix.Fstatat(dir, unsyncedCanary.name, &st, 0), unix.ENOENT)}
 	return o, nil
 }
 
-// releaseCanary has two files written; failed is the errno's name.
+// releaseCanary has the files written; failed is the errno's name.
 func (d *Disk) releaseCanary() (failed string, err error) {
 	o, err := d.conn.client.do(errand{Do: "release"})
 	return o.Canary.Failed, err
 }
 
-// findCanary has the two files looked for, and removes them below the mount.
+// findCanary has the files looked for, and removes them below the mount.
 func (d *Disk) findCanary(failed string) (Canary, error) {
 	o, err := d.conn.client.do(errand{Do: "find"})
-	c := o.Canary
-	for _, synced := range []bool{true, false} {
-		if e := unix.Unlink(d.backing(probeDir + "/" + canaryName(synced))); e != nil && !errors.Is(e, unix.ENOENT) {
+	found := o.Canary
+	for _, c := range canaries {
+		if e := unix.Unlink(d.backing(probeDir + "/" + c.name)); e != nil && !errors.Is(e, unix.ENOENT) {
 			err = errors.Join(err, e)
 		}
 	}
 	if failed != "" {
-		c = Canary{Failed: failed}
+		found = Canary{Failed: failed}
 	}
-	return c, err
+	return found, err
 }
 
 func timed(f func() error) (errno string, took time.Duration) {
