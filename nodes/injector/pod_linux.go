@@ -114,7 +114,7 @@ func (p *Pod) apply(s State) (Process, error) {
 	var err error
 	switch s.Process {
 	case Off:
-		err = p.disks.powerLoss(s.Torn)
+		err = p.disks.powerLoss(s.Torn, s.Names)
 	case Absent:
 		err = p.wipe()
 	}

@@ -140,7 +140,7 @@ func (c *Group) measurement(replies map[string]*podReplies, trains map[nodes.Lin
 
 func diskSeen(d *injector.DiskReport) nodes.DiskSeen {
 	return nodes.DiskSeen{Tried: true, Read: d.Read, Write: d.Write, Create: d.Create, Sync: d.Sync,
-		SyncTook: d.SyncTook, Kept: d.Durable, Unsynced: d.Unsynced, Lost: d.Lost, Damaged: d.Damaged}
+		SyncTook: d.SyncTook, Kept: d.Durable, Unsynced: d.Unsynced, Lost: d.Lost, LostBy: d.Names, Damaged: d.Damaged}
 }
 
 func trainSeen(sent nodes.Train, a injector.Arrivals) nodes.TrainSeen {

@@ -106,7 +106,7 @@ func (c *Group) states(want nodes.Conditions) (map[string]injector.State, error)
 		}
 		damaged := want.Disks[p.node.Name]
 		states[p.node.Name] = injector.State{Process: process, Clock: clockOf(want.Clocks[p.node.Name]),
-			Disk: diskOf(damaged), Torn: damaged.Torn, Damages: damagesOf(damaged)}
+			Disk: diskOf(damaged), Torn: damaged.Torn, Names: disk.Names(damaged.Names.String()), Damages: damagesOf(damaged)}
 	}
 	for link, state := range want.Links {
 		from, err := Find(c.byName, link.From)
