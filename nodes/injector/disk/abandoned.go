@@ -81,13 +81,13 @@ func showConnections() error {
 	return nil
 }
 
-// abortAll aborts the connections of servers, given the device numbers that may be some.
+// abortAll aborts the connections of servers.
 func abortAll(servers map[int][]uint32) (aborted []Abandoned, err error) {
 	for server, numbers := range servers {
 		for _, number := range numbers {
 			dir := filepath.Join(connections, fmt.Sprint(number))
-			if _, e := os.Stat(dir); e != nil {
-				continue // another kind of file system
+			if _, e := os.Stat(dir); errors.Is(e, fs.ErrNotExist) {
+				continue // it has been aborted meanwhile, or never was one
 			}
 			one := Abandoned{number, server}
 			if e := os.WriteFile(filepath.Join(dir, "abort"), []byte("1"), 0); e != nil {
@@ -110,7 +110,7 @@ func abortAll(servers map[int][]uint32) (aborted []Abandoned, err error) {
 	return aborted, err
 }
 
-// dyingServers are the servers of ours that are dying, with the device numbers of what they have open. The error names programs of ours
+// dyingServers are the servers of ours that are dying, each with the numbers of its connections. The error names programs of ours
 // that this user may not look at.
 func dyingServers() (map[int][]uint32, error) {
 	entries, err := os.ReadDir("/proc")
@@ -167,7 +167,7 @@ func threads(pid int) (paths []string) {
 	return paths
 }
 
-// served is the device numbers that may be connections which a process serves, none if it is no server of ours. Its first thread may
+// served is the numbers of the connections that a process serves, none if it is no server of ours. Its first thread may
 // have ended, and with it what /proc/PID/fd shows, so every thread is looked at.
 func served(pid int) ([]uint32, error) {
 	var failed error
@@ -184,7 +184,8 @@ func served(pid int) ([]uint32, error) {
 	return nil, failed
 }
 
-// descriptors looks through those of one thread. The number of a connection is the minor device number of its files. That is
+// descriptors looks through those of one thread. A connection is known by the mount's root, a descriptor that was opened
+// with O_PATH and has no path; its number is the minor device number of that. It is
 // asked for without any question to the server, which would never answer: with an empty mask fuse_getattr in the
 // kernel's fs/fuse/dir.c gives it from the superblock to everybody.
 func descriptors(dir string) ([]uint32, error) {
@@ -192,8 +193,8 @@ func descriptors(dir string) ([]uint32, error) {
 	if err != nil {
 		return nil, err
 	}
-	device, kept, backing := false, false, uint32(0)
-	numbers := map[uint32]bool{}
+	device, kept := false, false
+	var numbers []uint32
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name())
 		link, err := os.Readlink(path)
@@ -207,16 +208,24 @@ func descriptors(dir string) ([]uint32, error) {
 		switch {
 		case st.Rdev_major == miscMajor && st.Rdev_minor == fuseMinor:
 			device = true
-		case filepath.Base(strings.TrimSuffix(link, " (deleted)")) == keptDir: // on the backing file system, which may be FUSE too
-			kept, backing = true, st.Dev_minor
-		}
-		if st.Dev_major == 0 { // of file systems without a device, as FUSE
-			numbers[st.Dev_minor] = true
+		case filepath.Base(strings.TrimSuffix(link, " (deleted)")) == keptDir:
+			kept = true
+		case link == "/" && st.Dev_major == 0 && isPath(filepath.Join(filepath.Dir(dir), "fdinfo", e.Name())):
+			numbers = append(numbers, st.Dev_minor)
 		}
 	}
 	if !device || !kept {
 		return nil, nil
 	}
-	delete(numbers, backing)
-	return slices.Sorted(maps.Keys(numbers)), nil
+	return numbers, nil
+}
+
+// isPath reports whether a descriptor was opened with O_PATH, from its fdinfo (proc_pid_fdinfo(5)).
+func isPath(file string) bool {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return false
+	}
+	flags, err := strconv.ParseUint(statusField(text, "flags"), 8, 64)
+	return err == nil && flags&unix.O_PATH != 0
 }

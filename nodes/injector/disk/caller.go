@@ -39,7 +39,7 @@ func killPending(status []byte) bool {
 	return err == nil && mask&(1<<(unix.SIGKILL-1)) != 0
 }
 
-// statusField is a field of a /proc/PID/status, "" if it has none of the name.
+// statusField is a field of a /proc/PID/status or fdinfo, "" if it has none of the name.
 func statusField(status []byte, name string) string {
 	for line := range bytes.Lines(status) {
 		if text, found := bytes.CutPrefix(line, []byte(name+":")); found {
