@@ -26,12 +26,12 @@ var subject = podstest.Subject{
 		c := started.(*cluster)
 		return c.died(ctx, c.byName[node])
 	},
-	Pod: func(t testing.TB, started nodes.Cluster, node string) (namespace string, kill func()) {
+	Pod: func(t testing.TB, started nodes.Cluster, node string) (namespace string, kill func() error) {
 		c := started.(*cluster)
 		seen, err := c.engine.client.InspectContainerWithContext(c.byName[node].holder, t.Context())
 		require.NoError(t, err)
-		return podstest.PIDNamespace(t, seen.State.Pid), func() {
-			require.NoError(t, c.engine.client.KillContainer(dc.KillContainerOptions{ID: seen.ID, Signal: dc.SIGKILL, Context: t.Context()}))
+		return podstest.PIDNamespace(t, seen.State.Pid), func() error {
+			return c.engine.client.KillContainer(dc.KillContainerOptions{ID: seen.ID, Signal: dc.SIGKILL, Context: t.Context()})
 		}
 	},
 	Taken: "faultline clean",

@@ -72,7 +72,7 @@ func leftovers(t testing.TB, run string) []string {
 }
 
 // podOf finds the PID 1 of a pod by its command line, which is its config.
-func podOf(t testing.TB, started nodes.Cluster, node string) (namespace string, kill func()) {
+func podOf(t testing.TB, started nodes.Cluster, node string) (namespace string, kill func() error) {
 	t.Helper()
 	for _, pid := range processesOf(t, started.(*cluster).files.dir) {
 		line, err := os.ReadFile(filepath.Join("/proc", pid, "cmdline"))
@@ -81,7 +81,7 @@ func podOf(t testing.TB, started nodes.Cluster, node string) (namespace string, 
 		number, err := strconv.Atoi(pid)
 		require.NoError(t, err)
 		if len(args) > 2 && args[1] == "pod" && strings.Contains(args[2], `"Name":"`+node+`"`) {
-			return podstest.PIDNamespace(t, number), func() { require.NoError(t, syscall.Kill(number, syscall.SIGKILL)) }
+			return podstest.PIDNamespace(t, number), func() error { return syscall.Kill(number, syscall.SIGKILL) }
 		}
 	}
 	require.Fail(t, "no pod", node)

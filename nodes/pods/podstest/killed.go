@@ -7,9 +7,11 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
@@ -19,7 +21,8 @@ import (
 // Pods whose PID 1 is killed while it probes a slow disk are gone at once, with all of their processes: none waits for a disk that
 // nobody serves any more.
 func testKilledPods(t *testing.T, s Subject) {
-	syncing, kills := 0, 0
+	const slowness = time.Second
+	var syncing atomic.Int64
 	for round := range 3 {
 		t.Run(fmt.Sprint("round ", round), func(t *testing.T) {
 			Need(t, s)
@@ -27,7 +30,7 @@ func testKilledPods(t *testing.T, s Subject) {
 			want.Needs = []nodes.Capability{nodes.ProcessOff, nodes.DiskSync}
 			c := start(t, s, want)
 			var slow nodes.Conditions
-			slow.SetDisk([]string{S1, S2, S3}, nodes.DiskState{SlowSync: 300 * time.Millisecond})
+			slow.SetDisk([]string{S1, S2, S3}, nodes.DiskState{SlowSync: slowness})
 			require.NoError(t, c.Set(t.Context(), slow))
 
 			ctx, cancel := context.WithCancel(t.Context())
@@ -39,23 +42,28 @@ func testKilledPods(t *testing.T, s Subject) {
 			})
 			defer probing.Wait()
 			defer cancel()
-			time.Sleep(time.Duration(500+110*round) * time.Millisecond) // anywhere in a probe
-
 			var pods []string
-			for _, node := range []string{S1, S2, S3} {
+			var killing sync.WaitGroup
+			for i, node := range []string{S1, S2, S3} {
 				pod, kill := s.Pod(t, c, node)
-				syncing += inSync(pod)
-				kill()
-				kills++
 				pods = append(pods, pod)
+				killing.Go(func() {
+					for began := time.Now(); inSync(pod) == 0 && time.Since(began) < 20*time.Second; {
+						time.Sleep(5 * time.Millisecond)
+					}
+					time.Sleep(slowness * time.Duration(3*round+i) / 10) // anywhere in the fsync of a probe
+					syncing.Add(int64(inSync(pod)))
+					assert.NoError(t, kill())
+				})
 			}
+			killing.Wait()
 			for _, pod := range pods {
 				require.Eventually(t, func() bool { return len(inhabitants(pod)) == 0 }, 30*time.Second, 10*time.Millisecond, "of pid namespace %s", pod)
 			}
 		})
 	}
-	t.Logf("%d of %d pods were killed with a process in fsync", syncing, kills)
-	require.GreaterOrEqual(t, syncing, kills/3, "the kills missed the probes, so nothing is shown")
+	t.Logf("%d of 9 pods were killed with a process in fsync", syncing.Load())
+	require.GreaterOrEqual(t, syncing.Load(), int64(3), "the kills missed the probes, so nothing is shown")
 }
 
 // PIDNamespace names the pid namespace of a process of this machine.

@@ -34,7 +34,7 @@ type Subject struct {
 	// Died is what the runtime tells a pods.Group of a node that has ended, or nil.
 	Died func(ctx context.Context, c nodes.Cluster, node string) error
 	// Pod is the pid namespace of a node's pod (PIDNamespace), and kills its PID 1 with SIGKILL.
-	Pod func(t testing.TB, c nodes.Cluster, node string) (namespace string, kill func())
+	Pod func(t testing.TB, c nodes.Cluster, node string) (namespace string, kill func() error)
 	// Taken is what Start says when another run has the same name.
 	Taken string
 	// Vague tells of a cluster's endpoints that they may accept connections for a node that
