@@ -111,7 +111,8 @@
 //
 // # Disks
 //
-// With the right to disks, package disk puts a file system of ours before the node's data, for the
+// With the right to disks, a fourth program, "injector probe", tries the disk for hold, which must never wait for the file system that it
+// serves; and package disk puts a file system of ours before the node's data, for the
 // life of the pod: over the directory itself where the node shares hold's mount namespace
 // (local), else in the namespace of each process that enters (docker). Files are damaged, and
 // mended, while the node is down: it is killed for that, and whoever asked starts it again.
