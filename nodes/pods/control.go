@@ -74,6 +74,7 @@ func (c *control) client(ctx context.Context) (*injector.Client, error) {
 	}
 	if c.current != nil {
 		c.log.Warn("the control stream of a pod broke; opening it again")
+		_ = c.current.Close() // one that only garbles what it carries would stay
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, openLimit, fmt.Errorf("no answer within %v", openLimit))
 	defer cancel()
