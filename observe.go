@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -24,6 +25,8 @@ type observer struct {
 	nodes   []topologies.Node
 	clients map[string]nodes.Client
 	log     *history.Log
+
+	broken *broken
 
 	mu   sync.Mutex
 	last string // the leader of the latest sample; empty if nobody led
@@ -75,7 +78,11 @@ func (o *observer) sample(ctx context.Context, n topologies.Node) {
 func (o *observer) ask(ctx context.Context, node string) (history.Observation, error) {
 	ctx, cancel := context.WithTimeout(ctx, observeTimeout)
 	defer cancel()
-	return o.clients[node].Observe(ctx)
+	seen, err := nodes.Bounded(ctx, observeTimeout, "observing "+node, o.clients[node].Observe, nil)
+	if p := new(nodes.Panicked); errors.As(err, &p) {
+		o.broken.by(p)
+	}
+	return seen, err
 }
 
 // seenLeader is the leader of the latest samples, for people to look at.
@@ -139,9 +146,11 @@ func (o *observer) ready(ctx context.Context, within time.Duration) error {
 			missing = now
 		}
 		if missing == "" && o.askForLeader(limited) != "" {
-			return nil
+			return o.broken.err()
 		}
 		select {
+		case <-o.broken.Done():
+			return o.broken.err()
 		case <-limited.Done():
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
