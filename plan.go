@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"faultline/checker"
@@ -211,7 +212,7 @@ func MakeSchedule(s Scenario) (nemesis.Schedule, error) {
 			return nemesis.Schedule{}, s.mistake(err)
 		}
 	}
-	if end := schedule.End() + warmUp; end > s.TimeLimit {
+	if end := min(schedule.End(), math.MaxInt64-warmUp) + warmUp; end > s.TimeLimit {
 		return nemesis.Schedule{}, s.mistake(fmt.Errorf("the schedule of scenario %s ends %v after the first operation, beyond its time-limit of %v; give it a longer one",
 			s.Name, end.Round(time.Millisecond), s.TimeLimit))
 	}

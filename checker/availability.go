@@ -98,8 +98,8 @@ type kind struct {
 	is        func(f string) bool
 }
 
-// lastHeal is the time from which the system has no more excuse: the final check of the
-// baseline or, before there was one, the last heal; in a run without faults, the first
+// lastHeal is the time from which the system has no more excuse: the check of the
+// baseline after the last heal or, before there was one, the last heal; in a run without faults, the first
 // request.
 func lastHeal(run *Run) (at int64, after string, err error) {
 	at, after = run.Ops[0].Invoke, "the first request"
@@ -113,14 +113,14 @@ func lastHeal(run *Run) (at int64, after string, err error) {
 	}
 	for i := range run.Events {
 		e := &run.Events[i]
-		if e.Process != history.Nemesis {
+		if e.Process != history.Nemesis || e.F == history.FBaselineEnd {
 			continue
 		}
 		var m history.FaultMark
 		if err := json.Unmarshal(e.Value, &m); err != nil {
 			return 0, "", fmt.Errorf("event %d: a fault mark that cannot be read: %w", e.Index, err)
 		}
-		if m.Stage == history.Baseline && m.Done && e.F != history.FBaselineEnd && len(run.Faults) > 0 {
+		if m.Stage == history.Baseline && m.Done && len(run.Faults) > 0 {
 			at, after = e.Time, "the last heal"
 		}
 	}

@@ -2,6 +2,7 @@ package checker
 
 import (
 	"context"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -39,6 +40,12 @@ func TestAvailability(t *testing.T) {
 			tp.phase(0, history.PhaseFaults).begin(10, 0).heal(100, 0).baseline(110).phase(110, history.PhaseQuiet)
 			tp.ok(120, 130, "read").op(140, 900, "write", history.Fail, "no-leader").ok(1000, 1200, "cas")
 			tp.phase(1300, history.PhaseEnd)
+		}, Invalid, "the first write after the last heal took 1090 ms to succeed"},
+		{"a check at the end is no heal", time.Second, func(tp *tape) {
+			tp.phase(0, history.PhaseFaults).begin(10, 0).heal(100, 0).baseline(110).phase(110, history.PhaseQuiet)
+			tp.ok(120, 130, "read").op(140, 900, "write", history.Fail, "no-leader").ok(1000, 1200, "write")
+			tp.mark(1250, "baseline-end", `{"step":-1,"stage":"baseline","done":true,"proved":true}`)
+			tp.ok(1260, 1265, "write").ok(1266, 1270, "read").phase(1300, history.PhaseEnd)
 		}, Invalid, "the first write after the last heal took 1090 ms to succeed"},
 		{"reads never come back", time.Second, func(tp *tape) {
 			tp.phase(0, history.PhaseFaults).begin(10, 0).heal(100, 0).baseline(110).phase(110, history.PhaseQuiet)
@@ -163,6 +170,12 @@ func TestBuckets(t *testing.T) {
 		{At: 3 * at},
 	}, Buckets(tp.run(t, Settings{}), at))
 	require.Nil(t, Buckets(&Run{}, at))
+	late := &Run{Events: []history.Event{{}, {Time: math.MaxInt64}}, Ops: []history.Operation{
+		{F: "write", Type: history.OK, Invoke: 1, Return: math.MaxInt64 - 1}, {F: "write", Type: history.Info, Invoke: math.MaxInt64, Return: history.Open}}}
+	all := Buckets(late, 1)
+	require.LessOrEqual(t, len(all), mostBuckets)
+	require.Equal(t, []int{1, 1}, []int{all[len(all)-1].OK, all[len(all)-1].Info})
+	require.Len(t, Buckets(&Run{Events: []history.Event{{Time: int64(7 * 24 * time.Hour)}}}, 10*time.Second), 60_481, "the wanted width")
 	require.Nil(t, Buckets(tp.run(t, Settings{}), 0))
 }
 

@@ -60,6 +60,18 @@ func TestFaults(t *testing.T) {
 			tp.begin(1, 0).heal(2, 0)
 			tp.mark(3, "baseline", `{"step":-1,"stage":"baseline","done":true,"measured":"s2 paused"}`).phase(5, history.PhaseEnd)
 		}, Unknown, "after the last heal the cluster was not as before (measured: s2 paused)"},
+		{"a check at the end", 1, func(tp *tape) {
+			tp.begin(1, 0).heal(2, 0).baseline(3)
+			tp.mark(4, "baseline-end", `{"step":-1,"stage":"baseline","done":true,"proved":true}`).phase(5, history.PhaseEnd)
+		}, Valid, "1 fault"},
+		{"a check at the end that fails", 1, func(tp *tape) {
+			tp.begin(1, 0).heal(2, 0).baseline(3)
+			tp.mark(4, "baseline-end", `{"step":-1,"stage":"baseline","done":true,"error":"s2 has ended by itself"}`).phase(5, history.PhaseEnd)
+		}, Unknown, "the cluster was not as before (s2 has ended by itself)"},
+		{"a final check that fails, and is well later", 1, func(tp *tape) {
+			tp.begin(1, 0).heal(2, 0).mark(3, "baseline", `{"step":-1,"stage":"baseline","done":true,"measured":"s2 paused"}`)
+			tp.mark(4, "baseline-end", `{"step":-1,"stage":"baseline","done":true,"proved":true}`).phase(5, history.PhaseEnd)
+		}, Unknown, "the cluster was not as before (measured: s2 paused)"},
 		{"a final check too early", 1, func(tp *tape) {
 			tp.begin(1, 0).baseline(2).heal(3, 0).phase(5, history.PhaseEnd)
 		}, Unknown, "the final check came before the last heal was done"},

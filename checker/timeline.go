@@ -70,13 +70,20 @@ type Bucket struct {
 	P50, P99 time.Duration // of the OK, 0 if there are none
 }
 
-// Buckets cuts a run into stretches of equal width, from its start to its last event.
-// An operation belongs to the bucket of its answer; one without, to that of its request.
+// mostBuckets bounds what Buckets makes of a run whose last time is absurd; a run of seven
+// days, the longest, fits at a width of ten seconds.
+const mostBuckets = 100_000
+
+// Buckets cuts a run into stretches of equal width, from its start to its last event. The
+// width is the wanted one, or as much more as keeps them at 100,000 or fewer. An
+// operation belongs to the bucket of its answer; one without, to that of its request.
 func Buckets(run *Run, width time.Duration) []Bucket {
 	if width <= 0 || len(run.Events) == 0 {
 		return nil
 	}
-	all := make([]Bucket, runEnd(run)/int64(width)+1)
+	end := runEnd(run)
+	width = max(width, time.Duration(end/mostBuckets+1))
+	all := make([]Bucket, end/int64(width)+1)
 	spans := make([][]int64, len(all))
 	for i := range all {
 		all[i].At = time.Duration(i) * width

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"faultline/nodes"
 	"faultline/topologies"
@@ -115,12 +116,18 @@ func (f Fault) rehearsed(t topologies.Topology, s Step) Step {
 	return s
 }
 
+// longest is the latest start and the longest time of a step: no scenario's time-limit is
+// longer, and sums of a few of them are far from what a Duration holds.
+const longest = 7 * 24 * time.Hour
+
 func checkTimes(f Fault, s Step) error {
 	switch {
 	case s.At < 0:
 		return fmt.Errorf("at is %s, before the run", s.At)
 	case s.For < 0:
 		return fmt.Errorf("for is %s", s.For)
+	case s.At > longest || s.For > longest:
+		return fmt.Errorf("at %s, for %s: want at most %s of each, as long as a run may last", s.At, s.For, longest)
 	case f.Momentary && s.For != 0:
 		return fmt.Errorf("%s is momentary; leave out for", f.Name)
 	case !f.Momentary && s.For == 0 && f.For == 0:

@@ -13,7 +13,7 @@ var clock = Fault{
 	Name:   "clock",
 	Family: "clock",
 	Doc: "The clocks of processes are wrong, from their first instruction on after every start: the wall clock is ahead or behind " +
-		"(offset), gains or loses (drift, in s a s), jumps to and fro (strobe, each side for period); the monotonic clock gains or loses " +
+		"(offset), gains or loses (drift, in s a s), jumps to and fro (strobe, each side for period, 1ms to 500ms); the monotonic clock gains or loses " +
 		"(monotonic, in s a s) or leaps ahead (forward): it never steps back, so what it gained stays until the process ends.",
 	Targets: []string{All, Majority, Minority, One, Primary},
 	Drawn:   []string{Majority, Minority, One},

@@ -15,7 +15,8 @@
 // A fault whose effect takes its time, or that acts again and again, has a Work: it goes on
 // beside the schedule and may impose conditions of its own, which are added to those of
 // the steps, by the same Set, one change after the other. What steps take from a cluster
-// for good is counted before the run: see voters.go.
+// for good is counted before the run (voters.go), and right before such a step it is asked who votes: it
+// waits until a majority stays, and is not done if that does not come (quorum.go).
 //
 // Clocks and disks are conditions like any other (SetClock, SetDisk), and what Measure reads back
 // proves them. A disk that fails may end a node: the heal starts it again, and checkers do not take

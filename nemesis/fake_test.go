@@ -45,12 +45,18 @@ type fake struct {
 	refuse   error               // what Set answers, and does nothing
 	stay     error               // what Leave answers, and does nothing
 	shy      map[string]bool     // servers that never join
-	clinging bool                // RemovePeer does nothing
+	clinging bool                // nobody is taken out of the peer set
+	nods     bool                // every action succeeds and does nothing
+
+	asked   nodes.Conditions // by the last Set
+	healing map[nodes.Link]nodes.LinkState
+	// obey is what Set does when it is asked for conditions; nil does what is asked.
+	obey func(want nodes.Conditions) nodes.Conditions
 }
 
 func newFake(topology topologies.Topology) *fake {
 	f := &fake{topology: topology, started: time.Now(), left: map[string]bool{}, peers: map[string]bool{}, lives: map[string]int{}, now: nodes.Baseline(topology), leader: topology.Servers()[0].Name,
-		term: 1, deaf: map[nodes.Link]bool{}, immortal: map[string]bool{}, shy: map[string]bool{}, sloth: 200 * time.Millisecond}
+		term: 1, deaf: map[nodes.Link]bool{}, immortal: map[string]bool{}, healing: map[nodes.Link]nodes.LinkState{}, shy: map[string]bool{}, sloth: 200 * time.Millisecond}
 	f.joinAll()
 	return f
 }
@@ -73,6 +79,15 @@ func (f *fake) Set(ctx context.Context, want nodes.Conditions) error {
 			f.lives[node]++
 			delete(f.peers, node)
 		}
+	}
+	for l, state := range f.asked.Links {
+		if state.Shaped() && !want.Links[l].Shaped() {
+			f.healing[l] = state
+		}
+	}
+	f.asked = want.Clone()
+	if f.obey != nil {
+		want = f.obey(want)
 	}
 	f.now = want.Clone()
 	for node := range f.left {
@@ -120,28 +135,45 @@ func (f *fake) Measure(ctx context.Context) (nodes.Measurement, error) {
 		for _, b := range f.topology.Nodes() {
 			if a != b {
 				l := nodes.Link{From: a.Name, To: b.Name}
-				m.Links[l] = seen(state(l), state(nodes.Link{From: b.Name, To: a.Name}))
+				back := nodes.Link{From: b.Name, To: a.Name}
+				m.Links[l] = seen(state(l), state(back), shaped(f.asked.Links[l], f.asked.Links[back], f.healing[l]))
 			}
 		}
 		if p := f.process(a.Name); p != nodes.Running {
 			m.Processes[a.Name] = p
 		}
-		m.Clocks[a.Name] = readClock(f.now.Clocks[a.Name])
+		m.Clocks[a.Name] = readClock(f.now.Clocks[a.Name], f.asked.Clocks[a.Name])
 		m.Disks[a.Name] = tryDisk(f.now.Disks[a.Name])
 	}
 	return m, nil
 }
 
-// readClock is what a clock shows that is just as asked, 10 s after that was asked.
-func readClock(s nodes.ClockState) nodes.ClockSeen {
-	const after = 10 * time.Second
-	return nodes.ClockSeen{Read: true, Offset: s.Ahead(after), After: after, Patched: !s.Healthy(),
+// readClock is what a clock shows that is just as in its state, 10 s after that was asked.
+func readClock(s, asked nodes.ClockState) nodes.ClockSeen {
+	const after, looks = 10 * time.Second, 64
+	seen := nodes.ClockSeen{Read: true, Offset: shownAt(s, after), After: after, Patched: !s.Healthy(),
 		Gained: s.Forward + time.Duration(s.Monotonic*float64(after)), Drift: s.Drift, Monotonic: s.Monotonic, Within: 0.0001}
+	if asked.Strobe == 0 || s.Healthy() {
+		return seen
+	}
+	for i := range time.Duration(looks) {
+		at := after + max(asked.Period*9/4, 40*time.Millisecond)*i/looks
+		seen.Looks = append(seen.Looks, nodes.ClockLook{After: at, Offset: shownAt(s, at)})
+	}
+	return seen
+}
+
+// shownAt is by how much a wall clock is ahead; a strobe without a period stays ahead.
+func shownAt(s nodes.ClockState, after time.Duration) time.Duration {
+	if s.Period > 0 && after/s.Period%2 == 1 {
+		return s.Ahead(after)
+	}
+	return s.Ahead(after) + s.Strobe
 }
 
 // tryDisk is what a disk does that is just as asked.
 func tryDisk(s nodes.DiskState) nodes.DiskSeen {
-	seen := nodes.DiskSeen{Tried: true, SyncTook: s.SlowSync + time.Millisecond, Kept: !s.Lie && !s.FailSync}
+	seen := nodes.DiskSeen{Tried: true, SyncTook: s.SlowSync + time.Millisecond, PlainTook: time.Millisecond, Kept: !s.Lie && !s.FailSync}
 	for _, call := range []struct {
 		fails bool
 		seen  *string
@@ -152,15 +184,17 @@ func tryDisk(s nodes.DiskState) nodes.DiskSeen {
 		}
 	}
 	for _, d := range s.Damages {
-		seen.Damaged = append(seen.Damaged, d.String())
+		seen.Damaged = append(seen.Damaged, nodes.DamageSeen{Kind: d.Kind, File: strings.ReplaceAll(d.File, "*", "log"), What: "damaged"})
 	}
 	return seen
 }
 
-func seen(there, back nodes.LinkState) nodes.LinkSeen {
+// seen is what probes see of a link; a train is sent over it if it is to be looked at closer, as for that state.
+func seen(there, back, closer nodes.LinkState) nodes.LinkSeen {
 	s := nodes.LinkSeen{UDP: !there.Drop && !there.Reject, TCP: nodes.TCPOpen}
-	if there.Shaped() {
-		s.Train = treated(there)
+	if closer.Shaped() {
+		s.Train = treated(there, closer.Train())
+		s.UDP = s.Train.Arrived > 0
 	}
 	switch {
 	case there.Drop || back.Drop:
@@ -171,14 +205,27 @@ func seen(there, back nodes.LinkState) nodes.LinkSeen {
 	return s
 }
 
-// treated is what a train meets on a link that does just what is asked.
-func treated(s nodes.LinkState) nodes.TrainSeen {
-	sent := s.Train().Count
+// shaped is the first that is; none is health.
+func shaped(states ...nodes.LinkState) nodes.LinkState {
+	return append(slices.DeleteFunc(states, func(s nodes.LinkState) bool { return !s.Shaped() }), nodes.LinkState{})[0]
+}
+
+// treated is what a train meets on a link that does just what its state says.
+func treated(s nodes.LinkState, train nodes.Train) nodes.TrainSeen {
+	sent := train.Count
+	const quick = 100 * time.Microsecond
 	share := func(n int, p float64) int { return int(math.Round(float64(n) * p)) }
-	t := nodes.TrainSeen{Sent: sent, Median: s.Delay + s.Jitter/2, P90: s.Delay + s.Jitter*9/10, Rate: float64(s.Rate)}
-	t.Arrived = sent - share(sent, 1-(1-s.Loss)*(1-s.BurstLoss))
+	t := nodes.TrainSeen{Sent: sent, Least: quick + s.Delay, Median: quick + s.Delay + s.Jitter/2, P90: 2*quick + s.Delay + s.Jitter*9/10, Rate: 40e6}
+	if s.Rate > 0 {
+		t.Rate = float64(s.Rate)
+		const headers = 28
+		t.Median += time.Duration(float64(sent*(train.Bytes+headers)) / t.Rate / 2 * float64(time.Second)) // the one in the middle waits for half of them
+	}
+	if !s.Drop && !s.Reject {
+		t.Arrived = sent - share(sent, 1-(1-s.Loss)*(1-s.BurstLoss))
+	}
 	t.Doubled, t.Damaged, t.Overtaken = share(t.Arrived, s.Duplicate), share(t.Arrived, s.Corrupt), share(t.Arrived, s.Reorder)
-	if s.Scramble {
+	if s.Scramble && s.Jitter > 0 {
 		t.Overtaken = t.Arrived / 2
 	}
 	return t
@@ -204,7 +251,7 @@ func (f *fake) Logs(context.Context, string, io.Writer) error { return nil }
 func (f *fake) Close(context.Context) error                   { return nil }
 func (f *fake) Client(node string) nodes.Client               { return fakeClient{fake: f, node: node} }
 func (f *fake) Exited(ctx context.Context, node string) error {
-	for {
+	for !f.nods {
 		f.mu.Lock()
 		down := f.process(node) == nodes.Killed
 		f.mu.Unlock()
@@ -215,6 +262,7 @@ func (f *fake) Exited(ctx context.Context, node string) error {
 			return err
 		}
 	}
+	return nil
 }
 
 // Leader elects, one second after the leader has stopped, the next server that runs, if
@@ -253,6 +301,9 @@ func (f *fake) elect(fits func(string) bool) bool {
 }
 
 func (f *fake) Burst(ctx context.Context, node string, reads int) error {
+	if f.nods {
+		return nil
+	}
 	if err := sleep(ctx, 5*time.Millisecond); err != nil {
 		return err
 	}
@@ -294,7 +345,7 @@ func (c fakeClient) RemovePeer(_ context.Context, id string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.note("%s removes %s", c.node, id)
-	if !c.clinging {
+	if !c.clinging && !c.nods {
 		delete(c.peers, strings.Split(id, "/")[0])
 	}
 	return nil
@@ -309,18 +360,23 @@ func (c fakeClient) Observe(context.Context) (history.Observation, error) {
 func (c fakeClient) Leave(context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.stay != nil {
+	if c.stay != nil || c.nods {
 		return c.stay
 	}
 	c.note("%s leaves", c.node)
 	c.left[c.node] = true
-	delete(c.peers, c.node)
+	if !c.clinging {
+		delete(c.peers, c.node)
+	}
 	return nodes.Errorf(nodes.ConnectionLost, "it ended before it answered")
 }
 
 func (c fakeClient) Transfer(_ context.Context, to string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.nods {
+		return nil
+	}
 	if c.leader != c.node {
 		return nodes.Errorf(nodes.NotLeader, "%s leads", c.leader)
 	}

@@ -1,6 +1,7 @@
 package nemesis
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -26,7 +27,7 @@ func Gantt(s Schedule, t topologies.Topology, width int) string {
 		rows[i] = i
 		labels = append(labels, fmt.Sprintf("%2d  %s", i, ganttLabel(s.Steps[i], t)))
 	}
-	slices.SortStableFunc(rows, func(a, b int) int { return int(s.Steps[a].At - s.Steps[b].At) })
+	slices.SortStableFunc(rows, func(a, b int) int { return cmp.Compare(s.Steps[a].At, s.Steps[b].At) })
 
 	labelWidth := 0
 	for _, l := range labels {
@@ -67,26 +68,37 @@ type timescale struct {
 	columns int
 }
 
+// tickWidth is the columns from one tick to the next: room for 2h30m and a space.
+const tickWidth = 8
+
+// wideTick is tickWidth where ticks are some days apart: room for 2556144h.
+const wideTick = 12
+
+// tickSteps are times between two ticks that a reader can count in.
+var tickSteps = []time.Duration{time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second, 15 * time.Second, 30 * time.Second,
+	time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute, 30 * time.Minute,
+	time.Hour, 2 * time.Hour, 6 * time.Hour, 12 * time.Hour, 24 * time.Hour}
+
 func scaleTo(end time.Duration, columns int) timescale {
-	end = max(end, time.Second)
-	tick := time.Second
-	for _, factor := range []time.Duration{1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600} {
-		tick = factor * time.Second
-		const apart = 8 // columns between two ticks
-		if int(end/tick)*apart <= columns {
-			break
+	sc := timescale{end: max(end, time.Second), columns: columns}
+	for _, sc.tick = range tickSteps {
+		if int64(sc.end/sc.tick)*tickWidth <= int64(columns) {
+			return sc
 		}
 	}
-	return timescale{end: end, tick: tick, columns: columns}
+	sc.tick *= sc.end/sc.tick/time.Duration(max(columns/wideTick, 2)) + 1
+	return sc
 }
 
+// column is where a time stands; what is out of range stands at the edge.
 func (sc timescale) column(at time.Duration) int {
-	return min(int(float64(at)/float64(sc.end)*float64(sc.columns)), sc.columns-1)
+	return min(max(int(float64(at)/float64(sc.end)*float64(sc.columns)), 0), sc.columns-1)
 }
 
 func (sc timescale) ticks() string {
 	row := []rune(strings.Repeat(" ", sc.columns))
-	for at := time.Duration(0); at <= sc.end; at += sc.tick {
+	for i := range int64(sc.end/sc.tick) + 1 { // counted, as a sum of times could overflow
+		at := time.Duration(i) * sc.tick
 		label := []rune("|" + writeDuration(at))
 		if from := sc.column(at); from+len(label) <= len(row) {
 			copy(row[from:], label)
@@ -100,7 +112,7 @@ func (sc timescale) bar(s Step) string {
 	if s.lasts() == 0 {
 		return strings.Repeat(" ", from) + "◆"
 	}
-	to := sc.column(s.At + s.lasts())
+	to := sc.column(s.over())
 	return strings.Repeat(" ", from) + strings.Repeat("█", max(1, to-from))
 }
 

@@ -3,10 +3,12 @@ package nemesis
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"faultline/nodes"
+	"faultline/topologies"
 )
 
 // leaveWithin bounds one server's leave: it hands leadership over, is removed from the
@@ -16,7 +18,7 @@ const leaveWithin = 30 * time.Second
 var leave = Fault{
 	Name:    "leave",
 	Family:  "leave",
-	Doc:     "Makes servers leave the cluster gracefully, one after the other; at the heal they are started again and rejoin.",
+	Doc:     "Makes servers leave the cluster gracefully, one after the other, and out of the peer set; at the heal they are started again and vote again.",
 	Targets: []string{One, Primary},
 	Drawn:   []string{One},
 	Needs:   []nodes.Capability{nodes.ProcessKill},
@@ -27,12 +29,40 @@ var leave = Fault{
 	Nodes:   processNodes,
 	// A process that ended by itself and one that was killed are the same state to a
 	// runtime: it is not running, and must not be started before the heal.
-	Edit:   inState(nodes.Killed),
-	Asked:  func(hit []string) string { return strings.Join(hit, ", ") + " left" },
-	Before: leaveOneByOne,
+	Edit:     inState(nodes.Killed),
+	Asked:    func(hit []string) string { return strings.Join(hit, ", ") + " left" },
+	Before:   leaveOneByOne,
+	After:    leftPeers,
+	Rejoined: leaversVote,
 }
 
-// leaveOneByOne takes the end of the process as the proof: the answer to the request can
+// leftPeers waits until the peer set lacks who has left. A cluster that has lost its majority cannot
+// take anybody out.
+func leftPeers(ctx context.Context, w World, s Step, hit []string) (string, error) {
+	if _, err := operator(w, hit[0]); err != nil {
+		return cannotAsk, nil
+	}
+	if s.BelowMajority {
+		return "", nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, actWithin)
+	defer cancel()
+	return awaitGone(ctx, w, hit)
+}
+
+// leaversVote waits until who has left votes again. A spare does so as long as a join lasts, whose own
+// affair that is.
+func leaversVote(ctx context.Context, w World, s Step, hit []string) (string, error) {
+	if _, err := operator(w, hit[0]); err != nil {
+		return cannotAsk, nil
+	}
+	return votersAgain(ctx, w, s, slices.DeleteFunc(slices.Clone(hit), func(name string) bool {
+		n, ok := w.Topology.Node(name)
+		return ok && n.Role == topologies.Spare
+	}))
+}
+
+// leaveOneByOne takes the end of the process for the answer: that to the request can
 // be lost when the node ends.
 func leaveOneByOne(ctx context.Context, w World, _ Step, hit []string) (string, error) {
 	for _, node := range hit {

@@ -57,6 +57,8 @@ func TestMembershipThatDoesNotShowIsNotProved(t *testing.T) {
 					f.shy["dc1-s1"] = true
 				})
 			}, "", "dc1-s1 does not vote"},
+		{"one that left and that nobody takes in", "{at: 1s, for: 5s, fault: leave, target: one}",
+			func(f *fake) { lateVoter(f, "dc1-s1", 10*time.Minute) }, "", "dc1-s1 does not vote"},
 		{"a server that does not come back", "{at: 1s, for: 20s, fault: rolling-restart, target: [dc1-s2]}",
 			func(f *fake) { f.shy["dc1-s2"] = true; delete(f.peers, "dc1-s2") }, "dc1-s2 is not back", ""},
 		{"a storm without kills", "{at: 1s, for: 5s, fault: restart-storm, target: one}",

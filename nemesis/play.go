@@ -35,9 +35,6 @@ type World struct {
 // healWithin bounds the heal at the end, with the check of the baseline.
 const healWithin = 60 * time.Second
 
-// FBaseline is the F of the history's events about the check after the last heal.
-const FBaseline = "baseline"
-
 // Play plays a schedule in real time from now on and returns it with the live roles
 // replaced by names.
 //
@@ -47,8 +44,8 @@ const FBaseline = "baseline"
 // much; the changes after it keep their own times, unless they are held up too. So two
 // faults overlap in a run if and only if they do in its schedule.
 //
-// A step whose effect did not show, or that found no leader to hit, is marked as not
-// proved and the run goes on. When the schedule is over, or ctx, everything is healed,
+// A step whose effect did not show, that found no leader to hit, or that would have left the cluster
+// without a majority until it was over, is marked as not proved and the run goes on. When the schedule is over, or ctx, everything is healed,
 // with a time of its own, and probed against the healthy baseline. That ctx ended is not
 // an error; an error means that the schedule fails its Check or that the history could
 // not be written.
@@ -59,7 +56,7 @@ func Play(ctx context.Context, s Schedule, w World) (Schedule, error) {
 	p := newPlayer(w)
 	p.schedule = s.clone()
 	for _, c := range timeline(s) {
-		if sleep(ctx, time.Until(p.began.Add(c.at))) != nil || p.failure() != nil {
+		if p.await(ctx, c.at) != nil || p.failure() != nil {
 			break
 		}
 		p.change(ctx, c)
@@ -70,16 +67,19 @@ func Play(ctx context.Context, s Schedule, w World) (Schedule, error) {
 
 func newPlayer(w World) *player {
 	return &player{World: w, began: time.Now(), lasting: map[int]bool{}, imposed: map[int]func(*nodes.Conditions){},
-		works: map[int]*work{}, turn: make(chan struct{}, 1)}
+		held: map[int]held{}, notes: map[int]string{}, works: map[int]*work{}, turn: make(chan struct{}, 1)}
 }
 
 // player is the state of one Play.
 type player struct {
 	World
 	began    time.Time
-	schedule Schedule     // resolved as far as it has begun
-	lasting  map[int]bool // steps that have begun and will be healed; true if their edits are in force
-	hasty    bool         // the run is cut short: heal at once, without the actions of heals
+	schedule Schedule         // resolved as far as it has begun
+	lasting  map[int]bool     // steps that have begun and will be healed; true if their edits are in force
+	hasty    bool             // the run is cut short: heal at once, without the actions of heals
+	held     map[int]held     // steps that wait until a majority would stay
+	notes    map[int]string   // what is to be said of a step when it begins or is healed
+	set      nodes.Conditions // of the last Set that succeeded
 
 	turn    chan struct{} // holds one value while somebody changes or proves the conditions
 	imposed map[int]func(*nodes.Conditions)
@@ -114,6 +114,10 @@ func (p *player) change(ctx context.Context, c change) {
 	p.endWorks(c.heals)
 	p.turn <- struct{}{}
 	defer func() { <-p.turn }()
+	c = p.hold(ctx, c)
+	if len(c.heals)+len(c.starts) == 0 {
+		return
+	}
 	late := time.Since(p.began) - c.at
 	starts := p.begin(ctx, c.starts)
 	heals := p.end(c.heals)
@@ -145,7 +149,7 @@ func (p *player) change(ctx context.Context, c change) {
 		}
 	}
 	for _, part := range parts {
-		part.conclude(measured, err, late)
+		part.conclude(measured, p.set, err, late)
 		p.goOn(ctx, part)
 	}
 }
@@ -182,10 +186,17 @@ func (p *player) end(numbers []int) []*part {
 	var parts []*part
 	for _, i := range numbers {
 		inForce, begun := p.lasting[i]
+		if _, waits := p.held[i]; waits && !begun {
+			p.abandon(i)
+		}
 		if !begun {
 			continue
 		}
 		part := p.part(i, history.FaultHeal)
+		if h, waits := p.held[i]; waits { // and must not wait longer
+			part.mark.Error = h.why.Error()
+			delete(p.held, i)
+		}
 		if !inForce {
 			part.fault.Heal = nil
 		}
@@ -202,6 +213,10 @@ func (p *player) part(number int, stage history.Stage) *part {
 	part := &part{number: number, step: step, fault: fault, stage: stage,
 		fresh: fault.Edit != nil || fault.Base != nil || fault.Work != nil}
 	part.mark = history.FaultMark{Step: number, Stage: stage}
+	if note := p.notes[number]; note != "" {
+		part.seen = append(part.seen, note)
+		delete(p.notes, number)
+	}
 	if step.Target.Word == Primary || step.Target.IsZero() {
 		return part // nobody was found to hit
 	}
@@ -319,6 +334,9 @@ func (p *player) conditions() nodes.Conditions {
 
 // finish heals what still lasts and checks the baseline, even if ctx is over.
 func (p *player) finish(ctx context.Context) {
+	if ctx.Err() == nil && p.failure() == nil {
+		p.release(ctx)
+	}
 	healCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), healWithin)
 	defer cancel()
 	if len(p.lasting) > 0 {
@@ -356,6 +374,3 @@ func (p *player) mark(f string, m history.FaultMark) {
 		p.failed = err
 	}
 }
-
-// Verify stub
-func Verify(ctx context.Context, w World) error { return nil }

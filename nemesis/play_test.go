@@ -141,7 +141,7 @@ func TestWhatDoesNotShowIsNotProved(t *testing.T) {
 			func(f *fake) { f.immortal["dc1-s1"] = true }, "dc1-s1 is running, not killed", ""},
 		{"a node that broke by itself", "{at: 1s, for: 5s, fault: pause, target: one}",
 			func(f *fake) { time.AfterFunc(1100*time.Millisecond, func() { f.die("dc1-s3") }) },
-			"dc1-s3 is killed, not running", ""},
+			"dc1-s3 has ended by itself; dc1-s3 is killed, not running", ""},
 		{"conditions that cannot be set", "{at: 1s, for: 5s, fault: kill, target: one}",
 			func(f *fake) { f.refuse = errors.New("engine on fire") }, "not set: engine on fire", "not set: engine on fire"},
 		{"a leader that does not hand over", "{at: 1s, fault: transfer}",
@@ -153,6 +153,8 @@ func TestWhatDoesNotShowIsNotProved(t *testing.T) {
 		{"a leave that does nothing", "{at: 1s, for: 40s, fault: leave, target: one}",
 			func(f *fake) { f.stay = nodes.Errorf(nodes.Timeout, "silence") },
 			"dc1-s1 did not leave: timeout: silence; and did not end: context deadline exceeded", ""},
+		{"a server that leaves and stays a peer", "{at: 1s, for: 20s, fault: leave, target: one}",
+			func(f *fake) { f.clinging = true }, "dc1-s1 is still a peer", ""},
 		{"a leader without a successor", "{at: 1s, for: 20s, fault: deposed-leader-reads}",
 			func(f *fake) { f.stuck = true }, "waited for another than dc1-s1 to lead", ""},
 	} {
@@ -314,7 +316,7 @@ func TestALinkFaultIsBelievedOnlyWhenMeasured(t *testing.T) {
 			if deaf {
 				require.Contains(t, p.faults[0].Error, "dc1-s1>dc1-s2: ")
 			} else {
-				require.Equal(t, "6 links with 120 of 600 datagrams lost (20.0 %), medians 40.0 to 40.0 ms", p.faults[0].Measured)
+				require.Equal(t, "6 links with 120 of 600 datagrams lost (20.0 %), medians 40.1 to 40.1 ms", p.faults[0].Measured)
 				require.Contains(t, p.faults[1].Measured, "30.0 % doubled")
 			}
 			require.True(t, p.baseline.Proved)

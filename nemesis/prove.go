@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,18 +34,21 @@ func (p *player) bring(ctx context.Context, want nodes.Conditions) (nodes.Measur
 	if err := p.Cluster.Set(setCtx, want); err != nil {
 		return nodes.Measurement{}, fmt.Errorf("not set: %w", err)
 	}
-	return p.prove(ctx, want)
+	before := p.set
+	p.set = want
+	return p.prove(ctx, before, want)
 }
 
 // prove probes until the measurement is what is wanted, or gives up and says where it is
-// not. The first probes after a change may still see what was before.
-func (p *player) prove(ctx context.Context, want nodes.Conditions) (nodes.Measurement, error) {
+// not. The first probes after a change may still see what was before. A node that was to run before and is
+// to run now, and does not, has ended by itself.
+func (p *player) prove(ctx context.Context, before, want nodes.Conditions) (nodes.Measurement, error) {
 	names := namesWhere(p.Topology, func(string) bool { return true })
 	began := time.Now()
 	for probes := 1; ; probes++ {
 		measured, err := p.measure(ctx)
 		if err == nil {
-			err = mismatch(measured.Mismatches(want, names))
+			err = mismatch(slices.Concat(endedWords(measured, before, want), measured.Mismatches(want, names)))
 		}
 		if err == nil || probes >= leastProbes && time.Since(began) >= proveWithin {
 			return measured, err
@@ -65,38 +69,75 @@ func (p *player) measure(ctx context.Context) (nodes.Measurement, error) {
 	return measured, nil
 }
 
+// endedWords says which nodes were to run before, are to run now, and do not: nobody but they has ended them. Of those whose disk
+// permits it, that is no fault.
+func endedWords(m nodes.Measurement, before, now nodes.Conditions) []string {
+	var words []string
+	for node, state := range m.Processes {
+		if state == nodes.Killed && !before.Processes[node].Ended() && !now.Processes[node].Ended() && !now.Disks[node].EndsNodes() {
+			words = append(words, node+" has ended by itself")
+		}
+	}
+	slices.Sort(words)
+	return words
+}
+
 // baseline brings the cluster to health, tries again as long as it may, and marks
 // whether the probes agree.
 func (p *player) baseline(ctx context.Context) {
+	p.markBaseline(history.FBaseline, "", func(want nodes.Conditions) (measured nodes.Measurement, err error) {
+		began := time.Now()
+		measured, err = p.bring(ctx, want)
+		for err != nil && time.Since(began) < baselineWithin && sleep(ctx, pollEvery) == nil {
+			measured, err = p.bring(ctx, want)
+		}
+		return measured, err
+	})
+}
+
+// Verify measures once more, without changing anything, whether the cluster is as it is without faults, and marks what it
+// found as [history.FBaselineEnd]. It is for the end of a run, after whatever came after Play. An error means that the history
+// could not be written.
+func Verify(ctx context.Context, w World) error {
+	p := newPlayer(w)
+	p.markBaseline(history.FBaselineEnd, "at the end ", func(want nodes.Conditions) (nodes.Measurement, error) {
+		return p.prove(ctx, want, want)
+	})
+	return p.failure()
+}
+
+// markBaseline marks, before and after, what a check of the baseline asks and finds.
+func (p *player) markBaseline(f, when string, check func(want nodes.Conditions) (nodes.Measurement, error)) {
 	want := nodes.Baseline(p.Topology)
 	n, running := len(p.Topology.Nodes()), len(p.Topology.Started())
 	mark := history.FaultMark{Step: -1, Stage: history.Baseline,
-		Asked: fmt.Sprintf("healthy: %d links open, %d nodes running", n*(n-1), running)}
+		Asked: fmt.Sprintf("%shealthy: %d links open, %d nodes running", when, n*(n-1), running)}
 	if !want.Healthy() { // as the topology has it
 		mark.Asked += "; " + brokenWords(want)
 	}
-	p.mark(FBaseline, mark)
-	began := time.Now()
-	measured, err := p.bring(ctx, want)
-	for err != nil && time.Since(began) < baselineWithin && sleep(ctx, pollEvery) == nil {
-		measured, err = p.bring(ctx, want)
-	}
+	p.mark(f, mark)
+	measured, err := check(want)
 	mark.Done, mark.Proved, mark.Measured = true, err == nil, allWords(measured)
 	if err != nil {
 		mark.Error = err.Error()
 	}
-	p.mark(FBaseline, mark)
+	p.mark(f, mark)
 }
 
 // conclude fills in the part's last mark. The cluster was measured as a whole, so an
 // error of the measurement is one of every part of the change.
-func (part *part) conclude(measured nodes.Measurement, err error, late time.Duration) {
+func (part *part) conclude(measured nodes.Measurement, want nodes.Conditions, err error, late time.Duration) {
 	seen := part.seen
 	if part.fresh {
 		if words := seenWords(part.alone, measured); words != "" {
 			seen = append(seen, words)
 		} else {
 			seen = append(seen, hitWords(part.hit, measured))
+		}
+	}
+	for node := range part.alone.Disks {
+		if part.alone.Disks[node].EndsNodes() && measured.Processes[node] == nodes.Killed && !want.Processes[node].Ended() {
+			seen = append(seen, node+" has ended by itself")
 		}
 	}
 	if late > noteLateness {

@@ -2,6 +2,7 @@ package nemesis
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -90,7 +91,7 @@ func Names(names ...string) Target { return Target{Names: names} }
 func (s Schedule) End() time.Duration {
 	var end time.Duration
 	for _, step := range s.Steps {
-		end = max(end, step.At+step.lasts())
+		end = max(end, step.over())
 	}
 	return end
 }
@@ -161,6 +162,15 @@ func (s Step) lasts() time.Duration {
 		return f.For
 	}
 	return s.For
+}
+
+// over is when the step is over; sums beyond what a Duration holds are the longest one.
+func (s Step) over() time.Duration {
+	lasts := s.lasts()
+	if s.At > math.MaxInt64-max(lasts, 0) {
+		return math.MaxInt64
+	}
+	return s.At + lasts
 }
 
 func (s Schedule) clone() Schedule {

@@ -34,8 +34,12 @@ const (
 	leastOffset, mostOffset = 10 * time.Millisecond, 10 * 365 * 24 * time.Hour
 	leastDrift, mostDrift   = 0.001, 10
 	mostSlow                = -0.9
-	leastPeriod, mostPeriod = time.Millisecond, time.Minute
+	leastPeriod, mostPeriod = time.Millisecond, 500 * time.Millisecond // one measurement sees two jumps
 )
+
+// hidesWithin is how long after it was asked for a leap of the monotonic clock can still be told from what its
+// rate makes of it: nobody knows when in that time the process began.
+const hidesWithin = 20 * time.Second
 
 // Merge is what two things make of a clock that do not know of each other: what is gained
 // adds up; of two strobes the larger jump counts, and the shorter period.
@@ -129,6 +133,9 @@ func (s ClockState) Check() error {
 	switch {
 	case s.Forward != 0 && (s.Forward < leastOffset || s.Forward > mostOffset):
 		return fmt.Errorf("forward is %s: want %s to %s, as the monotonic clock never steps back", s.Forward, leastOffset, mostOffset)
+	case s.Forward != 0 && s.Forward.Seconds() < math.Abs(s.Monotonic)*hidesWithin.Seconds():
+		return fmt.Errorf("forward is %s, which a monotonic clock at %v s per s makes up for within %s: want a longer leap, or a step of its own",
+			s.Forward, s.Monotonic, hidesWithin)
 	case (s.Strobe != 0) != (s.Period != 0):
 		return fmt.Errorf("strobe (a jump) and period (how long each side of it lasts) need each other")
 	case s.Period != 0 && (s.Period < leastPeriod || s.Period > mostPeriod):
@@ -151,6 +158,16 @@ type ClockSeen struct {
 	// What both clocks were seen to gain a second, between two readings, and how far off that
 	// may be.
 	Drift, Monotonic, Within float64
+
+	// Looks are what the wall clock showed over more than two periods, if a strobe is asked.
+	Looks []ClockLook
+}
+
+// ClockLook is how far a wall clock was ahead at one moment.
+type ClockLook struct {
+	After  time.Duration // since what is asked now was asked
+	Offset time.Duration
+	Within time.Duration // how far off both may be
 }
 
 // String tells what was seen: "clock +1h0m0.0001s gaining +0.1000 s/s".
@@ -159,6 +176,13 @@ func (seen ClockSeen) String() string {
 		return "clock not read"
 	}
 	words := "clock " + signed(seen.Offset.Round(10*time.Microsecond)) + seen.rate(seen.Drift)
+	if n := len(seen.Looks); n > 0 {
+		low, high := seen.Looks[0].Offset, seen.Looks[0].Offset
+		for _, l := range seen.Looks {
+			low, high = min(low, l.Offset), max(high, l.Offset)
+		}
+		words += fmt.Sprintf(", from %s to %s in %d looks", signed(low.Round(10*time.Microsecond)), signed(high.Round(10*time.Microsecond)), n)
+	}
 	if gained := seen.Gained.Round(10 * time.Microsecond); gained != 0 {
 		words += ", monotonic " + signed(gained) + seen.rate(seen.Monotonic)
 	}
@@ -191,12 +215,9 @@ func (seen ClockSeen) mismatches(want ClockState, ended bool) []string {
 		return []string{"its clock was not read"}
 	}
 	var out []string
-	ahead := want.Ahead(seen.After)
-	off := (seen.Offset - ahead).Abs()
 	if want.Strobe != 0 {
-		off = min(off, (seen.Offset - ahead - want.Strobe).Abs())
-	}
-	if off > clockTolerance {
+		out = append(out, strobeMismatches(seen.Looks, want)...)
+	} else if ahead := want.Ahead(seen.After); (seen.Offset - ahead).Abs() > clockTolerance {
 		out = append(out, fmt.Sprintf("its wall clock is %s ahead, not %s", seen.Offset, ahead))
 	}
 	// It runs as asked since that was asked, or since the process began.

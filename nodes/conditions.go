@@ -207,7 +207,7 @@ type Measurement struct {
 type LinkSeen struct {
 	UDP   bool      // a datagram From > To arrived at To
 	TCP   TCPSeen   // a connection attempt by From to To
-	Train TrainSeen // only of links that were asked to be Shaped
+	Train TrainSeen // of links that are asked to be Shaped, at least
 }
 
 // TCPSeen is how a connection attempt ended.
@@ -260,14 +260,15 @@ func (m Measurement) linkMismatches(want Conditions, l Link) []string {
 	}
 	var out []string
 	there, back := want.Links[l], want.Links[Link{l.To, l.From}]
-	if there.Shaped() && !there.Reject {
-		if seen.Train.Sent == 0 {
-			return []string{fmt.Sprintf("%s: no train of datagrams was sent", l)}
-		}
+	arrives := !there.Drop && !there.Reject
+	switch trained := seen.Train.Sent > 0; {
+	case arrives && there.Shaped() && !trained:
+		return []string{fmt.Sprintf("%s: no train of datagrams was sent", l)}
+	case arrives && trained:
 		for _, wrong := range seen.Train.mismatches(there) {
 			out = append(out, fmt.Sprintf("%s: %s", l, wrong))
 		}
-	} else if arrives := !there.Drop && !there.Reject; seen.UDP != arrives {
+	case seen.UDP != arrives:
 		out = append(out, fmt.Sprintf("%s: a datagram %s", l, map[bool]string{true: "arrived", false: "was lost"}[seen.UDP]))
 	}
 	allowed := tcpAllowed(there, back)

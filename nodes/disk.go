@@ -2,6 +2,7 @@ package nodes
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -123,16 +124,24 @@ func (s DiskState) Check() error {
 // DiskSeen is what system calls on a node's disk met, made beside the node on a file of
 // their own.
 type DiskSeen struct {
-	Tried    bool // there is a disk between the node and the machine's that can be asked
-	Read     string
-	Write    string // "" if it worked, else the name of the error: EIO
-	Create   string
-	Sync     string
-	SyncTook time.Duration
-	Kept     bool     // what this fsync promised would outlast a loss of power
-	Unsynced int64    // bytes that a loss of power would take now
-	Lost     int64    // bytes that the last loss of power took
-	Damaged  []string // what is now other than the node wrote it: "raft/log: bit 3 of byte 4711 flipped"
+	Tried     bool // there is a disk between the node and the machine's that can be asked
+	Read      string
+	Write     string // "" if it worked, else the name of the error: EIO
+	Create    string
+	Sync      string
+	SyncTook  time.Duration
+	PlainTook time.Duration // an fsync of as much on the machine's own disk, beside the faults
+	Kept      bool          // what this fsync promised would outlast a loss of power
+	Unsynced  int64         // bytes that a loss of power would take now
+	Lost      int64         // bytes that the last loss of power took
+	Damaged   []DamageSeen
+}
+
+// DamageSeen is one file that is now other than the node wrote it.
+type DamageSeen struct {
+	Kind DamageKind
+	File string // from the data directory
+	What string // in words: "with bit 3 of byte 4711 flipped"
 }
 
 // String tells what was seen: "writes EIO, fsync EIO after 1ms".
@@ -151,8 +160,18 @@ func (seen DiskSeen) String() string {
 	if seen.Sync == "" && !seen.Kept {
 		words = append(words, "and kept nothing")
 	}
-	return strings.Join(append(words, seen.Damaged...), ", ")
+	for _, d := range seen.Damaged {
+		words = append(words, d.File+" "+d.What)
+	}
+	return strings.Join(words, ", ")
 }
+
+// An fsync may take so many times what one on the machine's own disk took a moment before, and so much longer: other
+// processes write to that disk, and the machine is busy.
+const (
+	slowness = 4
+	hiccup   = 15 * time.Millisecond
+)
 
 func (seen DiskSeen) mismatches(want DiskState) []string {
 	if !seen.Tried {
@@ -176,14 +195,33 @@ func (seen DiskSeen) mismatches(want DiskState) []string {
 	if seen.SyncTook < want.SlowSync {
 		out = append(out, fmt.Sprintf("an fsync on its disk took %s, not %s longer", seen.SyncTook, want.SlowSync))
 	}
+	if most := want.SlowSync + slowness*seen.PlainTook + hiccup; seen.Sync == "" && seen.SyncTook > most {
+		out = append(out, fmt.Sprintf("an fsync on its disk took %s, more than %s, though one beside it took %s", seen.SyncTook, most, seen.PlainTook))
+	}
 	if promised := seen.Sync == ""; promised && seen.Kept == want.Lie {
 		out = append(out, fmt.Sprintf("what an fsync on its disk promised would %s a loss of power",
 			map[bool]string{true: "outlast", false: "not outlast"}[seen.Kept]))
 	}
 	if len(seen.Damaged) != len(want.Damages) {
 		out = append(out, fmt.Sprintf("%d files are damaged, not %d", len(seen.Damaged), len(want.Damages)))
+	} else if !paired(want.Damages, seen.Damaged) {
+		out = append(out, fmt.Sprintf("the damaged files are %v, which is not what was asked", seen.Damaged))
 	}
 	return out
+}
+
+// paired tells whether each damage that is asked can be one of those that were seen, and each of those one that is asked.
+func paired(asked []Damage, seen []DamageSeen) bool {
+	if len(asked) == 0 {
+		return true
+	}
+	for i, d := range seen {
+		fits, err := path.Match(asked[0].File, d.File)
+		if err == nil && fits && d.Kind == asked[0].Kind && paired(asked[1:], slices.Concat(seen[:i], seen[i+1:])) {
+			return true
+		}
+	}
+	return false
 }
 
 func errno(failing bool, name string) string {

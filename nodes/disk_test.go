@@ -45,6 +45,12 @@ func TestDisksAreBelievedOnlyWhenTried(t *testing.T) {
 	full.Create = "ENOSPC"
 	require.Empty(t, full.mismatches(DiskState{Full: true}))
 	require.Equal(t, []string{"a create on its disk failed with ENOSPC, and should have succeeded"}, full.mismatches(DiskState{}))
+	slow := healthyDisk
+	slow.SyncTook, slow.PlainTook = 25*time.Millisecond, 2*time.Millisecond
+	require.Empty(t, slow.mismatches(DiskState{SlowSync: 20 * time.Millisecond}))
+	require.Equal(t, []string{"an fsync on its disk took 25ms, more than 23ms, though one beside it took 2ms"}, slow.mismatches(DiskState{}))
+	slow.PlainTook = 5 * time.Millisecond
+	require.Empty(t, slow.mismatches(DiskState{}), "the machine's disk is no faster")
 	failing := DiskSeen{Tried: true, Sync: "EIO"}
 	require.Empty(t, failing.mismatches(DiskState{FailSync: true}))
 }

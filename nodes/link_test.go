@@ -104,7 +104,7 @@ func TestLossAsAskedIsNoFalseAlarm(t *testing.T) {
 		toBad, toGood := s.gilbert()
 		for range 300 {
 			sent := s.Train().Count
-			seen := TrainSeen{Sent: sent, Median: s.Delay + s.Jitter/2, P90: s.Delay + s.Jitter*9/10, Rate: float64(s.Rate)}
+			seen := TrainSeen{Sent: sent, Least: s.Delay, Median: s.Delay + s.Jitter/2, P90: s.Delay + s.Jitter*9/10, Rate: float64(s.Rate)}
 			bad := rng.Float64() < s.BurstLoss
 			for range sent {
 				lost := bad || rng.Float64() < s.Loss

@@ -2,6 +2,7 @@ package nodes
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -36,9 +37,20 @@ type Runtime interface {
 	// until the system elects a leader. On error nothing is left behind.
 	Start(ctx context.Context, spec Spec) (Cluster, error)
 	// Clean removes everything that earlier runs, even killed ones, have left on this
-	// machine, except what runs that are alive own; it tells what it removed.
-	Clean(ctx context.Context) (removed []string, err error)
+	// machine, except what runs that are alive own. It needs no more of the machine than what
+	// it cleans; that this is not there is an ErrAbsent.
+	Clean(ctx context.Context) (Cleaned, error)
 }
+
+// Cleaned is what Clean found, a line each.
+type Cleaned struct {
+	Removed []string
+	Left    []string // what it left alone although it cannot see the owner, and why
+}
+
+// ErrAbsent is in the chain of an error that says that what is asked for is not on this
+// machine at all.
+var ErrAbsent = errors.New("not on this machine")
 
 // Spec is the cluster to start.
 type Spec struct {

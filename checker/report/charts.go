@@ -28,8 +28,8 @@ func (f *runFigure) rate() {
 	}
 	paths := map[string]*strings.Builder{"ok": {}, "fail": {}, "info": {}}
 	for i, b := range f.buckets {
-		from := f.scale.x(int64(i) * int64(f.width))
-		wide := f.scale.x(int64(i+1)*int64(f.width)) - from
+		from := f.bucketAt(i)
+		wide := f.bucketAt(i+1) - from
 		y := bottom
 		for _, part := range []struct {
 			name string
@@ -50,6 +50,14 @@ func (f *runFigure) rate() {
 	}
 	f.over.line("rule", 0, bottom, figureWidth, bottom)
 	f.y = bottom + panelGap
+}
+
+// bucketAt is where bucket i begins; the last one reaches to the end of the run.
+func (f *runFigure) bucketAt(i int) float64 {
+	if i >= len(f.buckets) {
+		return f.scale.width
+	}
+	return f.scale.x(int64(i) * int64(f.width))
 }
 
 // delays draws, for each kind of operation, the band between the median and the 99th
@@ -95,8 +103,8 @@ func (f *runFigure) delay(kind string, y func(int64) float64) {
 		if !ok {
 			continue
 		}
-		from := f.scale.x(int64(i) * int64(f.width))
-		wide := px(f.scale.x(int64(i+1)*int64(f.width)) - from)
+		from := f.bucketAt(i)
+		wide := px(f.bucketAt(i+1) - from)
 		low, high := y(q.P50), y(q.P99)
 		fmt.Fprintf(&band, "M%s %sh%sv-%sh-%sz", px(from), px(low), wide, px(max(low-high, 1)), wide)
 		fmt.Fprintf(&median, "M%s %sh%s", px(from), px(low), wide)

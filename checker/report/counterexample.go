@@ -43,9 +43,9 @@ func storyOf(number int, c checker.Counterexample, run *checker.Run) story {
 		s.Sentences = append(s.Sentences, told{sentence(op), before(c.Ops, i), op.Type})
 	}
 	from, till := reach(c.Ops)
-	margin := int64(30*time.Millisecond) + (till-from)/5
-	s.From = strconv.FormatFloat(float64(max(0, from-margin))/1e9, 'f', 3, 64)
-	s.Till = strconv.FormatFloat(float64(till+margin)/1e9, 'f', 3, 64)
+	margin := 30e6 + float64(till-from)/5 // ns
+	s.From = strconv.FormatFloat(max(0, float64(from)-margin)/1e9, 'f', 3, 64)
+	s.Till = strconv.FormatFloat((float64(till)+margin)/1e9, 'f', 3, 64)
 	for _, f := range during(run.Faults, from, till) {
 		text := faultLabel(f) + ", from " + seconds(f.Start)
 		if !f.Momentary {
@@ -143,7 +143,7 @@ func drawStory(number int, c checker.Counterexample, faults []history.Fault) tem
 		titles = append(titles, sentence(op))
 	}
 	d.open("svg", "class", "story", "viewBox", "0 0 "+px(width)+" "+px(floor+42), "width", px(width), "height", px(floor+42),
-		"role", "img", "aria-label", "Operations on key "+plain(c.Key)+" in real time. "+plain(strings.Join(titles, "; ")))
+		"role", "img", "aria-label", "Operations on key "+c.Key+" in real time. "+strings.Join(titles, "; "))
 	d.marker(number)
 	d.faults(faults, moments)
 	for i, p := range lanes {

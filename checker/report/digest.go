@@ -58,10 +58,14 @@ var seriousness = map[checker.Verdict]int{checker.Invalid: 0, checker.Unknown: 1
 func troubles(results []checker.Result) []checker.Result {
 	bad := slices.DeleteFunc(slices.Clone(results), func(r checker.Result) bool { return r.Verdict == checker.Valid })
 	slices.SortStableFunc(bad, func(a, b checker.Result) int {
-		return cmp.Compare(seriousness[a.Verdict], seriousness[b.Verdict])
+		return cmp.Or(cmp.Compare(seriousness[a.Verdict], seriousness[b.Verdict]), cmp.Compare(explains[a.Checker], explains[b.Checker]))
 	})
 	return bad
 }
+
+// explains puts a checker before others that are as serious: where the record is not whole,
+// that is why the rest could not be judged.
+var explains = map[string]int{"record": -1}
 
 // headline says in one sentence why the verdict is what it is.
 func headline(d Data) string {

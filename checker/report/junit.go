@@ -4,7 +4,6 @@ import (
 	"encoding/xml"
 	"fmt"
 	"strings"
-	"time"
 
 	"faultline/checker"
 )
@@ -62,14 +61,14 @@ func JUnit(d Data) ([]byte, error) { return JUnitSuite(d.Scenario, []Data{d}) }
 // JUnitSuite writes several runs as one file.
 func JUnitSuite(name string, runs []Data) ([]byte, error) {
 	all := junitSuites{Name: name}
-	length := time.Duration(0)
+	length := 0.0 // seconds
 	for _, d := range runs {
 		suite := junitOf(d)
 		all.Suites = append(all.Suites, suite)
 		all.Tests += suite.Tests
 		all.Failures += suite.Failures
 		all.Errors += suite.Errors
-		length += d.Length
+		length += d.Length.Seconds()
 	}
 	all.Time = junitTime(length)
 	text, err := xml.MarshalIndent(all, "", "  ")
@@ -88,15 +87,15 @@ func cdata(text string) string {
 				return '\uFFFD'
 			}
 			return r
-		}, plain(line))
+		}, VisibleLine(line))
 	}
 	return strings.Join(lines, "\n")
 }
 
-func junitTime(d time.Duration) string { return fmt.Sprintf("%.3f", d.Seconds()) }
+func junitTime(seconds float64) string { return fmt.Sprintf("%.3f", seconds) }
 
 func junitOf(d Data) junitSuite {
-	suite := junitSuite{Name: d.Scenario, Time: junitTime(d.Length), Out: junitText{cdata(junitOut(d))}}
+	suite := junitSuite{Name: d.Scenario, Time: junitTime(d.Length.Seconds()), Out: junitText{cdata(junitOut(d))}}
 	if !d.Started.IsZero() {
 		suite.Timestamp = d.Started.UTC().Format("2006-01-02T15:04:05")
 	}

@@ -141,7 +141,7 @@ var mdEscapes = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `\`,
 
 // md makes a text harmless inside a line or a cell: no markup, no mention of a person, no
 // link made by itself.
-func md(text string) string { return mdEscapes.Replace(plain(text)) }
+func md(text string) string { return mdEscapes.Replace(VisibleLine(text)) }
 
 // mdBlock is a code block whose fence is longer than any in the text.
 func mdBlock(text string) string {
@@ -149,5 +149,5 @@ func mdBlock(text string) string {
 	for strings.Contains(text, fence) {
 		fence += "`"
 	}
-	return fence + "\n" + plain(text) + "\n" + fence
+	return fence + "\n" + VisibleLine(text) + "\n" + fence
 }

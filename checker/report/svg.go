@@ -19,7 +19,7 @@ type attrs []string
 func (s *svg) tag(name string, a attrs, end string) {
 	s.b.WriteString("<" + name)
 	for i := 0; i+1 < len(a); i += 2 {
-		s.b.WriteString(" " + a[i] + `="` + html.EscapeString(plain(a[i+1])) + `"`)
+		s.b.WriteString(" " + a[i] + `="` + html.EscapeString(VisibleLine(a[i+1])) + `"`)
 	}
 	s.b.WriteString(end)
 }
@@ -35,7 +35,7 @@ func (s *svg) text(name, content string, a ...string) {
 		if i > 0 {
 			s.b.WriteString("\n")
 		}
-		s.b.WriteString(html.EscapeString(plain(line)))
+		s.b.WriteString(html.EscapeString(VisibleLine(line)))
 	}
 	s.close(name)
 }
@@ -80,21 +80,27 @@ type tick struct {
 	Label string
 }
 
-// timeTicks are round times, about the wanted number of them.
+// tickSteps are times between two ticks that a reader can count in.
+var tickSteps = []time.Duration{time.Millisecond, 5 * time.Millisecond, 10 * time.Millisecond, 50 * time.Millisecond,
+	100 * time.Millisecond, 500 * time.Millisecond, time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second,
+	20 * time.Second, 30 * time.Second, time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute, 30 * time.Minute,
+	time.Hour, 2 * time.Hour, 6 * time.Hour, 12 * time.Hour, 24 * time.Hour}
+
+// timeTicks are round times from 0 to end, at most one more than the wanted number, which is
+// at least 2: for one, its step of whole days could be longer than an int64.
 func timeTicks(end int64, wanted int) []tick {
-	step := end
-	for _, round := range []time.Duration{time.Millisecond, 5 * time.Millisecond, 10 * time.Millisecond, 50 * time.Millisecond,
-		100 * time.Millisecond, 500 * time.Millisecond, time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second,
-		20 * time.Second, 30 * time.Second, time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute, 30 * time.Minute,
-		time.Hour, 2 * time.Hour, 6 * time.Hour, 12 * time.Hour, 24 * time.Hour} {
-		if end/int64(round) <= int64(wanted) {
-			step = int64(round)
+	step := int64(0)
+	for _, round := range tickSteps {
+		if step = int64(round); end/step <= int64(wanted) {
 			break
 		}
 	}
+	if days := end / step; days > int64(wanted) {
+		step *= days/int64(wanted) + 1
+	}
 	var all []tick
-	for at := int64(0); at <= end; at += step {
-		all = append(all, tick{at, shortTime(at)})
+	for i := range end/step + 1 { // counted, as a sum of times could overflow
+		all = append(all, tick{i * step, shortTime(i * step)})
 	}
 	return all
 }
@@ -117,7 +123,7 @@ func shortTime(ns int64) string {
 // decades are the powers of ten of a logarithmic axis that holds low to high.
 func decades(low, high int64) []int64 {
 	at := int64(1)
-	for at*10 <= max(low, 1) {
+	for at <= max(low, 1)/10 {
 		at *= 10
 	}
 	all := []int64{at}

@@ -42,7 +42,7 @@ func (s *screen) style(text string, codes ...string) string {
 // wrap writes a text after a prefix of the given visible width and indents what follows.
 func (s *screen) wrap(prefix string, visible int, text string) {
 	indent := strings.Repeat(" ", visible)
-	for i, line := range Wrapped(plain(text), max(s.width-visible, 20)) {
+	for i, line := range Wrapped(VisibleLine(text), max(s.width-visible, 20)) {
 		if i == 0 {
 			s.b.WriteString(prefix + line + "\n")
 		} else {
@@ -72,8 +72,8 @@ func Wrapped(text string, width int) []string {
 // Terminal writes a short summary of one run; a width below 40 is taken as 100.
 func Terminal(d Data, color bool, width int) string {
 	s := &screen{color: color, width: terminalWidth(width)}
-	s.b.WriteString(s.style(mark(d.Verdict)+" "+strings.ToUpper(plain(string(d.Verdict))), bold, colour(d.Verdict)) + "  " +
-		s.style(plain(d.Scenario), bold) + "  " + s.style(plain(circumstances(d)), faint) + "\n")
+	s.b.WriteString(s.style(mark(d.Verdict)+" "+strings.ToUpper(VisibleLine(string(d.Verdict))), bold, colour(d.Verdict)) + "  " +
+		s.style(VisibleLine(d.Scenario), bold) + "  " + s.style(VisibleLine(circumstances(d)), faint) + "\n")
 	s.wrap("  ", 2, headline(d))
 	for _, note := range d.Notes {
 		s.wrap("  "+s.style("note: ", colours[checker.Unknown]), 8, note)
@@ -86,10 +86,10 @@ func Terminal(d Data, color bool, width int) string {
 	}
 	s.b.WriteString("\n")
 	if d.Dir != "" {
-		s.b.WriteString("  " + s.style("report  ", faint) + plain(filepath.Join(d.Dir, "report.html")) + "\n")
+		s.b.WriteString("  " + s.style("report  ", faint) + VisibleLine(filepath.Join(d.Dir, "report.html")) + "\n")
 	}
 	if d.Command != "" {
-		s.b.WriteString("  " + s.style("repeat  ", faint) + plain(d.Command) + "\n")
+		s.b.WriteString("  " + s.style("repeat  ", faint) + VisibleLine(d.Command) + "\n")
 	}
 	return s.b.String()
 }
@@ -117,10 +117,10 @@ func circumstances(d Data) string {
 func (s *screen) checkers(d Data) {
 	results, longest := d.Results, 0
 	for _, r := range results {
-		longest = max(longest, utf8.RuneCountInString(plain(r.Checker)))
+		longest = max(longest, utf8.RuneCountInString(VisibleLine(r.Checker)))
 	}
 	for _, r := range results {
-		name, summary := fmt.Sprintf("%-*s", longest, plain(r.Checker)), r.Summary
+		name, summary := fmt.Sprintf("%-*s", longest, VisibleLine(r.Checker)), r.Summary
 		if sentenceOf(r) == headline(d) { // which stands above in full
 			summary = shorten(summary, max(s.width-longest-6, 20))
 		}
@@ -164,7 +164,7 @@ func (s *screen) stories(r checker.Result, d Data) {
 			return
 		}
 		story := storyOf(i+1, c, d.run())
-		title := fmt.Sprintf("counterexample %d, key %s", story.Number, plain(story.Key))
+		title := fmt.Sprintf("counterexample %d, key %s", story.Number, VisibleLine(story.Key))
 		s.b.WriteString("  " + s.style(title, bold) + "\n")
 		s.wrap("    ", 4, story.Why)
 		for _, line := range storyLines(story) {
@@ -178,7 +178,7 @@ func TerminalSuite(runs []Data, color bool, width int) string {
 	s := &screen{color: color, width: terminalWidth(width)}
 	name := len("scenario")
 	for _, d := range runs {
-		name = max(name, utf8.RuneCountInString(plain(d.Scenario)))
+		name = max(name, utf8.RuneCountInString(VisibleLine(d.Scenario)))
 	}
 	row := fmt.Sprintf("%%-%ds  %%-7s  %%8s  %%6s  %%7s  %%10s  ", name)
 	used := utf8.RuneCountInString(fmt.Sprintf(row, "", "", "", "", "", "")) + 2
@@ -188,9 +188,9 @@ func TerminalSuite(runs []Data, color bool, width int) string {
 		counts[d.Verdict]++
 		why := ""
 		if d.Verdict != checker.Valid {
-			why = shorten(plain(headline(d)), max(s.width-used, 24))
+			why = shorten(VisibleLine(headline(d)), max(s.width-used, 24))
 		}
-		line := fmt.Sprintf(row, plain(d.Scenario), plain(string(d.Verdict)), thousands(len(d.run().Ops)),
+		line := fmt.Sprintf(row, VisibleLine(d.Scenario), VisibleLine(string(d.Verdict)), thousands(len(d.run().Ops)),
 			thousands(len(d.run().Faults)), fmt.Sprintf("%.1f", d.Length.Seconds()), seed(d))
 		s.b.WriteString(strings.TrimRight(s.style(mark(d.Verdict), colour(d.Verdict))+" "+line+why, " ") + "\n")
 	}

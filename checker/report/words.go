@@ -3,6 +3,7 @@ package report
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -66,7 +67,7 @@ func seconds(ns int64) string {
 // span is a length of time with three digits that matter: 850 µs, 2.13 ms, 41.0 ms, 3.21 s.
 func span(d time.Duration) string {
 	if d < 0 {
-		return "-" + span(-d)
+		return "-" + span(-max(d, -math.MaxInt64))
 	}
 	units := []struct {
 		size time.Duration
@@ -128,17 +129,6 @@ func prose(clause string) string {
 		text += "."
 	}
 	return text
-}
-
-// plain makes a text safe for a terminal and for one line: control characters, which
-// could move the cursor or colour the rest, become spaces.
-func plain(text string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || unicode.Is(unicode.Bidi_Control, r) {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(text, "\uFFFD"))
 }
 
 // argument is what an operation carried or brought back, in the fewest characters: 5 for

@@ -1,48 +1,64 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/spf13/cobra"
 
 	"faultline"
+	"faultline/nodes"
 )
 
 func cleanCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "clean",
 		Short: "Remove what killed runs have left on this machine; runs that are alive keep theirs",
-		Long: "Removes the containers, networks, volumes and old images of runs whose harness is gone, and\n" +
-			"the directories of this user's runs in namespaces.\n" +
-			"Run directories are never touched.",
+		Long: "Removes the containers, networks, volumes and old images of runs whose harness is gone, the\n" +
+			"directories of this user's runs in namespaces, what was half built, and disks of nodes whose\n" +
+			"server is gone. Run directories are never touched.\n" +
+			"It says what it left alone and what it could not do, and then exits 254 if you can mend that\n" +
+			"(a right is missing), else 255. A runtime that is not on this machine has left nothing.",
 		Args: cobra.NoArgs,
 		RunE: command(func(c *cobra.Command, _ []string) error {
-			var errs, lacking []error
 			total := 0
-			for _, line := range faultline.Runtimes() {
-				rt := line.Make()
-				if err := rt.Check(c.Context()); err != nil {
-					lacking = append(lacking, fmt.Errorf("%s was not looked at: %w", line.Name, err))
-					continue
-				}
-				removed, err := rt.Clean(c.Context())
-				for _, what := range removed {
-					fmt.Println("removed", what)
-				}
-				total += len(removed)
-				if err != nil {
-					errs = append(errs, fmt.Errorf("%s: %w", line.Name, err))
-				}
+			var failed []error
+			for _, part := range faultline.Cleaners() {
+				n, err := clean(c.Context(), part)
+				total += n
+				failed = append(failed, err)
 			}
-			if len(lacking) == len(faultline.Runtimes()) {
-				return &faultline.UsageError{Err: errors.Join(lacking...)}
-			}
-			for _, err := range lacking {
-				fmt.Println(err)
-			}
-			fmt.Printf("%d things removed\n", total)
-			return errors.Join(errs...)
+			printf("%d things removed\n", total)
+			return cleanError(errors.Join(failed...))
 		}),
 	}
+}
+
+// clean does one part of a clean, and tells what came of it.
+func clean(ctx context.Context, part faultline.Named[faultline.Cleaner]) (removed int, err error) {
+	cleaned, err := part.Make(ctx)
+	for _, what := range cleaned.Removed {
+		printf("removed %s\n", what)
+	}
+	for _, what := range cleaned.Left {
+		printf("left %s\n", what)
+	}
+	if err != nil && errors.Is(err, nodes.ErrAbsent) {
+		printf("%s: nothing to clean: %v\n", part.Name, err)
+		err = nil
+	}
+	if err != nil {
+		err = fmt.Errorf("%s: %w", part.Name, err)
+	}
+	return len(cleaned.Removed), err
+}
+
+// cleanError is a usage error where a right is missing, which whoever asked can get.
+func cleanError(err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return &faultline.UsageError{Err: fmt.Errorf("%w; as root, or as the user whose it is, `faultline clean` can", err)}
+	}
+	return err
 }

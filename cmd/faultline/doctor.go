@@ -34,7 +34,7 @@ func doctorCommand() *cobra.Command {
 			if f.Err != nil {
 				mark = "LACK"
 			}
-			fmt.Printf("%s  %-22s %s\n", mark, f.What, f.Text())
+			printf("%s  %-22s %s\n", mark, f.What, f.Text())
 		}
 		failing := faultline.Failing(findings)
 		if deep {
@@ -59,7 +59,7 @@ func tryAll(ctx context.Context) (failed int, err error) {
 		if rt.Check(ctx) != nil {
 			continue // the lines above say so
 		}
-		fmt.Printf("\ntrying every fault on %s\n", line.Name)
+		printf("\ntrying every fault on %s\n", line.Name)
 		deepErr := faultline.DoctorDeep(ctx, rt, func(t nemesis.Trial) {
 			mark := "ok  "
 			if t.Err != nil {
@@ -67,13 +67,13 @@ func tryAll(ctx context.Context) (failed int, err error) {
 				failed++
 			}
 			if t.Asked == "" {
-				fmt.Printf("%s  %s: not tried; why, stands above with \"all faults, %s\"\n", mark, t.Step.Label(), line.Name)
+				printf("%s  %s: not tried; why, stands above with \"all faults, %s\"\n", mark, t.Step.Label(), line.Name)
 				return
 			}
-			fmt.Printf("%s  %s (%.1f s)\n        asked     %s\n        measured  %s\n        healed    %s\n", mark,
+			printf("%s  %s (%.1f s)\n        asked     %s\n        measured  %s\n        healed    %s\n", mark,
 				t.Step.Label(), t.Took.Seconds(), t.Asked, t.Measured, t.Healed)
 			if t.Err != nil {
-				fmt.Printf("        %v\n", t.Err)
+				printf("        %v\n", t.Err)
 			}
 		})
 		err = errors.Join(err, deepErr)

@@ -141,12 +141,12 @@ func inner(t *testing.T, supervisor int) (pid int) {
 	t.Helper()
 	tasks := filepath.Join("/proc", strconv.Itoa(supervisor), "task")
 	require.Eventually(t, func() bool {
-		threads, err := os.ReadDir(tasks)
+		threads, _ := os.ReadDir(tasks) // there are none until it has begun
 		for _, thread := range threads {
 			children, failed := os.ReadFile(filepath.Join(tasks, thread.Name(), "children"))
 			if first, _, found := strings.Cut(string(children), " "); found && failed == nil {
-				pid, err = strconv.Atoi(first)
-				return err == nil
+				pid, failed = strconv.Atoi(first)
+				return failed == nil
 			}
 		}
 		return false

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"faultline"
+	"faultline/checker/report"
 )
 
 // plainEvery is how often a status goes to an output that is no terminal.
@@ -40,7 +41,7 @@ func (l *live) Say(text string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.erase()
-	fmt.Fprintf(l.out, "%6.1fs  %s\n", time.Since(l.start).Seconds(), text)
+	fmt.Fprintf(l.out, "%6.1fs  %s\n", time.Since(l.start).Seconds(), report.Visible(text))
 }
 
 func (l *live) Status(s faultline.Status) {
@@ -69,8 +70,9 @@ func (l *live) keep(s faultline.Status) {
 	l.runs[at] = status{s, time.Now()}
 }
 
+// line stays on one row: a terminal's rows are counted when they are erased.
 func (l *live) line(run status) string {
-	return fmt.Sprintf("%6.1fs  %s", time.Since(l.start).Seconds(), words(run.Status))
+	return report.VisibleLine(fmt.Sprintf("%6.1fs  %s", time.Since(l.start).Seconds(), words(run.Status)))
 }
 
 func (l *live) draw() {

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"faultline"
+	"faultline/checker/report"
 	"faultline/workloads/history"
 )
 
@@ -92,4 +93,24 @@ func TestInAPipeThereAreWholeLinesNowAndThen(t *testing.T) {
 	require.Equal(t, 2, strings.Count(out.String(), "\n"))
 	require.NotContains(t, out.String(), "\x1b")
 	require.Contains(t, out.String(), words(aStatus)+"\n", "a pipe has no width")
+}
+
+func TestNothingThatIsToldSteersTheTerminal(t *testing.T) {
+	const steering = "\x1b[2J\u009b1m\u202e"
+	stranger := aStatus
+	stranger.Scenario, stranger.Leader, stranger.Faults = "s\ncrashes"+steering, "l\r"+steering, []string{"f\n" + steering}
+	for _, terminal := range []bool{true, false} {
+		var out bytes.Buffer
+		l := &live{out: &out, terminal: terminal, width: func() int { return 300 }, start: time.Now()}
+		l.Say("first " + steering + "\nsecond")
+		l.Status(stranger)
+		shown := rows(out.String())
+		require.Equal(t, `   0.0s  first \x1b[2J\u009b1m\u202e`, shown[0])
+		require.Equal(t, "second", shown[1], "lines stay lines")
+		require.Contains(t, shown[2], `s crashes\x1b[2J\u009b1m\u202e: faults`)
+		require.Contains(t, shown[2], `leader l\r\x1b[2J\u009b1m\u202e  f \x1b[2J`, "a status is one row")
+		for _, row := range shown {
+			require.Equal(t, report.Visible(row), row)
+		}
+	}
 }

@@ -85,7 +85,7 @@ func exitCode(err error) int {
 	case errors.As(err, &v):
 		return exitUnknown
 	}
-	fmt.Fprintln(os.Stderr, "faultline:", err)
+	complain(err)
 	switch {
 	case errors.Is(err, faultline.ErrInterrupted):
 		return exitUnknown

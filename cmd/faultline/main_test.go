@@ -50,6 +50,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("RUNS", runs)
 			e.Setenv("NO_COLOR", "1")
+			e.Setenv("ESC", "\x1b")
 			e.Setenv("DOCKER_HOST", "unix:///nonexistent.sock")
 			return nil
 		},

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -52,7 +51,7 @@ func scheduleMake() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		fmt.Print(s)
+		printFile(s.String())
 		return nil
 	})
 	return c
@@ -83,7 +82,7 @@ func scheduleShow() *cobra.Command {
 		if err != nil {
 			return &faultline.UsageError{Err: err}
 		}
-		fmt.Print(nemesis.Gantt(s, t, width(os.Stdout)))
+		printf("%s", nemesis.Gantt(s, t, width(os.Stdout)))
 		return nil
 	})
 	return c

@@ -68,7 +68,7 @@ func supervise() int {
 var passedOn = []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2}
 
 func fail(err error) int {
-	fmt.Fprintln(os.Stderr, "faultline:", err)
+	complain(err)
 	return exitHarness
 }
 

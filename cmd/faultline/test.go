@@ -74,7 +74,7 @@ func runSuite(ctx context.Context, name string, scenarios []faultline.Scenario, 
 		return err
 	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "faultline:", err)
+		complain(err)
 	}
 	if missing := len(scenarios) - len(suite.Outcomes); missing > 0 {
 		fmt.Printf("interrupted: %d of %d scenarios have no verdict\n", missing, len(scenarios))
@@ -127,7 +127,7 @@ func proveCommand(stop *interrupts) *cobra.Command {
 			return err
 		}
 		proofs, err := faultline.Prove(c.Context(), suite, attempts, out.options(stop), func(p faultline.Proof) {
-			out.print(p.String() + "\n")
+			out.print(report.Visible(p.String()) + "\n")
 		})
 		if err != nil {
 			return err

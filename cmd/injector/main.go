@@ -2,7 +2,9 @@
 
 // Command injector is what a pod runs beside its node: see package nodes/injector.
 //
-//	injector hold DIR RIGHT…   PID 1 of the pod, whose node keeps its data in DIR; a right is clock or disk
+//	injector hold DIR PORT RIGHT…
+//	                           PID 1 of the pod, whose node keeps its data in DIR and has its API at
+//	                           PORT; FAULTLINE_SECRET opens the proxy of that; a right is clock or disk
 //	injector serve             carries commands from standard input to hold, and answers to standard output
 //	injector enter ARG…        becomes the node once hold is ready for it
 //	injector clock …           runs a program under wrong clocks, for people: see package nodes/injector/clock
@@ -16,6 +18,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strconv"
 	"syscall"
 
 	"faultline/nodes/injector"
@@ -30,7 +33,7 @@ func main() {
 	}
 	known, err := run(os.Args[1:])
 	if !known {
-		fmt.Fprintln(os.Stderr, "usage: injector hold DIR [clock] [disk]|serve|enter ARG…|clock, or space|pod|node with their arguments")
+		fmt.Fprintln(os.Stderr, "usage: injector hold DIR PORT [clock] [disk]|serve|enter ARG…|clock, or space|pod|node with their arguments")
 		os.Exit(badArguments)
 	}
 	if err != nil {
@@ -41,12 +44,16 @@ func main() {
 
 func run(args []string) (known bool, err error) {
 	switch {
-	case len(args) >= 2 && args[0] == "hold":
-		rights, err := injector.ParseRights(args[2:])
+	case len(args) >= 3 && args[0] == "hold":
+		port, err := strconv.ParseUint(args[2], 10, 16)
 		if err != nil {
 			return false, err
 		}
-		return true, hold(args[1], rights)
+		rights, err := injector.ParseRights(args[3:])
+		if err != nil {
+			return false, err
+		}
+		return true, hold(args[1], uint16(port), rights)
 	case len(args) == 1 && args[0] == "serve":
 		return true, injector.Relay(os.Stdin, os.Stdout)
 	case len(args) >= 1 && args[0] == "enter":
@@ -55,8 +62,13 @@ func run(args []string) (known bool, err error) {
 	return space.Main(args)
 }
 
-func hold(dir string, rights injector.Rights) error {
+func hold(dir string, port uint16, rights injector.Rights) error {
+	secret, err := injector.ParseSecret(os.Getenv(injector.EnvSecret))
+	if err != nil {
+		return err
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	return injector.Hold(ctx, injector.Options{Node: injector.NodePath, Data: dir, Apart: true, Rights: rights})
+	o := injector.Options{Node: injector.NodePath, Data: dir, Apart: true, Rights: rights}
+	return injector.Hold(ctx, o, port, secret)
 }

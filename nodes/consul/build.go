@@ -39,7 +39,7 @@ func buildAgent(ctx context.Context) (string, error) {
 	}
 	// A run beside this one may be starting nodes from the old binary: it is replaced by
 	// a rename, never written to.
-	fresh, err := os.MkdirTemp(dir, "build-")
+	fresh, err := os.MkdirTemp(dir, halfBuilt)
 	if err != nil {
 		return "", err
 	}
@@ -104,6 +104,18 @@ func isModuleRoot(dir string) (bool, error) {
 	}
 	return false, lines.Err()
 }
+
+// BuildLeftovers are patterns (path/filepath.Match) of the directories in which agents are
+// built.
+func BuildLeftovers() []string {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return nil // nothing is built without it
+	}
+	return []string{filepath.Join(cache, "faultline", "*", halfBuilt+"*")}
+}
+
+const halfBuilt = "build-"
 
 // buildDir is a place for binaries in the user's cache, a different one for each checkout.
 func buildDir(root string) (string, error) {

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"time"
 
 	dc "github.com/ory/dockertest/v3/docker"
 
@@ -19,17 +20,20 @@ import (
 
 // cluster implements nodes.Cluster.
 type cluster struct {
-	engine   *engine
-	log      *slog.Logger
-	image    func(context.Context) (name string, err error) // makes sure of it
-	progress func(string)
-	run      string
-	id       string // value of labelCluster
-	owner    string // value of labelOwner
-	rights   injector.Rights
-	pods     []*pod
-	byName   map[string]*pod
-	group    *pods.Group // all pods, once they have addresses
+	engine    *engine
+	log       *slog.Logger
+	image     func(context.Context) (name string, err error) // makes sure of it
+	progress  func(string)
+	run       string
+	id        string // value of labelCluster
+	owner     string // value of labelOwner
+	began     time.Time
+	rights    injector.Rights
+	secret    injector.Secret // of the pods' proxies
+	published bool            // ports, since the pods' addresses cannot be reached
+	pods      []*pod
+	byName    map[string]*pod
+	group     *pods.Group // all pods, once they have addresses
 
 	lives    *pods.Lives
 	watching context.Context // ends with the cluster
@@ -39,16 +43,16 @@ type cluster struct {
 	closed  bool
 }
 
-// Endpoint is the pod's own address, or, where that cannot be reached, a port that the
-// pod has published on 127.0.0.1. The pod lives as long as the cluster.
+// Endpoint is the proxy of the pod, at the pod's own address or, where that cannot be reached, at
+// a port that is published on 127.0.0.1. The pod lives as long as the cluster.
 func (c *cluster) Endpoint(node string) nodes.Endpoint {
-	p, err := pods.Find(c.byName, node)
-	if err != nil {
-		return nodes.Endpoint{Node: node, Dial: func(context.Context) (net.Conn, error) { return nil, err }}
-	}
-	e := nodes.TCP(p.endpoint)
-	e.Node = node
-	return e
+	return nodes.Endpoint{Node: node, Dial: func(ctx context.Context) (net.Conn, error) {
+		p, err := pods.Find(c.byName, node)
+		if err != nil {
+			return nil, err
+		}
+		return injector.DialProxy(ctx, p.proxy, c.secret)
+	}}
 }
 
 // Set sends every pod its whole desired state.

@@ -1,36 +1,62 @@
 package docker
 
 import (
+	"context"
+	"maps"
+	"os"
+	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
+	dc "github.com/ory/dockertest/v3/docker"
 	"github.com/stretchr/testify/require"
 
 	"faultline/nodes"
+	"faultline/nodes/pods"
 	"faultline/nodes/pods/podstest"
 )
 
-func TestEndpointsOfKilledNodes(t *testing.T) {
-	for published, want := range map[string]string{"0": ":8500", "1": "127.0.0.1:"} {
-		t.Run("published "+published, func(t *testing.T) {
-			t.Setenv(publishedPorts, published)
-			c := up(t, "endpoint-"+published)
-			if published == "0" && isPublished(c) {
+func TestPublishedPorts(t *testing.T) {
+	t.Setenv(publishedPorts, "1")
+	for _, c := range podstest.Suite("strangers reach no node", "a dead node refuses connections", "killed nodes keep address, data, rules and endpoint") {
+		t.Run(c.Name, func(t *testing.T) { c.Test(t, subject) })
+	}
+}
+
+// The pods' network leads to them and nowhere else, unless ports have to be published.
+func TestPortsArePublishedOnlyWhereTheyHaveTo(t *testing.T) {
+	for forced, prefix := range map[string]string{"0": "", "1": "127.0.0.1:"} {
+		t.Run("forced "+forced, func(t *testing.T) {
+			t.Setenv(publishedPorts, forced)
+			c := up(t, "ports-"+forced)
+			if forced == "0" && c.published {
 				t.Skip("the pods of this engine cannot be reached by their own addresses")
 			}
-			require.Contains(t, c.byName[s1].endpoint, want)
-			podstest.Ask(t, c, s1)
-			var killed nodes.Conditions
-			killed.SetProcess([]string{s1}, nodes.Killed)
-			require.NoError(t, c.Set(t.Context(), killed))
-			_, err := podstest.Web(c, s1).Get("http://" + s1 + "/")
-			require.Error(t, err)
-			if published == "0" {
-				require.ErrorIs(t, err, syscall.ECONNREFUSED, "definite: nobody received the request")
+			if prefix == "" {
+				prefix = c.byName[s1].addr.String() + ":"
 			}
+			require.Contains(t, c.byName[s1].proxy, prefix)
+			seen, err := c.engine.client.NetworkInfo("faultline-" + c.run)
+			require.NoError(t, err)
+			require.Equal(t, forced == "0", seen.Internal)
+			holder, err := c.engine.client.InspectContainerWithContext(c.byName[s1].holder, t.Context())
+			require.NoError(t, err)
+			ports := slices.Collect(maps.Keys(holder.NetworkSettings.Ports))
+			require.Equal(t, forced == "1", len(ports) > 0, "%v", ports)
+			podstest.Ask(t, c, s1)
 		})
+	}
+}
+
+func TestContainersAreLimited(t *testing.T) {
+	c := up(t, "limits")
+	for _, id := range []string{c.byName[s1].holder, c.byName[s1].container} {
+		seen, err := c.engine.client.InspectContainerWithContext(id, t.Context())
+		require.NoError(t, err)
+		require.EqualValues(t, memoryLimit, seen.HostConfig.Memory)
+		require.EqualValues(t, memoryLimit, seen.HostConfig.MemorySwap)
+		require.EqualValues(t, processLimit, seen.HostConfig.PidsLimit)
 	}
 }
 
@@ -41,6 +67,7 @@ func TestABrokenControlStreamIsOpenedAgain(t *testing.T) {
 	want.Cut([]string{s2}, []string{s3}, nodes.LinkState{Delay: 30 * time.Millisecond})
 	podstest.RequireConditions(t, c, want)
 	require.NoError(t, c.group.HangUp())
+	time.Sleep(12 * time.Second) // in which nobody asks anything, and after which a pod without a stream is gone
 	m, err := c.Measure(t.Context())
 	require.NoError(t, err)
 	require.Empty(t, m.Mismatches(want, []string{s1, s2, s3}), "nothing is forgotten with the stream")
@@ -57,10 +84,10 @@ func TestCleanRemovesWhatDeadOwnersLeft(t *testing.T) {
 	c.owner = "1.1.another-boot"
 	require.NoError(t, c.start(t.Context(), dead.System, nodes.Conditions{}))
 
-	removed, err := New().Clean(t.Context())
+	cleaned, err := New().Clean(t.Context())
 	require.NoError(t, err)
 	require.Empty(t, leftovers(t, e, dead.Run))
-	lines := strings.Join(removed, "\n")
+	lines := strings.Join(cleaned.Removed, "\n")
 	for _, line := range []string{
 		"container faultline-" + dead.Run + "-dc1-s1 (run " + dead.Run + ")",
 		"container faultline-" + dead.Run + "-dc1-s1-pod (run " + dead.Run + ")",
@@ -72,4 +99,43 @@ func TestCleanRemovesWhatDeadOwnersLeft(t *testing.T) {
 	require.NotContains(t, lines, alive.run)
 	podstest.RequireConditions(t, alive, nodes.Conditions{})
 	require.NoError(t, c.Close(t.Context()))
+}
+
+// A run whose harness is in another pid namespace, as in a CI's container that has the engine's
+// socket, is not taken for abandoned while its pods run.
+func TestCleanSparesRunsOfOtherPidNamespaces(t *testing.T) {
+	podstest.Alone(t)
+	spec := podstest.Spec(t, "elsewhere")
+	e := up(t, "beside").engine
+	c, err := newCluster(e, spec)
+	require.NoError(t, err)
+	me, err := pods.Self(os.DirFS("/proc"))
+	require.NoError(t, err)
+	c.owner = me.String() + "1" // another namespace of this boot
+	t.Cleanup(func() { require.NoError(t, c.Close(context.Background())) })
+	require.NoError(t, c.start(t.Context(), spec.System, nodes.Conditions{}))
+
+	cleaned, err := New().Clean(t.Context())
+	require.NoError(t, err)
+	require.NotContains(t, strings.Join(cleaned.Removed, "\n"), spec.Run)
+	require.Contains(t, strings.Join(cleaned.Left, "\n"), "run "+spec.Run+": its owner is in another pid namespace, and its pods run")
+	podstest.RequireConditions(t, c, nodes.Conditions{})
+
+	for _, p := range c.pods { // as they do by themselves when their harness is gone
+		require.NoError(t, e.client.KillContainer(dc.KillContainerOptions{ID: p.holder, Signal: dc.SIGKILL}))
+	}
+	require.Eventually(t, func() bool {
+		found, err := e.findClusters(t.Context())
+		return err == nil && !found[c.id].runs
+	}, 20*time.Second, 20*time.Millisecond)
+	owners, err := pods.Owners(os.DirFS("/proc"))
+	require.NoError(t, err)
+	found, err := e.findClusters(t.Context())
+	require.NoError(t, err)
+	abandoned, why := found[c.id].abandoned(owners, time.Now())
+	require.False(t, abandoned)
+	require.Contains(t, why, "may be just starting it")
+	abandoned, why = found[c.id].abandoned(owners, time.Now().Add(startingWithin))
+	require.True(t, abandoned)
+	require.Empty(t, why)
 }

@@ -52,8 +52,8 @@
 //
 // Nothing, if Close was called. Everything carries labels that name the run and the
 // process that owns it, so that Clean can tell what a killed harness has left from what
-// a live one is using. An owner is known by pid, start time and boot: Clean takes what
-// another machine, or another pid namespace, runs on the same engine for abandoned.
+// a live one is using. An owner is known by pid, start time, boot and pid namespace; of one
+// in another pid namespace the pods tell whether it lives, as they end soon after it.
 // Images stay until Clean removes those that no container uses.
 //
 // # Quirks that were met
@@ -81,7 +81,6 @@ package docker
 
 import (
 	"context"
-	"os"
 
 	"faultline/nodes"
 	"faultline/nodes/pods"
@@ -103,17 +102,4 @@ func (runtime) Capabilities() []nodes.Capability {
 func (r runtime) Check(ctx context.Context, _ ...nodes.Capability) error {
 	_, err := connect(ctx, r.limits)
 	return err
-}
-
-// Clean removes what runs that are over have left on the engine.
-func (r runtime) Clean(ctx context.Context) ([]string, error) {
-	e, err := connect(ctx, r.limits)
-	if err != nil {
-		return nil, err
-	}
-	alive, err := pods.Liveness(os.DirFS("/proc"))
-	if err != nil {
-		return nil, err
-	}
-	return e.clean(ctx, alive)
 }

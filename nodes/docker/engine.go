@@ -13,6 +13,8 @@ import (
 	"github.com/ory/dockertest/v3"
 	dc "github.com/ory/dockertest/v3/docker"
 	"github.com/ory/dockertest/v3/docker/opts"
+
+	"faultline/nodes"
 )
 
 // limits are how long calls of the engine may take.
@@ -174,3 +176,12 @@ const (
 	rightsRefused  = "the engine refuses the capabilities that a pod takes; run the engine as root, without a policy that forbids them, " +
 		"or leave faults of clocks and disks out"
 )
+
+// absent marks an error of connect that says that there is no engine at all.
+func absent(err error) error {
+	var dial *net.OpError
+	if errors.Is(err, dc.ErrConnectionRefused) || errors.As(err, &dial) && dial.Op == "dial" && !errors.Is(err, os.ErrPermission) {
+		return fmt.Errorf("%w (%w)", err, nodes.ErrAbsent)
+	}
+	return err
+}

@@ -2,6 +2,9 @@ package docker
 
 import (
 	"context"
+	"fmt"
+	"net"
+	"os"
 	"strings"
 	"testing"
 
@@ -26,16 +29,24 @@ var subject = podstest.Subject{
 		return c.died(ctx, c.byName[node])
 	},
 	Taken: "faultline clean",
-	Vague: isPublished,
+	Outside: func(started nodes.Cluster, node string) []string {
+		p := started.(*cluster).byName[node]
+		outside := []string{p.proxy}
+		for _, port := range []string{"8500", "19997", "19998"} { // the API's, the proxy's, and of probes
+			outside = append(outside, net.JoinHostPort(p.addr.String(), port))
+		}
+		return outside
+	},
 }
 
-// isPublished tells the endpoint of a pod that cannot be reached by its own address: the engine
-// listens there.
-func isPublished(c nodes.Cluster) bool {
-	return strings.HasPrefix(c.(*cluster).byName[s1].endpoint, "127.0.0.1:")
+func TestMain(m *testing.M) {
+	if program := os.Getenv(harness); program != "" {
+		fmt.Fprintln(os.Stderr, "harness:", beHarness(program))
+		os.Exit(1)
+	}
+	podstest.Main(m)
 }
 
-func TestMain(m *testing.M)      { podstest.Main(m) }
 func TestPods(t *testing.T)      { podstest.Test(t, subject) }
 func BenchmarkPods(b *testing.B) { podstest.Benchmark(b, subject) }
 

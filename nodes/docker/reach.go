@@ -7,51 +7,121 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"strconv"
+	"slices"
 	"time"
+
+	dc "github.com/ory/dockertest/v3/docker"
 
 	"faultline/nodes/injector"
 	"faultline/nodes/pods"
 )
 
-// reachLimit is how long a pod on this machine may take to accept a connection.
-const reachLimit = time.Second
-
-// chooseEndpoints gives clients the pods' own addresses if all can be reached from here,
-// and the published ports if not (where the engine runs in a virtual machine, or without
-// root). An address of its own is worth the question: the engine's proxy behind a
-// published port accepts connections for a node that is dead, and then drops them, so
-// that clients cannot tell a request that was never received from one that was.
-func (c *cluster) chooseEndpoints(ctx context.Context, apiPort int) error {
-	err := pods.Each(c.pods, func(p *pod) error { return reach(ctx, netip.AddrPortFrom(p.addr, injector.ProbePort)) })
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	if err != nil {
-		c.log.Info("the pods cannot be reached by their own addresses; clients use published ports", "why", err)
-		return nil
-	}
-	for _, p := range c.pods {
-		p.endpoint = net.JoinHostPort(p.addr.String(), strconv.Itoa(apiPort))
-	}
-	return nil
-}
-
-// reach tells whether the probe port, which every pod has open, accepts a connection.
-func reach(ctx context.Context, addr netip.AddrPort) error {
-	if os.Getenv(publishedPorts) == "1" {
-		return fmt.Errorf("%s is set", publishedPorts)
-	}
-	ctx, cancel := context.WithTimeout(ctx, reachLimit)
-	defer cancel()
-	var dialer net.Dialer
-	conn, err := dialer.DialContext(ctx, "tcp4", addr.String())
-	if err != nil {
-		return err
-	}
-	return errors.Join(conn.(*net.TCPConn).SetLinger(0), conn.Close())
-}
-
 // publishedPorts is an environment variable that, set to 1, has clients use published
 // ports in any case.
 const publishedPorts = "FAULTLINE_PUBLISHED_PORTS"
+
+// createNetwork makes the pods' network: one that leads nowhere else, if their own addresses can be
+// reached from here, and otherwise (the engine runs in a virtual machine, or without root) one
+// that ports can be published of.
+func (c *cluster) createNetwork(ctx context.Context) (name string, err error) {
+	name = "faultline-" + c.run
+	c.published = os.Getenv(publishedPorts) == "1"
+	made, err := c.createNetworkNamed(ctx, name)
+	if err != nil || c.published {
+		return name, err
+	}
+	seen, err := call(ctx, c.engine, c.engine.limits.call, "looking at the network "+name, func(context.Context) (*dc.Network, error) {
+		return c.engine.client.NetworkInfo(made.ID)
+	})
+	if err != nil {
+		return name, err
+	}
+	here, err := isHere(seen)
+	if err != nil || here {
+		return name, err
+	}
+	c.log.Info("the pods cannot be reached by their own addresses; clients use published ports")
+	err = do(ctx, c.engine, "removing the network "+name, func(context.Context) error { return c.engine.client.RemoveNetwork(made.ID) })
+	if err != nil {
+		return name, err
+	}
+	c.published = true
+	_, err = c.createNetworkNamed(ctx, name)
+	return name, err
+}
+
+func (c *cluster) createNetworkNamed(ctx context.Context, name string) (*dc.Network, error) {
+	made, err := create(ctx, c.engine, "making the network "+name, func(ctx context.Context) (*dc.Network, error) {
+		return c.engine.client.CreateNetwork(dc.CreateNetworkOptions{
+			Name:           name,
+			Driver:         "bridge",
+			CheckDuplicate: true,
+			Internal:       !c.published,
+			Labels:         c.labels(nil),
+			Context:        ctx,
+		})
+	})
+	if isConflict(err) {
+		err = c.nameTaken(err)
+	}
+	return made, err
+}
+
+// isHere reports whether this machine has the network's bridge, by the address of that: it is in
+// the network, then, and needs no published ports.
+func isHere(network *dc.Network) (bool, error) {
+	own, err := net.InterfaceAddrs()
+	if err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(network.IPAM.Config, func(c dc.IPAMConfig) bool {
+		gateway, err := netip.ParseAddr(c.Gateway)
+		return err == nil && slices.ContainsFunc(own, func(a net.Addr) bool {
+			prefix, err := netip.ParsePrefix(a.String())
+			return err == nil && prefix.Addr() == gateway
+		})
+	}), nil
+}
+
+// locate reads from an inspection where the pod is.
+func (p *pod) locate(seen *dc.Container, network string, published bool) error {
+	if seen.NetworkSettings == nil {
+		return fmt.Errorf("the engine gave %s no network (the pod is %s)", p.node.Name, seen.State.StateString())
+	}
+	addr, err := netip.ParseAddr(seen.NetworkSettings.Networks[network].IPAddress)
+	if err != nil {
+		return fmt.Errorf("the engine gave %s no address (the pod is %s): %w", p.node.Name, seen.State.StateString(), err)
+	}
+	p.addr, p.proxy = addr, netip.AddrPortFrom(addr, injector.ProxyPort).String()
+	if !published {
+		return nil
+	}
+	bound := seen.NetworkSettings.Ports[proxyPort]
+	if len(bound) == 0 {
+		return fmt.Errorf("the engine published no port for %s (the pod is %s)", p.node.Name, seen.State.StateString())
+	}
+	p.proxy = net.JoinHostPort("127.0.0.1", bound[0].HostPort)
+	return nil
+}
+
+// reachLimit is how long a pod on this machine may take to answer.
+const reachLimit = 5 * time.Second
+
+// reach makes sure that every pod's proxy answers, whatever the node does.
+func (c *cluster) reach(ctx context.Context) error {
+	return pods.Each(c.pods, func(p *pod) error {
+		ctx, cancel := context.WithTimeoutCause(ctx, reachLimit, fmt.Errorf("no answer within %v", reachLimit))
+		defer cancel()
+		conn, err := injector.DialProxy(ctx, p.proxy, c.secret)
+		switch {
+		case err == nil:
+			return conn.Close()
+		case errors.Is(err, injector.ErrRefused):
+			return nil
+		case c.published:
+			return err
+		}
+		return fmt.Errorf("%s cannot be reached, although its network is this machine's (does a firewall forbid it?); "+
+			"set %s=1 to have clients use published ports: %w", p.node.Name, publishedPorts, err)
+	})
+}

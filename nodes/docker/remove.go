@@ -37,14 +37,6 @@ func (c *cluster) Close(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// clean removes all that has no live owner, and the images that nobody uses then.
-func (e *engine) clean(ctx context.Context, alive func(owner string) bool) (removed []string, err error) {
-	abandoned := func(labels map[string]string) bool { return !alive(labels[labelOwner]) }
-	removed, err = e.remove(ctx, labelOwner, abandoned)
-	images, imagesErr := e.removeImages(ctx)
-	return append(removed, images...), errors.Join(err, imagesErr)
-}
-
 // remove removes the containers, then the volumes and networks that have a label and are
 // chosen by their labels. It tells what it removed, a line each.
 func (e *engine) remove(ctx context.Context, label string, chosen func(labels map[string]string) bool) ([]string, error) {

@@ -22,3 +22,16 @@ func (c *cluster) grant(h *dc.HostConfig) *dc.HostConfig {
 }
 
 const fuse = "/dev/fuse"
+
+// What a container may take of the machine, which many share: a node that leaks ends by itself,
+// and takes nobody else along. Servers of the systems that were tried use some 100 MiB and 30
+// threads; a holder keeps in memory what a disk has not been told to keep.
+const (
+	memoryLimit  = 2 << 30 // bytes, swap included
+	processLimit = 4096    // threads count
+)
+
+func limited(h *dc.HostConfig) *dc.HostConfig {
+	h.Memory, h.MemorySwap, h.PidsLimit = memoryLimit, memoryLimit, processLimit
+	return h
+}

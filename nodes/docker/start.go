@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/netip"
 	"os"
 	"strconv"
@@ -17,6 +16,7 @@ import (
 	dc "github.com/ory/dockertest/v3/docker"
 
 	"faultline/nodes"
+	"faultline/nodes/injector"
 	"faultline/nodes/pods"
 	"faultline/topologies"
 )
@@ -57,7 +57,9 @@ func newCluster(e *engine, spec nodes.Spec) (*cluster, error) {
 		run:      spec.Run,
 		id:       rand.Text(),
 		lives:    pods.NewLives(),
+		began:    time.Now(),
 		owner:    me.String(),
+		secret:   injector.NewSecret(),
 		byName:   map[string]*pod{},
 	}
 	c.watching, c.unwatch = context.WithCancel(context.Background())
@@ -105,28 +107,11 @@ func (c *cluster) start(ctx context.Context, system nodes.System, baseline nodes
 	if err != nil {
 		return err
 	}
-	if err := c.chooseEndpoints(ctx, port); err != nil {
+	if err := c.reach(ctx); err != nil {
 		return err
 	}
 	go c.guard(c.watching)
 	return c.group.Settle(ctx)
-}
-
-func (c *cluster) createNetwork(ctx context.Context) (name string, err error) {
-	name = "faultline-" + c.run
-	_, err = create(ctx, c.engine, "making the network "+name, func(ctx context.Context) (*dc.Network, error) {
-		return c.engine.client.CreateNetwork(dc.CreateNetworkOptions{
-			Name:           name,
-			Driver:         "bridge",
-			CheckDuplicate: true,
-			Labels:         c.labels(nil),
-			Context:        ctx,
-		})
-	})
-	if isConflict(err) {
-		err = c.nameTaken(err)
-	}
-	return name, err
 }
 
 func (c *cluster) nameTaken(err error) error {
@@ -156,6 +141,9 @@ func (c *cluster) startNode(ctx context.Context, p *pod) error {
 	if err := c.waitEnd(ctx, p); err != nil {
 		return err
 	}
+	if err := c.group.Expect(ctx, p.node.Name); err != nil {
+		return err
+	}
 	asked := time.Now()
 	err := c.startContainer(ctx, p.container, "starting "+p.node.Name)
 	if err == nil || c.startedAnyway(ctx, p) {
@@ -164,29 +152,36 @@ func (c *cluster) startNode(ctx context.Context, p *pod) error {
 	return err
 }
 
-// startHolder starts a pod's holder, and learns the pod's address and its port here.
-func (c *cluster) startHolder(ctx context.Context, p *pod, image, network string, port int) error {
-	apiPort := dc.Port(strconv.Itoa(port) + "/tcp")
-	id, err := c.createContainer(ctx, dc.CreateContainerOptions{
+// proxyPort is the port of a pod at which its proxy is.
+var proxyPort = dc.Port(strconv.Itoa(injector.ProxyPort) + "/tcp")
+
+// startHolder starts a pod's holder, and learns the pod's address and the way to its proxy.
+func (c *cluster) startHolder(ctx context.Context, p *pod, image, network string, apiPort int) error {
+	o := dc.CreateContainerOptions{
 		Name: c.containerName(p) + "-pod",
 		Config: &dc.Config{
-			Image:        image,
-			Hostname:     p.node.Name,
-			Cmd:          append([]string{injectorPath, "hold", dataDir}, c.rights.Words()...),
-			ExposedPorts: map[dc.Port]struct{}{apiPort: {}},
-			Labels:       c.labels(map[string]string{labelPart: "holder", labelNode: p.node.Name}),
+			Image:    image,
+			Hostname: p.node.Name,
+			Cmd:      append([]string{injectorPath, "hold", dataDir, strconv.Itoa(apiPort)}, c.rights.Words()...),
+			Env:      []string{injector.EnvSecret + "=" + c.secret.String()},
+			Labels:   c.labels(map[string]string{labelPart: "holder", labelNode: p.node.Name}),
 		},
-		HostConfig: c.grant(&dc.HostConfig{
+		HostConfig: c.grant(limited(&dc.HostConfig{
 			NetworkMode:    network,
-			PortBindings:   map[dc.Port][]dc.PortBinding{apiPort: {{HostIP: "127.0.0.1"}}},
 			CapDrop:        []string{"ALL"},
 			CapAdd:         []string{"NET_ADMIN", "NET_RAW"},
 			SecurityOpt:    []string{"no-new-privileges"},
 			ReadonlyRootfs: true,
+			Tmpfs:          map[string]string{injector.ControlDir: "rw,nosuid,nodev,noexec,size=64k,mode=0700"},
 			LogConfig:      jsonLogs,
 			Mounts:         []dc.HostMount{c.data(p)},
-		}),
-	})
+		})),
+	}
+	if c.published {
+		o.Config.ExposedPorts = map[dc.Port]struct{}{proxyPort: {}}
+		o.HostConfig.PortBindings = map[dc.Port][]dc.PortBinding{proxyPort: {{HostIP: "127.0.0.1"}}}
+	}
+	id, err := c.createContainer(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -200,22 +195,7 @@ func (c *cluster) startHolder(ctx context.Context, p *pod, image, network string
 	if err != nil {
 		return err
 	}
-	return p.locate(seen, network, apiPort)
-}
-
-// locate reads from an inspection where the pod is.
-func (p *pod) locate(seen *dc.Container, network string, apiPort dc.Port) error {
-	if seen.NetworkSettings == nil || len(seen.NetworkSettings.Ports[apiPort]) == 0 {
-		return fmt.Errorf("the engine published no port for %s (the pod is %s)", p.node.Name, seen.State.StateString())
-	}
-	bound := seen.NetworkSettings.Ports[apiPort][0]
-	p.endpoint = net.JoinHostPort("127.0.0.1", bound.HostPort)
-	addr, err := netip.ParseAddr(seen.NetworkSettings.Networks[network].IPAddress)
-	if err != nil {
-		return fmt.Errorf("the engine gave %s no address: %w", p.node.Name, err)
-	}
-	p.addr = addr
-	return nil
+	return p.locate(seen, network, c.published)
 }
 
 func (c *cluster) createNode(ctx context.Context, p *pod, image string, args []string) error {
@@ -226,14 +206,14 @@ func (c *cluster) createNode(ctx context.Context, p *pod, image string, args []s
 			Cmd:    append([]string{injectorPath, "enter"}, args...),
 			Labels: c.labels(map[string]string{labelPart: "node", labelNode: p.node.Name}),
 		},
-		HostConfig: &dc.HostConfig{
+		HostConfig: limited(&dc.HostConfig{
 			NetworkMode: "container:" + p.holder,
 			PidMode:     "container:" + p.holder,
 			CapDrop:     []string{"ALL"},
 			SecurityOpt: []string{"no-new-privileges"},
 			LogConfig:   jsonLogs,
 			Mounts:      []dc.HostMount{c.data(p)},
-		},
+		}),
 	})
 	p.container = id
 	return err
@@ -287,7 +267,7 @@ func (c *cluster) startContainer(ctx context.Context, id, what string) error {
 func (c *cluster) containerName(p *pod) string { return "faultline-" + c.run + "-" + p.node.Name }
 
 func (c *cluster) labels(more map[string]string) map[string]string {
-	all := map[string]string{labelRun: c.run, labelCluster: c.id, labelOwner: c.owner}
+	all := map[string]string{labelRun: c.run, labelCluster: c.id, labelOwner: c.owner, labelStarted: strconv.FormatInt(c.began.Unix(), 10)}
 	for k, v := range more {
 		all[k] = v
 	}
@@ -298,7 +278,7 @@ func (c *cluster) labels(more map[string]string) map[string]string {
 type pod struct {
 	node      topologies.Node
 	addr      netip.Addr
-	endpoint  string               // HOST:PORT of the API, from here
+	proxy     string               // HOST:PORT of its proxy, from here
 	holder    string               // container id
 	container string               // of the node
 	life      atomic.Pointer[life] // of the node's container; nil before the first

@@ -109,21 +109,21 @@ func TestExitCodesOfSignals(t *testing.T) {
 	}
 }
 
-// listing is a cluster on an engine that lists nothing but what the function answers.
-func listing(t *testing.T, l limits, list http.HandlerFunc) *cluster {
+// fakeCluster is a cluster on an engine that answers, by the end of the path, what these do.
+func fakeCluster(t *testing.T, l limits, answers map[string]http.HandlerFunc) *cluster {
+	answers["/info"] = func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte(`{"OSType":"linux"}`)) }
 	fakeEngine(t, func(listener net.Listener) {
 		http.Serve(listener, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			switch {
-			case strings.HasSuffix(r.URL.Path, "/containers/json"):
-				list(w, r)
-			default:
-				w.Write([]byte(`{"OSType":"linux"}`))
+			for path, answer := range answers {
+				if strings.HasSuffix(r.URL.Path, path) {
+					answer(w, r)
+				}
 			}
 		}))
 	})
 	e, err := connect(t.Context(), l)
 	require.NoError(t, err)
-	c, err := newCluster(e, podstest.Spec(t, "listing"))
+	c, err := newCluster(e, podstest.Spec(t, "fake"))
 	require.NoError(t, err)
 	for _, p := range c.pods {
 		p.holder, p.container = p.node.Name+"-pod", p.node.Name
@@ -132,17 +132,94 @@ func listing(t *testing.T, l limits, list http.HandlerFunc) *cluster {
 	return c
 }
 
+func fails(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }
+
+// says answers these texts, one after the other, and the last again and again; "" is a failure.
+func says(texts ...string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		text := texts[0]
+		texts = texts[min(1, len(texts)-1):]
+		if text == "" {
+			fails(w, r)
+			return
+		}
+		w.Write([]byte(text))
+	}
+}
+
+// container is how an engine tells of a node's container, at times given in seconds from now on.
+func container(running, oom bool, started, finished int) string {
+	at := func(seconds int) string {
+		return time.Now().Add(time.Duration(seconds) * time.Second).UTC().Format(time.RFC3339Nano)
+	}
+	return fmt.Sprintf(`{"Id":"n","Config":{},"State":{"Running":%t,"Pid":7,"OOMKilled":%t,"StartedAt":%q,"FinishedAt":%q}}`,
+		running, oom, at(started), at(finished))
+}
+
+func TestALifeOnAnEngineThatBreaksOff(t *testing.T) {
+	c := fakeCluster(t, defaultLimits, map[string]http.HandlerFunc{
+		"/dc1-s1/json":  says(container(true, true, -30, -40), container(false, true, -30, -20)),
+		"/dc1-s1/start": says("{}"),
+		"/dc1-s1/wait":  says("", "", `{"StatusCode":137}`),
+		"/dc1-s2/start": says("{}"),
+		"/dc1-s2/json":  says(""),
+		"/dc1-s2/wait":  says(`{"StatusCode":2}`),
+	})
+	w := podstest.Watch(t, c)
+	asked := time.Now().Add(-time.Minute)
+	p := c.byName[s1]
+	c.follow(p, asked)
+	require.NoError(t, c.Exited(t.Context(), s1))
+	w.Require(t, s1, "started", "ended: SIGKILL") // whether memory ran out in this life is not known: it had before
+	require.NoError(t, c.startNode(t.Context(), c.byName[s2]))
+	require.NoError(t, c.Exited(t.Context(), s2))
+	w.Require(t, s2, "started", "ended: exit code 2")
+	all := w.Stop(t)
+	require.Equal(t, 7, all[0].PID)
+	require.Equal(t, 7, all[1].PID)
+	require.InDelta(t, 30, all[0].At.Sub(asked).Seconds(), 10)
+	require.InDelta(t, 10, all[1].At.Sub(all[0].At).Seconds(), 1)
+}
+
+func TestAStartThatFails(t *testing.T) {
+	never := `{"Id":"n","Config":{},"State":{"StartedAt":"0001-01-01T00:00:00Z"}}`
+	c := fakeCluster(t, defaultLimits, map[string]http.HandlerFunc{
+		"/start":       fails,
+		"/dc1-s1/json": says(never),
+		"/dc1-s2/json": says(container(true, false, 0, -10)),
+		"/dc1-s2/wait": says(`{"StatusCode":0}`),
+	})
+	w := podstest.Watch(t, c)
+	require.ErrorContains(t, c.startNode(t.Context(), c.byName[s1]), "starting dc1-s1")
+	require.ErrorContains(t, c.startNode(t.Context(), c.byName[s2]), "starting dc1-s2")
+	require.NoError(t, c.Exited(t.Context(), s2))
+	require.ErrorContains(t, c.startNode(t.Context(), c.byName[s2]), "starting dc1-s2", "and this time in vain")
+	w.Require(t, s2, "started", "ended: exit code 0") // the first went on behind our back
+	require.Len(t, w.Stop(t), 2, "a start that failed is not told of")
+}
+
+func TestANodeWhoseContainerIsGoneDoesNotEnd(t *testing.T) {
+	gone := func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) }
+	c := fakeCluster(t, defaultLimits, map[string]http.HandlerFunc{
+		"/start": says("{}"), "/dc1-s1/json": says(container(true, false, 0, -10)), "/wait": gone})
+	w := podstest.Watch(t, c)
+	require.NoError(t, c.startNode(t.Context(), c.byName[s1]))
+	require.NoError(t, c.Exited(t.Context(), s1))
+	require.ErrorContains(t, c.died(t.Context(), c.byName[s1]), "how dc1-s1 ended nobody can tell any more")
+	w.Require(t, s1, "started") // how it ended is not known, and for guard to say
+}
+
 func TestAnEngineThatFailsForAWhileIsNotLost(t *testing.T) {
 	asked := 0
 	l := defaultLimits
-	l.gone = time.Hour
+	l.gone = guardPause // the first failure after an answer is none for long
 	answered := make(chan struct{})
-	c := listing(t, l, func(w http.ResponseWriter, _ *http.Request) {
-		if asked++; asked < 3 {
+	list := func(w http.ResponseWriter, _ *http.Request) {
+		if asked++; asked%2 == 1 {
 			w.WriteHeader(http.StatusInternalServerError)
 			return
 		}
-		if asked == 4 {
+		if asked == 6 {
 			close(answered)
 		}
 		var all []string
@@ -152,18 +229,22 @@ func TestAnEngineThatFailsForAWhileIsNotLost(t *testing.T) {
 			}
 		}
 		fmt.Fprintf(w, "[%s]", strings.Join(all, ","))
-	})
+	}
+	c := fakeCluster(t, l, map[string]http.HandlerFunc{"/containers/json": list})
 	c.id = "mine"
 	w := podstest.Watch(t, c)
 	go c.guard(c.watching)
-	<-answered
+	select {
+	case <-answered:
+	case <-time.After(lossLimit):
+	}
 	require.Empty(t, w.Stop(t))
 }
 
 func TestAnEngineThatIsGoneIsALoss(t *testing.T) {
 	l := defaultLimits
 	l.gone = 0
-	c := listing(t, l, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) })
+	c := fakeCluster(t, l, map[string]http.HandlerFunc{"/containers/json": fails})
 	w := podstest.Watch(t, c)
 	go c.guard(c.watching)
 	require.ErrorContains(t, w.Lost(t, lossLimit), "the engine is gone: not by Faultline: listing containers")
@@ -172,7 +253,7 @@ func TestAnEngineThatIsGoneIsALoss(t *testing.T) {
 	l.gone = time.Hour
 	l.ping = defaultLimits.ping
 	hang := make(chan struct{})
-	c = listing(t, l, func(http.ResponseWriter, *http.Request) { <-hang })
+	c = fakeCluster(t, l, map[string]http.HandlerFunc{"/containers/json": func(http.ResponseWriter, *http.Request) { <-hang }})
 	t.Cleanup(func() { close(hang) })
 	w = podstest.Watch(t, c)
 	go c.guard(c.watching)

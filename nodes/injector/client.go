@@ -85,6 +85,9 @@ func (c *Client) Alive() bool {
 	}
 }
 
+// Ended is closed when the stream stands no more, as far as is known.
+func (c *Client) Ended() <-chan struct{} { return c.ended }
+
 // Close ends the stream, and with it the serve.
 func (c *Client) Close() error {
 	c.end(net.ErrClosed)

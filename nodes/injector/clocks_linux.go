@@ -201,8 +201,25 @@ func (c *clocks) read() (*ClockReading, error) {
 		return nil, gonePid(pid, c.processes, err)
 	}
 	reading.rates(seen, later, c.want)
+	if c.want.Strobe == 0 {
+		return reading, nil
+	}
+	looks, err := p.Watch(max(c.want.Period*9/4, leastWatch), strobeLooks)
+	if err != nil {
+		return nil, gonePid(pid, c.processes, err)
+	}
+	for _, l := range looks {
+		reading.Looks = append(reading.Looks, ClockLook{After: l.At - c.want.Since, Wall: l.Wall, Within: l.Within})
+	}
 	return reading, nil
 }
+
+// A strobe is looked at so many times, over two periods and a bit, and no shorter than leastWatch: so two
+// jumps must show.
+const (
+	strobeLooks = 64
+	leastWatch  = 40 * time.Millisecond
+)
 
 // rateSpan is how far two readings are apart that tell what a clock gains: a reading is right
 // to the microsecond, so this tells rates to 0.0001.

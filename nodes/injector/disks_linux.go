@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 
 	"faultline/nodes/injector/disk"
 )
@@ -102,11 +103,11 @@ func (d *disks) mend(want []Damage) error {
 	return nil
 }
 
-func damageWords(d disk.Damaged) string {
+func damaged(d disk.Damaged) Damaged {
 	if d.Harm == disk.Truncate {
-		return fmt.Sprintf("%s cut from %d to %d bytes", d.File, d.OldSize, d.NewSize)
+		return Damaged{Truncate, d.File, fmt.Sprintf("cut from %d to %d bytes", d.OldSize, d.NewSize)}
 	}
-	return fmt.Sprintf("%s with bit %d of byte %d flipped", d.File, d.Bit, d.Offset)
+	return Damaged{BitFlip, d.File, fmt.Sprintf("with bit %d of byte %d flipped", d.Bit, d.Offset)}
 }
 
 // powerLoss takes what is not durable. The node must not run. Nothing is lost twice.
@@ -141,11 +142,11 @@ func (d *disks) report() (*DiskReport, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &DiskReport{Create: seen.Create, Write: seen.Write, Sync: seen.Sync, Read: seen.Read, SyncTook: seen.SyncTook,
+	r := &DiskReport{Create: seen.Create, Write: seen.Write, Sync: seen.Sync, Read: seen.Read, SyncTook: seen.SyncTook, PlainTook: seen.PlainTook,
 		Durable: seen.Durable, Unsynced: unsynced, Lost: d.loss}
 	for _, h := range d.done {
-		r.Damaged = append(r.Damaged, damageWords(h.done))
+		r.Damaged = append(r.Damaged, damaged(h.done))
 	}
-	slices.Sort(r.Damaged)
+	slices.SortFunc(r.Damaged, func(a, b Damaged) int { return strings.Compare(a.File+a.What, b.File+b.What) })
 	return r, nil
 }

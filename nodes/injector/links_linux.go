@@ -23,10 +23,12 @@ const icmpPortUnreachable = 3
 // links holds the rules of one network namespace. It belongs to one goroutine.
 type links struct {
 	conn    *nftables.Conn
-	applied bool // whether drop, reject and shaped are what the kernel has
+	applied bool // whether what follows is what the kernel has
 	drop    []netip.Addr
 	reject  []netip.Addr
 	shaped  []netip.Addr
+	guarded bool         // whether others than the peers are kept out
+	peers   []netip.Addr // if guarded
 
 	queue  *queue // nil until a link is shaped
 	compat bool   // the kernel has no queue expression of nftables
@@ -115,6 +117,9 @@ func (l *links) replace() error {
 	for _, peer := range l.shaped {
 		l.rule(queued, append(notOver(l.except), from(peer)...), l.toQueue())
 	}
+	if l.guarded {
+		l.guard()
+	}
 	rejected := l.emptyChain(table, "reject", nftables.ChainHookInput, first)
 	for _, peer := range l.reject {
 		l.rule(rejected, append(from(peer), isTCP()...), &expr.Reject{Type: unix.NFT_REJECT_TCP_RST})
@@ -152,11 +157,14 @@ func (l *links) toQueue() expr.Any {
 // loopback is the index of the loopback interface, the first in every namespace.
 const loopback = 1
 
-// notOver matches packets that did not come over an interface.
-func notOver(index uint32) []expr.Any {
+// over matches packets that came over an interface, and notOver the others: meta iif INDEX.
+func over(index uint32) []expr.Any    { return iif(expr.CmpOpEq, index) }
+func notOver(index uint32) []expr.Any { return iif(expr.CmpOpNeq, index) }
+
+func iif(op expr.CmpOp, index uint32) []expr.Any {
 	return []expr.Any{
 		&expr.Meta{Key: expr.MetaKeyIIF, Register: 1},
-		&expr.Cmp{Register: 1, Op: expr.CmpOpNeq, Data: binary.NativeEndian.AppendUint32(nil, index)},
+		&expr.Cmp{Register: 1, Op: op, Data: binary.NativeEndian.AppendUint32(nil, index)},
 	}
 }
 

@@ -59,3 +59,27 @@ func TestRulesAreReplacedAsAWhole(t *testing.T) {
 	require.NoError(t, again.set(nil, nil, nil))
 	require.Equal(t, map[string]int{"faultline drop": 0, "faultline shape": 0, "faultline reject": 0}, rules(t, netns))
 }
+
+func TestAGuardLetsPeersInAndOthersToTheProxyAlone(t *testing.T) {
+	ownNetns(t)
+	own, err := os.Open(fmt.Sprintf("/proc/self/task/%d/ns/net", unix.Gettid()))
+	require.NoError(t, err)
+	defer own.Close()
+	netns := int(own.Fd())
+	l, err := newLinks(netns)
+	require.NoError(t, err)
+	require.NoError(t, l.set(nil, nil, nil))
+	require.NotContains(t, rules(t, netns), "faultline outside", "not every pod is guarded")
+
+	const lo, proxy, refuse = 1, 1, 2
+	l.admit(nil)
+	require.NoError(t, l.set(nil, nil, nil))
+	require.Equal(t, lo+proxy+refuse, rules(t, netns)["faultline outside"])
+	for _, peers := range [][]netip.Addr{{peer1, peer2}, {peer2, peer1}, {peer1}, {peer1, peer2}} {
+		l.admit(peers)
+		require.NoError(t, l.set(nil, nil, nil))
+		require.Equal(t, lo+proxy+refuse+len(peers), rules(t, netns)["faultline outside"])
+	}
+	l.admit([]netip.Addr{peer2, peer1})
+	require.True(t, l.applied, "it is so already")
+}

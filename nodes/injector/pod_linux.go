@@ -20,6 +20,9 @@ type Options struct {
 	// Apart tells that the node has a mount namespace of its own, new at every start, in
 	// which its data directory has the same name.
 	Apart bool
+	// Guarded has nobody reach the pod from outside but by its proxy, and the peers that a State
+	// names. It begins with nobody.
+	Guarded bool
 	Rights
 }
 
@@ -29,13 +32,13 @@ type Pod struct {
 	links     *links
 	processes processes
 	prober    *prober
-	door      door
 
-	mu     sync.Mutex // one State is applied at a time
-	asked  Process    // by the last State
-	clocks *clocks    // nil without the right
-	disks  *disks     // nil without the right
-	broken error      // why a node's clock is not as asked since it was started
+	mu       sync.Mutex // one State is applied at a time
+	asked    Process    // by the last State
+	expected bool       // whether the runtime is about to start the node
+	clocks   *clocks    // nil without the right
+	disks    *disks     // nil without the right
+	broken   error      // why a node's clock is not as asked since it was started
 }
 
 // NewPod takes charge of the network namespace and the pid namespace of this process. It
@@ -45,13 +48,15 @@ func NewPod(o Options) (*Pod, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.Guarded {
+		links.admit(nil)
+		if err := links.set(nil, nil, nil); err != nil {
+			return nil, fmt.Errorf("pods that are closed to others %s: %w; the kernel must have CONFIG_NF_TABLES_INET and CONFIG_NFT_REJECT_INET", NotHere, err)
+		}
+	}
 	prober, err := newProber(netip.AddrPortFrom(netip.IPv4Unspecified(), ProbePort))
 	if err != nil {
 		return nil, errors.Join(err, links.close())
-	}
-	listener, err := newDoor(socketName)
-	if err != nil {
-		return nil, errors.Join(err, prober.close(), links.close())
 	}
 	p := &Pod{options: o, links: links, processes: processes{path: o.Node, proc: "/proc"}, prober: prober, asked: Running}
 	if o.Clock {
@@ -61,24 +66,28 @@ func NewPod(o Options) (*Pod, error) {
 		if p.disks, err = openDisks(o.Data, o.Apart); err != nil {
 			err = fmt.Errorf("disk faults %s: %w; they need /dev/fuse, open to this user (where it is not, as root: `chmod 0666 /dev/fuse`; "+
 				"where it is missing: CONFIG_FUSE_FS, or as a module `modprobe fuse`), and Linux 5.12", NotHere, err)
-			return nil, errors.Join(err, listener.Close(), prober.close(), links.close())
+			return nil, errors.Join(err, prober.close(), links.close())
 		}
 	}
-	p.door = door{listener: listener, serve: p.Serve, enter: p.enter}
 	return p, nil
 }
 
 // Serve carries out the commands of in, and answers on out, until in ends.
 func (p *Pod) Serve(in io.Reader, out io.Writer) error {
-	return Serve(in, out, Handlers{Apply: p.apply, Probe: p.prober.probe, Heard: p.heard})
+	return Serve(in, out, Handlers{Apply: p.apply, Expect: p.expect, Probe: p.prober.probe, Heard: p.heard})
 }
 
-// Listen answers Relay and Become of the pod's other programs, until Close.
-func (p *Pod) Listen() error { return p.door.run() }
+// Admit makes the pod ready for a process of it, which is in BecomeTold and has the other end of
+// to; it tells it so, or why not. It returns when that has executed the node.
+func (p *Pod) Admit(pid int, to io.Writer) {
+	if follow := admit(p.enter, pid, to); follow != nil {
+		follow()
+	}
+}
 
 // Close gives up the probe port and the packet queue; the rules stay.
 func (p *Pod) Close() error {
-	err := errors.Join(p.door.listener.Close(), p.prober.close(), p.links.close())
+	err := errors.Join(p.prober.close(), p.links.close())
 	if p.disks != nil {
 		err = errors.Join(err, p.disks.disk.Close())
 	}
@@ -93,6 +102,9 @@ func (p *Pod) apply(s State) (Process, error) {
 	p.asked = s.Process
 	if err := p.permits(s); err != nil {
 		return "", err
+	}
+	if p.options.Guarded {
+		p.links.admit(s.Peers)
 	}
 	if err := p.links.set(s.Drop, s.Reject, s.Shape); err != nil {
 		return "", err
@@ -157,6 +169,30 @@ func (p *Pod) wipe() error {
 		return p.disks.disk.Wipe()
 	}
 	return empty(p.options.Data)
+}
+
+// expect lets one process enter, in place of whichever was expected before.
+func (p *Pod) expect(Expect) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.expected = true
+	return nil
+}
+
+// enterExpected is enter for a process of which nothing is known but that it asks. It may be one
+// of the node's, which would gain by it: a process that enters is left alone until it executes the
+// node, with the clock that it has, and the disk counts as written to. So only the first that
+// asks after the runtime has said that it starts the node is let in. Then the node's old processes
+// have all ended, and no new one can ask before it has been let in itself.
+func (p *Pod) enterExpected(pid int) (follow func(), err error) {
+	p.mu.Lock()
+	expected := p.expected
+	p.expected = false
+	p.mu.Unlock()
+	if !expected {
+		return nil, errors.New("nobody has said that the node is being started")
+	}
+	return p.enter(pid)
 }
 
 // enter makes the pod ready for a process that is going to execute the node.

@@ -14,10 +14,11 @@ import (
 
 // Request is one command to a pod's injector. Exactly one of its pointers is set.
 type Request struct {
-	ID    uint64 `json:"id"`              // comes back in the Reply
-	Apply *State `json:"apply,omitempty"` // make the pod be like this
-	Probe *Probe `json:"probe,omitempty"` // send datagrams to peers, connect to them
-	Heard *Heard `json:"heard,omitempty"` // tell whose datagrams have arrived
+	ID     uint64  `json:"id"`               // comes back in the Reply
+	Apply  *State  `json:"apply,omitempty"`  // make the pod be like this
+	Expect *Expect `json:"expect,omitempty"` // let the next process become the node
+	Probe  *Probe  `json:"probe,omitempty"`  // send datagrams to peers, connect to them
+	Heard  *Heard  `json:"heard,omitempty"`  // tell whose datagrams have arrived
 }
 
 // State is all that a pod may be asked to be. The zero value, with a Process, is health.
@@ -25,6 +26,7 @@ type State struct {
 	Drop    []netip.Addr         `json:"drop,omitempty"`   // peers whose packets vanish
 	Reject  []netip.Addr         `json:"reject,omitempty"` // peers whose packets are refused
 	Shape   map[netip.Addr]Shape `json:"shape,omitempty"`  // peers whose packets meet more than that
+	Peers   []netip.Addr         `json:"peers,omitempty"`  // all other pods: a guarded one lets in nobody else
 	Process Process              `json:"process"`
 
 	// What follows takes rights: see Rights.
@@ -44,6 +46,9 @@ const (
 	Off     Process = "off"    // nor has the disk what it had not been told to keep
 	Absent  Process = "absent" // nor has the disk anything
 )
+
+// Expect says that the runtime starts the node now, all of whose processes have ended.
+type Expect struct{}
 
 // Probe sends datagrams to each peer, and tries to connect to each.
 type Probe struct {
@@ -114,8 +119,11 @@ func (r Request) check() error {
 	var err error
 	if r.Apply != nil {
 		count++
-		err = errors.Join(checkPeers(r.Apply.Drop), checkPeers(r.Apply.Reject), checkShapes(r.Apply.Shape), r.Apply.Process.check(),
+		err = errors.Join(checkPeers(r.Apply.Drop), checkPeers(r.Apply.Reject), checkPeers(r.Apply.Peers), checkShapes(r.Apply.Shape), r.Apply.Process.check(),
 			checkClock(r.Apply.Clock), r.Apply.Disk.Check(), checkDamages(r.Apply.Damages))
+	}
+	if r.Expect != nil {
+		count++
 	}
 	if r.Probe != nil {
 		count++

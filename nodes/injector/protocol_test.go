@@ -28,7 +28,8 @@ func TestRequestsComeBackAsTheyWere(t *testing.T) {
 			Clock:   clock.Setting{Offset: -time.Hour, Drift: 0.1, Strobe: time.Second, Period: time.Millisecond, Monotonic: -0.5},
 			Disk:    disk.State{Lie: true, SlowSync: 1, SlowIO: 2, Full: true, FailRead: true, FailWrite: true, FailSync: true},
 			Damages: []Damage{{Kind: BitFlip, File: "raft/*", Draw: 1<<64 - 1}, {Kind: Truncate, File: "a"}}}},
-		{ID: 7, Apply: &State{Process: Absent}},
+		{ID: 7, Apply: &State{Process: Absent, Peers: []netip.Addr{peer1, peer2}}},
+		{ID: 8, Expect: &Expect{}},
 	} {
 		line, err := json.Marshal(r)
 		require.NoError(t, err)
@@ -49,6 +50,8 @@ func TestBadRequestsAreRefused(t *testing.T) {
 		`{"apply":{"process":"sleeping"}}`:                                                                          `process state "sleeping"`,
 		`{"apply":{}}`:                                                                                              `process state ""`,
 		`{"apply":{"process":"running","drop":["fe80::1"]}}`:                                                        "not an IPv4 address",
+		`{"apply":{"process":"running","peers":["::1"]}}`:                                                           "not an IPv4 address",
+		`{"id":1,"expect":{},"apply":{"process":"running"}}`:                                                        "request 1 holds 2 commands",
 		`{"apply":{"process":"running","reject":[""]}}`:                                                             "not an IPv4 address",
 		`{"apply":{"process":"running","drop":["10.0.0"]}}`:                                                         "not a request",
 		`{"apply":{"process":"running","shape":{"10.0.0.1":{"loss":1.1}}}}`:                                         "loss of 1.1",

@@ -20,20 +20,38 @@ type ClockReading struct {
 	WallRate      float64 `json:"wall_rate,omitempty"`
 	MonotonicRate float64 `json:"monotonic_rate,omitempty"`
 	RateWithin    float64 `json:"rate_within,omitempty"`
+
+	// Looks are what the wall clock showed at moments of more than two periods, if a strobe is asked.
+	Looks []ClockLook `json:"looks,omitempty"`
+}
+
+// ClockLook is how far the wall clock was ahead at one moment.
+type ClockLook struct {
+	After  time.Duration `json:"after_ns"` // since what is asked was asked
+	Wall   time.Duration `json:"wall_ns"`
+	Within time.Duration `json:"within_ns"` // how far off both may be
 }
 
 // DiskReport is what system calls on the disk met, on a file that the node never sees listed.
 // An error is the errno's name; "" is success.
 type DiskReport struct {
-	Create   string        `json:"create,omitempty"` // of a file
-	Write    string        `json:"write,omitempty"`  // over what is there, which takes no space
-	Sync     string        `json:"sync,omitempty"`
-	Read     string        `json:"read,omitempty"`
-	SyncTook time.Duration `json:"sync_took_ns"`
-	Durable  bool          `json:"durable"`  // what was synced would outlast a loss of power
-	Unsynced int64         `json:"unsynced"` // bytes that a loss of power would take now
-	Lost     int64         `json:"lost"`     // bytes that the last one took
-	Damaged  []string      `json:"damaged,omitempty"`
+	Create    string        `json:"create,omitempty"` // of a file
+	Write     string        `json:"write,omitempty"`  // over what is there, which takes no space
+	Sync      string        `json:"sync,omitempty"`
+	Read      string        `json:"read,omitempty"`
+	SyncTook  time.Duration `json:"sync_took_ns"`
+	PlainTook time.Duration `json:"plain_took_ns"` // an fsync of as much on the machine's own disk, beside the faults
+	Durable   bool          `json:"durable"`       // what was synced would outlast a loss of power
+	Unsynced  int64         `json:"unsynced"`      // bytes that a loss of power would take now
+	Lost      int64         `json:"lost"`          // bytes that the last one took
+	Damaged   []Damaged     `json:"damaged,omitempty"`
+}
+
+// Damaged is what was done to one file.
+type Damaged struct {
+	Kind string `json:"kind"`
+	File string `json:"file"` // from the data directory
+	What string `json:"what"` // in words: "with bit 3 of byte 4711 flipped"
 }
 
 // Damage is one file that is not what the node wrote.

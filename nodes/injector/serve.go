@@ -13,9 +13,10 @@ import (
 
 // Handlers are what serve does for each command.
 type Handlers struct {
-	Apply func(State) (Process, error)
-	Probe func(Probe) (map[netip.Addr]TCP, error)
-	Heard func(Heard) (Hearing, error)
+	Apply  func(State) (Process, error)
+	Expect func(Expect) error
+	Probe  func(Probe) (map[netip.Addr]TCP, error)
+	Heard  func(Heard) (Hearing, error)
 }
 
 // Hearing is what a pod can tell, for a Heard; its fields are those of Reply.
@@ -61,6 +62,8 @@ func (h Handlers) handle(r Request) Reply {
 	switch {
 	case r.Apply != nil:
 		reply.Process, err = h.Apply(*r.Apply)
+	case r.Expect != nil:
+		err = h.Expect(*r.Expect)
 	case r.Probe != nil:
 		reply.TCP, err = h.Probe(*r.Probe)
 	case r.Heard != nil:

@@ -27,6 +27,7 @@ type Arrivals struct {
 	Damaged   int           `json:"damaged,omitempty"`
 	Doubled   int           `json:"doubled,omitempty"`
 	Overtaken int           `json:"overtaken,omitempty"`
+	Least     time.Duration `json:"least_ns,omitempty"` // of the fastest
 	Median    time.Duration `json:"median_ns,omitempty"`
 	P90       time.Duration `json:"p90_ns,omitempty"`
 	Bytes     int           `json:"bytes,omitempty"`   // with headers, without the first
@@ -169,7 +170,7 @@ func (t *trains) list(nonce uint64) map[netip.Addr]Arrivals {
 	for from, one := range t.by[nonce] {
 		a := one.Arrivals
 		sorted := slices.Sorted(slices.Values(one.delays))
-		a.Median, a.P90 = sorted[len(sorted)/2], sorted[(len(sorted)-1)*9/10]
+		a.Least, a.Median, a.P90 = sorted[0], sorted[len(sorted)/2], sorted[(len(sorted)-1)*9/10]
 		a.Bytes, a.Span = (a.Arrived-1)*one.size, one.last-one.first
 		all[from] = a
 	}

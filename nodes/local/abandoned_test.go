@@ -66,25 +66,25 @@ func TestAKilledHarnessLeavesADirectoryForClean(t *testing.T) {
 	require.DirExists(t, dir)
 	require.Len(t, processesOf(t, dir), 1+3, "the cluster's PID 1 and the pods'")
 
-	removed, err := New().Clean(t.Context())
+	cleaned, err := New().Clean(t.Context())
 	require.NoError(t, err)
-	require.Empty(t, removed, "both harnesses live")
+	require.Empty(t, cleaned.Removed, "both harnesses live")
 
 	require.NoError(t, dying.Process.Kill())
 	require.Error(t, dying.Wait())
 	require.Eventually(t, func() bool { return len(processesOf(t, dir)) == 0 }, 20*time.Second, 5*time.Millisecond)
-	removed, err = New().Clean(t.Context())
+	cleaned, err = New().Clean(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, []string{"directory " + dir + " (run abandoned)"}, removed)
+	require.Equal(t, []string{"directory " + dir + " (run abandoned)"}, cleaned.Removed)
 	require.Empty(t, leftovers(t, "abandoned"))
 	podstest.RequireConditions(t, alive, nodes.Conditions{})
 }
 
 func TestCleanOnAMachineWithoutRuns(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
-	removed, err := New().Clean(t.Context())
+	cleaned, err := New().Clean(t.Context())
 	require.NoError(t, err)
-	require.Empty(t, removed)
+	require.Empty(t, cleaned)
 }
 
 func TestCleanRemovesDirectoriesOfOtherBootsAndOfNobody(t *testing.T) {
@@ -92,8 +92,8 @@ func TestCleanRemovesDirectoriesOfOtherBootsAndOfNobody(t *testing.T) {
 	for _, name := range []string{"old@1.1.another-boot", "nobody"} {
 		require.NoError(t, os.MkdirAll(filepath.Join(base(), name, "data"), 0o700))
 	}
-	removed, err := New().Clean(t.Context())
+	cleaned, err := New().Clean(t.Context())
 	require.NoError(t, err)
-	require.Len(t, removed, 2)
+	require.Len(t, cleaned.Removed, 2)
 	require.NoDirExists(t, base())
 }

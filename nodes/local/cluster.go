@@ -24,6 +24,7 @@ import (
 // cluster implements nodes.Cluster.
 type cluster struct {
 	log    *slog.Logger
+	claim  claim // of the directory that has the files
 	files  files
 	rights injector.Rights
 	host   *host // nil before it stands
@@ -34,7 +35,7 @@ type cluster struct {
 	oom    oomKills
 
 	closing sync.Mutex
-	hungUp  bool // gates and control streams are closed
+	hungUp  bool // control streams are closed
 	closed  bool
 }
 
@@ -42,44 +43,25 @@ type cluster struct {
 type pod struct {
 	node   topologies.Node
 	addr   netip.Addr
+	api    netip.AddrPort
 	args   []string // of the node
 	keeper *keeper
-	gate   *gate
 }
 
-// Endpoint is the node's gate, which keeps its port as long as the cluster lives.
+// Endpoint is the node itself, in the cluster's network.
 func (c *cluster) Endpoint(node string) nodes.Endpoint {
-	p, err := pods.Find(c.byName, node)
-	if err != nil {
-		return nodes.Endpoint{Node: node, Dial: func(context.Context) (net.Conn, error) { return nil, err }}
-	}
-	e := nodes.TCP(p.gate.endpoint)
-	e.Node = node
-	return e
+	return nodes.Endpoint{Node: node, Dial: func(ctx context.Context) (net.Conn, error) {
+		p, err := pods.Find(c.byName, node)
+		if err != nil {
+			return nil, err
+		}
+		return c.host.dial(ctx, p.api)
+	}}
 }
 
-// Set shuts the gates of nodes that are to be killed before they are: what is refused was
-// never sent, and what is accepted had a node that lived.
+// Set sends every pod its whole desired state.
 func (c *cluster) Set(ctx context.Context, want nodes.Conditions) error {
-	for _, p := range c.pods {
-		if want.Processes[p.node.Name].Ended() {
-			p.gate.shut()
-		}
-	}
-	err := c.group.Set(ctx, want)
-	if err != nil {
-		c.reopen()
-	}
-	return err
-}
-
-// reopen has the gates of all nodes that run open again.
-func (c *cluster) reopen() {
-	for _, p := range c.pods {
-		if now, _ := p.keeper.look(); now.running {
-			p.gate.await()
-		}
-	}
+	return c.group.Set(ctx, want)
 }
 
 // Measure probes every directed link and every process from inside the pods.
@@ -142,31 +124,17 @@ func (c *cluster) Close(ctx context.Context) error {
 	}
 	c.lives.Close()
 	var errs []error
-	if !c.hungUp {
+	if !c.hungUp && c.group != nil {
 		c.hungUp = true
-		errs = append(errs, c.hangUp())
+		errs = append(errs, c.group.Close())
 	}
 	if c.host != nil {
 		errs = append(errs, c.host.close(ctx))
 	}
-	if err := removeDir(ctx, c.files.dir); err != nil {
+	if err := c.claim.remove(ctx); err != nil {
 		return errors.Join(append(errs, err)...)
 	}
 	c.closed = true
-	return errors.Join(errs...)
-}
-
-// hangUp closes what leads into the cluster, as far as a Start has come.
-func (c *cluster) hangUp() error {
-	var errs []error
-	for _, p := range c.pods {
-		if p.gate != nil {
-			errs = append(errs, p.gate.close())
-		}
-	}
-	if c.group != nil {
-		errs = append(errs, c.group.Close())
-	}
 	return errors.Join(errs...)
 }
 

@@ -14,6 +14,9 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
+	"faultline/nodes"
 	"faultline/nodes/pods"
 )
 
@@ -24,43 +27,138 @@ func base() string { return filepath.Join(os.TempDir(), "faultline-"+strconv.Ito
 // there is no moment at which a directory has no owner.
 const ownerMark = "@"
 
+// baseDir is the base, open and locked: whoever makes, claims or removes what is in it waits
+// for the others. All is done below its descriptor, so that nobody who may write to the folder
+// around it (/tmp is everybody's) can lead us elsewhere by a link.
+type baseDir struct {
+	root *os.Root
+	lock *os.File
+}
+
+// openBase opens the base without following a link, and makes sure that it is nobody else's.
+func openBase() (baseDir, error) {
+	for {
+		b, err := openBaseOnce()
+		if err != nil {
+			return b, err
+		}
+		// Whoever was before us may have removed it while we waited.
+		now, err := os.Lstat(base())
+		ours, statErr := b.lock.Stat()
+		if err == nil && statErr == nil && os.SameFile(now, ours) {
+			return b, nil
+		}
+		b.close()
+		if errors.Is(err, fs.ErrNotExist) {
+			return baseDir{}, err
+		}
+		if err := errors.Join(err, statErr); err != nil {
+			return baseDir{}, err
+		}
+	}
+}
+
+func openBaseOnce() (b baseDir, err error) {
+	fd, err := unix.Open(base(), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	switch {
+	case errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP):
+		return b, notOurs()
+	case err != nil:
+		return b, &fs.PathError{Op: "open", Path: base(), Err: err}
+	}
+	b.lock = os.NewFile(uintptr(fd), base())
+	info, err := b.lock.Stat()
+	switch {
+	case err != nil:
+	case info.Mode().Perm()&0o022 != 0 || info.Sys().(*syscall.Stat_t).Uid != uint32(os.Geteuid()):
+		err = notOurs()
+	default:
+		if err = flock(b.lock, unix.LOCK_EX); err == nil {
+			b.root, err = os.OpenRoot(fmt.Sprintf("/proc/self/fd/%d", fd)) // that very directory, whatever its name leads to by now
+		}
+	}
+	if err != nil {
+		return baseDir{}, errors.Join(err, b.lock.Close())
+	}
+	return b, nil
+}
+
+func notOurs() error {
+	return fmt.Errorf("%s is not a directory that only this user can write to: remove it, or set TMPDIR", base())
+}
+
+// close gives up the lock. Nothing was written that could fail now.
+func (b baseDir) close() {
+	b.root.Close()
+	b.lock.Close()
+}
+
+// removeIfEmpty removes the base, which holds the lock until it is closed.
+func (b baseDir) removeIfEmpty() error {
+	err := os.Remove(base()) // by its name: of a link, or of what is not empty, nothing is removed
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTEMPTY) || errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	return err
+}
+
+// flock locks an open file or directory (flock(2)). It is given up when the last descriptor
+// is closed, also by a kill -9, and counts across pid namespaces.
+func flock(f *os.File, how int) error {
+	for {
+		err := unix.Flock(int(f.Fd()), how)
+		if !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
+}
+
+// claim is a run's directory, locked as long as its harness lives and wants it.
+type claim struct {
+	name string // in the base
+	lock *os.File
+}
+
+func (c claim) dir() string { return filepath.Join(base(), c.name) }
+
 // makeDir makes a run's directory.
-func makeDir(run string) (dir string, err error) {
+func makeDir(run string) (claim, error) {
 	owner, err := pods.Self(os.DirFS("/proc"))
 	if err != nil {
-		return "", err
+		return claim{}, err
 	}
-	dir = filepath.Join(base(), run+ownerMark+owner.String())
-	for range 3 { // the last run that ends removes the base
-		if err := makeBase(base()); err != nil {
-			return "", err
+	c := claim{name: run + ownerMark + owner.String()}
+	b, err := makeBase()
+	if err != nil {
+		return c, err
+	}
+	defer b.close()
+	err = b.root.Mkdir(c.name, 0o700)
+	if errors.Is(err, fs.ErrExist) {
+		return c, fmt.Errorf("another run of this process is called %s too: %w", run, err)
+	}
+	if err != nil {
+		return c, err
+	}
+	if c.lock, err = b.root.Open(c.name); err == nil {
+		err = flock(c.lock, unix.LOCK_EX|unix.LOCK_NB)
+	}
+	return c, err
+}
+
+// makeBase opens the base, which it makes if it is not there. The last run that ends removes
+// it.
+func makeBase() (b baseDir, err error) {
+	const tries = 10
+	for range tries {
+		if err := os.Mkdir(base(), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+			return b, err
 		}
-		if err = os.Mkdir(dir, 0o700); !errors.Is(err, fs.ErrNotExist) {
+		if b, err = openBase(); !errors.Is(err, fs.ErrNotExist) {
 			break
 		}
 	}
-	if errors.Is(err, fs.ErrExist) {
-		return "", fmt.Errorf("another run of this process is called %s too: %w", run, err)
-	}
-	return dir, err
-}
-
-// makeBase makes sure that the directory is there and nobody else's: /tmp is everybody's.
-func makeBase(dir string) error {
-	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	info, err := os.Lstat(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil // removed meanwhile: there is no harm in that
-	}
-	if err != nil {
-		return err
-	}
-	if !info.IsDir() || info.Mode().Perm()&0o022 != 0 || info.Sys().(*syscall.Stat_t).Uid != uint32(os.Geteuid()) {
-		return fmt.Errorf("%s is not a directory that only this user can write to: remove it, or set TMPDIR", dir)
-	}
-	return nil
+	return b, err
 }
 
 const (
@@ -68,15 +166,30 @@ const (
 	removePoll     = 5 * time.Millisecond
 )
 
-// removeDir removes a run's directory, and the base if that was the last. A process that is
-// just ending may still make files there.
-func removeDir(ctx context.Context, dir string) error {
+// remove removes a run's directory, and the base if that was the last.
+func (c claim) remove(ctx context.Context) error {
+	b, err := openBase()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer b.close()
+	if err := b.remove(ctx, c.name); err != nil {
+		return err
+	}
+	if c.lock != nil {
+		c.lock.Close() // it was only locked
+	}
+	return b.removeIfEmpty()
+}
+
+// remove removes what is in the base. A process that is just ending may still make files there.
+func (b baseDir) remove(ctx context.Context, name string) error {
 	for began := time.Now(); ; {
-		err := os.RemoveAll(dir)
-		if err == nil {
-			break
-		}
-		if time.Since(began) > removePatience {
+		err := b.root.RemoveAll(name)
+		if err == nil || time.Since(began) > removePatience {
 			return err
 		}
 		select {
@@ -85,40 +198,54 @@ func removeDir(ctx context.Context, dir string) error {
 			return errors.Join(err, context.Cause(ctx))
 		}
 	}
-	err := os.Remove(base())
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTEMPTY) || errors.Is(err, fs.ErrExist) {
-		return nil // somebody was faster, or uses it
-	}
-	return err
 }
 
-// clean removes what has no live owner.
-func clean(ctx context.Context) (removed []string, err error) {
-	alive, err := pods.Liveness(os.DirFS("/proc"))
+// clean removes what has no live owner: what nobody has locked.
+func clean(ctx context.Context) (cleaned nodes.Cleaned, err error) {
+	owners, err := pods.Owners(os.DirFS("/proc"))
 	if err != nil {
-		return nil, err
+		return cleaned, err
 	}
-	entries, err := os.ReadDir(base())
+	b, err := openBase()
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return cleaned, nil
 	}
 	if err != nil {
-		return nil, err
+		return cleaned, err
+	}
+	defer b.close()
+	entries, err := fs.ReadDir(b.root.FS(), ".")
+	if err != nil {
+		return cleaned, err
 	}
 	var errs []error
 	for _, e := range entries {
 		run, owner, _ := strings.Cut(e.Name(), ownerMark)
-		if alive(owner) {
+		if owners(owner) == pods.Alive || b.locked(e.Name()) {
 			continue
 		}
-		dir := filepath.Join(base(), e.Name())
-		if err := removeDir(ctx, dir); err != nil {
+		if err := b.remove(ctx, e.Name()); err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		removed = append(removed, fmt.Sprintf("directory %s (run %s)", dir, run))
+		cleaned.Removed = append(cleaned.Removed, fmt.Sprintf("directory %s (run %s)", filepath.Join(base(), e.Name()), run))
 	}
-	return removed, errors.Join(errs...)
+	return cleaned, errors.Join(append(errs, b.removeIfEmpty())...)
+}
+
+// locked tells whether the harness of a run's directory lives, wherever that is. Nobody can
+// begin to meanwhile: we hold the base.
+func (b baseDir) locked(name string) bool {
+	info, err := b.root.Lstat(name)
+	if err != nil || !info.IsDir() {
+		return false // a link or a file is nobody's
+	}
+	dir, err := b.root.Open(name)
+	if err != nil {
+		return false
+	}
+	defer dir.Close()
+	return errors.Is(flock(dir, unix.LOCK_EX|unix.LOCK_NB), unix.EWOULDBLOCK)
 }
 
 // files are what a run has in its directory.

@@ -18,7 +18,6 @@ import (
 type keeper struct {
 	stream *os.File
 	record func(space.Event) // told of every event first, in order
-	heard  func(space.Kind)  // told of every event, in order
 	gone   func(error) error // explains why the stream ended
 
 	mu      sync.Mutex
@@ -36,8 +35,8 @@ type keeperState struct {
 	broken   error                // no more will be heard, because the pod is gone
 }
 
-func newKeeper(stream *os.File, record func(space.Event), heard func(space.Kind), gone func(error) error) *keeper {
-	k := &keeper{stream: stream, record: record, heard: heard, gone: gone, changed: make(chan struct{})}
+func newKeeper(stream *os.File, record func(space.Event), gone func(error) error) *keeper {
+	k := &keeper{stream: stream, record: record, gone: gone, changed: make(chan struct{})}
 	go k.listen()
 	return k
 }
@@ -49,7 +48,6 @@ func (k *keeper) listen() {
 		if err := events.Decode(&e); err != nil {
 			err = k.gone(err)
 			k.change(func(s *keeperState) { s.running, s.starting, s.broken = false, false, err })
-			k.heard(space.Ended)
 			return
 		}
 		k.record(e)
@@ -65,7 +63,6 @@ func (k *keeper) listen() {
 				s.running, s.ended = false, e.Process("")
 			}
 		})
-		k.heard(e.Kind)
 	}
 }
 

@@ -92,4 +92,4 @@ func (runtime) Start(ctx context.Context, spec nodes.Spec) (nodes.Cluster, error
 }
 
 // Clean removes the directories of runs that are over. Nothing else can be left.
-func (runtime) Clean(ctx context.Context) ([]string, error) { return clean(ctx) }
+func (runtime) Clean(ctx context.Context) (nodes.Cleaned, error) { return clean(ctx) }

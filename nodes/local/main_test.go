@@ -32,6 +32,10 @@ var subject = podstest.Subject{
 }
 
 func TestMain(m *testing.M) {
+	if os.Getenv(claimer) != "" {
+		fmt.Fprintln(os.Stderr, "claimer:", beClaimer())
+		os.Exit(1)
+	}
 	if program := os.Getenv(harness); program != "" {
 		fmt.Fprintln(os.Stderr, "harness:", beHarness(program))
 		os.Exit(1)

@@ -23,4 +23,6 @@ func (runtime) Check(context.Context, ...nodes.Capability) error { return errNot
 func (runtime) Start(context.Context, nodes.Spec) (nodes.Cluster, error) {
 	return nil, errNotLinux
 }
-func (runtime) Clean(context.Context) ([]string, error) { return nil, nil }
+func (runtime) Clean(context.Context) (nodes.Cleaned, error) {
+	return nodes.Cleaned{}, errors.Join(errNotLinux, nodes.ErrAbsent)
+}

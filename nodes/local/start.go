@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/netip"
 	"os"
 
@@ -57,13 +56,12 @@ func newCluster(ctx context.Context, run string, log *slog.Logger, all []topolog
 		c.byName[n.Name] = p
 		names = append(names, n.Name)
 	}
-	dir, err := makeDir(run)
-	if err != nil {
+	if c.claim, err = makeDir(run); err != nil {
 		return nil, err
 	}
-	c.files = files{dir}
+	c.files = files{c.claim.dir()}
 	if err := c.files.lay(injector, program, names); err != nil {
-		return nil, errors.Join(err, removeDir(ctx, dir))
+		return nil, errors.Join(err, c.claim.remove(ctx))
 	}
 	return c, nil
 }
@@ -76,12 +74,7 @@ func (c *cluster) start(ctx context.Context, spec nodes.Spec) error {
 	}
 	for i, p := range c.pods {
 		p.args = spec.System.Args(places[i], places)
-		api := netip.AddrPortFrom(p.addr, uint16(spec.System.APIPort()))
-		var err error
-		p.gate, err = newGate(func(ctx context.Context) (*net.TCPConn, error) { return c.host.dial(ctx, api) })
-		if err != nil {
-			return err
-		}
+		p.api = netip.AddrPortFrom(p.addr, uint16(spec.System.APIPort()))
 	}
 	if err := c.open(ctx); err != nil {
 		return err
@@ -117,7 +110,7 @@ func (c *cluster) open(ctx context.Context) error {
 	c.host = host
 	var members []pods.Member
 	for i, p := range c.pods {
-		p.keeper = newKeeper(host.pods[i].keeper, c.recorder(p.node.Name), p.heard,
+		p.keeper = newKeeper(host.pods[i].keeper, c.recorder(p.node.Name),
 			func(err error) error { return c.gone(p.node.Name, err) })
 		members = append(members, pods.Member{
 			Node:  p.node,
@@ -135,15 +128,4 @@ func (c *cluster) open(ctx context.Context) error {
 		return err
 	})
 	return explainAll(err)
-}
-
-// heard moves the gate with the node's process. It is only told of pods that have one.
-func (p *pod) heard(kind space.Kind) {
-	switch {
-	case p.gate == nil:
-	case kind == space.Started:
-		p.gate.await()
-	case kind == space.Ended:
-		p.gate.shut()
-	}
 }

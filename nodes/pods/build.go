@@ -47,7 +47,7 @@ func buildInjector(ctx context.Context) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "faultline-injector-")
+	dir, err := os.MkdirTemp("", injectorBuild)
 	if err != nil {
 		return nil, err
 	}

@@ -14,7 +14,8 @@ import (
 	"faultline/nodes/injector"
 )
 
-// control is the way to a pod's injector: one stream, opened again when it broke.
+// control is the way to a pod's injector: one stream, opened again as soon as it breaks, since a
+// pod without one takes its harness for dead.
 type control struct {
 	open func(context.Context) (io.ReadWriteCloser, error)
 	log  *slog.Logger
@@ -30,7 +31,11 @@ func newControl(log *slog.Logger, open func(context.Context) (io.ReadWriteCloser
 	return &control{open: open, log: log, turn: make(chan struct{}, 1)}
 }
 
-const openLimit = 20 * time.Second
+const (
+	openLimit   = 20 * time.Second
+	reopenLimit = 10 * time.Second // after which a pod without a stream is gone
+	reopenPause = 200 * time.Millisecond
+)
 
 var errClosed = errors.New("the cluster is closed")
 
@@ -73,7 +78,6 @@ func (c *control) client(ctx context.Context) (*injector.Client, error) {
 		return c.current, nil
 	}
 	if c.current != nil {
-		c.log.Warn("the control stream of a pod broke; opening it again")
 		_ = c.current.Close() // one that only garbles what it carries would stay
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, openLimit, fmt.Errorf("no answer within %v", openLimit))
@@ -90,11 +94,25 @@ func (c *control) client(ctx context.Context) (*injector.Client, error) {
 	if _, err := client.Do(ctx, first); err != nil {
 		return nil, errors.Join(fmt.Errorf("starting the injector: %w", err), client.Close())
 	}
+	if c.current != nil {
+		c.log.Warn("the control stream of a pod broke, and was opened again")
+	}
 	c.current = client
+	go c.reopen(client)
 	return client, nil
 }
 
-// hangUp closes the stream, for good or until the next request.
+// reopen waits for the end of a stream, and then for another to stand.
+func (c *control) reopen(client *injector.Client) {
+	<-client.Ended()
+	for began := time.Now(); time.Since(began) < reopenLimit; time.Sleep(reopenPause) {
+		if _, err := c.client(context.Background()); err == nil || errors.Is(err, errClosed) {
+			return
+		}
+	}
+}
+
+// hangUp closes the stream, for good or until it is opened again.
 func (c *control) hangUp(forGood bool) error {
 	c.turn <- struct{}{}
 	defer func() { <-c.turn }()

@@ -73,7 +73,7 @@ func (l *Lives) Watch(ctx context.Context, report func(history.ProcessEvent)) er
 	defer l.unsetWatched()
 	for seen := 0; ; {
 		over := ctx.Err() != nil
-		events, lost, changed := l.after(seen)
+		events, changed, lost := l.after(seen)
 		for _, e := range events {
 			report(e)
 		}
@@ -91,11 +91,12 @@ func (l *Lives) Watch(ctx context.Context, report func(history.ProcessEvent)) er
 	}
 }
 
-// after is what came after so many events, and what is closed at the next change.
-func (l *Lives) after(seen int) (events []history.ProcessEvent, lost error, changed <-chan struct{}) {
+// after is what came after so many events, what is closed at the next change, and why the
+// cluster is lost, if it is.
+func (l *Lives) after(seen int) (events []history.ProcessEvent, changed <-chan struct{}, lost error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.events[seen:len(l.events):len(l.events)], l.lost, l.changed
+	return l.events[seen:len(l.events):len(l.events)], l.changed, l.lost
 }
 
 func (l *Lives) setWatched() (first bool) {

@@ -19,7 +19,7 @@ const (
 // Measure probes in two rounds: all pods send to all others, then all tell what they
 // have heard. No time is waited between them: what has not arrived when all that was
 // sent has been read did not get through. A link that the last Set asked to be shaped gets
-// a train of datagrams as well, sized to show what was asked; the others are left alone.
+// a train of datagrams as well, sized to show what was asked, and so do some that must not be: see closer.
 func (c *Group) Measure(ctx context.Context) (nodes.Measurement, error) {
 	// A stream that has to be opened again first would make its pod look deaf.
 	err := Each(c.pods, func(p *pod) error {
@@ -31,7 +31,8 @@ func (c *Group) Measure(ctx context.Context) (nodes.Measurement, error) {
 	if err != nil {
 		return nodes.Measurement{}, err
 	}
-	nonce, trains := c.nonce.Add(1), c.trains()
+	trains, set := c.links.trains()
+	nonce := c.nonce.Add(1)
 	replies := make(map[string]*podReplies, len(c.pods))
 	for _, p := range c.pods {
 		replies[p.node.Name] = &podReplies{}
@@ -58,22 +59,11 @@ func (c *Group) Measure(ctx context.Context) (nodes.Measurement, error) {
 	if err != nil {
 		return nodes.Measurement{}, err
 	}
-	return c.measurement(replies, trains)
-}
-
-// trains is what to send over links that are asked to be shaped.
-func (c *Group) trains() map[nodes.Link]nodes.Train {
-	trains := map[nodes.Link]nodes.Train{}
-	asked := c.links.Load()
-	if asked == nil {
-		return trains
+	m, err := c.measurement(replies, trains)
+	if err == nil {
+		c.links.saw(set, m.Links)
 	}
-	for link, state := range *asked {
-		if state.Shaped() {
-			trains[link] = state.Train()
-		}
-	}
-	return trains
+	return m, err
 }
 
 func probeError(p *pod, err error) error {
@@ -110,8 +100,7 @@ func (c *Group) measurement(replies map[string]*podReplies, trains map[nodes.Lin
 		}
 		m.Processes[p.node.Name] = process
 		if c := r.heard.Clock; c != nil {
-			m.Clocks[p.node.Name] = nodes.ClockSeen{Read: true, Offset: c.Wall, After: c.After, Gained: c.Monotonic, Base: c.Base, BaseWithin: c.BaseWithin, Patched: c.Patched,
-				Drift: c.WallRate, Monotonic: c.MonotonicRate, Within: c.RateWithin}
+			m.Clocks[p.node.Name] = clockSeen(c)
 		}
 		if d := r.heard.Disk; d != nil {
 			m.Disks[p.node.Name] = diskSeen(d)
@@ -138,14 +127,27 @@ func (c *Group) measurement(replies map[string]*podReplies, trains map[nodes.Lin
 	return m, nil
 }
 
+func clockSeen(c *injector.ClockReading) nodes.ClockSeen {
+	seen := nodes.ClockSeen{Read: true, Offset: c.Wall, After: c.After, Gained: c.Monotonic, Base: c.Base, BaseWithin: c.BaseWithin,
+		Patched: c.Patched, Drift: c.WallRate, Monotonic: c.MonotonicRate, Within: c.RateWithin}
+	for _, l := range c.Looks {
+		seen.Looks = append(seen.Looks, nodes.ClockLook{After: l.After, Offset: l.Wall, Within: l.Within})
+	}
+	return seen
+}
+
 func diskSeen(d *injector.DiskReport) nodes.DiskSeen {
-	return nodes.DiskSeen{Tried: true, Read: d.Read, Write: d.Write, Create: d.Create, Sync: d.Sync,
-		SyncTook: d.SyncTook, Kept: d.Durable, Unsynced: d.Unsynced, Lost: d.Lost, Damaged: d.Damaged}
+	seen := nodes.DiskSeen{Tried: true, Read: d.Read, Write: d.Write, Create: d.Create, Sync: d.Sync,
+		SyncTook: d.SyncTook, PlainTook: d.PlainTook, Kept: d.Durable, Unsynced: d.Unsynced, Lost: d.Lost}
+	for _, one := range d.Damaged {
+		seen.Damaged = append(seen.Damaged, nodes.DamageSeen{Kind: nodes.DamageKind(one.Kind), File: one.File, What: one.What})
+	}
+	return seen
 }
 
 func trainSeen(sent nodes.Train, a injector.Arrivals) nodes.TrainSeen {
 	t := nodes.TrainSeen{Sent: sent.Count, Arrived: a.Arrived, Damaged: a.Damaged, Doubled: a.Doubled,
-		Overtaken: a.Overtaken, Median: a.Median, P90: a.P90}
+		Overtaken: a.Overtaken, Least: a.Least, Median: a.Median, P90: a.P90}
 	if a.Span > 0 {
 		t.Rate = float64(a.Bytes) / a.Span.Seconds()
 	}

@@ -2,8 +2,10 @@ package pods
 
 import (
 	"os"
+	"os/exec"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -13,7 +15,11 @@ func TestOwners(t *testing.T) {
 	got, err := parseOwner(o.String())
 	require.NoError(t, err)
 	require.Equal(t, o, got)
-	for _, bad := range []string{"", "1", "1.2", "1.2.", "x.2.b", "1.x.b", "1.2.b.c"} {
+	o.space = "4026531836"
+	got, err = parseOwner(o.String())
+	require.NoError(t, err)
+	require.Equal(t, o, got)
+	for _, bad := range []string{"", "1", "1.2", "1.2.", "x.2.b", "1.x.b", "1.2.b.", "1.2.b.c.d"} {
 		_, err := parseOwner(bad)
 		require.Error(t, err, bad)
 	}
@@ -21,6 +27,7 @@ func TestOwners(t *testing.T) {
 
 func FuzzParseOwner(f *testing.F) {
 	f.Add("12.345.6b1b-77")
+	f.Add("12.345.6b1b-77.4026531836")
 	f.Fuzz(func(t *testing.T, text string) {
 		o, err := parseOwner(text)
 		if err != nil {
@@ -35,13 +42,42 @@ func FuzzParseOwner(f *testing.F) {
 func TestWhoseOwnerIsAlive(t *testing.T) {
 	me, err := Self(os.DirFS("/proc"))
 	require.NoError(t, err)
-	alive, err := Liveness(os.DirFS("/proc"))
+	require.NotEmpty(t, me.space)
+	state, err := Owners(os.DirFS("/proc"))
 	require.NoError(t, err)
-	require.True(t, alive(me.String()))
-	require.False(t, alive(Owner{me.pid, me.start + 1, me.boot}.String()), "the pid came again")
-	require.False(t, alive(Owner{me.pid, me.start, "before"}.String()), "the machine has restarted")
-	require.False(t, alive(Owner{1 << 30, me.start, me.boot}.String()), "no such process")
-	require.False(t, alive(""))
+	of := func(edit func(*Owner)) OwnerState {
+		o := me
+		edit(&o)
+		return state(o.String())
+	}
+	require.Equal(t, Alive, of(func(o *Owner) {}))
+	require.Equal(t, Alive, of(func(o *Owner) { o.space = "" }), "the form of old")
+	require.Equal(t, Gone, of(func(o *Owner) { o.start++ }), "the pid came again")
+	require.Equal(t, Gone, of(func(o *Owner) { o.boot = "before" }), "the machine has restarted")
+	require.Equal(t, Gone, of(func(o *Owner) { o.pid = 1 << 30 }), "no such process")
+	require.Equal(t, Unseen, of(func(o *Owner) { o.space = "1" }), "its pid means another process here, or none")
+	require.Equal(t, Unseen, of(func(o *Owner) { o.space, o.pid = "1", 1<<30 }))
+	require.Equal(t, Gone, of(func(o *Owner) { o.space, o.boot = "1", "before" }))
+	require.Equal(t, Gone, state(""))
+}
+
+// A process that is dead and was not waited for has a line in /proc still.
+func TestAZombieOwnsNothing(t *testing.T) {
+	child := exec.Command("true")
+	require.NoError(t, child.Start())
+	proc := os.DirFS("/proc")
+	var start uint64
+	require.Eventually(t, func() bool {
+		ticks, dead, err := startTime(proc, child.Process.Pid)
+		start = ticks
+		return err == nil && dead
+	}, time.Minute, time.Millisecond)
+	me, err := Self(proc)
+	require.NoError(t, err)
+	state, err := Owners(proc)
+	require.NoError(t, err)
+	require.Equal(t, Gone, state(Owner{child.Process.Pid, start, me.boot, me.space}.String()))
+	require.NoError(t, child.Wait())
 }
 
 func TestStartTimeOfAProcessWithAnOddName(t *testing.T) {
@@ -49,9 +85,9 @@ func TestStartTimeOfAProcessWithAnOddName(t *testing.T) {
 		"7/stat": {Data: []byte("7 (a) b (c) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4242 20 21")},
 		"8/stat": {Data: []byte("8 (short) S 1")},
 	}
-	got, err := startTime(proc, 7)
+	got, _, err := startTime(proc, 7)
 	require.NoError(t, err)
 	require.EqualValues(t, 4242, got)
-	_, err = startTime(proc, 8)
+	_, _, err = startTime(proc, 8)
 	require.ErrorContains(t, err, "not a line")
 }

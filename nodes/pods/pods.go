@@ -62,8 +62,7 @@ type Group struct {
 
 	turn  chan struct{} // holds one value while a Set is at work
 	nonce atomic.Uint64 // of the last Measure
-	// links is what the last Set asked of links: Measure looks closer at those.
-	links atomic.Pointer[map[nodes.Link]nodes.LinkState]
+	links closer
 }
 
 type pod struct {
@@ -108,14 +107,24 @@ func (c *Group) Begin(ctx context.Context, node string, baseline nodes.Condition
 	if err != nil {
 		return err
 	}
-	c.links.Store(&baseline.Links)
+	c.links.set(baseline.Links)
 	state := states[node]
-	if baseline.Processes[node].Ended() {
-		_, err := p.control.do(ctx, applyLimit, injector.Request{Apply: &state})
+	if _, err := p.control.do(ctx, applyLimit, injector.Request{Apply: &state}); err != nil || baseline.Processes[node].Ended() {
 		return err
 	}
 	p.asked = state.Process
 	return c.start(ctx, p, state)
+}
+
+// Expect has a pod let the next process enter that asks to (see injector.Become). A runtime whose
+// nodes ask says so right before it starts one, when all processes of the last have ended.
+func (c *Group) Expect(ctx context.Context, node string) error {
+	p, err := Find(c.byName, node)
+	if err != nil {
+		return err
+	}
+	_, err = p.control.do(ctx, applyLimit, injector.Request{Expect: &injector.Expect{}})
+	return err
 }
 
 // settle is how long a node that dislikes its arguments takes to end, as a rule.
@@ -149,7 +158,7 @@ func (c *Group) Ask(ctx context.Context, node string, r injector.Request) (injec
 	return p.control.do(ctx, probeLimit, r)
 }
 
-// HangUp closes all control streams; the next request opens its own again.
+// HangUp closes all control streams; they are opened again, as those are that break.
 func (c *Group) HangUp() error { return c.hangUp(false) }
 
 // Close closes all control streams for good.

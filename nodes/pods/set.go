@@ -73,8 +73,7 @@ func (c *Group) Set(ctx context.Context, want nodes.Conditions) error {
 	case <-ctx.Done():
 		return fmt.Errorf("waiting for another change of conditions: %w", context.Cause(ctx))
 	}
-	links := maps.Clone(want.Links)
-	c.links.Store(&links)
+	c.links.set(want.Links)
 	return Each(c.pods, func(p *pod) error {
 		err := c.bring(ctx, p, states[p.node.Name])
 		if errors.As(err, new(diedError)) && want.Disks[p.node.Name].EndsNodes() {
@@ -105,7 +104,7 @@ func (c *Group) states(want nodes.Conditions) (map[string]injector.State, error)
 			return nil, fmt.Errorf("%s: no process state %q", p.node.Name, want.Processes[p.node.Name])
 		}
 		damaged := want.Disks[p.node.Name]
-		states[p.node.Name] = injector.State{Process: process, Clock: clockOf(want.Clocks[p.node.Name]),
+		states[p.node.Name] = injector.State{Process: process, Peers: c.peers(p), Clock: clockOf(want.Clocks[p.node.Name]),
 			Disk: diskOf(damaged), Torn: damaged.Torn, Damages: damagesOf(damaged)}
 	}
 	for link, state := range want.Links {

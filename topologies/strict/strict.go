@@ -96,7 +96,7 @@ func Encode(v any) (string, error) {
 
 var (
 	linePrefix   = regexp.MustCompile(`^(?:yaml: )?(?:unmarshal errors:\s*)?line (\d+): `)
-	unknownField = regexp.MustCompile(`field (\S+) not found in type \S+`)
+	unknownField = regexp.MustCompile(`(?s)field (.+) not found in type \S+$`)
 	duplicateKey = regexp.MustCompile(`mapping key "([^"]+)" already defined at line (\d+)`)
 )
 
@@ -114,7 +114,7 @@ func located(file string, err error) error {
 		} else {
 			m = fmt.Sprintf("%s: %s", file, strings.TrimPrefix(m, "yaml: "))
 		}
-		messages[i] = m
+		messages[i] = strings.ReplaceAll(m, "\n", `\n`) // of a key or a value: no file may write lines of its own
 	}
 	return errors.New(strings.Join(messages, "\n"))
 }

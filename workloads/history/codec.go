@@ -114,6 +114,9 @@ func ParseEvent(data []byte) (Event, error) {
 	if *l.Index < 0 || *l.Time < 0 {
 		return Event{}, fmt.Errorf("index %d, time %d: neither may be negative", *l.Index, *l.Time)
 	}
+	if *l.Time == Open {
+		return Event{}, fmt.Errorf("time %d stands for what never came", *l.Time)
+	}
 	if !l.Type.known() {
 		return Event{}, fmt.Errorf("type %q is none of invoke, ok, fail, info", l.Type)
 	}

@@ -11,12 +11,14 @@ type Stage string
 const (
 	FaultStart Stage = "start"
 	FaultHeal  Stage = "heal"
-	Baseline   Stage = "baseline" // the check, after the last heal, that all is as before
+	Baseline   Stage = "baseline" // a check, after the last heal, that all is as before
 )
 
-// FBaselineEnd is the F of the check of the baseline after the final reads, the last that a
-// run makes. That after the last heal has the same Stage and another F.
-const FBaselineEnd = "baseline-end"
+// The F of the events about the checks of the baseline.
+const (
+	FBaseline    = "baseline"     // right after the last heal; what is to recover counts from there
+	FBaselineEnd = "baseline-end" // at the end of the run
+)
 
 // FaultMark is the value of a nemesis event. Every stage has two: one when the change
 // begins, and one, with Done, when it has been made and measured.
@@ -57,8 +59,8 @@ type Fault struct {
 	Error        string
 }
 
-// Faults collects the faults of a history in the order of their start, and the final
-// baseline check, nil if the run did not come to it.
+// Faults collects the faults of a history in the order of their start, and the check of the
+// baseline: the last one, or the first that was not proved; nil if the run did not come to any.
 func Faults(events []Event) (faults []Fault, baseline *FaultMark, err error) {
 	at := map[int]int{}
 	for i := range events {
@@ -72,7 +74,7 @@ func Faults(events []Event) (faults []Fault, baseline *FaultMark, err error) {
 		}
 		switch m.Stage {
 		case Baseline:
-			if m.Done {
+			if m.Done && (baseline == nil || baseline.Proved) {
 				baseline = &m
 			}
 		case FaultStart:

@@ -2,6 +2,7 @@ package history
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -35,6 +36,20 @@ func TestFaultsAreCollectedFromTheirMarks(t *testing.T) {
 		{Step: 2, Name: "pause", Start: 50, Heal: Open, Healed: Open},
 	}, faults)
 	require.Equal(t, &FaultMark{Step: -1, Stage: Baseline, Done: true, Proved: true}, baseline)
+}
+
+func TestTheFirstBaselineThatIsNotProvedCounts(t *testing.T) {
+	for want, proved := range map[string][]bool{"b": {true, true}, "a": {false, true}, "B": {true, false}, "A": {false, false}} {
+		var events []Event
+		for i, ok := range proved {
+			m := FaultMark{Step: -1, Stage: Baseline, Done: true, Proved: ok, Measured: []string{"a", "b"}[i]}
+			events = append(events, mark(t, []string{FBaseline, FBaselineEnd}[i], m))
+		}
+		_, baseline, err := Faults(script(events...))
+		require.NoError(t, err)
+		require.Equal(t, strings.ToLower(want), baseline.Measured)
+		require.Equal(t, proved[0] && proved[1], baseline.Proved)
+	}
 }
 
 func TestARunWithoutBaselineSaysSo(t *testing.T) {

@@ -154,6 +154,13 @@ type Reading struct {
 	Patched   bool          `json:"patched"`      // otherwise the process executes the kernel's own vDSO, and the offsets are 0
 }
 
+// Look is how far the wall clock of a process is ahead at one moment.
+type Look struct {
+	At     time.Duration // of the true CLOCK_MONOTONIC
+	Wall   time.Duration // how far the wall clock is ahead
+	Within time.Duration // how far off both may be
+}
+
 // ErrGone is that the process has ended, or has executed another program since.
 var ErrGone = errors.New("the process has ended, or has executed another program")
 

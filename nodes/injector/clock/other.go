@@ -27,4 +27,5 @@ func (*Process) Close() error                                   { return nil }
 func (*Process) Set(Setting) error                              { return errNotLinux }
 func (*Process) Restore() error                                 { return errNotLinux }
 func (*Process) Read() (Reading, error)                         { return Reading{}, errNotLinux }
+func (*Process) Watch(time.Duration, int) ([]Look, error)       { return nil, errNotLinux }
 func (*Process) Differs() (file, behind int, err error)         { return 0, 0, errNotLinux }

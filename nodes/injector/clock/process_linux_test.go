@@ -106,6 +106,22 @@ func TestDriftAndStrobe(t *testing.T) {
 		require.InDelta(t, map[bool]float64{true: float64(time.Hour), false: 0}[ahead], float64(r.Wall), float64(r.Within)+1e3)
 		shown[ahead] = true
 	}
+
+	looks, err := p.Watch(250*time.Millisecond, 50)
+	require.NoError(t, err)
+	require.Len(t, looks, 50)
+	for i, l := range looks {
+		due := (l.At-s.Since)/s.Period%2 == 0
+		if edge := (l.At - s.Since) % s.Period; edge > time.Millisecond && edge < s.Period-time.Millisecond {
+			require.InDelta(t, map[bool]float64{true: float64(time.Hour), false: 0}[due], float64(l.Wall), float64(l.Within)+1e3, i)
+		}
+	}
+	require.GreaterOrEqual(t, looks[49].At-looks[0].At, 240*time.Millisecond)
+	require.NoError(t, p.Set(Setting{}))
+	require.NoError(t, p.Restore())
+	looks, err = p.Watch(time.Second, 50)
+	require.NoError(t, err)
+	require.Empty(t, looks, "nothing stands between it and the kernel's clocks")
 }
 
 // The wall clock is set without the monotonic one; the latter goes forward only, and what it

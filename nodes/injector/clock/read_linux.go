@@ -16,27 +16,49 @@ import (
 func (p *Process) Read() (Reading, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	memory, err := p.read()
+	c, patched, err := p.copied()
 	if err != nil {
 		return Reading{}, err
 	}
-	is, err := p.patch.find(memory)
-	if err != nil {
-		return Reading{}, fmt.Errorf("process %d: %w", p.pid, err)
-	}
-	if is.jumps == 0 {
+	if !patched {
 		now, err := Now()
 		return Reading{At: now}, err
 	}
-	if !p.patch.patched(is) {
-		return Reading{}, fmt.Errorf("process %d is patched in part: set its clocks again", p.pid)
-	}
-	c, err := newCopy(memory)
-	if err != nil {
-		return Reading{}, err
-	}
 	r, err := c.reading(p.patch.entries[clockGettime].at)
 	return r, errors.Join(err, c.free())
+}
+
+// Watch looks at the process's wall clock so many times, spread evenly over a span, as Read does but at one copy: with
+// the parameters that hold when it begins. It sees nothing of a process that is not patched. Set waits for it.
+func (p *Process) Watch(span time.Duration, count int) ([]Look, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c, patched, err := p.copied()
+	if err != nil || !patched {
+		return nil, err
+	}
+	looks, err := c.watch(p.patch.entries[clockGettime].at, span, count)
+	return looks, errors.Join(err, c.free())
+}
+
+// copied is the process's vDSO, which must be freed, if it is patched. p.mu is held.
+func (p *Process) copied() (c executable, patched bool, err error) {
+	memory, err := p.read()
+	if err != nil {
+		return c, false, err
+	}
+	is, err := p.patch.find(memory)
+	if err != nil {
+		return c, false, fmt.Errorf("process %d: %w", p.pid, err)
+	}
+	if is.jumps == 0 {
+		return c, false, nil
+	}
+	if !p.patch.patched(is) {
+		return c, false, fmt.Errorf("process %d is patched in part: set its clocks again", p.pid)
+	}
+	c, err = newCopy(memory)
+	return c, err == nil, err
 }
 
 // executable is a vDSO in executable memory, and a page for results behind it.
@@ -84,6 +106,26 @@ func (c executable) reading(at uint64) (Reading, error) {
 	}
 	r.Wall, r.WallAt, r.Monotonic, r.At, r.Within = wall.ahead, wall.at, mono.ahead, mono.at, max(wall.within, mono.within)
 	return r, nil
+}
+
+// watch looks at the wall clock. The moments of its looks are those of the wall clock, on which a strobe is counted, moved
+// to CLOCK_MONOTONIC by one comparison of the two.
+func (c executable) watch(at uint64, span time.Duration, count int) ([]Look, error) {
+	now, err := instantNow()
+	if err != nil {
+		return nil, err
+	}
+	apart := time.Duration(now[realtime] - now[monotonic])
+	var looks []Look
+	for range count {
+		wall, err := c.ahead(at, unix.CLOCK_REALTIME)
+		if err != nil {
+			return nil, err
+		}
+		looks = append(looks, Look{At: wall.at - apart, Wall: wall.ahead, Within: wall.within})
+		pause(span / time.Duration(count))
+	}
+	return looks, nil
 }
 
 // comparison is how far a clock is ahead of the truth, when that truly showed at.

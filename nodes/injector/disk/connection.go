@@ -143,7 +143,7 @@ func (c *connection) clone() (fd int, err error) {
 // os.File is opened by this process, in a call during which the runtime can stop the very
 // goroutine that has to answer.
 func (d *Disk) refusePolls() error {
-	if err := d.placeProbe(); err != nil {
+	if _, err := d.placeProbe(); err != nil {
 		return err
 	}
 	dir, err := d.probeDirectory()

@@ -24,7 +24,8 @@ type Seen struct {
 	WriteTook time.Duration `json:"write_took"`
 	SyncTook  time.Duration `json:"sync_took"`
 	ReadTook  time.Duration `json:"read_took"`
-	Durable   bool          `json:"durable"` // after the sync nothing of the file was unsynced: false if the sync lied or failed
+	PlainTook time.Duration `json:"plain_took"` // an fsync of as much beside the mount, just before
+	Durable   bool          `json:"durable"`    // after the sync nothing of the file was unsynced: false if the sync lied or failed
 }
 
 // Canary tells of two files that PowerLoss writes by real system calls just before, and looks for
@@ -45,7 +46,8 @@ func (d *Disk) Probe() (Seen, error) {
 	if d.conn == nil {
 		return Seen{}, ErrClosed
 	}
-	if err := d.placeProbe(); err != nil {
+	plain, err := d.placeProbe()
+	if err != nil {
 		return Seen{}, fmt.Errorf("disk: probe: %w", err)
 	}
 	dir, err := d.probeDirectory()
@@ -53,7 +55,9 @@ func (d *Disk) Probe() (Seen, error) {
 		return Seen{}, fmt.Errorf("disk: probe: %w", err)
 	}
 	defer unix.Close(dir)
-	return d.probe(dir)
+	seen, err := d.probe(dir)
+	seen.PlainTook = plain
+	return seen, err
 }
 
 // probeDirectory is probeDir, opened through the mount. Descriptors are used as they are, as an
@@ -64,14 +68,20 @@ func (d *Disk) probeDirectory() (int, error) {
 	})
 }
 
-// placeProbe puts the file to be probed where it is, below the mount: 4 KiB, durable.
-func (d *Disk) placeProbe() error {
+// placeProbe puts the file to be probed where it is, below the mount: 4 KiB, durable. It returns how long
+// the machine's own disk took to make it so.
+func (d *Disk) placeProbe() (plain time.Duration, err error) {
 	fd, err := unix.Open(d.backing(probeDir+"/"+probeFile), unix.O_CREAT|unix.O_WRONLY|unix.O_TRUNC|unix.O_CLOEXEC, 0o600)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer unix.Close(fd)
-	return writeFull(fd, make([]byte, pageSize), 0)
+	if err := writeFull(fd, make([]byte, pageSize), 0); err != nil {
+		return 0, err
+	}
+	began := time.Now()
+	_, err = retry(func() (int, error) { return 0, unix.Fsync(fd) })
+	return time.Since(began), err
 }
 
 func (d *Disk) probe(dir int) (seen Seen, err error) {

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"strconv"
 	"syscall"
 
 	"github.com/vishvananda/netlink"
@@ -17,6 +18,9 @@ import (
 
 // run makes the cluster, and then hands out sockets until the channel ends.
 func (c Config) run(channelFile *os.File) error {
+	if err := keepForMyself(); err != nil {
+		return err
+	}
 	conn, err := net.FileConn(channelFile)
 	if err != nil {
 		return fmt.Errorf("channel: %w", err)
@@ -46,6 +50,26 @@ func (c Config) run(channelFile *os.File) error {
 		}
 	}
 	return handOut(channel)
+}
+
+// keepForMyself has no descriptor inherited further, unless it is meant to be: neither do pods get
+// the streams of others, nor nodes what the harness, by whoever has started it, has open.
+func keepForMyself() error {
+	const dir = "/proc/self/fd"
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("what this process has inherited: %w", err)
+	}
+	for _, e := range entries {
+		fd, err := strconv.Atoi(e.Name())
+		if err != nil {
+			return fmt.Errorf("%s: %w", dir, err)
+		}
+		if fd > stderrFD {
+			unix.CloseOnExec(fd)
+		}
+	}
+	return nil
 }
 
 func (c Config) makeBridge() (netlink.Link, error) {

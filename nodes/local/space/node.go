@@ -33,5 +33,5 @@ func becomeNode(args []string) error {
 	if err := unix.Capset(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &none[0]); err != nil {
 		return fmt.Errorf("giving up capabilities: %w", err)
 	}
-	return injector.Become(args)
+	return injector.BecomeTold(entryFD, args)
 }

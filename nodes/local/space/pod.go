@@ -38,12 +38,12 @@ func (p Pod) run() error {
 		events: json.NewEncoder(os.NewFile(keeperFD, "keeper")),
 		log:    os.NewFile(logFD, "log"),
 		env:    []string{"PATH=/bin", "HOME=/", "HOSTNAME=" + p.Name},
+		admit:  inside.Admit,
 	}
-	over := make(chan error, 4)
+	over := make(chan error, 3)
 	control := os.NewFile(controlFD, "control")
 	go func() { over <- inside.Serve(control, control) }()
 	go func() { over <- injector.Reap(context.Background(), k.reaped) }()
-	go func() { over <- inside.Listen() }()
 	go func() { over <- k.run() }()
 	return <-over
 }
@@ -67,6 +67,7 @@ type keeper struct {
 	orders *json.Decoder
 	env    []string
 	log    *os.File
+	admit  func(pid int, to io.Writer) // of the injector: see injector.BecomeTold
 
 	mu     sync.Mutex // held while a process starts, so that its end is not met before its pid
 	events *json.Encoder
@@ -121,12 +122,22 @@ func (k *keeper) start(args []string) error {
 	}
 	defer nothing.Close() // was only read
 	at := time.Now()      // the node's first instruction is later
-	process, err := os.StartProcess(injectorPath, append([]string{injectorPath, "node"}, args...),
-		&os.ProcAttr{Dir: "/", Env: k.env, Files: []*os.File{nothing, k.log, k.log}})
+	told, tell, err := os.Pipe()
 	if err != nil {
 		return k.failLocked(err.Error())
 	}
-	k.pid = process.Pid
+	defer told.Close()
+	process, err := os.StartProcess(injectorPath, append([]string{injectorPath, "node"}, args...),
+		&os.ProcAttr{Dir: "/", Env: k.env, Files: []*os.File{nothing, k.log, k.log, entryFD: told}})
+	if err != nil {
+		return errors.Join(k.failLocked(err.Error()), tell.Close())
+	}
+	pid := process.Pid
+	k.pid = pid
+	go func() {
+		defer tell.Close()
+		k.admit(pid, tell)
+	}()
 	if err := process.Release(); err != nil { // PID 1 waits for everybody
 		return err
 	}

@@ -18,10 +18,10 @@
 //	        3                the injector's requests and replies (package injector)
 //	        4                start the node, and how it ends: see Order and Event
 //	        5                the node's log
+//	node    3                the injector's word that the pod is ready; the node itself does not get it
 //
-// PID 1 of a pod also listens on an abstract socket for the nodes that are going to start (package
-// injector); with the right to disks it mounts a file system of ours over the node's data, for
-// which /dev/fuse is in the pod.
+// So the node cannot speak with its pod's injector at all. With the right to disks, PID 1 of a pod
+// mounts a file system of ours over the node's data, for which /dev/fuse is in the pod.
 //
 // It is not for the harness's side of this: that is package local.
 package space
@@ -93,11 +93,13 @@ const (
 )
 
 const (
+	stderrFD  = 2
 	channelFD = 3
 	podFDs    = 3 // that a pod inherits, from 3 on
 	controlFD = 3
 	keeperFD  = 4
 	logFD     = 5
+	entryFD   = 3 // of a node
 
 	bridgeName = "bridge0"
 	deviceName = "eth0"

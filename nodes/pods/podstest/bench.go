@@ -2,7 +2,10 @@ package podstest
 
 import (
 	"context"
+	"errors"
+	"net/http"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,6 +23,7 @@ var benchmarks = []struct {
 	{"Repartition5", benchmarkRepartition5},
 	{"Measure5", benchmarkMeasure5},
 	{"Process", benchmarkProcess},
+	{"Requests", benchmarkRequests},
 }
 
 // Benchmark measures a runtime.
@@ -99,6 +103,48 @@ func benchmarkProcess(b *testing.B, s Subject) {
 			b.ReportMetric(milliseconds(healed[len(healed)/2]), "ms-p50/heal")
 		})
 	}
+}
+
+const (
+	requestsPerRound = 2000
+	requestWorkers   = 8
+)
+
+// benchmarkRequests is how many small requests a node answers to 8 clients, over connections
+// that they keep, and over a new one for each.
+func benchmarkRequests(b *testing.B, s Subject) {
+	c := Up(b, s, "bench-requests")
+	Ask(b, c, S1)
+	for name, short := range map[string]bool{"kept": false, "new": true} {
+		b.Run(name, func(b *testing.B) {
+			sent, began := 0, time.Now()
+			for b.Loop() {
+				require.NoError(b, pingMany(c, short))
+				sent += requestsPerRound
+			}
+			b.ReportMetric(float64(sent)/time.Since(began).Seconds(), "requests/s")
+		})
+	}
+}
+
+func pingMany(c nodes.Cluster, short bool) error {
+	errs := make([]error, requestWorkers)
+	var work sync.WaitGroup
+	for i := range errs {
+		work.Go(func() {
+			client := &http.Client{Transport: transport(c, S1, short)}
+			defer client.CloseIdleConnections()
+			for range requestsPerRound / requestWorkers {
+				answer, err := client.Get("http://" + S1 + "/ping")
+				if err == nil {
+					err = answer.Body.Close()
+				}
+				errs[i] = errors.Join(errs[i], err)
+			}
+		})
+	}
+	work.Wait()
+	return errors.Join(errs...)
 }
 
 func timeToSet(b *testing.B, c nodes.Cluster, want nodes.Conditions) time.Duration {

@@ -104,6 +104,12 @@ func Ask(t testing.TB, c nodes.Cluster, node string) (a About) {
 func RequireConditions(t testing.TB, c nodes.Cluster, want nodes.Conditions) {
 	t.Helper()
 	require.NoError(t, c.Set(t.Context(), want))
+	requireMeasured(t, c, want)
+}
+
+// requireMeasured measures until conditions are seen.
+func requireMeasured(t testing.TB, c nodes.Cluster, want nodes.Conditions) {
+	t.Helper()
 	var wrong []string
 	for range 5 { // a busy machine can be slower than a probe's timeout
 		m, err := c.Measure(t.Context())

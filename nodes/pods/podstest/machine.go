@@ -32,6 +32,17 @@ func testClocks(t *testing.T, s Subject) {
 	require.WithinDuration(t, time.Now().Add(-48*time.Hour), Ask(t, c, S2).Now, moment)
 	require.WithinDuration(t, time.Now(), Ask(t, c, S1).Now, moment, "the others keep theirs")
 
+	m, err := c.Measure(t.Context())
+	require.NoError(t, err)
+	names := []string{S1, S2, S3}
+	require.Empty(t, m.Mismatches(want, names))
+	for _, period := range []time.Duration{time.Millisecond, 100 * time.Millisecond, 500 * time.Millisecond} {
+		other := want.Clone()
+		other.Clocks[S3] = nodes.ClockState{Strobe: 24 * time.Hour, Period: period}
+		require.NotEmpty(t, m.Mismatches(other, names), "this strobe is taken for one with a period of %s", period)
+		RequireConditions(t, c, other)
+	}
+
 	down := want.Clone()
 	down.SetProcess([]string{S2}, nodes.Killed)
 	RequireConditions(t, c, down)
@@ -42,9 +53,9 @@ func testClocks(t *testing.T, s Subject) {
 
 	RequireConditions(t, c, nodes.Conditions{})
 	require.WithinDuration(t, time.Now(), Ask(t, c, S2).Now, moment)
-	m, err := c.Measure(t.Context())
+	m, err = c.Measure(t.Context())
 	require.NoError(t, err)
-	for _, node := range []string{S1, S2, S3} {
+	for _, node := range names {
 		require.False(t, m.Clocks[node].Patched, "%s: all is taken back", node)
 	}
 

@@ -8,13 +8,14 @@
 //	func TestPods(t *testing.T)      { podstest.Test(t, subject) }
 //	func BenchmarkPods(b *testing.B) { podstest.Benchmark(b, subject) }
 //
-// What one runtime alone does (an engine's errors, gates, whose leftovers are whose) is
+// What one runtime alone does (an engine's errors, whose leftovers are whose) is
 // tested beside it, with Up, Ask and RequireConditions.
 package podstest
 
 import (
 	"context"
 	"os"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -35,16 +36,13 @@ type Subject struct {
 	Died func(ctx context.Context, c nodes.Cluster, node string) error
 	// Taken is what Start says when another run has the same name.
 	Taken string
-	// Vague tells of a cluster's endpoints that they may accept connections for a node that
-	// is dead; nil if they never do.
-	Vague func(nodes.Cluster) bool
+	// Outside lists addresses, HOST:PORT, at which others on this machine could try to reach
+	// the pod of a node; nil if there are none.
+	Outside func(c nodes.Cluster, node string) []string
 }
 
 // suite is what every runtime must do.
-var suite = []struct {
-	name string
-	test func(*testing.T, Subject)
-}{
+var suite = []Case{
 	{"capabilities cover the conditions", testCapabilities},
 
 	{"links are dropped and rejected each direction apart", testLinksAreCut},
@@ -67,15 +65,37 @@ var suite = []struct {
 	{"a node that ends as soon as it is started is told of", testShortLives},
 	{"no life is missed in a storm of restarts", testStorm},
 
+	{"strangers reach no node", testStrangers},
+	{"a node does not command its injector", testAttacks},
+
 	{"many may set and measure at once", testManyAtOnce},
 	{"what is not there is refused", testRefusals},
 	{"a failed start leaves nothing", testFailedStarts},
 }
 
+// Case is a test of the suite.
+type Case struct {
+	Name string
+	Test func(*testing.T, Subject)
+}
+
+// Suite is the cases of these names, for a runtime that has two ways to do the same.
+func Suite(names ...string) (cases []Case) {
+	for _, c := range suite {
+		if slices.Contains(names, c.Name) {
+			cases = append(cases, c)
+		}
+	}
+	if len(cases) != len(names) {
+		panic("no such case in the suite")
+	}
+	return cases
+}
+
 // Test puts a runtime to the suite.
 func Test(t *testing.T, s Subject) {
 	for _, c := range suite {
-		t.Run(c.name, func(t *testing.T) { c.test(t, s) })
+		t.Run(c.Name, func(t *testing.T) { c.Test(t, s) })
 	}
 }
 

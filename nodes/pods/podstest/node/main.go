@@ -1,6 +1,8 @@
 // Command node is a node for tests of runtimes: it serves HTTP on :8500.
 //
 //	GET /          what the node is: its arguments, how often it was started, and where it is
+//	GET /ping      an empty answer
+//	GET /attack    all that the node tries against its pod's injector, and how each attempt ended
 //	GET /leave     the process ends, with exit code 0
 //	GET /panic     it panics: exit code 2
 //	GET /kill9     it sends SIGKILL to itself
@@ -20,6 +22,8 @@ import (
 	"syscall"
 	"time"
 )
+
+const apiPort = 8500
 
 // began is read before anything else is done.
 var began = time.Now()
@@ -44,6 +48,11 @@ func main() {
 		json.NewEncoder(w).Encode(map[string]any{"args": strings.Join(os.Args[1:], " "), "starts": len(starts), "place": place(), "addrs": addresses(),
 			"kept": kept, "began": began, "now": time.Now()})
 	})
+	inherited := inheritedStreams()
+	http.HandleFunc("GET /attack", func(w http.ResponseWriter, r *http.Request) {
+		json.NewEncoder(w).Encode(attack(os.Args[2:], inherited))
+	})
+	http.HandleFunc("GET /ping", func(http.ResponseWriter, *http.Request) {})
 	http.HandleFunc("GET /leave", func(w http.ResponseWriter, r *http.Request) {
 		time.AfterFunc(10*time.Millisecond, func() { os.Exit(0) })
 	})
@@ -59,7 +68,7 @@ func main() {
 		}
 	})
 	http.HandleFunc("GET /hog", func(w http.ResponseWriter, r *http.Request) { go hog() })
-	panic(http.ListenAndServe(":8500", nil))
+	panic(http.ListenAndServe(fmt.Sprint(":", apiPort), nil))
 }
 
 func doom() string { return filepath.Join(os.Args[1], "doom") }
