@@ -207,10 +207,10 @@ func (p pipes) Close() error                { return errors.Join(p.in.Close(), p
 
 // The runtime.
 
-func (m *memory) Name() string                                      { return "memory" }
-func (m *memory) Capabilities() []nodes.Capability                  { return pods.Capabilities() }
-func (m *memory) Check(context.Context, ...nodes.Capability) error  { return nil }
-func (m *memory) Clean(context.Context) (removed []string, e error) { return nil, nil }
+func (m *memory) Name() string                                     { return "memory" }
+func (m *memory) Capabilities() []nodes.Capability                 { return pods.Capabilities() }
+func (m *memory) Check(context.Context, ...nodes.Capability) error { return nil }
+func (m *memory) Clean(context.Context) (nodes.Cleaned, error)     { return nodes.Cleaned{}, nil }
 
 func (m *memory) Start(ctx context.Context, spec nodes.Spec) (nodes.Cluster, error) {
 	spec = pods.Heard(spec)
@@ -481,6 +481,30 @@ func (c memoryClient) Leave(ctx context.Context) error {
 	return c.ask(ctx, "Leave", func() error {
 		delete(c.m.peers, c.at.Node)
 		c.m.end(c.at.Node, "")
+		return nil
+	})
+}
+
+func (c memoryClient) Identity(ctx context.Context) (id string, err error) {
+	err = c.ask(ctx, "Identity", func() error { return nil })
+	return c.at.Node, err // no disk here is ever lost
+}
+
+func (c memoryClient) Peers(ctx context.Context) (peers []nodes.Peer, err error) {
+	err = c.ask(ctx, "Peers", func() error {
+		for _, name := range c.m.names {
+			if c.m.peers[name] {
+				peers = append(peers, nodes.Peer{ID: name, Node: name, Voter: true, Leader: name == c.m.leads()})
+			}
+		}
+		return nil
+	})
+	return peers, err
+}
+
+func (c memoryClient) RemovePeer(ctx context.Context, id string) error {
+	return c.ask(ctx, "RemovePeer", func() error {
+		delete(c.m.peers, id)
 		return nil
 	})
 }

@@ -67,6 +67,8 @@ var trials = []struct {
 	{"Observe of dc1-s2", []string{forever}},
 	{"Transfer", clientWays()},
 	{"Leave", clientWays()},
+	{"Peers", clientWays()},
+	{"Identity", clientWays()},
 	{"answer to Get", []string{nonsense, text}},
 }
 
@@ -93,6 +95,8 @@ var goodAgain = map[string]string{
 	"Put":               "clients meet that, and it is in the history",
 	"CAS":               "clients meet that, and it is in the history",
 	"Observe":           "each node is asked four times a second; an answer that lacks is in the history",
+	"Peers":             "they are asked again, or another is",
+	"Identity":          "they are asked again",
 	"Leave " + drops:    "the end of the process is the proof",
 	"reply":             "a stream that broke is opened again and asked again; a probe is repeated, as is the last Set",
 }
@@ -188,6 +192,7 @@ func TestWhateverGoesWrongIsToldAsThat(t *testing.T) {
 		for _, how := range line.ways {
 			for _, n := range someOf(random, calls) {
 				t.Run(fmt.Sprintf("%s %d of %d %s", line.seam, n, calls, how), func(t *testing.T) {
+					t.Parallel()
 					trap := newTrap(line.seam, how, n)
 					r := try(t, trap, filepath.Join(t.TempDir(), "store"))
 					if !trap.sprung {
