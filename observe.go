@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -78,11 +77,7 @@ func (o *observer) sample(ctx context.Context, n topologies.Node) {
 func (o *observer) ask(ctx context.Context, node string) (history.Observation, error) {
 	ctx, cancel := context.WithTimeout(ctx, observeTimeout)
 	defer cancel()
-	seen, err := nodes.Bounded(ctx, observeTimeout, "observing "+node, o.clients[node].Observe, nil)
-	if p := new(nodes.Panicked); errors.As(err, &p) {
-		o.broken.by(p)
-	}
-	return seen, err
+	return o.clients[node].Observe(ctx)
 }
 
 // seenLeader is the leader of the latest samples, for people to look at.

@@ -242,7 +242,7 @@ func newSession(p *plan, o Options, cluster nodes.Cluster, broken *broken, log *
 	s := &session{plan: p, Options: o, dir: dir, cluster: cluster, broken: broken, clients: map[string]nodes.Client{}, log: log}
 	for _, n := range p.topology.Nodes() {
 		s.names = append(s.names, n.Name)
-		s.clients[n.Name] = p.system.Client(cluster.Endpoint(n.Name))
+		s.clients[n.Name] = nodes.GuardedClient(p.system.Client(cluster.Endpoint(n.Name)), n.Name, broken.by)
 	}
 	for _, n := range p.topology.Started() {
 		s.asked = append(s.asked, n.Name)

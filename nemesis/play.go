@@ -271,22 +271,13 @@ func (part *part) act(ctx context.Context, w World, action Action) {
 	if action == nil || part.mark.Error != "" {
 		return
 	}
-	seen, err := guarded(action, ctx, w, part)
+	seen, err := action(ctx, w, part.step, part.hit)
 	if seen != "" {
 		part.seen = append(part.seen, seen)
 	}
 	if err != nil {
 		part.mark.Error = err.Error()
 	}
-}
-
-// guarded is the action of a part. A client that panics proves nothing.
-func guarded(action Action, ctx context.Context, w World, part *part) (seen string, err error) {
-	err = nodes.Guard(part.step.Fault, func() (err error) {
-		seen, err = action(ctx, w, part.step, part.hit)
-		return err
-	})
-	return seen, err
 }
 
 // mayEnd tells whether the step's conditions may make processes end themselves.

@@ -38,7 +38,7 @@ func (p *player) goOn(ctx context.Context, part *part) {
 		defer close(w.done)
 		defer cut()
 		defer cancel(nil)
-		seen, err := guarded(action, ctx, world, part)
+		seen, err := action(ctx, world, part.step, part.hit)
 		words := []string{part.mark.Measured, seen}
 		if part.mark.Measured == "" || seen == "" {
 			words = []string{part.mark.Measured + seen}

@@ -92,6 +92,6 @@ func Bounded[T any](ctx context.Context, grace time.Duration, what string, f fun
 			}
 		}()
 	}
-	var none T
-	return none, fmt.Errorf("%s did not return %v after its time was up: %w (%w)", what, grace, ErrGivenUp, context.Cause(ctx))
+	var nothing T
+	return nothing, fmt.Errorf("%s did not return %v after its time was up: %w (%w)", what, grace, ErrGivenUp, context.Cause(ctx))
 }

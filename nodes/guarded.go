@@ -58,13 +58,12 @@ func (g guarded) bounded(ctx context.Context, what string, f func(context.Contex
 }
 
 func (g guarded) boundedBy(ctx context.Context, grace time.Duration, what string, f func(context.Context) error) error {
-	_, err := Bounded(ctx, grace, what, func(ctx context.Context) (struct{}, error) { return struct{}{}, f(ctx) }, nil)
+	_, err := Bounded(ctx, grace, what, func(ctx context.Context) (none, error) { return none{}, f(ctx) }, nil)
 	return g.tell(err)
 }
 
 func (g guarded) tell(err error) error {
-	var p *Panicked
-	if errors.As(err, &p) {
+	if p := new(Panicked); errors.As(err, &p) {
 		g.broke(p)
 	}
 	return err
