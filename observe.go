@@ -25,6 +25,8 @@ type observer struct {
 	clients map[string]nodes.Client
 	log     *history.Log
 
+	broken *broken
+
 	mu   sync.Mutex
 	last string // the leader of the latest sample; empty if nobody led
 }
@@ -139,9 +141,11 @@ func (o *observer) ready(ctx context.Context, within time.Duration) error {
 			missing = now
 		}
 		if missing == "" && o.askForLeader(limited) != "" {
-			return nil
+			return o.broken.err()
 		}
 		select {
+		case <-o.broken.Done():
+			return o.broken.err()
 		case <-limited.Done():
 			if ctx.Err() != nil {
 				return context.Cause(ctx)

@@ -73,7 +73,7 @@ func lookUp(s Scenario, o Options) (*plan, error) {
 	if err := s.Validate(); err != nil {
 		return nil, s.mistake(err)
 	}
-	p := &plan{scenario: s, system: o.System}
+	p := &plan{scenario: s, system: o.System, runtime: o.Runtime}
 	var err error
 	if p.topology, err = s.topology(); err != nil {
 		return nil, s.mistake(err)
@@ -99,14 +99,14 @@ func lookUp(s Scenario, o Options) (*plan, error) {
 	if p.generator, err = s.generator(); err != nil {
 		return nil, s.mistake(err)
 	}
-	if err := checkRuntime(s.Runtime); err != nil {
+	if err := p.checkRuntime(); err != nil {
 		return nil, s.mistake(err)
 	}
 	if p.system != nil {
 		if err := checkGiven(s); err != nil {
 			return nil, s.mistake(err)
 		}
-		p.scenario.System = givenSystem + p.system.Name()
+		p.scenario.System = given + p.system.Name()
 	} else {
 		make, err := choose("system", s.System, Systems())
 		if err != nil {
@@ -117,9 +117,9 @@ func lookUp(s Scenario, o Options) (*plan, error) {
 	return p, nil
 }
 
-// givenSystem is before the name of a system that a Go program brought (Options.System). No
+// given is before the name of a system or runtime that a Go program brought (Options). No
 // command knows it, so what is stored of such a run cannot be taken for one of another.
-const givenSystem = "program/"
+const given = "program/"
 
 // checkGiven refuses what only the systems of Systems are told: a program has made its own
 // as it wants it.
@@ -142,20 +142,47 @@ func checkGiven(s Scenario) error {
 	return nil
 }
 
+// checkRuntime finds the mistake in what the scenario says of the runtime.
+func (p *plan) checkRuntime() error {
+	asked := p.scenario.Runtime
+	switch {
+	case p.runtime == nil && asked == auto:
+		return nil
+	case p.runtime == nil:
+		_, err := choose("runtime", asked, Runtimes())
+		return err
+	case asked != auto:
+		return fmt.Errorf("runtime is not for a run whose runtime the program brings (Options.Runtime): leave it out")
+	}
+	p.scenario.Runtime = given + p.runtime.Name()
+	return nil
+}
+
 // place finds a runtime on this machine that can play the schedule.
 func (p *plan) place(ctx context.Context) error {
 	var why string
 	var err error
-	if p.runtime, why, err = chooseRuntime(ctx, p.scenario.Runtime, p.schedule.Needs(p.topology)); err != nil {
-		if ctx.Err() != nil {
-			return fmt.Errorf("%w before anything was started", ErrInterrupted)
+	if p.runtime != nil {
+		if err := p.runtime.Check(ctx, p.schedule.Needs(p.topology)...); err != nil {
+			return interruptedOr(ctx, usagef("runtime %s: %w", p.runtime.Name(), err))
 		}
-		return err
+		return p.scenario.mistake(p.schedule.Check(p.topology, p.runtime.Capabilities()))
+	}
+	if p.runtime, why, err = chooseRuntime(ctx, p.scenario.Runtime, p.schedule.Needs(p.topology)); err != nil {
+		return interruptedOr(ctx, err)
 	}
 	if p.scenario.Runtime == auto {
 		p.notes = append(p.notes, fmt.Sprintf("runtime %s: %s", p.runtime.Name(), why))
 	}
 	return p.scenario.mistake(p.schedule.Check(p.topology, p.runtime.Capabilities()))
+}
+
+// interruptedOr is err, unless that is because ctx has ended.
+func interruptedOr(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("%w before anything was started", ErrInterrupted)
+	}
+	return err
 }
 
 // MakeSchedule is the schedule that a run of the scenario plays: its steps, its file, or

@@ -47,22 +47,14 @@ func choose[T any](kind, name string, table []Named[T]) (T, error) {
 		names = append(names, line.Name)
 	}
 	var none T
-	if kind == "system" && strings.HasPrefix(name, givenSystem) {
-		return none, usagef("the system %q was brought by a Go program (Options.System): repeat the run there", strings.TrimPrefix(name, givenSystem))
+	if own, ok := strings.CutPrefix(name, given); ok {
+		return none, usagef("the %s %q was brought by a Go program (Options): repeat the run there", kind, own)
 	}
 	return none, usagef("no %s %q; there is %s", kind, name, strings.Join(names, ", "))
 }
 
 // auto is the runtime that this machine offers, the first of the table if it offers several.
 const auto = "auto"
-
-func checkRuntime(name string) error {
-	if name == auto {
-		return nil
-	}
-	_, err := choose("runtime", name, Runtimes())
-	return err
-}
 
 // chooseRuntime finds a runtime by name and checks that this machine offers it, and what
 // it needs for such conditions; for

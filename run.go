@@ -25,8 +25,14 @@ const (
 	readyWithin    = time.Minute
 	finalWithin    = 30 * time.Second
 	settlePoll     = 100 * time.Millisecond
-	interruptQuiet = 4 * time.Second // a user who pressed Ctrl-C does not wait for the whole quiet
-	closeWithin    = time.Minute
+	interruptQuiet = 4 * time.Second  // a user who pressed Ctrl-C does not wait for the whole quiet
+	startWithin    = 10 * time.Minute // with what has to be built first
+	closeWithin    = 30 * time.Second
+	closeTries     = 3
+	closePause     = time.Second
+	logsWithin     = time.Minute     // to read the logs of all nodes
+	mostOfAStep    = 5 * time.Minute // beyond its time: two changes and two actions, by their own limits
+	mostOfTheRest  = 5 * time.Minute // the last heal, the baselines, the final reads
 	lostLogsWithin = 5 * time.Second // to read the logs of a cluster that is lost
 )
 
@@ -34,6 +40,7 @@ const (
 type Options struct {
 	Store    string          // where run directories go; "store" if empty
 	System   nodes.System    // what to test instead of Scenario.System
+	Runtime  nodes.Runtime   // where to run it instead of on Scenario.Runtime; may be a program's own
 	Progress Progress        // told what happens; may be nil
 	Log      *slog.Logger    // the harness's own log; may be nil
 	Jobs     int             // how many scenarios of a suite run at a time; 0 is 1
@@ -113,7 +120,8 @@ func play(ctx context.Context, p *plan, o Options, dir string, record Record) (k
 	if err := p.build(ctx, dir, &record); err != nil {
 		return false, err
 	}
-	cluster, err := p.runtime.Start(ctx, nodes.Spec{Run: runID(p.scenario.Name, record.Started), Topology: p.topology,
+	broken := newBroken()
+	cluster, err := p.start(ctx, broken, nodes.Spec{Run: runID(p.scenario.Name, record.Started), Topology: p.topology,
 		System: p.system, Needs: p.schedule.Needs(p.topology), Baseline: nodes.Baseline(p.topology), Log: o.Log, Progress: o.Progress.Say})
 	switch {
 	case ctx.Err() != nil && err != nil:
@@ -121,12 +129,12 @@ func play(ctx context.Context, p *plan, o Options, dir string, record Record) (k
 	case err != nil:
 		return false, fmt.Errorf("start on %s: %w", p.runtime.Name(), err)
 	}
-	defer func() { err = errors.Join(err, remove(ctx, cluster)) }()
+	defer func() { err = errors.Join(err, remove(ctx, cluster), broken.err()) }()
 	log, err := history.Create(filepath.Join(dir, fileHistory))
 	if err != nil {
 		return false, err
 	}
-	session := newSession(p, o, cluster, log, dir)
+	session := newSession(p, o, cluster, broken, log, dir)
 	defer session.close()
 	lost, unwatch := session.watch()
 	defer unwatch()
@@ -135,22 +143,29 @@ func play(ctx context.Context, p *plan, o Options, dir string, record Record) (k
 		if ctx.Err() != nil {
 			return false, err
 		}
-		return true, errors.Join(err, session.keepLogs(closeWithin))
+		return true, errors.Join(err, session.keepLogs(logsWithin))
 	}
 	o.Progress.Say(fmt.Sprintf("cluster ready after %.1f s", time.Since(began).Seconds()))
 	if err := announce(dir); err != nil {
 		return true, errors.Join(err, log.End())
 	}
 	done := make(chan error, 1)
-	go func() { done <- session.run(ctx) }()
+	go func() {
+		done <- nodes.Guard("the run", func() error { return session.run(ctx) })
+	}()
+	overdue := time.NewTimer(p.longest())
+	defer overdue.Stop()
 	// Where the session is left alone, what of it still goes on meets a log that is closed
 	// and a cluster that is gone, and ends by its own timeouts.
 	select {
 	case err := <-done:
 		unwatch()
-		return true, errors.Join(err, log.End(), session.keepLogs(closeWithin))
+		return true, errors.Join(err, log.End(), session.keepLogs(logsWithin))
 	case <-o.Abort.Done():
 		return true, log.End()
+	case <-overdue.C:
+		return true, errors.Join(fmt.Errorf("it did not end within %v: something that was called ignores that its time is up", p.longest()),
+			log.End(), session.keepLogs(lostLogsWithin))
 	case <-lost.Done():
 		o.Progress.Say("the cluster is lost: " + context.Cause(lost).Error())
 		if err := session.keepLogs(lostLogsWithin); err != nil {
@@ -160,14 +175,47 @@ func play(ctx context.Context, p *plan, o Options, dir string, record Record) (k
 	}
 }
 
-// remove takes the cluster away, even if ctx is over.
-func remove(ctx context.Context, cluster nodes.Cluster) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeWithin)
+// start starts the cluster. One that comes up after it was given up is removed.
+func (p *plan) start(ctx context.Context, broken *broken, spec nodes.Spec) (nodes.Cluster, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, startWithin, fmt.Errorf("not up within %v", startWithin))
 	defer cancel()
-	if err := cluster.Close(ctx); err != nil {
-		return fmt.Errorf("the cluster was not removed, so run `faultline clean`: %w", err)
+	cluster, err := nodes.Bounded(ctx, closeWithin, "Start of the runtime",
+		func(ctx context.Context) (nodes.Cluster, error) { return p.runtime.Start(ctx, spec) },
+		func(late nodes.Cluster) { _ = remove(ctx, nodes.Guarded(late, broken.by)) }) // nobody waits for how that ends
+	switch {
+	case errors.Is(err, nodes.ErrGivenUp), errors.As(err, new(*nodes.Panicked)):
+		return nil, fmt.Errorf("%w; %s", err, leftBehind)
+	case err != nil:
+		return nil, err
 	}
-	return nil
+	return nodes.Guarded(cluster, broken.by), nil
+}
+
+const leftBehind = "what it has made may still be there, so run `faultline clean`"
+
+// longest is how long a run may take once its cluster is up, however slow its machine: the
+// time that it was given, and what each step and what follows the steps may take at most.
+func (p *plan) longest() time.Duration {
+	s := p.scenario
+	return s.TimeLimit + s.Quiet + s.RecoverWithin + s.Timeout + time.Duration(len(p.schedule.Steps))*mostOfAStep + mostOfTheRest
+}
+
+// remove takes the cluster away, even if ctx is over. A Close that failed is called again: it
+// may only have met something that has passed by then.
+func remove(ctx context.Context, cluster nodes.Cluster) (err error) {
+	for range closeTries {
+		if err = closeOnce(ctx, cluster); err == nil {
+			return nil
+		}
+		time.Sleep(closePause)
+	}
+	return fmt.Errorf("the cluster was not removed, so run `faultline clean`: %w", err)
+}
+
+func closeOnce(ctx context.Context, cluster nodes.Cluster) error {
+	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), closeWithin, fmt.Errorf("not closed within %v", closeWithin))
+	defer cancel()
+	return cluster.Close(ctx)
 }
 
 // session is the part of a run in which the cluster is up.
@@ -176,6 +224,7 @@ type session struct {
 	Options
 	dir      string
 	cluster  nodes.Cluster
+	broken   *broken
 	clients  map[string]nodes.Client
 	observer *observer
 	runner   *workloads.Runner
@@ -189,16 +238,16 @@ type session struct {
 	faults []string
 }
 
-func newSession(p *plan, o Options, cluster nodes.Cluster, log *history.Log, dir string) *session {
-	s := &session{plan: p, Options: o, dir: dir, cluster: cluster, clients: map[string]nodes.Client{}, log: log}
+func newSession(p *plan, o Options, cluster nodes.Cluster, broken *broken, log *history.Log, dir string) *session {
+	s := &session{plan: p, Options: o, dir: dir, cluster: cluster, broken: broken, clients: map[string]nodes.Client{}, log: log}
 	for _, n := range p.topology.Nodes() {
 		s.names = append(s.names, n.Name)
-		s.clients[n.Name] = p.system.Client(cluster.Endpoint(n.Name))
+		s.clients[n.Name] = nodes.GuardedClient(p.system.Client(cluster.Endpoint(n.Name)), n.Name, broken.by)
 	}
 	for _, n := range p.topology.Started() {
 		s.asked = append(s.asked, n.Name)
 	}
-	s.observer = &observer{nodes: p.topology.Nodes(), clients: s.clients, log: log}
+	s.observer = &observer{nodes: p.topology.Nodes(), clients: s.clients, log: log, broken: broken}
 	return s
 }
 
@@ -219,6 +268,7 @@ func (s *session) run(ctx context.Context) error {
 	}
 	playing, breakOff := context.WithCancel(ctx)
 	defer breakOff()
+	defer context.AfterFunc(s.broken, breakOff)()
 
 	watching, unwatch := context.WithCancel(s.Abort)
 	var watchers sync.WaitGroup
@@ -258,7 +308,7 @@ func (s *session) run(ctx context.Context) error {
 		s.settle(ctx, healed)
 	}
 	rest()
-	if err := errors.Join(playErr, <-ran); err != nil {
+	if err := errors.Join(playErr, <-ran, s.broken.err()); err != nil {
 		return err
 	}
 	if err := s.finalReads(); err != nil {
@@ -268,7 +318,7 @@ func (s *session) run(ctx context.Context) error {
 		return err
 	}
 	stopWatching() // nothing but the seal follows the end
-	return s.enter(history.PhaseEnd, 0)
+	return errors.Join(s.broken.err(), s.enter(history.PhaseEnd, 0))
 }
 
 // recover waits for the quiet time, and after an interrupt for interruptQuiet at most.
@@ -382,7 +432,7 @@ func (s *session) report(ctx context.Context) {
 
 // keepLogs copies what the nodes said into the run directory.
 func (s *session) keepLogs(within time.Duration) error {
-	ctx, cancel := context.WithTimeout(context.Background(), within)
+	ctx, cancel := context.WithTimeoutCause(context.Background(), within, fmt.Errorf("not read within %v", within))
 	defer cancel()
 	errs := make([]error, len(s.names))
 	var work sync.WaitGroup
@@ -402,7 +452,10 @@ func (s *session) keepLog(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(s.cluster.Logs(ctx, name, f), f.Close())
+	if err := errors.Join(s.cluster.Logs(ctx, name, f), f.Close()); err != nil {
+		return fmt.Errorf("the log of %s was not kept: %w", name, err)
+	}
+	return nil
 }
 
 // runID names a run on its machine.

@@ -3,6 +3,8 @@ package faultline
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"strings"
 	"sync"
 
@@ -19,8 +21,11 @@ func (s *session) watch() (lost context.Context, stop func()) {
 	var work sync.WaitGroup
 	work.Go(func() {
 		err := s.cluster.Watch(watching, s.keepProcess)
-		if err == nil || watching.Err() != nil {
+		switch {
+		case watching.Err() != nil:
 			return
+		case err == nil:
+			err = errors.New("its runtime stopped telling of processes, and did not say why")
 		}
 		s.keepLoss(err)
 		lose(err)
@@ -50,7 +55,7 @@ func (s *session) keepLoss(how error) {
 func (s *session) ready(ctx, lost context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	stop := context.AfterFunc(lost, func() { cancel(context.Cause(lost)) })
+	stop := context.AfterFunc(lost, func() { cancel(fmt.Errorf("the cluster was lost before it was ready: %w", context.Cause(lost))) })
 	defer stop()
 	return s.observer.ready(ctx, readyWithin)
 }

@@ -17,6 +17,9 @@ import (
 //     that fails), or else the system broke down by itself: invalid. A node that breaks down
 //     while the nemesis kills and starts it broke down all the same.
 //
+// Where the runtime cannot have told of all starts and ends (untold), what it did not tell may
+// have been a crash: unknown.
+//
 // Runs from before runtimes told of processes are judged by what nodes said of themselves
 // (bootCrashes).
 func checkCrashes(_ context.Context, run *Run) Result {
@@ -50,13 +53,18 @@ func checkCrashes(_ context.Context, run *Run) Result {
 	}
 	r := Result{Figures: []Figure{{Name: "nodes", Value: float64(len(lives))}, {Name: "restarts", Value: float64(restarts)},
 		{Name: "ends of processes", Value: float64(ends)}}}
+	missing, err := untold(run, all)
+	if err != nil {
+		return Result{Verdict: Unknown, Summary: err.Error()}
+	}
+	doubts := append(foreign, missing...)
 	switch {
 	case len(broken) > 0:
-		r.Verdict, r.Summary, r.Reasons = Invalid, broken[0], capped(append(broken, foreign...))
-	case len(foreign) > 0:
-		r.Verdict, r.Summary, r.Reasons = Unknown, foreign[0], capped(foreign)
+		r.Verdict, r.Summary, r.Reasons = Invalid, broken[0], capped(append(broken, doubts...))
 	case len(lives) == 0:
 		r.Verdict, r.Summary = Unknown, "the runtime told of no process"
+	case len(doubts) > 0:
+		r.Verdict, r.Summary, r.Reasons = Unknown, doubts[0], capped(doubts)
 	default:
 		r.Verdict, r.Summary = Valid, fmt.Sprintf("%s, %s, all asked for", plural(len(lives), "node"), plural(restarts, "restart"))
 	}

@@ -53,6 +53,11 @@ func checkNodes(_ context.Context, run *Run) Result {
 		}
 		silent := runEnd(run) - max(since, last)
 		text := fmt.Sprintf("%s at the end of the run, %s after the last heal: %s", n.Name, ms(runEnd(run)-since), seen.why)
+		if served := servedBy(run, n.Name, max(since, last)); served != "" {
+			r.Verdict = Worst(r.Verdict, Unknown)
+			r.Reasons = append(r.Reasons, text+"; "+served)
+			continue
+		}
 		switch {
 		case limit > 0 && silent >= limit && tried >= leastTries && len(excuses) == 0 && !interrupted:
 			r.Verdict = Invalid
@@ -72,6 +77,18 @@ func checkNodes(_ context.Context, run *Run) Result {
 		r.Reasons = capped(append(r.Reasons, excuses...))
 	}
 	return r
+}
+
+// servedBy tells whether a client got an answer through the node that takes a leader, asked for
+// after a time: then it is what the node says of itself, or who asks it, that cannot be
+// believed.
+func servedBy(run *Run, node string, since int64) string {
+	for i := range run.Ops {
+		if op := &run.Ops[i]; op.Node == node && op.Invoke > since && op.Type == history.OK && changes(op.F) {
+			return fmt.Sprintf("but a %s of a client succeeded there at %s", op.F, clock(op.Return))
+		}
+	}
+	return ""
 }
 
 // leastTries is how often a node must have been asked in vain.

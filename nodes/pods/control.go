@@ -77,6 +77,9 @@ func (c *control) client(ctx context.Context) (*injector.Client, error) {
 	if c.current != nil && c.current.Alive() {
 		return c.current, nil
 	}
+	if c.current != nil {
+		_ = c.current.Close() // one that only garbles what it carries would stay
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, openLimit, fmt.Errorf("no answer within %v", openLimit))
 	defer cancel()
 	stream, err := c.open(ctx)

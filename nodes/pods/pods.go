@@ -193,12 +193,12 @@ func Heard(spec nodes.Spec) nodes.Spec {
 	return spec
 }
 
-// Each runs f for all items at once and joins the errors.
+// Each runs f for all items at once and joins the errors; a panic of f is one.
 func Each[T any](items []T, f func(T) error) error {
 	errs := make([]error, len(items))
 	var work sync.WaitGroup
 	for i, item := range items {
-		work.Go(func() { errs[i] = f(item) })
+		work.Go(func() { errs[i] = nodes.Guard("the work on a pod", func() error { return f(item) }) })
 	}
 	work.Wait()
 	return errors.Join(errs...)

@@ -1,0 +1,103 @@
+package checker
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"faultline/workloads/history"
+)
+
+// untold finds where the runtime must have kept something to itself: an end of a process that
+// nobody saw begin, two starts without an end between them, a node that answers although its
+// last process has ended, a kill that was measured and ended nothing. What crashes were
+// among it, nobody knows.
+func untold(run *Run, all []history.ProcessEvent) (reasons []string, err error) {
+	of := map[string][]history.ProcessEvent{}
+	for _, e := range all {
+		of[e.Node] = append(of[e.Node], e)
+	}
+	for _, n := range run.Topology.Nodes() {
+		due := history.ProcessStarted
+		for _, e := range of[n.Name] {
+			if e.Kind != due {
+				reasons = append(reasons, fmt.Sprintf("the runtime told that a process of %s had %s by %s, where it should have %s: something before that is missing",
+					n.Name, e.Kind, clock(e.When), due))
+			}
+			due = next[e.Kind]
+		}
+	}
+	for _, n := range run.Topology.Started() {
+		if len(of[n.Name]) == 0 {
+			reasons = append(reasons, "the runtime told of no process of "+n.Name)
+		}
+	}
+	undead, err := answersOfNobody(run, of)
+	return append(append(reasons, undead...), killsOfNobody(run, of)...), err
+}
+
+var next = map[history.ProcessKind]history.ProcessKind{
+	history.ProcessStarted: history.ProcessEnded,
+	history.ProcessEnded:   history.ProcessStarted,
+}
+
+// answersOfNobody finds the nodes that answered the observer long after the last end of a
+// process of theirs.
+func answersOfNobody(run *Run, of map[string][]history.ProcessEvent) (reasons []string, err error) {
+	said := map[string]bool{}
+	for i := range run.Events {
+		e := &run.Events[i]
+		events := of[e.Node]
+		if e.Process != history.Observer || e.F != history.FObserve || len(events) == 0 || said[e.Node] {
+			continue
+		}
+		last := events[len(events)-1]
+		if last.Kind != history.ProcessEnded || e.Time < last.When+sightingLag {
+			continue
+		}
+		var o history.Observation
+		if err := json.Unmarshal(e.Value, &o); err != nil {
+			return nil, fmt.Errorf("event %d: an observation that cannot be read: %w", e.Index, err)
+		}
+		if o.Error == "" {
+			said[e.Node] = true
+			reasons = append(reasons, fmt.Sprintf("%s answered at %s, but by what the runtime told its last process ended at %s: a start is missing",
+				e.Node, clock(e.Time), clock(last.When)))
+		}
+	}
+	return reasons, nil
+}
+
+// killsOfNobody finds the faults that were measured to have ended a process, though by what
+// the runtime told it ran all along.
+func killsOfNobody(run *Run, of map[string][]history.ProcessEvent) (reasons []string) {
+	for _, f := range run.Faults {
+		if !f.Kills || f.Exits || !f.Proved {
+			continue
+		}
+		healed := f.Healed
+		if healed != history.Open {
+			healed += sightingLag
+		}
+		for _, node := range f.Targets {
+			if ranAllAlong(of[node], f.Start-sightingLag, healed) {
+				reasons = append(reasons, fmt.Sprintf("step %d (%s) was measured to have ended the process of %s, and the runtime told of no end of it", f.Step, f.Name, node))
+			}
+		}
+	}
+	return reasons
+}
+
+// ranAllAlong tells whether a process ran at every moment between two times.
+func ranAllAlong(events []history.ProcessEvent, from, to int64) bool {
+	running := false
+	for _, e := range events {
+		if e.When > to {
+			break
+		}
+		if e.When >= from && e.Kind == history.ProcessEnded {
+			return false
+		}
+		running = e.Kind == history.ProcessStarted
+	}
+	return running
+}
