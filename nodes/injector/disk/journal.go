@@ -8,23 +8,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Names is which names a loss of power takes: see the package doc.
-type Names string
-
-const (
-	Journaled Names = "journaled" // those that one of ext4, XFS and btrfs may lose; "" is the same
-	POSIX     Names = "posix"     // those whose directory was not synced
-)
-
-// Check refuses what is no such word.
-func (n Names) Check() error {
-	switch n {
-	case "", Journaled, POSIX:
-		return nil
-	}
-	return errors.New("disk: names: want " + string(Journaled) + " or " + string(POSIX) + ", not " + string(n))
-}
-
 // place is a name in a directory.
 type place struct {
 	dir  *inode
