@@ -41,7 +41,10 @@ func Analyze(ctx context.Context, dir string) (Outcome, error) {
 		return Outcome{Dir: dir}, fullDisk(dir, err)
 	}
 	o := Outcome{Dir: dir, Verdict: verdict, Results: results, Report: stored.data(dir, verdict, results)}
-	return o, fullDisk(dir, writeReports(o))
+	if err := writeReports(o); err != nil {
+		return Outcome{Dir: dir}, fullDisk(dir, err)
+	}
+	return o, nil
 }
 
 // storedRun is a run directory, read.

@@ -99,7 +99,7 @@ func Run(ctx context.Context, s Scenario, o Options) (Outcome, error) {
 	case !kept && ctx.Err() != nil:
 		return Outcome{}, errors.Join(cutOff(err), discard(dir))
 	case !kept:
-		return Outcome{}, errors.Join(err, discard(dir))
+		return Outcome{}, errors.Join(fullDisk(dir, err), discard(dir))
 	case err != nil:
 		return Outcome{Dir: dir}, brokenOff(dir, err)
 	case o.Abort.Err() != nil:
@@ -434,6 +434,9 @@ func (s *session) report(ctx context.Context) {
 func (s *session) keepLogs(within time.Duration) error {
 	ctx, cancel := context.WithTimeoutCause(context.Background(), within, fmt.Errorf("not read within %v", within))
 	defer cancel()
+	if err := os.MkdirAll(filepath.Join(s.dir, dirNodes), 0o755); err != nil {
+		return fmt.Errorf("the logs of the nodes were not kept: %w", err)
+	}
 	errs := make([]error, len(s.names))
 	var work sync.WaitGroup
 	for i, name := range s.names {
@@ -445,7 +448,7 @@ func (s *session) keepLogs(within time.Duration) error {
 
 func (s *session) keepLog(ctx context.Context, name string) error {
 	dir := filepath.Join(s.dir, dirNodes, name)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.Mkdir(dir, 0o755); err != nil {
 		return err
 	}
 	f, err := os.Create(filepath.Join(dir, "node.log"))

@@ -56,11 +56,11 @@ type Record struct {
 func newRunDir(store string, p *plan) (string, Record, error) {
 	parent := filepath.Join(store, p.scenario.Name)
 	if err := os.MkdirAll(parent, 0o755); err != nil {
-		return "", Record{}, usagef("store: %w", err)
+		return "", Record{}, usagef("store: %w", fullDisk(store, err))
 	}
 	dir, started, err := newFolder(parent)
 	if err != nil {
-		return "", Record{}, usagef("store: %w", err)
+		return "", Record{}, usagef("store: %w", fullDisk(store, err))
 	}
 	record := Record{Format: checker.FormatSealed, Started: started, Runtime: p.runtime.Name(), System: p.system.Name(), Notes: p.notes,
 		Command: "faultline test " + filepath.Join(dir, fileScenario), Versions: versions()}
@@ -71,7 +71,7 @@ func newRunDir(store string, p *plan) (string, Record, error) {
 		writeJSON(dir, fileRecord, record),
 	)
 	if err != nil {
-		return "", Record{}, errors.Join(usagef("store: %w", err), discard(dir))
+		return "", Record{}, errors.Join(usagef("store: %w", fullDisk(dir, err)), discard(dir))
 	}
 	return dir, record, nil
 }

@@ -72,12 +72,19 @@ func readRunFile(dir, name string) ([]byte, error) {
 
 // writeFile replaces a file of a directory as a whole, or leaves it as it was. A folder in
 // its name is made, unless it is there; one that is a link is not followed.
-func writeFile(dir, name, text string) (err error) {
+func writeFile(dir, name, text string) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return err
 	}
 	defer root.Close() // of what was written each file is closed by itself
+	if err := replaceFile(root, name, text); err != nil {
+		return fmt.Errorf("%s was not written: %w", filepath.Join(dir, name), err)
+	}
+	return nil
+}
+
+func replaceFile(root *os.Root, name, text string) error {
 	if folder := filepath.Dir(name); folder != "." {
 		if err := makeFolder(root, folder); err != nil {
 			return err

@@ -177,9 +177,6 @@ func TestARunInMemoryIsValid(t *testing.T) {
 // every day.
 const selfAll = "FAULTLINE_SELF"
 
-// leastDrawn is how many calls of a seam are drawn for every way.
-const leastDrawn = 1
-
 func TestWhateverGoesWrongIsToldAsThat(t *testing.T) {
 	whole := newTrap("", "", 0)
 	try(t, whole, filepath.Join(t.TempDir(), "store"))
@@ -190,7 +187,7 @@ func TestWhateverGoesWrongIsToldAsThat(t *testing.T) {
 		calls := whole.counts[line.seam]
 		require.Positive(t, calls, "no run calls %s", line.seam)
 		for _, how := range line.ways {
-			for _, n := range someOf(random, calls) {
+			for _, n := range someOf(random, calls, 1) {
 				t.Run(fmt.Sprintf("%s %d of %d %s", line.seam, n, calls, how), func(t *testing.T) {
 					t.Parallel()
 					trap := newTrap(line.seam, how, n)
@@ -206,8 +203,8 @@ func TestWhateverGoesWrongIsToldAsThat(t *testing.T) {
 	}
 }
 
-// someOf draws some of n calls, counted from 1, or lists all.
-func someOf(random *rand.Rand, n int) (calls []int) {
+// someOf draws so many of n calls, counted from 1, or lists all.
+func someOf(random *rand.Rand, n, drawn int) (calls []int) {
 	for i := range n {
 		calls = append(calls, i+1)
 	}
@@ -215,5 +212,5 @@ func someOf(random *rand.Rand, n int) (calls []int) {
 		return calls
 	}
 	random.Shuffle(n, func(i, j int) { calls[i], calls[j] = calls[j], calls[i] })
-	return calls[:min(leastDrawn, n)]
+	return calls[:min(drawn, n)]
 }
