@@ -20,6 +20,9 @@ test: ## unit and integration tests; those that need Docker or namespaces say so
 	$(GO) test -race ./...
 	cd nodes/agent/compat && $(GO) test ./...
 
+self: ## inject faults into the harness itself: every call of a short run goes wrong, in every way; test draws some. About an hour
+	FAULTLINE_SELF=all $(GO) test -run '^(TestARunInMemory|TestWhateverGoesWrong|TestADiskThatFails|TestAnEngineThatFails)' -timeout 3h -count 1 .
+
 test-chaos: build ## run the scenarios of ci/$(SUITE) on $(RUNTIME), $(JOBS) at a time, and judge them
 	bin/faultline test ci/$(SUITE) --runtime $(RUNTIME) --store $(STORE) --jobs $(JOBS) $(FLAGS)
 
@@ -44,4 +47,4 @@ fuzz: ## run every fuzz target for a short while
 clean: build ## remove what killed runs left on this machine
 	bin/faultline clean
 
-.PHONY: help build test test-chaos night prove bench lint fuzz clean
+.PHONY: help build test self test-chaos night prove bench lint fuzz clean

@@ -9,7 +9,8 @@
 //	if outcome.Verdict != checker.Valid { … }
 //
 // To test a system of your own, implement nodes.System and set Options.System; every
-// fault, workload, checker and report works on it. This package is the only one that
+// fault, workload, checker and report works on it. A runtime of your own is Options.Runtime.
+// What of either panics, or never returns, ends the run with an error. This package is the only one that
 // names every runtime, system, workload, fault and checker (registry.go).
 package faultline
 

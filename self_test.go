@@ -173,6 +173,18 @@ func TestARunInMemoryIsValid(t *testing.T) {
 	require.Equal(t, checker.Valid, r.outcome.Verdict, r.why())
 }
 
+func TestAGivenRuntimeIsTakenForNoOther(t *testing.T) {
+	m := newMemory(newTrap("", "", 0))
+	_, err := lookUp(Scenario{Name: "mine", Runtime: "docker"}, Options{Runtime: m})
+	require.ErrorContains(t, err, "leave it out")
+	p, err := lookUp(Scenario{Name: "mine"}, Options{Runtime: m})
+	require.NoError(t, err)
+	require.NoError(t, p.place(t.Context()))
+	require.Same(t, m, p.runtime)
+	_, err = lookUp(p.stored(), Options{})
+	require.ErrorContains(t, err, `the runtime "memory" was brought by a Go program`)
+}
+
 // selfAll, when it is "all", makes these tests try every call; else they draw some, others
 // every day.
 const selfAll = "FAULTLINE_SELF"

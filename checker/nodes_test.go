@@ -60,6 +60,12 @@ func TestNodes(t *testing.T) {
 				tp.killed(ms, "s3")
 			}
 		}), Unknown, "s3 at the end"},
+		{"one is dead, but a client was served there", record(6000, func(int) *history.Observation { return &good }, func(tp *tape, ms int) {
+			tp.events[len(tp.events)-3].Value = encode(dead) // of s1
+			if ms == 4000 {
+				tp.ok(ms, ms, "write")
+			}
+		}), Unknown, "s1 at the end of the run, 6000 ms after the last heal: it did not answer (connection-refused); but a write of a client succeeded there at 4.000 s"},
 		{"the cluster was lost", record(6000, always(dead), func(tp *tape, ms int) {
 			if ms == 1000 {
 				tp.lost(ms, "gone")

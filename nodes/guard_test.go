@@ -1,0 +1,118 @@
+package nodes
+
+import (
+	"context"
+	"errors"
+	"io"
+	"runtime"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"faultline/workloads/history"
+)
+
+func TestAPanicIsAnErrorThatNamesThePlace(t *testing.T) {
+	err := Guard("Set of something", func() error { panic("no such pod") })
+	require.ErrorContains(t, err, "Set of something panicked: no such pod, in faultline/nodes.TestAPanicIsAnErrorThatNamesThePlace.func1 (guard_test.go:")
+	var empty map[string]int
+	err = Guard("Set of something", func() error { empty["a"] = 1; return nil })
+	require.ErrorContains(t, err, "Set of something panicked: assignment to entry in nil map, in faultline/nodes.TestAPanic")
+	require.ErrorAs(t, err, new(*Panicked))
+	require.ErrorIs(t, Guard("", func() error { return io.EOF }), io.EOF)
+	require.NoError(t, Guard("", func() error { return nil }))
+}
+
+func TestACallThatIgnoresItsContextIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release, got := make(chan struct{}), make(chan int, 1)
+		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Minute, errors.New("no minute longer"))
+		defer cancel()
+		began := time.Now()
+		value, err := Bounded(ctx, time.Second, "Start", func(context.Context) (int, error) {
+			<-release
+			return 7, nil
+		}, func(late int) { got <- late })
+		require.Equal(t, time.Minute+time.Second, time.Since(began))
+		require.Zero(t, value)
+		require.ErrorIs(t, err, ErrGivenUp)
+		require.EqualError(t, err, "Start did not return 1s after its time was up: it ignores that its time is up (no minute longer)")
+		close(release)
+		require.Equal(t, 7, <-got, "what it makes after all is not lost")
+
+		value, err = Bounded(ctx, time.Second, "Start", func(context.Context) (int, error) {
+			time.Sleep(time.Second / 2) // its time is up already
+			return 8, nil
+		}, nil)
+		require.NoError(t, err)
+		require.Equal(t, 8, value)
+	})
+}
+
+func TestACallThatEndsItsGoroutineIsAnError(t *testing.T) {
+	_, err := Bounded(t.Context(), time.Second, "Observe", func(context.Context) (int, error) {
+		runtime.Goexit() // as t.FailNow does, in a client of somebody's test
+		return 0, nil
+	}, nil)
+	require.EqualError(t, err, "Observe ended its goroutine")
+}
+
+// wild panics in all that it is asked for.
+type wild struct{}
+
+func (wild) Endpoint(string) Endpoint                                { return Endpoint{} }
+func (wild) Watch(context.Context, func(history.ProcessEvent)) error { panic("wild") }
+func (wild) Set(context.Context, Conditions) error                   { panic("wild") }
+func (wild) Measure(context.Context) (Measurement, error)            { panic("wild") }
+func (wild) Exited(context.Context, string) error                    { panic("wild") }
+func (wild) Logs(context.Context, string, io.Writer) error           { panic("wild") }
+func (wild) Close(context.Context) error                             { panic("wild") }
+
+func TestOfEveryPanicOfAClusterItsGuardIsTold(t *testing.T) {
+	ctx := t.Context()
+	for what, call := range map[string]func(Cluster) error{
+		"Watch":   func(c Cluster) error { return c.Watch(ctx, nil) },
+		"Set":     func(c Cluster) error { return c.Set(ctx, Conditions{}) },
+		"Measure": func(c Cluster) error { _, err := c.Measure(ctx); return err },
+		"Exited":  func(c Cluster) error { return c.Exited(ctx, "") },
+		"Logs":    func(c Cluster) error { return c.Logs(ctx, "", io.Discard) },
+		"Close":   func(c Cluster) error { return c.Close(ctx) },
+	} {
+		var told *Panicked
+		err := call(Guarded(wild{}, func(p *Panicked) { told = p }))
+		require.ErrorContains(t, err, what+" of the runtime panicked: wild")
+		require.NotNil(t, told, what)
+	}
+}
+
+func TestOfEveryPanicOfAClientItsGuardIsTold(t *testing.T) {
+	ctx := t.Context()
+	for what, call := range map[string]func(Operator) error{
+		"Get":            func(c Operator) error { _, err := c.Get(ctx, "", Default); return err },
+		"Put":            func(c Operator) error { _, err := c.Put(ctx, "", ""); return err },
+		"CAS":            func(c Operator) error { _, err := c.CAS(ctx, "", "", 0); return err },
+		"CreateSession":  func(c Operator) error { _, err := c.CreateSession(ctx, 0, 0); return err },
+		"RenewSession":   func(c Operator) error { return c.RenewSession(ctx, "") },
+		"DestroySession": func(c Operator) error { return c.DestroySession(ctx, "") },
+		"Acquire":        func(c Operator) error { _, err := c.Acquire(ctx, "", "", ""); return err },
+		"Release":        func(c Operator) error { _, err := c.Release(ctx, "", "", ""); return err },
+		"Observe":        func(c Operator) error { _, err := c.Observe(ctx); return err },
+		"Leave":          func(c Operator) error { return c.Leave(ctx) },
+		"Transfer":       func(c Operator) error { return c.Transfer(ctx, "") },
+		"Identity":       func(c Operator) error { _, err := c.Identity(ctx); return err },
+		"Peers":          func(c Operator) error { _, err := c.Peers(ctx); return err },
+		"RemovePeer":     func(c Operator) error { return c.RemovePeer(ctx, "") },
+		"Close":          func(c Operator) error { c.Close(); return errors.New("Close of the client of s1 panicked") },
+	} {
+		var told *Panicked
+		// A nil interface panics in every method.
+		c := GuardedClient(struct{ Operator }{}, "s1", func(p *Panicked) { told = p })
+		err := call(c.(Operator))
+		require.ErrorContains(t, err, what+" of the client of s1 panicked")
+		require.NotNil(t, told, what)
+	}
+	_, ok := GuardedClient(struct{ Client }{}, "s1", nil).(Operator)
+	require.False(t, ok, "it is no Operator that was none")
+}
