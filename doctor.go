@@ -4,13 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/exec"
 	"runtime"
-	"strings"
 
-	"faultline/nodes/consul"
-	"faultline/nodes/pods"
+	"faultline/nodes/programs"
 )
 
 // Finding is what Doctor says of one thing that runs need.
@@ -60,7 +56,11 @@ func (f Finding) Text() string {
 
 // Doctor looks at this machine.
 func Doctor(ctx context.Context, store string) []Finding {
-	findings := []Finding{platform(), goTool(ctx), storeSpace(store), processors(), clocks()}
+	findings := []Finding{platform()}
+	for _, p := range programs.All() {
+		findings = append(findings, tried(ctx, p))
+	}
+	findings = append(findings, storeSpace(store), processors(), clocks())
 	for _, line := range Runtimes() {
 		f := Finding{What: "runtime " + line.Name, Need: AnyOf}
 		rt := line.Make()
@@ -97,18 +97,10 @@ func clocks() Finding {
 	return f
 }
 
-func goTool(ctx context.Context) Finding {
-	f := Finding{What: "go tool"}
-	if os.Getenv(consul.EnvAgent) != "" && os.Getenv(pods.EnvInjector) != "" {
-		f.Good = "not needed: " + consul.EnvAgent + " and " + pods.EnvInjector + " name built binaries"
-		return f
-	}
-	out, err := exec.CommandContext(ctx, "go", "version").Output()
-	if err != nil {
-		f.Err = fmt.Errorf("the agent and the injector are built with it: install Go, or set FAULTLINE_AGENT and FAULTLINE_INJECTOR to built ones (%w)", err)
-		return f
-	}
-	f.Good = strings.TrimSpace(string(out))
+// tried makes a program that pods need, and runs it.
+func tried(ctx context.Context, p programs.Program) (f Finding) {
+	f.What = p.Name
+	f.Good, f.Err = p.Try(ctx)
 	return f
 }
 

@@ -10,6 +10,7 @@ import (
 	"faultline/checker"
 	"faultline/nemesis"
 	"faultline/nodes"
+	"faultline/nodes/programs"
 	"faultline/topologies"
 	"faultline/topologies/strict"
 	"faultline/workloads"
@@ -174,7 +175,20 @@ func (p *plan) place(ctx context.Context) error {
 	if p.scenario.Runtime == auto {
 		p.notes = append(p.notes, fmt.Sprintf("runtime %s: %s", p.runtime.Name(), why))
 	}
-	return p.scenario.mistake(p.schedule.Check(p.topology, p.runtime.Capabilities()))
+	if err := p.scenario.mistake(p.schedule.Check(p.topology, p.runtime.Capabilities())); err != nil {
+		return err
+	}
+	return p.ready(ctx)
+}
+
+// ready refuses a run whose programs would fail: a system may say so before, and pods need the injector.
+func (p *plan) ready(ctx context.Context) error {
+	if s, ok := p.system.(interface{ Ready(context.Context) error }); ok {
+		if err := s.Ready(ctx); err != nil {
+			return usage(err)
+		}
+	}
+	return usage(programs.Injector.Ready(ctx))
 }
 
 // interruptedOr is err, unless that is because ctx has ended.

@@ -2,6 +2,7 @@
 // faultline/nodes/agent for what it does, and -help for its flags, which are Consul's.
 //
 //	agent -server -bootstrap-expect 3 -node dc1-s1 -bind 10.0.0.1 -retry-join 10.0.0.2 -data-dir /data
+//	agent version
 package main
 
 import (
@@ -24,11 +25,16 @@ import (
 	"faultline/nodes/agent"
 	"faultline/nodes/agent/gossip"
 	"faultline/nodes/agent/oshost"
+	"faultline/nodes/programs"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
+	if slices.Equal(os.Args[1:], []string{"version"}) {
+		fmt.Println(programs.Line("agent"))
+		return
+	}
 	if err := run(ctx, os.Args[1:], os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "agent:", err)
 		stop()

@@ -8,6 +8,7 @@
 //	injector probe             what hold starts to try the node's disk: see package nodes/injector/disk
 //	injector serve             carries commands from standard input to hold, and answers to standard output
 //	injector enter ARG…        becomes the node once hold is ready for it
+//	injector version           says that it is this program, and which one: see package nodes/programs
 //	injector clock …           runs a program under wrong clocks, for people: see package nodes/injector/clock
 //
 // For clusters without a container engine it is also what makes pods (see package
@@ -19,12 +20,14 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"syscall"
 
 	"faultline/nodes/injector"
 	"faultline/nodes/injector/disk"
 	"faultline/nodes/local/space"
+	"faultline/nodes/programs"
 )
 
 const badArguments = 254
@@ -33,9 +36,13 @@ func main() {
 	if len(os.Args) > 1 && os.Args[1] == "clock" {
 		os.Exit(runClock(os.Args[2:]))
 	}
+	if slices.Equal(os.Args[1:], []string{"version"}) {
+		fmt.Println(programs.Line("injector"))
+		return
+	}
 	known, err := run(os.Args[1:])
 	if !known {
-		fmt.Fprintln(os.Stderr, "usage: injector hold DIR PORT [clock] [disk]|serve|enter ARG…|clock, or space|pod|node with their arguments")
+		fmt.Fprintln(os.Stderr, "usage: injector hold DIR PORT [clock] [disk]|serve|enter ARG…|clock|version, or space|pod|node with their arguments")
 		os.Exit(badArguments)
 	}
 	if err != nil {

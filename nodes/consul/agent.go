@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"faultline/nodes"
+	"faultline/nodes/programs"
 	"faultline/topologies"
 )
 
@@ -34,7 +35,10 @@ func (agent) Name() string { return "agent" }
 
 func (agent) APIPort() int { return 8500 }
 
-func (agent) Binary(ctx context.Context) (string, error) { return buildAgent(ctx) }
+func (agent) Binary(ctx context.Context) (string, error) { return programs.Agent.Path(ctx) }
+
+// Ready is an error if Binary would surely fail.
+func (agent) Ready(ctx context.Context) error { return programs.Agent.Ready(ctx) }
 
 func (a agent) Client(at nodes.Endpoint) nodes.Client {
 	return NewClient(at, ClientOptions{Hops: a.options.Hops})

@@ -2,8 +2,6 @@ package consul
 
 import (
 	"net/netip"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -50,80 +48,4 @@ func TestArgsOfSpares(t *testing.T) {
 		"-retry-join 10.0.0.1 -retry-join 10.0.0.2 -server"+snapshots, strings.Join(system.Args(all[2], all), " "))
 	require.Equal(t, "-node dc1-s1 -datacenter dc1 -bind 10.0.0.1 -advertise 10.0.0.1 -client 0.0.0.0 -data-dir /data -session-ttl-min 1s "+
 		"-retry-join 10.0.0.2 -server -bootstrap-expect 2"+snapshots, strings.Join(system.Args(all[0], all), " "))
-}
-
-func TestBinaryFromTheEnvironment(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "agent")
-	t.Setenv(EnvAgent, path)
-	_, err := Agent(Options{}).Binary(t.Context())
-	require.ErrorContains(t, err, "FAULTLINE_AGENT names no agent")
-	require.NoError(t, os.WriteFile(path, nil, 0o600))
-	_, err = Agent(Options{}).Binary(t.Context())
-	require.ErrorContains(t, err, "no executable file")
-	require.NoError(t, os.Chmod(path, 0o700))
-	got, err := Agent(Options{}).Binary(t.Context())
-	require.NoError(t, err)
-	require.Equal(t, path, got)
-}
-
-// checkout makes a module that is called faultline and whose agent is main.
-func checkout(t *testing.T, main string) string {
-	root := t.TempDir()
-	t.Setenv(EnvAgent, "")
-	t.Setenv("XDG_CACHE_HOME", filepath.Join(root, "cache"))
-	below := filepath.Join(root, "cmd", "agent")
-	require.NoError(t, os.MkdirAll(below, 0o755))
-	require.NoError(t, os.WriteFile(filepath.Join(root, "go.mod"), []byte("module faultline\n\ngo 1.26\n"), 0o644))
-	require.NoError(t, os.WriteFile(filepath.Join(below, "main.go"), []byte(main), 0o644))
-	t.Chdir(below)
-	return root
-}
-
-func TestBinaryIsBuilt(t *testing.T) {
-	t.Setenv("GOCACHE", goCache(t))
-	root := checkout(t, "package main\n\nfunc main() {}\n")
-	path, err := Agent(Options{}).Binary(t.Context())
-	require.NoError(t, err)
-	require.True(t, strings.HasPrefix(path, root+"/cache/faultline/"), path)
-	info, err := os.Stat(path)
-	require.NoError(t, err)
-	require.NotZero(t, info.Mode()&0o111)
-	again, err := Agent(Options{}).Binary(t.Context())
-	require.NoError(t, err)
-	require.Equal(t, path, again)
-	left, err := filepath.Glob(filepath.Join(filepath.Dir(path), "*"))
-	require.NoError(t, err)
-	require.Equal(t, []string{path}, left)
-}
-
-// goCache is the user's own: XDG_CACHE_HOME would hide it.
-func goCache(t *testing.T) string {
-	if dir := os.Getenv("GOCACHE"); dir != "" {
-		return dir
-	}
-	dir, err := os.UserCacheDir()
-	require.NoError(t, err)
-	return filepath.Join(dir, "go-build")
-}
-
-func TestBinaryThatDoesNotBuild(t *testing.T) {
-	t.Setenv("GOCACHE", goCache(t))
-	checkout(t, "package main\n\nfunc main() { nonsense }\n")
-	_, err := Agent(Options{}).Binary(t.Context())
-	require.ErrorContains(t, err, "undefined: nonsense")
-}
-
-func TestBinaryOutsideOfACheckout(t *testing.T) {
-	t.Setenv(EnvAgent, "")
-	t.Chdir(t.TempDir())
-	_, err := Agent(Options{}).Binary(t.Context())
-	require.ErrorContains(t, err, "no checkout of faultline")
-	require.ErrorContains(t, err, "FAULTLINE_AGENT")
-}
-
-func TestBinaryWithoutGo(t *testing.T) {
-	checkout(t, "package main\n\nfunc main() {}\n")
-	t.Setenv("PATH", "")
-	_, err := Agent(Options{}).Binary(t.Context())
-	require.ErrorContains(t, err, "install Go, or set FAULTLINE_AGENT")
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"sync"
 )
 
@@ -88,10 +89,14 @@ func (c *Client) Alive() bool {
 // Ended is closed when the stream stands no more, as far as is known.
 func (c *Client) Ended() <-chan struct{} { return c.ended }
 
-// Close ends the stream, and with it the serve.
+// Close ends the stream, and with it the serve. It may be called again.
 func (c *Client) Close() error {
 	c.end(net.ErrClosed)
-	return c.stream.Close()
+	err := c.stream.Close()
+	if errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrClosed) {
+		return nil
+	}
+	return err
 }
 
 func (c *Client) expect(answer chan Reply) (id uint64) {

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"faultline/nodes"
+	"faultline/nodes/lock"
 	"faultline/nodes/pods"
 )
 
@@ -73,7 +74,7 @@ func openBaseOnce() (b baseDir, err error) {
 	case info.Mode().Perm()&0o022 != 0 || info.Sys().(*syscall.Stat_t).Uid != uint32(os.Geteuid()):
 		err = notOurs()
 	default:
-		if err = flock(b.lock, unix.LOCK_EX); err == nil {
+		if err = lock.Take(b.lock); err == nil {
 			b.root, err = os.OpenRoot(fmt.Sprintf("/proc/self/fd/%d", fd)) // that very directory, whatever its name leads to by now
 		}
 	}
@@ -84,7 +85,7 @@ func openBaseOnce() (b baseDir, err error) {
 }
 
 func notOurs() error {
-	return fmt.Errorf("%s is not a directory that only this user can write to: remove it, or set TMPDIR", base())
+	return fmt.Errorf("%s is not a directory that only this user can write to: remove it, or set TMPDIR (%w)", base(), fs.ErrPermission)
 }
 
 // close gives up the lock. Nothing was written that could fail now.
@@ -100,17 +101,6 @@ func (b baseDir) removeIfEmpty() error {
 		return nil
 	}
 	return err
-}
-
-// flock locks an open file or directory (flock(2)). It is given up when the last descriptor
-// is closed, also by a kill -9, and counts across pid namespaces.
-func flock(f *os.File, how int) error {
-	for {
-		err := unix.Flock(int(f.Fd()), how)
-		if !errors.Is(err, unix.EINTR) {
-			return err
-		}
-	}
 }
 
 // claim is a run's directory, locked as long as its harness lives and wants it.
@@ -141,7 +131,7 @@ func makeDir(run string) (claim, error) {
 		return c, err
 	}
 	if c.lock, err = b.root.Open(c.name); err == nil {
-		err = flock(c.lock, unix.LOCK_EX|unix.LOCK_NB)
+		err = lock.Take(c.lock) // nobody else knows of it yet
 	}
 	return c, err
 }
@@ -245,7 +235,8 @@ func (b baseDir) locked(name string) bool {
 		return false
 	}
 	defer dir.Close()
-	return errors.Is(flock(dir, unix.LOCK_EX|unix.LOCK_NB), unix.EWOULDBLOCK)
+	free, err := lock.Try(dir)
+	return err != nil || !free // what cannot be told is left alone
 }
 
 // files are what a run has in its directory.
