@@ -13,7 +13,8 @@ type Cleaner func(context.Context) (nodes.Cleaned, error)
 
 // Cleaners lists all of them. None needs a checkout, or that the machine could run anything.
 func Cleaners() []Named[Cleaner] {
-	var all []Named[Cleaner]
+	// Disks first: what waits for their servers can be removed after that.
+	all := []Named[Cleaner]{{"disks", "disks whose servers were killed and cannot end", cleanDisks}}
 	for _, line := range Runtimes() {
 		all = append(all, Named[Cleaner]{line.Name, "what runs of the runtime " + line.Name + " left", line.Make().Clean})
 	}

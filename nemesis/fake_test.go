@@ -1,6 +1,7 @@
 package nemesis
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,6 +42,7 @@ type fake struct {
 	stuck    bool                // nobody ever takes over leadership
 	returns  int                 // how often a leader that handed over is elected again
 	lazy     bool                // Transfer does nothing
+	takes    string              // which names losses of power take, whatever is asked
 	sloth    time.Duration       // what Measure takes
 	refuse   error               // what Set answers, and does nothing
 	stay     error               // what Leave answers, and does nothing
@@ -143,7 +145,11 @@ func (f *fake) Measure(ctx context.Context) (nodes.Measurement, error) {
 			m.Processes[a.Name] = p
 		}
 		m.Clocks[a.Name] = readClock(f.now.Clocks[a.Name], f.asked.Clocks[a.Name])
-		m.Disks[a.Name] = tryDisk(f.now.Disks[a.Name])
+		disk := tryDisk(f.now.Disks[a.Name])
+		if f.process(a.Name) == nodes.Off {
+			disk.LostBy = cmp.Or(f.takes, f.now.Disks[a.Name].Names.String())
+		}
+		m.Disks[a.Name] = disk
 	}
 	return m, nil
 }

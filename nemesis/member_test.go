@@ -161,6 +161,8 @@ func TestPowerLossTearsEachDiskByItsOwnDraw(t *testing.T) {
 		seeds[d.Torn] = true
 	}
 	require.Len(t, seeds, 3)
+	require.Equal(t, "dc1-s1 names posix at a loss of power, dc1-s1 off",
+		powerLoss.alone(layout(t, "dc1-3"), Step{Target: Names("dc1-s1"), Names: "posix"}).String())
 	require.Equal(t, "dc1-s1 off, dc1-s2 off, dc1-s3 off", powerLoss.alone(layout(t, "dc1-3"), Step{Target: Target{Word: All}}).String())
 }
 

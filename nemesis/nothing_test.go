@@ -47,6 +47,7 @@ var samples = map[string][]string{
 	"loss":           {"loss: 0.01", "loss: 0.95", "delay: 40ms, jitter: 10ms, loss: 0.05", "rate: 8000, loss: 0.2", "loss: 0.1, burst-loss: 0.1, burst: 4"},
 	"lying-fsync":    {"lying-fsync: true", "lying-fsync: true, slow-fsync: 5ms"},
 	"monotonic":      {"monotonic: 0.001", "monotonic: -0.001", "monotonic: 10", "monotonic: -0.9"},
+	"names":          {"names: posix", "names: posix, torn: true"},
 	"offset":         {"offset: 10ms", "offset: -10ms", "offset: 1h, drift: 0.1"},
 	"oneway":         {"oneway: in", "oneway: out"},
 	"period":         {"strobe: 10ms, period: 1ms", "strobe: -1h, period: 500ms", "strobe: 1h, period: 20ms, offset: 1h, drift: 0.1"},

@@ -1,6 +1,7 @@
 package nemesis
 
 import (
+	"fmt"
 	"hash/fnv"
 
 	"faultline/nodes"
@@ -11,19 +12,35 @@ var powerLoss = Fault{
 	Name:   "power-loss",
 	Family: "power",
 	Doc: "Machines lose their power: processes end, and what their disks had not been told to keep is lost (torn: some of " +
-		"the last writes arrive, others do not); at the heal they start again.",
+		"the last writes arrive, others do not); at the heal they start again. Names of files are lost as far as ext4, XFS or btrfs may lose them " +
+		"(names: journaled), or whenever their directory was not synced, as POSIX allows (names: posix).",
 	Targets: []string{All, Majority, Minority, One, Primary},
 	Drawn:   []string{Majority, Minority, One},
 	Seeded:  true,
-	Options: []string{"torn"},
+	Options: []string{"torn", "names"},
 	Needs:   []nodes.Capability{nodes.ProcessOff},
+	Suits:   powerSuits,
 	Nodes:   processNodes,
 	Edit:    powerOff,
+}
+
+// takenNames is which names a step's loss of power takes.
+var takenNames = map[string]nodes.Names{
+	"": nodes.NamesJournaled, nodes.NamesJournaled.String(): nodes.NamesJournaled, nodes.NamesPOSIX.String(): nodes.NamesPOSIX}
+
+func powerSuits(_ topologies.Topology, s Step) error {
+	if _, ok := takenNames[s.Names]; !ok {
+		return fmt.Errorf("names is %q, not %s or %s", s.Names, nodes.NamesJournaled, nodes.NamesPOSIX)
+	}
+	return nil
 }
 
 func powerOff(c *nodes.Conditions, t topologies.Topology, s Step) {
 	hit := processNodes(t, s)
 	c.SetProcess(hit, nodes.Off)
+	if names := takenNames[s.Names]; names != nodes.NamesJournaled {
+		c.SetDisk(hit, nodes.DiskState{Names: names})
+	}
 	if !s.Torn {
 		return
 	}

@@ -31,6 +31,7 @@ type Step struct {
 	Reject bool          // partition: refuse packets instead of dropping them
 	Draw   uint64        // which nodes a word means; 0 takes the topology's order
 	Torn   bool          // power-loss: tear what was not synced instead of losing all of it
+	Names  string        // power-loss: which names it takes, journaled (also if empty) or posix
 	// BelowMajority lets the step leave fewer voters than a majority; join, leave, remove, replace.
 	BelowMajority bool
 	Reads         int // deposed-leader-reads: how many; 0 for the default
@@ -38,7 +39,7 @@ type Step struct {
 	// first two are a partition's, and the draw is the seed.
 	Link  nodes.LinkState
 	Clock nodes.ClockState // clock: what the clocks show
-	Disk  nodes.DiskState  // disk: what is wrong with the disks; its Torn and Damages are not used
+	Disk  nodes.DiskState  // disk: what is wrong with the disks; its Torn, Names and Damages are not used
 	File  string           // bit-flip and truncate: which file, a pattern of path.Match
 
 	line int // where Parse read it, for error texts
@@ -140,6 +141,9 @@ func (s Step) Label() string {
 	}
 	if s.Torn {
 		parts = append(parts, "torn")
+	}
+	if s.Names != "" {
+		parts = append(parts, "names "+s.Names)
 	}
 	if s.Link.Shaped() {
 		parts = append(parts, s.Link.String())

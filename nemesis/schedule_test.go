@@ -24,6 +24,7 @@ steps:
   - {at: 1h0m1s, for: 250ms, fault: partition, target: majorities-ring, reject: true}
   - {at: 1h30m, for: 2s, fault: link, target: all, draw: 3, loss: 0.2, burst-loss: 0.1, burst: 5, delay: 40ms, jitter: 10ms, scramble: true, reorder: 0.1, duplicate: 0.05, corrupt: 0.01, rate: 100000, queue: 20000}
   - {at: 2h, fault: deposed-leader-reads, target: primary, reads: 90}
+  - {at: 2h, for: 2s, fault: power-loss, target: one, torn: true, names: posix}
 `
 	s := parse(t, text)
 	require.Equal(t, text, s.String())
@@ -112,6 +113,8 @@ func TestCheckTellsWhatIsWrongAndWhatThereIs(t *testing.T) {
 		{"spares", everything[:10], "{at: 1s, for: 1s, fault: kill, target: one}"},
 		{"three", everything, "{at: 1s, for: 1s, fault: restart-storm, target: one}"},
 		{"three", everything, "{at: 1s, for: 1s, fault: kill, target: one, torn: true, below-majority: true}"},
+		{"three", everything, "{at: 1s, for: 1s, fault: power-loss, target: one, names: ext4}"},
+		{"three", everything, "{at: 1s, for: 1s, fault: kill, target: one, names: posix}"},
 		{"three", everything, "{at: 1s, for: 1s, fault: replace, target: [dc1-c1]}"},
 		{"three", everything[:3], "{at: 1s, for: 1s, fault: link, target: one, loss: 0.1, duplicate: 0.1}"},
 	} {

@@ -53,6 +53,7 @@ func Trials(t topologies.Topology) []Step {
 		{Fault: "bit-flip", File: "raft/*"},
 		{Fault: "truncate", File: "raft/*"},
 		{Fault: "power-loss"},
+		{Fault: "power-loss", Names: nodes.NamesPOSIX.String()},
 		{Fault: "replace"},
 	}
 	for i := range steps {

@@ -42,6 +42,11 @@ func TestTryProvesAndHeals(t *testing.T) {
 			require.NotEmpty(t, trial.Measured)
 			require.True(t, f.now.Healthy())
 		}
+		for takes, asked := range map[string]string{"journaled": "posix", "posix": "journaled"} {
+			f.takes = takes
+			require.ErrorContains(t, Try(t.Context(), Step{Fault: "power-loss", For: 1, Target: Names("dc1-s1"), Names: asked},
+				World{Topology: layout, Cluster: f}).Err, "seen to take names by "+takes+", not "+asked)
+		}
 		f.immortal["dc1-s1"] = true
 		require.ErrorContains(t, Try(t.Context(), Step{Fault: "kill", For: 1, Target: Names("dc1-s1")},
 			World{Topology: layout, Cluster: f}).Err, "not proved: dc1-s1 is running, not killed")

@@ -137,6 +137,9 @@ func lostWords(m nodes.Measurement, node string) string {
 	state := stateWords(m.Processes[node])
 	if m.Processes[node] == nodes.Off {
 		state += fmt.Sprintf(" with %s lost", count(int(m.Disks[node].Lost), "unsynced byte"))
+		if by := m.Disks[node].LostBy; by != "" {
+			state += ", names " + by
+		}
 	}
 	return state
 }

@@ -245,6 +245,11 @@ func (m Measurement) Mismatches(want Conditions, names []string) []string {
 		if got != asked && !mayEnd {
 			out = append(out, fmt.Sprintf("%s is %s, not %s", n, cmp.Or(got, "running"), cmp.Or(asked, "running")))
 		}
+		if got == Off && asked == Off {
+			for _, wrong := range m.Disks[n].lossMismatches(want.Disks[n]) {
+				out = append(out, fmt.Sprintf("%s: %s", n, wrong))
+			}
+		}
 		for _, wrong := range slices.Concat(m.Clocks[n].mismatches(want.Clocks[n], got.Ended()), m.Disks[n].mismatches(want.Disks[n])) {
 			out = append(out, fmt.Sprintf("%s: %s", n, wrong))
 		}

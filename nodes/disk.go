@@ -1,6 +1,7 @@
 package nodes
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"slices"
@@ -19,11 +20,25 @@ type DiskState struct {
 	// Torn lets the node's next loss of power tear what was not durable: of the last writes
 	// some sectors arrive and others do not, drawn from this seed. 0 loses all of them.
 	Torn uint64
+	// Names is which names that loss takes.
+	Names Names
 	// Damages are done to files while the node's process is down: it is ended for that, and
 	// started again on the damaged disk. The heal is the same with what was damaged brought
 	// back, as far as it was not written over.
 	Damages []Damage
 }
+
+// Names is which of the changed names of files and directories a loss of power takes. Package nodes/injector/disk
+// says what is durable when.
+type Names string
+
+const (
+	NamesJournaled Names = ""      // those that one of ext4, XFS and btrfs may lose
+	NamesPOSIX     Names = "posix" // those whose directory was not synced, as POSIX allows
+)
+
+// String is "journaled" or "posix".
+func (n Names) String() string { return cmp.Or(string(n), "journaled") }
 
 // Damage is one file that is not what the node wrote.
 type Damage struct {
@@ -56,6 +71,7 @@ func (s DiskState) Merge(o DiskState) DiskState {
 		FailWrite: s.FailWrite || o.FailWrite,
 		FailSync:  s.FailSync || o.FailSync,
 		Torn:      s.Torn + o.Torn,
+		Names:     max(s.Names, o.Names), // POSIX takes more
 		Damages:   slices.Compact(damages),
 	}
 }
@@ -85,6 +101,7 @@ func (s DiskState) String() string {
 		{s.FailWrite, "writes fail"},
 		{s.FailSync, "fsync fails"},
 		{s.Torn != 0, "torn at a loss of power"},
+		{s.Names != NamesJournaled, "names " + s.Names.String() + " at a loss of power"},
 	} {
 		if w.asked {
 			words = append(words, w.word)
@@ -118,6 +135,9 @@ func (s DiskState) Check() error {
 	if s.Lie && s.FailSync {
 		return fmt.Errorf("an fsync that lies does not fail: ask for one of them")
 	}
+	if s.Names != NamesJournaled && s.Names != NamesPOSIX {
+		return fmt.Errorf("names are %q: want %s or %s", string(s.Names), NamesJournaled, NamesPOSIX)
+	}
 	return nil
 }
 
@@ -134,6 +154,7 @@ type DiskSeen struct {
 	Kept      bool          // what this fsync promised would outlast a loss of power
 	Unsynced  int64         // bytes that a loss of power would take now
 	Lost      int64         // bytes that the last loss of power took
+	LostBy    string        // by which Names it was seen to take names: "journaled", "posix", or "untold" if the disk failed or lied besides
 	Damaged   []DamageSeen
 }
 
@@ -222,6 +243,15 @@ func paired(asked []Damage, seen []DamageSeen) bool {
 		}
 	}
 	return false
+}
+
+// lossMismatches compares the names that a loss of power was seen to take with what is asked. On a disk that failed or lied besides there was nothing to see,
+// which is no proof of what was asked for by name.
+func (seen DiskSeen) lossMismatches(want DiskState) []string {
+	if seen.LostBy == want.Names.String() || seen.LostBy == "untold" && want.Names == NamesJournaled {
+		return nil
+	}
+	return []string{fmt.Sprintf("its loss of power was seen to take names by %s, not %s", cmp.Or(seen.LostBy, "nothing that was told"), want.Names)}
 }
 
 func errno(failing bool, name string) string {

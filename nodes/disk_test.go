@@ -8,7 +8,7 @@ import (
 )
 
 var badDisks = []DiskState{
-	{}, {Lie: true}, {SlowSync: 20 * time.Millisecond}, {Full: true}, {FailRead: true}, {FailWrite: true}, {FailSync: true}, {Torn: 3},
+	{}, {Lie: true}, {SlowSync: 20 * time.Millisecond}, {Full: true}, {FailRead: true}, {FailWrite: true}, {FailSync: true}, {Torn: 3}, {Names: NamesPOSIX},
 	{Damages: []Damage{{BitFlip, "raft/*", 1}}}, {Damages: []Damage{{BitFlip, "raft/*", 1}, {Truncate, "a", 2}}},
 }
 
@@ -31,7 +31,7 @@ func TestDisksAreBelievedOnlyWhenTried(t *testing.T) {
 	require.Empty(t, healthyDisk.mismatches(DiskState{}))
 	require.Empty(t, DiskSeen{}.mismatches(DiskState{}), "there may be nothing that could fail")
 	for _, bad := range badDisks {
-		if bad.Healthy() || bad.Torn != 0 { // that shows at a loss of power
+		if bad.Healthy() || bad.Torn != 0 || bad.Names != NamesJournaled { // that shows at a loss of power
 			continue
 		}
 		require.NotEmpty(t, DiskSeen{}.mismatches(bad), bad)
@@ -55,9 +55,32 @@ func TestDisksAreBelievedOnlyWhenTried(t *testing.T) {
 	require.Empty(t, failing.mismatches(DiskState{FailSync: true}))
 }
 
+// A loss of power is proved only by the model that was asked for.
+func TestALossOfPowerIsBelievedByTheNamesThatItTook(t *testing.T) {
+	for _, c := range []struct {
+		asked Names
+		seen  string
+		wrong bool
+	}{
+		{NamesJournaled, "journaled", false}, {NamesPOSIX, "posix", false},
+		{NamesJournaled, "posix", true}, {NamesPOSIX, "journaled", true},
+		{NamesJournaled, "untold", false}, {NamesPOSIX, "untold", true},
+		{NamesJournaled, "", true}, {NamesPOSIX, "", true},
+	} {
+		var want Conditions
+		want.SetProcess([]string{"a"}, Off)
+		want.SetDisk([]string{"a"}, DiskState{Names: c.asked})
+		seen := healthyDisk
+		seen.LostBy = c.seen
+		m := Measurement{Processes: map[string]Process{"a": Off}, Disks: map[string]DiskSeen{"a": seen}}
+		require.Equal(t, c.wrong, len(m.Mismatches(want, []string{"a"})) > 0, "%+v", c)
+	}
+}
+
 func TestDiskStatesThatAreRefused(t *testing.T) {
 	require.ErrorContains(t, DiskState{SlowSync: time.Minute}.Check(), "slow-fsync is 1m0s")
 	require.ErrorContains(t, DiskState{Lie: true, FailSync: true}.Check(), "does not fail")
+	require.ErrorContains(t, DiskState{Names: "other"}.Check(), `names are "other": want journaled or posix`)
 	for _, s := range badDisks {
 		require.NoError(t, s.Check(), s)
 	}

@@ -40,7 +40,7 @@ func supervise() int {
 	signal.Notify(signals, passedOn...)
 	child := exec.Cmd{Path: program, Args: os.Args, Env: append(os.Environ(), envInner+"=1"),
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, ExtraFiles: []*os.File{says},
-		SysProcAttr: &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}}
+		SysProcAttr: childAttr()}
 	if err := child.Start(); err != nil {
 		return fail(err)
 	}

@@ -5,6 +5,7 @@
 //	injector hold DIR PORT RIGHT…
 //	                           PID 1 of the pod, whose node keeps its data in DIR and has its API at
 //	                           PORT; FAULTLINE_SECRET opens the proxy of that; a right is clock or disk
+//	injector probe             what hold starts to try the node's disk: see package nodes/injector/disk
 //	injector serve             carries commands from standard input to hold, and answers to standard output
 //	injector enter ARG…        becomes the node once hold is ready for it
 //	injector clock …           runs a program under wrong clocks, for people: see package nodes/injector/clock
@@ -22,6 +23,7 @@ import (
 	"syscall"
 
 	"faultline/nodes/injector"
+	"faultline/nodes/injector/disk"
 	"faultline/nodes/local/space"
 )
 
@@ -54,6 +56,8 @@ func run(args []string) (known bool, err error) {
 			return false, err
 		}
 		return true, hold(args[1], uint16(port), rights)
+	case len(args) == 1 && args[0] == injector.ProbeCommand:
+		return true, disk.Client()
 	case len(args) == 1 && args[0] == "serve":
 		return true, injector.Relay(os.Stdin, os.Stdout)
 	case len(args) >= 1 && args[0] == "enter":

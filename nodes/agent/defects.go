@@ -19,6 +19,7 @@ const (
 	ConsistentReadBeforeApply = "consistent-read-before-apply"
 	DeposedLeaderRead         = "deposed-leader-read"
 	ForwardRetryDoubles       = "forward-retry-doubles"
+	NoDirFsync                = "no-dir-fsync"
 	NoFsync                   = "no-fsync"
 	RejoinsWithEmptyLog       = "rejoins-with-empty-log"
 	RestoreResetsIndex        = "restore-resets-index"
@@ -45,6 +46,9 @@ var Defects = []Defect{
 	{ForwardRetryDoubles,
 		"a write that failed with an indefinite error is sent again, and may take effect twice",
 		`etcd-io/etcd#14890 and jepsen.io/analyses/jetcd-0.8.2: a client that retries writes of unknown fate; etcd-io/etcd#6691`},
+	{NoDirFsync,
+		"a server syncs the files that it makes and renames, and never their directories: ext4, XFS and btrfs keep the names, POSIX does not promise it",
+		`google/leveldb#196, files that are made; facebook/rocksdb#8903, files that are renamed; mongodb-partners/mongo-rocks#35, both under a cluster`},
 	{NoFsync,
 		"a server answers that log entries, votes and snapshots are on its disk, and never waits until they are",
 		`tikv/tikv#994: a follower that lost entries which it had acknowledged; robustmq/robustmq#2039: a Raft log and votes written without fsync`},

@@ -115,14 +115,19 @@ func TestWallClockLease(t *testing.T) {
 	}
 }
 
-// A disk that loses what was not synced.
+// A disk that loses what was not synced, names included.
 func TestNoFsync(t *testing.T) {
 	t.Parallel()
-	for _, careful := range []bool{true, false} {
+	for _, plant := range []func(nodes.Disk) nodes.Disk{
+		nil,
+		func(d nodes.Disk) nodes.Disk { return forgetful{d} },
+		func(d nodes.Disk) nodes.Disk { return nameless{d} },
+	} {
 		physical := fakedisk.New()
 		var disk nodes.Disk = physical
+		careful := plant == nil
 		if !careful {
-			disk = forgetful{disk}
+			disk = plant(disk)
 		}
 		log, err := storage.OpenLog(disk, "raft")
 		require.NoError(t, err)

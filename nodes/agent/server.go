@@ -46,6 +46,9 @@ func openServer(ctx context.Context, a *Agent) (*server, error) {
 	if a.defects[NoFsync] {
 		disk = forgetful{disk}
 	}
+	if a.defects[NoDirFsync] {
+		disk = nameless{disk}
+	}
 	var err error
 	if s.log, err = storage.OpenLog(disk, "raft"); err != nil {
 		return nil, err

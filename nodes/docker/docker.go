@@ -8,13 +8,13 @@
 // # What is started
 //
 // Every node is two containers, as in a Kubernetes pod. The holder owns the address, the
-// network namespace and the pid namespace, publishes the API's port on 127.0.0.1, and
-// has the injector (package nodes/injector) as its PID 1. The node joins the holder's
+// network namespace and the pid namespace, and has the injector (package nodes/injector) as
+// its PID 1. The node joins the holder's
 // namespaces, and keeps its data on a named volume. So the node can be killed and
 // started again, and finds its address, the rules of its links and its data as they
 // were. (The other way round the node would be PID 1, and its death would take
 // everything along that is in its pid namespace.) All pods of a run are on one bridge
-// network of their own, whose subnet the engine chooses.
+// network of their own, whose subnet the engine chooses, and which leads nowhere else.
 //
 // The holder has that volume too: a disk can be emptied, rolled back and damaged while the
 // node is down. The node's container executes the injector, which becomes the node once the holder is
@@ -26,12 +26,29 @@
 // NET_RAW by which packets are doubled, and no other capability, the node none at all; the holder thus has all that the node has,
 // which is the kernel's condition for reading what the node's process executes, and
 // same-uid signals need no capability. Where a run asks for faults of clocks or disks, the
-// holder gets what these take beyond that: see grant.
+// holder gets what these take beyond that: see grant. Every container has a limit of memory
+// and of processes: see limited.
+//
+// # Who reaches a node
+//
+// The nodes of the cluster, and the harness. Everybody on this machine can send packets to the
+// pods' addresses, and a stranger's write would be taken for a fault of the system. So each
+// holder refuses what does not come from a peer, but for a proxy of the API, which lets in whoever
+// knows a secret that the harness draws for every cluster. Endpoint.Dial does that. The proxy
+// says whether the node's kernel has accepted the connection, so that a dead node is known to have
+// received nothing, however the way leads to it.
+//
+// That is the pod's own address wherever this machine has the network's bridge. Where it has not
+// (the engine is in a virtual machine, or has no root), or FAULTLINE_PUBLISHED_PORTS=1 is set,
+// the proxies' ports are published on 127.0.0.1, and the network is one that leads outside.
+//
+// The secret is in the holder's environment: who may use the engine can read it, and so can do
+// anything to the cluster as it is.
 //
 // # How conditions are made true
 //
-// One long exec stream for each pod leads to the injector's serve. Nothing that is done
-// to the pod's network can cut it. A Set sends every pod its whole desired state; the
+// One long exec stream for each pod leads to the injector's serve, in the holder's mount
+// namespace, where the node cannot follow. Nothing that is done to the pod's network can cut it. A Set sends every pod its whole desired state; the
 // injector changes only what is not as asked. It also pauses, continues and kills the
 // node, in 1 to 4 ms, where the engine takes 20 to 90. Only the engine can start a node
 // again, and it does so only after it has noticed the death: a start before that is
@@ -50,7 +67,10 @@
 //
 // # What is left behind
 //
-// Nothing, if Close was called. Everything carries labels that name the run and the
+// Nothing, if Close was called. Nothing runs on without the harness, either: with it, also after a
+// kill -9, the engine ends the exec streams, and a holder without one ends after 10 s, and its node
+// with it (after 2 minutes, if there never was one). A stream that breaks while the harness lives
+// is opened again at once. What has ended is still there. Everything carries labels that name the run and the
 // process that owns it, so that Clean can tell what a killed harness has left from what
 // a live one is using. An owner is known by pid, start time, boot and pid namespace; of one
 // in another pid namespace the pods tell whether it lives, as they end soon after it.
@@ -63,20 +83,19 @@
 //     calls that make something are not cut short by a cancelled context: the engine
 //     would go on and make it after we had looked for leftovers.
 //   - The engine's proxy behind a published port accepts connections for a node that is
-//     dead, and then ends them: a client of a killed node sees EOF, which leaves open
-//     whether its request took effect, where the pod's own address would have refused the
-//     connection. So Endpoint is the pod's own address wherever that can be reached
-//     (it also saves a third of a request's time); FAULTLINE_PUBLISHED_PORTS=1 forces the
-//     other way. Clients must not go through an HTTP proxy of the environment.
+//     dead, and then ends them: without the answer of our own proxy a client would not know
+//     whether its request took effect. It also costs a third of a request's time.
 //   - The kernel of a killed node's pod lives on and answers with resets, as that of a
 //     machine whose process has died does; a machine that lost power would be silent.
 //   - While the engine sets a process up it has more capabilities than the injector,
 //     which therefore cannot look at it until it executes the node's file.
-//   - Rules see the addresses of peers only. Requests to a published port come from the
-//     bridge's gateway, so no link fault cuts clients off.
+//   - Rules of links see the addresses of peers only. Clients come from the bridge's gateway, so no
+//     link fault cuts them off.
+//   - The node has the same user as its injector, and may send it signals: one that does ends its own
+//     pod, and the run with it. That it can break, and no more.
 //
-// It is not for engines on other machines: the API ports are published on the loopback
-// of the machine that runs the engine.
+// It is not for engines on other machines: ports are published on the loopback of the machine
+// that runs the engine.
 package docker
 
 import (

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	dc "github.com/ory/dockertest/v3/docker"
 	"github.com/stretchr/testify/require"
 
 	"faultline/nodes"
@@ -27,6 +28,14 @@ var subject = podstest.Subject{
 	Died: func(ctx context.Context, started nodes.Cluster, node string) error {
 		c := started.(*cluster)
 		return c.died(ctx, c.byName[node])
+	},
+	Pod: func(t testing.TB, started nodes.Cluster, node string) (namespace string, kill func() error) {
+		c := started.(*cluster)
+		seen, err := c.engine.client.InspectContainerWithContext(c.byName[node].holder, t.Context())
+		require.NoError(t, err)
+		return podstest.PIDNamespace(t, seen.State.Pid), func() error {
+			return c.engine.client.KillContainer(dc.KillContainerOptions{ID: seen.ID, Signal: dc.SIGKILL, Context: t.Context()})
+		}
 	},
 	Taken: "faultline clean",
 	Outside: func(started nodes.Cluster, node string) []string {

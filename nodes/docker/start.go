@@ -128,20 +128,29 @@ func (c *cluster) makeGroup() *pods.Group {
 			Open: func(ctx context.Context) (io.ReadWriteCloser, error) {
 				return c.engine.execStream(ctx, p.holder, []string{injectorPath, "serve"})
 			},
-			Start: func(ctx context.Context) error { return c.startNode(ctx, p) },
+			Start: func(ctx context.Context) error { return c.startExpected(ctx, p) },
 			Died:  func(ctx context.Context) error { return c.died(ctx, p) },
 		})
 	}
 	return pods.NewGroup(c.log, members)
 }
 
-// startNode starts the node's container, as soon as the engine has noticed that it does
-// not run, and the end is recorded.
-func (c *cluster) startNode(ctx context.Context, p *pod) error {
+// startExpected starts the node once its pod knows that it is going to be: what enters else is
+// turned away. The last process has ended by then, or it could enter in place of the new one.
+func (c *cluster) startExpected(ctx context.Context, p *pod) error {
 	if err := c.waitEnd(ctx, p); err != nil {
 		return err
 	}
 	if err := c.group.Expect(ctx, p.node.Name); err != nil {
+		return err
+	}
+	return c.startNode(ctx, p)
+}
+
+// startNode starts the node's container, as soon as the engine has noticed that it does
+// not run, and the end is recorded.
+func (c *cluster) startNode(ctx context.Context, p *pod) error {
+	if err := c.waitEnd(ctx, p); err != nil {
 		return err
 	}
 	asked := time.Now()

@@ -10,12 +10,7 @@ import (
 	"time"
 )
 
-// ControlDir is the directory of the socket at which Hold takes commands. Whoever can open it
-// commands the pod: it must be the holder's own, in a mount namespace that the node is not in.
-// (The node cannot go there by /proc/1/root: that takes the capabilities of PID 1; see
-// proc_pid_root(5) and ptrace(2).)
-const ControlDir = "/run"
-
+// controlPath is where commands are taken.
 var controlPath = filepath.Join(ControlDir, "injector.sock")
 
 const (

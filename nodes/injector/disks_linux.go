@@ -1,6 +1,7 @@
 package injector
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"slices"
@@ -16,6 +17,7 @@ type disks struct {
 	apart bool   // the node has a mount namespace of its own
 	done  []harm // in the order in which they were done
 	loss  int64  // bytes that the last loss of power took
+	names string // by which model it took names, or NamesUntold
 	lost  bool   // since the last loss of power nothing has been written
 }
 
@@ -25,10 +27,13 @@ type harm struct {
 	done  disk.Damaged
 }
 
+// ProbeCommand makes this program the client of a pod's disk: see package disk.
+const ProbeCommand = "probe"
+
 // openDisks puts the file system before the directory. Where the node shares this process's
 // mount namespace it meets it from now on, else from its next enter on.
 func openDisks(dir string, apart bool) (*disks, error) {
-	d, err := disk.New(dir)
+	d, err := disk.New(dir, []string{"injector", ProbeCommand})
 	if err != nil {
 		return nil, err
 	}
@@ -111,24 +116,45 @@ func damaged(d disk.Damaged) Damaged {
 }
 
 // powerLoss takes what is not durable. The node must not run. Nothing is lost twice.
-func (d *disks) powerLoss(torn uint64) error {
+func (d *disks) powerLoss(torn uint64, names disk.Names) error {
 	if d.lost && d.clean() {
 		return nil
 	}
 	unsynced, _ := d.disk.Unsynced()
-	loss, err := d.disk.PowerLoss(torn)
+	loss, err := d.disk.PowerLoss(torn, names)
 	if err != nil {
 		return err
 	}
-	switch c := loss.Canary; {
-	case c.Failed != "": // the disk fails otherwise too: there is nothing to be told from a file
-	case !c.Lost:
-		return fmt.Errorf("what was written and never synced outlasted the loss of power")
-	case !c.Synced && !d.disk.State().Lie && !d.disk.State().FailSync:
-		return fmt.Errorf("what was synced did not outlast the loss of power")
+	taken, err := lossSeen(loss.Canary, names, d.disk.State())
+	if err != nil {
+		return err
 	}
-	d.loss, d.lost = unsynced, true
+	d.loss, d.names, d.lost = unsynced, taken, true
 	return nil
+}
+
+// lossSeen is by which model names were seen to be taken by a loss of power, from what became of files that were
+// written just before it: NamesUntold on a disk that fails otherwise too. The error says that it was no loss of power, or not the
+// one that was asked for.
+func lossSeen(c disk.Canary, asked disk.Names, s disk.State) (string, error) {
+	untold := s.Lie || s.FailSync || s.FailWrite || s.Full
+	switch {
+	case c.Failed != "" && !untold:
+		return "", fmt.Errorf("the files that a loss of power should take could not be written: %s", c.Failed)
+	case c.Failed != "":
+		return NamesUntold, nil
+	case !c.Lost:
+		return "", fmt.Errorf("what was written and never synced outlasted the loss of power")
+	case untold:
+		return NamesUntold, nil
+	case !c.Synced:
+		return "", fmt.Errorf("what was synced did not outlast the loss of power")
+	}
+	seen := map[bool]disk.Names{true: disk.Journaled, false: disk.POSIX}[c.Named]
+	if seen != cmp.Or(asked, disk.Journaled) {
+		return "", fmt.Errorf("of a file that was synced, and its directory was not, the name was treated as %s, not as %s", seen, cmp.Or(asked, disk.Journaled))
+	}
+	return string(seen), nil
 }
 
 func (d *disks) clean() bool {
@@ -143,7 +169,7 @@ func (d *disks) report() (*DiskReport, error) {
 		return nil, err
 	}
 	r := &DiskReport{Create: seen.Create, Write: seen.Write, Sync: seen.Sync, Read: seen.Read, SyncTook: seen.SyncTook, PlainTook: seen.PlainTook,
-		Durable: seen.Durable, Unsynced: unsynced, Lost: d.loss}
+		Durable: seen.Durable, Unsynced: unsynced, Lost: d.loss, Names: d.names}
 	for _, h := range d.done {
 		r.Damaged = append(r.Damaged, damaged(h.done))
 	}

@@ -2,6 +2,7 @@ package injector
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"faultline/nodes/injector/disk"
 )
 
 // needsFUSE skips where a file system cannot be made, unless it has to be possible.
@@ -96,4 +99,55 @@ func TestWhatTheNodeHasWrittenOverIsLeft(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, []byte("all is new here"), 0o600))
 	require.NoError(t, d.damage(nil))
 	requireContent(t, []byte("all is new here"), path)
+}
+
+// Each of the two models shows in what is left of a disk, and neither passes for the other.
+func TestALossOfPowerIsProvedByTheNamesThatItTook(t *testing.T) {
+	d, _ := diskWith(t, "log", []byte("content"))
+	for _, done := range []disk.Names{disk.Journaled, disk.POSIX} {
+		loss, err := d.disk.PowerLoss(0, done)
+		require.NoError(t, err)
+		for _, asked := range []disk.Names{"", disk.Journaled, disk.POSIX} {
+			seen, err := lossSeen(loss.Canary, asked, disk.State{})
+			if done == cmp.Or(asked, disk.Journaled) {
+				require.NoError(t, err)
+				require.EqualValues(t, done, seen)
+			} else {
+				require.ErrorContains(t, err, "treated as "+string(done), "asked for %q", asked)
+			}
+		}
+		require.NoError(t, d.powerLoss(0, done))
+		report, err := d.report()
+		require.NoError(t, err)
+		require.EqualValues(t, done, report.Names)
+		d.lost = false // the node has run
+	}
+}
+
+func TestLossesOfPowerThatProveNothing(t *testing.T) {
+	good := disk.Canary{Synced: true, Named: true, Lost: true}
+	for _, c := range []struct {
+		canary disk.Canary
+		state  disk.State
+		seen   string
+		err    string
+	}{
+		{good, disk.State{}, "journaled", ""},
+		{good, disk.State{SlowSync: 1, FailRead: true}, "journaled", ""},
+		{disk.Canary{Synced: true, Named: true}, disk.State{}, "", "never synced outlasted"},
+		{disk.Canary{Synced: true, Named: true}, disk.State{Lie: true}, "", "never synced outlasted"},
+		{disk.Canary{Lost: true}, disk.State{}, "", "what was synced did not outlast"},
+		{disk.Canary{Lost: true}, disk.State{Lie: true}, NamesUntold, ""},
+		{disk.Canary{Failed: "EIO"}, disk.State{FailSync: true}, NamesUntold, ""},
+		{disk.Canary{Failed: "ENOSPC"}, disk.State{Full: true}, NamesUntold, ""},
+		{disk.Canary{Failed: "EIO"}, disk.State{}, "", "could not be written: EIO"},
+	} {
+		seen, err := lossSeen(c.canary, "", c.state)
+		require.Equal(t, c.seen, seen, "%+v", c)
+		if c.err == "" {
+			require.NoError(t, err)
+		} else {
+			require.ErrorContains(t, err, c.err)
+		}
+	}
 }

@@ -123,13 +123,13 @@ func TestWhoIsToldByInheritance(t *testing.T) {
 	for why, want := range map[string]string{"": "", "no disk": "the pod is not ready for the node: no disk"} {
 		told, tell, err := os.Pipe()
 		require.NoError(t, err)
-		followed := false
+		var followed atomic.Bool
 		go func() {
 			follow := admit(func(pid int) (func(), error) {
 				if why != "" {
 					return nil, errors.New(why)
 				}
-				return func() { followed = true }, nil
+				return func() { followed.Store(true) }, nil
 			}, 7, tell)
 			if follow != nil {
 				follow()
@@ -140,7 +140,7 @@ func TestWhoIsToldByInheritance(t *testing.T) {
 		if want == "" {
 			require.NoError(t, err)
 			told.Read(make([]byte, 1)) // its end
-			require.True(t, followed)
+			require.True(t, followed.Load())
 		} else {
 			require.EqualError(t, err, want)
 		}

@@ -13,8 +13,8 @@ import (
 
 // Hold is what PID 1 of a pod does until ctx ends, or no control stream has been open for too
 // long: it has charge of the pod, which it guards but for the proxy of the node's API at port, and
-// reaps the processes that the kernel hands to it because their parents have ended. It must not
-// start processes of its own.
+// reaps the processes that the kernel hands to it because their parents have ended. It waits
+// for nobody itself: a process that it starts (package disk) is reaped like all others.
 func Hold(ctx context.Context, o Options, port uint16, secret Secret) error {
 	o.Guarded = true
 	pod, err := NewPod(o)
@@ -79,7 +79,8 @@ func (h *heldPod) close() (err error) {
 }
 
 // Reap waits for every child of this process, and tells ended about each, until ctx ends
-// or ended fails. Nobody else of this process may wait for children. What this process
+// or ended fails. Nobody else of this process may wait for
+// children whose end matters to ended. What this process
 // traces (package clock) the kernel tells it too, stops and all: only ends count.
 func Reap(ctx context.Context, ended func(pid int, status unix.WaitStatus) error) error {
 	children := make(chan os.Signal, 1)

@@ -4,7 +4,7 @@
 // that outlive the node's process. Three programs of the pod come from here (see
 // cmd/injector):
 //
-//	injector hold     PID 1 of the pod: makes the faults, and reaps zombies
+//	injector hold     PID 1 of the pod: makes the faults, lets clients in, and reaps zombies
 //	injector serve    carries commands, a JSON line each, from its standard input to hold
 //	injector enter    asks hold to make all ready, then becomes the node
 //
@@ -18,7 +18,25 @@
 //	}})
 //
 // A command carries the whole desired state of the pod, so applying it twice is
-// applying it once, and what was asked stays as it is if a stream breaks.
+// applying it once, and what was asked stays as it is if a stream breaks. It is not for long,
+// though: a pod that nobody has commanded for 10 s has lost its harness, and ends.
+//
+// # Who may speak with a pod
+//
+// The node must not command its own injector. Where a runtime has streams of its own into PID 1
+// (local), nobody listens. Hold listens, in the pod's network namespace that the node shares,
+// where the node cannot do harm:
+//
+//   - commands come by a socket in ControlDir, which is in a mount namespace that the node is not
+//     in; /proc/1/root and all else of PID 1 the kernel denies to those who lack capabilities of it;
+//   - entries (see there) come by an abstract socket, and count only when the runtime has just said
+//     that it starts the node;
+//   - clients of the node's API come by ProxyPort, and must know the Secret. PID 1 has that in its
+//     environment, which the kernel denies to the node as well.
+//
+// A pod of Hold is guarded: a chain in the input hook lets in packets of its own, those of the
+// peers that the last State names, and those to the proxy, and refuses all others. So whoever
+// else is on the machine does not become a client of the system under test.
 //
 // # Links
 //
@@ -29,6 +47,7 @@
 //	chain drop    hook prerouting, priority -300    ip saddr PEER drop
 //	chain shape   hook prerouting, priority -299    ip saddr PEER, not over lo: queue 0 bypass
 //	chain reject  hook input,      priority -300    ip saddr PEER tcp: reset, else: ICMP port unreachable
+//	chain outside hook input,      priority -299    of guarded pods, in a table of both families: see guard
 //
 // The kernel accepts reject in the input hook everywhere; in prerouting only newer ones
 // do. All that is meant for the pod passes both, and drop comes first, so Drop wins. One
@@ -78,10 +97,10 @@
 //
 // # Entries
 //
-// Whoever starts the node starts "injector enter", which connects to hold by an abstract socket of
-// the pod's network namespace, and executes the node when hold says that all is ready. So every
-// start, whoever makes it, meets the disk and, from the first instruction on, the clock that
-// are asked for.
+// Whoever starts the node starts "injector enter", which asks hold, and executes the node when hold
+// says that all is ready; where PID 1 starts the node itself, it tells it by a pipe that it
+// inherits. So every start meets the disk and, from the first instruction on, the clock that are
+// asked for. A node that could enter at other times would gain by it (see Pod.enterExpected).
 //
 // # Clocks
 //
@@ -92,7 +111,8 @@
 //
 // # Disks
 //
-// With the right to disks, package disk puts a file system of ours before the node's data, for the
+// With the right to disks, a fourth program, "injector probe", tries the disk for hold, which must never wait for the file system that it
+// serves; and package disk puts a file system of ours before the node's data, for the
 // life of the pod: over the directory itself where the node shares hold's mount namespace
 // (local), else in the namespace of each process that enters (docker). Files are damaged, and
 // mended, while the node is down: it is killed for that, and whoever asked starts it again.
@@ -116,3 +136,9 @@ const NodePath = "/bin/node"
 
 // ProbePort is the UDP and TCP port of a pod on which its injector answers probes.
 const ProbePort = 19998
+
+// ControlDir is the directory of the socket at which Hold takes commands. Whoever can open it
+// commands the pod: it must be the holder's own, in a mount namespace that the node is not in.
+// (The node cannot go there by /proc/1/root: that takes the capabilities of PID 1; see
+// proc_pid_root(5) and ptrace(2).)
+const ControlDir = "/run"

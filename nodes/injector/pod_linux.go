@@ -126,7 +126,7 @@ func (p *Pod) apply(s State) (Process, error) {
 	var err error
 	switch s.Process {
 	case Off:
-		err = p.disks.powerLoss(s.Torn)
+		err = p.disks.powerLoss(s.Torn, s.Names)
 	case Absent:
 		err = p.wipe()
 	}
@@ -240,16 +240,14 @@ func (p *Pod) seen() (Process, error) {
 
 // bare tells whether the disk holds nothing, beside what package disk keeps there itself.
 func (p *Pod) bare() (bool, error) {
+	if p.disks != nil {
+		return p.disks.disk.Empty()
+	}
 	entries, err := os.ReadDir(p.options.Data)
 	if err != nil {
 		return false, err
 	}
-	for _, e := range entries {
-		if p.disks == nil || !disk.Hidden(e.Name()) {
-			return false, nil
-		}
-	}
-	return true, nil
+	return len(entries) == 0, nil
 }
 
 // empty removes all that is in a directory.

@@ -19,7 +19,7 @@ type processes struct {
 }
 
 const (
-	signalPatience = 5 * time.Second // for a signal to take effect: a thread in a disk write stops after it
+	signalPatience = 12 * time.Second // for a signal to take effect: a thread in a slow fsync stops after it
 	signalPoll     = 100 * time.Microsecond
 )
 

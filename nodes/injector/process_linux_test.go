@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"faultline/nodes/injector/disk"
 )
 
 // startNode starts a copy of this test program, of a path of its own, that sleeps.
@@ -30,6 +32,13 @@ func startNode(t *testing.T) (processes, *exec.Cmd) {
 const sleeper = "INJECTOR_TEST_SLEEP"
 
 func TestMain(m *testing.M) {
+	if len(os.Args) == 2 && os.Args[1] == ProbeCommand {
+		if err := disk.Client(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	if os.Getenv(sleeper) == "1" {
 		time.Sleep(time.Hour)
 	}

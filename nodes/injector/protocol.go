@@ -32,7 +32,8 @@ type State struct {
 	// What follows takes rights: see Rights.
 	Clock   clock.Setting `json:"clock,omitzero"` // its Since is not used
 	Disk    disk.State    `json:"disk,omitzero"`
-	Torn    uint64        `json:"torn,omitempty"` // what a loss of power (Off) tears; 0: nothing, it takes all
+	Torn    uint64        `json:"torn,omitempty"`  // what a loss of power (Off) tears; 0: nothing, it takes all
+	Names   disk.Names    `json:"names,omitempty"` // which names it takes
 	Damages []Damage      `json:"damages,omitempty"`
 }
 
@@ -120,7 +121,7 @@ func (r Request) check() error {
 	if r.Apply != nil {
 		count++
 		err = errors.Join(checkPeers(r.Apply.Drop), checkPeers(r.Apply.Reject), checkPeers(r.Apply.Peers), checkShapes(r.Apply.Shape), r.Apply.Process.check(),
-			checkClock(r.Apply.Clock), r.Apply.Disk.Check(), checkDamages(r.Apply.Damages))
+			checkClock(r.Apply.Clock), r.Apply.Disk.Check(), r.Apply.Names.Check(), checkDamages(r.Apply.Damages))
 	}
 	if r.Expect != nil {
 		count++

@@ -24,7 +24,7 @@ func TestRequestsComeBackAsTheyWere(t *testing.T) {
 			Delay: 7, Jitter: 8, Scramble: true, Reorder: 0.3, HoldBack: 9, Duplicate: 0.4, Corrupt: 1, Seed: 1<<64 - 1}}}},
 		{ID: 5, Probe: &Probe{Nonce: 7, Peers: []netip.Addr{peer1}, TimeoutMS: 250,
 			Trains: map[netip.Addr]Train{peer1: {Count: 100, Bytes: 64, Pace: 5, Wait: 6}}}},
-		{ID: 6, Apply: &State{Process: Off, Torn: 1<<64 - 1,
+		{ID: 6, Apply: &State{Process: Off, Torn: 1<<64 - 1, Names: disk.POSIX,
 			Clock:   clock.Setting{Offset: -time.Hour, Drift: 0.1, Strobe: time.Second, Period: time.Millisecond, Monotonic: -0.5},
 			Disk:    disk.State{Lie: true, SlowSync: 1, SlowIO: 2, Full: true, FailRead: true, FailWrite: true, FailSync: true},
 			Damages: []Damage{{Kind: BitFlip, File: "raft/*", Draw: 1<<64 - 1}, {Kind: Truncate, File: "a"}}}},

@@ -42,7 +42,7 @@ func (p proxy) answer(client *net.TCPConn) {
 		client.Write([]byte{connected}) // a client that is gone is met below
 		join(client, node)
 		return
-	case errors.Is(err, syscall.ECONNREFUSED):
+	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ECONNRESET): // it died as it accepted
 		client.Write([]byte{refused})
 	default:
 		fmt.Fprintf(client, "%c%.*s", failed, maxProxyText, err)

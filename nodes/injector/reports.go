@@ -40,10 +40,11 @@ type DiskReport struct {
 	Sync      string        `json:"sync,omitempty"`
 	Read      string        `json:"read,omitempty"`
 	SyncTook  time.Duration `json:"sync_took_ns"`
-	PlainTook time.Duration `json:"plain_took_ns"` // an fsync of as much on the machine's own disk, beside the faults
-	Durable   bool          `json:"durable"`       // what was synced would outlast a loss of power
-	Unsynced  int64         `json:"unsynced"`      // bytes that a loss of power would take now
-	Lost      int64         `json:"lost"`          // bytes that the last one took
+	PlainTook time.Duration `json:"plain_took_ns"`   // an fsync of as much on the machine's own disk, beside the faults
+	Durable   bool          `json:"durable"`         // what was synced would outlast a loss of power
+	Unsynced  int64         `json:"unsynced"`        // bytes that a loss of power would take now
+	Lost      int64         `json:"lost"`            // bytes that the last one took
+	Names     string        `json:"names,omitempty"` // by which model (disk.Names) the last one was seen to take names, or NamesUntold
 	Damaged   []Damaged     `json:"damaged,omitempty"`
 }
 
@@ -53,6 +54,9 @@ type Damaged struct {
 	File string `json:"file"` // from the data directory
 	What string `json:"what"` // in words: "with bit 3 of byte 4711 flipped"
 }
+
+// NamesUntold is for a loss of power on a disk that failed or lied besides, where no file tells which names it took.
+const NamesUntold = "untold"
 
 // Damage is one file that is not what the node wrote.
 type Damage struct {

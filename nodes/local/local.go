@@ -20,13 +20,15 @@
 //
 // # How clients reach a node
 //
-// Nobody outside can route to the bridge. But a socket belongs for ever to the namespace that
-// it was made in: the cluster's PID 1 makes sockets, passes them on, and the harness connects
-// them. For every node the harness listens on 127.0.0.1 and forwards (gate.go). A
-// proxy that accepts a connection and then finds the node dead leaves the client in doubt
-// whether its request was received; so the port listens only while the node's own does,
-// and otherwise refuses connections, which is definite. What is left are the few milliseconds in
-// which a node dies by itself: connections that were accepted meanwhile are reset.
+// Nobody outside can route to the bridge, and nobody listens for the nodes outside. But a socket
+// belongs for ever to the namespace that it was made in: the cluster's PID 1 makes sockets, passes
+// them on, and the harness connects them straight to the node (Endpoint.Dial). So a client sees
+// what the node's kernel does: a dead node refuses, which is definite. Who is the same user on
+// this machine, or root, can enter the namespaces, and is trusted.
+//
+// A node cannot speak with its injector, or with those of others: it inherits no stream, its
+// pod listens on nothing but the port of probes, and the kernel denies it all of PID 1, whose
+// capabilities it lacks.
 //
 // # What is told of processes
 //
@@ -45,8 +47,6 @@
 //
 // # Quirks that were met
 //
-//   - A socket that is bound and does not listen refuses connections and keeps its port; with
-//     SO_REUSEADDR another one can be bound beside it, listen, and be closed again.
 //   - A file whose last name was removed is executed as "/bin/node (deleted)", by which no
 //     injector would know it: so the programs are copies, in the run's directory, and not
 //     what a build beside this run may replace.
@@ -56,7 +56,10 @@
 //     getpeername tells whether a connect is done.
 //
 // It is not for machines whose kernel lacks nftables, bridges or veth devices: Check tells
-// which. Nodes share the machine's disk, memory and clock with everything else.
+// which. Nodes share the machine's disk, memory and clock with everything else, and nothing limits
+// what they take of it: limits of a process's address space or of a user's processes (setrlimit(2))
+// are no limits of a pod, and control groups take a right that users seldom have. Run systems that
+// leak in docker, or the harness itself in a group (`systemd-run --user --scope -p MemoryMax=4G`).
 package local
 
 import (

@@ -9,7 +9,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -28,6 +30,7 @@ var subject = podstest.Subject{
 		c := started.(*cluster)
 		return c.died(c.byName[node])
 	},
+	Pod:   podOf,
 	Taken: "another run",
 }
 
@@ -70,6 +73,23 @@ func leftovers(t testing.TB, run string) []string {
 		}
 	}
 	return append(left, processesOf(t, dir)...)
+}
+
+// podOf finds the PID 1 of a pod by its command line, which is its config.
+func podOf(t testing.TB, started nodes.Cluster, node string) (namespace string, kill func() error) {
+	t.Helper()
+	for _, pid := range processesOf(t, started.(*cluster).files.dir) {
+		line, err := os.ReadFile(filepath.Join("/proc", pid, "cmdline"))
+		require.NoError(t, err)
+		args := strings.Split(string(line), "\x00")
+		number, err := strconv.Atoi(pid)
+		require.NoError(t, err)
+		if len(args) > 2 && args[1] == "pod" && strings.Contains(args[2], `"Name":"`+node+`"`) {
+			return podstest.PIDNamespace(t, number), func() error { return syscall.Kill(number, syscall.SIGKILL) }
+		}
+	}
+	require.Fail(t, "no pod", node)
+	return "", nil
 }
 
 func processesOf(t testing.TB, dir string) (pids []string) {

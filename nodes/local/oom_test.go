@@ -95,7 +95,7 @@ func TestANodeThatWantsTooMuchMemory(t *testing.T) {
 	c := up(t, "memory")
 	w := podstest.Watch(t, c)
 	podstest.Ask(t, c, s1)
-	limitMemory(t, childOf(t, podOf(t, c, s1)), 64<<20)
+	limitMemory(t, childOf(t, pidOfPod(t, c, s1)), 64<<20)
 	podstest.Tell(t, c, s1, "/hog")
 	w.Require(t, s1, "started", "ended: SIGKILL (out of memory)")
 	podstest.RequireConditions(t, c, nodes.Conditions{})

@@ -20,8 +20,8 @@ import (
 
 const lossLimit = 20 * time.Second // on a machine that is busy; else it takes a second
 
-// podOf is the pid of a pod's PID 1 out here.
-func podOf(t *testing.T, c *cluster, node string) int {
+// pidOfPod is the pid of a pod's PID 1 out here.
+func pidOfPod(t *testing.T, c *cluster, node string) int {
 	for _, name := range processesOf(t, c.files.dir) {
 		line, err := os.ReadFile(filepath.Join("/proc", name, "cmdline"))
 		if err != nil {
@@ -59,7 +59,7 @@ func TestALostClusterIsNamed(t *testing.T) {
 		pid  func(*cluster) int
 		want string
 	}{
-		"pod":   {func(c *cluster) int { return podOf(t, c, s2) }, "the pod of dc1-s2 has ended: not by Faultline: its stream has ended"},
+		"pod":   {func(c *cluster) int { return pidOfPod(t, c, s2) }, "the pod of dc1-s2 has ended: not by Faultline: its stream has ended"},
 		"space": {func(c *cluster) int { return c.host.cmd.Process.Pid }, "the process that all pods live in (signal: killed) has ended: not by Faultline"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -78,7 +78,7 @@ func TestANodeThatIsKilledFromOutsideIsNoLoss(t *testing.T) {
 	c := up(t, "outside")
 	w := podstest.Watch(t, c)
 	podstest.Ask(t, c, s1)
-	require.NoError(t, syscall.Kill(childOf(t, podOf(t, c, s1)), syscall.SIGKILL))
+	require.NoError(t, syscall.Kill(childOf(t, pidOfPod(t, c, s1)), syscall.SIGKILL))
 	w.Require(t, s1, "started", "ended: SIGKILL")
 	podstest.RequireConditions(t, c, nodes.Conditions{})
 	w.Require(t, s1, "started", "ended: SIGKILL", "started")

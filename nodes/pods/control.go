@@ -105,10 +105,13 @@ func (c *control) client(ctx context.Context) (*injector.Client, error) {
 // reopen waits for the end of a stream, and then for another to stand.
 func (c *control) reopen(client *injector.Client) {
 	<-client.Ended()
-	for began := time.Now(); time.Since(began) < reopenLimit; time.Sleep(reopenPause) {
-		if _, err := c.client(context.Background()); err == nil || errors.Is(err, errClosed) {
+	ctx, cancel := context.WithTimeout(context.Background(), reopenLimit)
+	defer cancel()
+	for {
+		if _, err := c.client(ctx); err == nil || errors.Is(err, errClosed) || ctx.Err() != nil {
 			return
 		}
+		time.Sleep(reopenPause)
 	}
 }
 

@@ -138,7 +138,7 @@ func clockSeen(c *injector.ClockReading) nodes.ClockSeen {
 
 func diskSeen(d *injector.DiskReport) nodes.DiskSeen {
 	seen := nodes.DiskSeen{Tried: true, Read: d.Read, Write: d.Write, Create: d.Create, Sync: d.Sync,
-		SyncTook: d.SyncTook, PlainTook: d.PlainTook, Kept: d.Durable, Unsynced: d.Unsynced, Lost: d.Lost}
+		SyncTook: d.SyncTook, PlainTook: d.PlainTook, Kept: d.Durable, Unsynced: d.Unsynced, Lost: d.Lost, LostBy: d.Names}
 	for _, one := range d.Damaged {
 		seen.Damaged = append(seen.Damaged, nodes.DamageSeen{Kind: nodes.DamageKind(one.Kind), File: one.File, What: one.What})
 	}

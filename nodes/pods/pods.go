@@ -13,6 +13,7 @@
 // What a run asks for decides what its pods may do (RightsFor): a loss of power and all faults of
 // disks take the right to disks, faults of clocks that to clocks. A node that a Set finds ended
 // and wants to run is started by the runtime, and passes through the injector before its first instruction.
+// A control stream that breaks is opened again at once, since a pod without one may end (package injector).
 //
 // It is not for what happens inside a pod: that is package injector.
 package pods

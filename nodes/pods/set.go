@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	applyLimit  = 15 * time.Second // the injector gives a signal 5 s to take effect
+	applyLimit  = 15 * time.Second // the injector gives a signal 12 s to take effect
 	exitLimit   = 15 * time.Second // for the runtime to notice an exit
 	appearLimit = 10 * time.Second // for a started node to execute
 	appearPoll  = 2 * time.Millisecond
@@ -105,7 +105,7 @@ func (c *Group) states(want nodes.Conditions) (map[string]injector.State, error)
 		}
 		damaged := want.Disks[p.node.Name]
 		states[p.node.Name] = injector.State{Process: process, Peers: c.peers(p), Clock: clockOf(want.Clocks[p.node.Name]),
-			Disk: diskOf(damaged), Torn: damaged.Torn, Damages: damagesOf(damaged)}
+			Disk: diskOf(damaged), Torn: damaged.Torn, Names: disk.Names(damaged.Names.String()), Damages: damagesOf(damaged)}
 	}
 	for link, state := range want.Links {
 		from, err := Find(c.byName, link.From)

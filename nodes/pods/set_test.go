@@ -13,6 +13,7 @@ import (
 
 	"faultline/nodes"
 	"faultline/nodes/injector"
+	"faultline/nodes/injector/disk"
 	"faultline/topologies"
 )
 
@@ -148,7 +149,7 @@ func TestStatesCarryClocksAndDisks(t *testing.T) {
 	var want nodes.Conditions
 	want.SetClock([]string{"a"}, nodes.ClockState{Offset: 1, Drift: 2, Strobe: 3, Period: 4, Monotonic: 5})
 	want.SetDisk([]string{"a"}, nodes.DiskState{Lie: true, SlowSync: 6, Full: true, FailRead: true, FailWrite: true, FailSync: true,
-		Torn: 7, Damages: []nodes.Damage{{Kind: nodes.BitFlip, File: "x", Draw: 8}, {Kind: nodes.Truncate, File: "y", Draw: 9}}})
+		Torn: 7, Names: nodes.NamesPOSIX, Damages: []nodes.Damage{{Kind: nodes.BitFlip, File: "x", Draw: 8}, {Kind: nodes.Truncate, File: "y", Draw: 9}}})
 	states, err := f.group(t).states(want)
 	require.NoError(t, err)
 	got := states["a"]
@@ -159,6 +160,10 @@ func TestStatesCarryClocksAndDisks(t *testing.T) {
 	require.Equal(t, []bool{true, true, true, true, true}, []bool{d.Lie, d.Full, d.FailRead, d.FailWrite, d.FailSync})
 	require.EqualValues(t, 6, d.SlowSync)
 	require.EqualValues(t, 7, got.Torn)
+	require.Equal(t, disk.POSIX, got.Names)
+	healthy, err := f.group(t).states(nodes.Conditions{})
+	require.NoError(t, err)
+	require.Equal(t, disk.Journaled, healthy["a"].Names)
 	require.Equal(t, []injector.Damage{{Kind: injector.BitFlip, File: "x", Draw: 8}, {Kind: injector.Truncate, File: "y", Draw: 9}}, got.Damages)
 	for _, unknown := range []nodes.Conditions{
 		{Clocks: map[string]nodes.ClockState{"x": {Offset: 1}}}, {Disks: map[string]nodes.DiskState{"x": {Full: true}}},

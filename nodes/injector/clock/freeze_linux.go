@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	stopPatience = 5 * time.Second // for all threads to stop: one in a disk write stops after it
+	stopPatience = 12 * time.Second // for all threads to stop: one in a slow fsync stops after it
 	stopPoll     = 20 * time.Microsecond
 	dodges       = 100 // how often a process is let go because a thread is where bytes are to change
 	dodge        = time.Millisecond

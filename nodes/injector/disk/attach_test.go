@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -19,6 +20,17 @@ import (
 const asServer = "DISK_TEST_SERVE"
 
 func TestMain(m *testing.M) {
+	if slices.Equal(os.Args[1:], asClient[1:]) {
+		if err := Client(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	if role := os.Getenv(asVictim); role != "" {
+		fmt.Fprintln(os.Stderr, "victim:", beVictim(role))
+		os.Exit(1)
+	}
 	if at := os.Getenv(asServer); at != "" {
 		if err := serveHere(at); err != nil {
 			fmt.Println(err)
@@ -30,7 +42,7 @@ func TestMain(m *testing.M) {
 }
 
 func serveHere(at string) error {
-	d, err := New(at)
+	d, err := New(at, asClient)
 	if err != nil {
 		return err
 	}
@@ -42,7 +54,7 @@ func serveHere(at string) error {
 	if err != nil {
 		return fmt.Errorf("%w: %s", err, out)
 	}
-	loss, err := d.PowerLoss(0)
+	loss, err := d.PowerLoss(0, Journaled)
 	if err != nil {
 		return err
 	}
@@ -74,7 +86,7 @@ func TestRootless(t *testing.T) {
 	}
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, string(out))
-	require.Equal(t, "a\nb\n{Failed: Synced:true Lost:true}\n", string(out))
+	require.Equal(t, "a\nb\n{Failed: Synced:true Named:true Lost:true}\n", string(out))
 	text, err := os.ReadFile(backing + "/a")
 	require.NoError(t, err)
 	require.Equal(t, "kept\n", string(text))
@@ -84,7 +96,7 @@ func TestRootless(t *testing.T) {
 func TestAttachInOtherMountNamespaces(t *testing.T) {
 	needsFUSE(t)
 	backing := t.TempDir()
-	d, err := New(backing)
+	d, err := New(backing, asClient)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, d.Close()) })
 	for i := range 3 { // each start of a node is a new namespace
@@ -115,9 +127,9 @@ func TestAttachInOtherMountNamespaces(t *testing.T) {
 		require.Equal(t, want, lines)
 		_, left := d.Unsynced()
 		require.NotZero(t, left, "the shell wrote to the mount, not below it")
-		loss, err := d.PowerLoss(0)
+		loss, err := d.PowerLoss(0, Journaled)
 		require.NoError(t, err)
-		require.Equal(t, Canary{Synced: true, Lost: true}, loss.Canary)
+		require.Equal(t, Canary{Synced: true, Named: true, Lost: true}, loss.Canary)
 		require.NoFileExists(t, backing+"/lost")
 	}
 }

@@ -56,7 +56,7 @@ func BenchmarkPowerLoss(b *testing.B) {
 		}
 		require.NoError(b, f.Close())
 		b.StartTimer()
-		_, err = m.PowerLoss(0)
+		_, err = m.PowerLoss(0, Journaled)
 		require.NoError(b, err)
 	}
 }

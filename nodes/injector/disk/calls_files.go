@@ -81,7 +81,7 @@ func (f *filesystem) Release(_ <-chan struct{}, in *fuse.ReleaseIn) {
 func (f *filesystem) Flush(<-chan struct{}, *fuse.FlushIn) fuse.Status { return fuse.OK }
 
 func (f *filesystem) Read(cancel <-chan struct{}, in *fuse.ReadIn, buf []byte) (fuse.ReadResult, fuse.Status) {
-	if code := f.d.state.wait(cancel, slowIO); !code.Ok() {
+	if code := f.d.state.wait(cancel, in.Pid, slowIO); !code.Ok() {
 		return nil, code
 	}
 	defer f.enter()()
@@ -100,12 +100,12 @@ func (f *filesystem) Read(cancel <-chan struct{}, in *fuse.ReadIn, buf []byte) (
 }
 
 func (f *filesystem) Write(cancel <-chan struct{}, in *fuse.WriteIn, data []byte) (uint32, fuse.Status) {
-	if code := f.d.state.wait(cancel, slowIO); !code.Ok() {
+	if code := f.d.state.wait(cancel, in.Pid, slowIO); !code.Ok() {
 		return 0, code
 	}
 	durable, code := f.write(in, data)
 	if code.Ok() && durable {
-		code = f.sync(cancel, in.Fh, true)
+		code = f.sync(cancel, in.Pid, in.Fh, true)
 	}
 	if !code.Ok() {
 		return 0, code

@@ -20,7 +20,7 @@ func (f *filesystem) String() string { return "faultline" }
 
 // reserved tells whether a name is ours.
 func (d *Disk) reserved(dir *inode, name string) bool {
-	return dir == d.root && Hidden(name)
+	return dir == d.root && hidden(name)
 }
 
 // enter is the beginning of every call; the end is to call what it answers.

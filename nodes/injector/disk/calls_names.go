@@ -33,7 +33,7 @@ func (f *filesystem) change(id uint64, name string, needsSpace bool, do func(dir
 		undo()
 		return status(err)
 	}
-	return fuse.OK
+	return status(f.d.landed(place{dir, name}))
 }
 
 // make creates something new, belonging to the caller, and answers with it.

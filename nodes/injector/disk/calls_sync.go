@@ -10,13 +10,13 @@ import (
 )
 
 func (f *filesystem) Fsync(cancel <-chan struct{}, in *fuse.FsyncIn) fuse.Status {
-	return f.sync(cancel, in.Fh, in.FsyncFlags&1 != 0)
+	return f.sync(cancel, in.Pid, in.Fh, in.FsyncFlags&1 != 0)
 }
 
 // sync makes a file durable, or seems to. What is written while it runs may be made durable with it.
 // dataOnly is fdatasync, which makes durable all that is needed to read the data back.
-func (f *filesystem) sync(cancel <-chan struct{}, fh uint64, dataOnly bool) fuse.Status {
-	if code := f.d.state.wait(cancel, slowSync); !code.Ok() {
+func (f *filesystem) sync(cancel <-chan struct{}, thread uint32, fh uint64, dataOnly bool) fuse.Status {
+	if code := f.d.state.wait(cancel, thread, slowSync); !code.Ok() {
 		return code
 	}
 	defer f.enter()()
@@ -38,19 +38,38 @@ func (f *filesystem) sync(cancel <-chan struct{}, fh uint64, dataOnly bool) fuse
 	if dataOnly {
 		flush = unix.Fdatasync
 	}
-	err := flush(h.fd)
-	n.mu.Lock()
-	defer n.mu.Unlock()
+	grown, err := f.d.settleContent(n, flush(h.fd))
 	if err != nil {
-		f.d.abandon(n)
 		return status(err)
 	}
-	return status(f.d.commit(n))
+	f.d.mu.Lock()
+	defer f.d.mu.Unlock()
+	return status(f.d.settleFile(n, grown || !dataOnly))
 }
 
-// FsyncDir makes the names of a directory durable, and those of directories tied to it.
+// settleContent makes the content of a file durable, or drops it if the backing file could not be synced. It
+// reports whether the file is longer than when it was last durable.
+func (d *Disk) settleContent(n *inode, failed error) (grown bool, err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if failed != nil {
+		d.abandon(n)
+		return false, failed
+	}
+	if n.data == nil {
+		return false, nil
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(n.fd, &st); err != nil {
+		return false, err
+	}
+	grown = st.Size > n.data.size
+	return grown, d.commit(n)
+}
+
+// FsyncDir makes the names of a directory durable, and what the two models have hang on them.
 func (f *filesystem) FsyncDir(cancel <-chan struct{}, in *fuse.FsyncIn) fuse.Status {
-	if code := f.d.state.wait(cancel, slowSync); !code.Ok() {
+	if code := f.d.state.wait(cancel, in.Pid, slowSync); !code.Ok() {
 		return code
 	}
 	defer f.enter()()
@@ -70,5 +89,5 @@ func (f *filesystem) FsyncDir(cancel <-chan struct{}, in *fuse.FsyncIn) fuse.Sta
 	f.d.mu.Lock()
 	defer f.d.mu.Unlock()
 	f.d.settle(h.inode)
-	return fuse.OK
+	return status(f.d.settleDir(h.inode))
 }

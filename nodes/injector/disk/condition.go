@@ -47,6 +47,7 @@ func (d *Disk) keepAll() error {
 	defer d.gate.Unlock()
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.keepNames()
 	var dirs []*inode
 	for _, n := range d.byID {
 		if n.data != nil {
@@ -91,10 +92,13 @@ func (c *condition) close() {
 }
 
 // wait takes as long as delay of the state says, counted from its start; a change of the state
-// counts at once. It ends early with EINTR when the caller was interrupted, since a
-// process cannot be killed while it waits for an answer.
-func (c *condition) wait(cancel <-chan struct{}, delay func(State) time.Duration) fuse.Status {
+// counts at once. Signals of the caller do not shorten it, as they do not shorten an fsync of a real disk: a
+// program that gets EINTR from fsync may give its data up (of Go's programs each does that is
+// preempted meanwhile). It ends early, with EINTR that nobody sees, for a caller that is being killed, which
+// the kernel does not let go before it has an answer.
+func (c *condition) wait(cancel <-chan struct{}, thread uint32, delay func(State) time.Duration) fuse.Status {
 	start := time.Now()
+	var look <-chan time.Time // since the first signal
 	for {
 		s, changed := c.get()
 		left := delay(s) - time.Since(start)
@@ -106,11 +110,17 @@ func (c *condition) wait(cancel <-chan struct{}, delay func(State) time.Duration
 		case <-timer.C:
 			return fuse.OK
 		case <-changed:
-			timer.Stop()
 		case <-cancel:
-			timer.Stop()
-			return fuse.Status(syscall.EINTR)
+			cancel = nil
+			look = time.After(0)
+		case <-look:
+			if dying(thread) {
+				timer.Stop()
+				return fuse.Status(syscall.EINTR)
+			}
+			look = time.After(killPoll)
 		}
+		timer.Stop()
 	}
 }
 

@@ -26,6 +26,7 @@ type connection struct {
 	server *fuse.Server
 	served chan struct{} // closed when the server has ended
 	work   chan func()   // for the thread
+	client *client       // nil before it is started
 	places []string      // where Mount put it
 }
 
@@ -138,30 +139,6 @@ func (c *connection) clone() (fd int, err error) {
 	return fd, err
 }
 
-// refusePolls lets the kernel ask once whether files can be polled, by a call for which the runtime
-// gives up its thread: the answer is no, and it does not ask again. Otherwise it asks when an
-// os.File is opened by this process, in a call during which the runtime can stop the very
-// goroutine that has to answer.
-func (d *Disk) refusePolls() error {
-	if _, err := d.placeProbe(); err != nil {
-		return err
-	}
-	dir, err := d.probeDirectory()
-	if err != nil {
-		return err
-	}
-	defer unix.Close(dir)
-	fd, err := retry(func() (int, error) { return unix.Openat(dir, probeFile, unix.O_RDONLY|unix.O_CLOEXEC, 0) })
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	_, err = retry(func() (int, error) {
-		return unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
-	})
-	return err
-}
-
 // attach puts a clone over a directory of the calling thread's mount namespace.
 func (c *connection) attach(at string) error {
 	fd, err := c.clone()
@@ -258,6 +235,9 @@ func (c *connection) close() error {
 		case <-late:
 			return errors.Join(err, errors.New("disk: the server does not end"))
 		}
+	}
+	if c.client != nil {
+		err = errors.Join(err, c.client.close())
 	}
 	close(c.work)
 	c.device = -1 // the server has closed it

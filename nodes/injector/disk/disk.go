@@ -19,9 +19,9 @@ const (
 	probeDir = ".faultline-probe" // where Probe and PowerLoss write; the node can open it and never sees it listed
 )
 
-// Hidden tells whether an entry of the backing directory is the file system's own, which the
+// hidden reports whether an entry of the backing directory is the file system's own, which the
 // node never sees listed.
-func Hidden(name string) bool { return name == keptDir || name == probeDir }
+func hidden(name string) bool { return name == keptDir || name == probeDir }
 
 // memoryLimit bounds the bytes of the undo log.
 const memoryLimit = 256 << 20
@@ -49,7 +49,8 @@ type Disk struct {
 	byID    map[uint64]*inode
 	byIno   map[uint64]*inode
 	handles map[uint64]*handle
-	lastID  uint64 // of inodes and handles
+	places  map[uint64]map[place]bool // the changed names, by the inodes that they led and lead to
+	lastID  uint64                    // of inodes and handles
 
 	changes atomic.Uint64 // numbers files in the order of their first unsynced change
 	memory  atomic.Int64  // bytes of the undo log
@@ -62,8 +63,11 @@ type Disk struct {
 // New serves a backing directory, which must be on one file system that has hard links and is used
 // by nobody else until Close. What an earlier Disk had kept in it is removed. The caller needs
 // CAP_SYS_ADMIN in its user namespace, /dev/fuse and /proc. Nobody sees the file system before Mount or Attach.
-func New(backing string) (*Disk, error) {
-	d := &Disk{byID: map[uint64]*inode{}, byIno: map[uint64]*inode{}, handles: map[uint64]*handle{}, limit: memoryLimit, proc: -1, kept: -1}
+//
+// client is a command line of this very program, which calls Client and returns: {"injector", "probe"}. It runs beside
+// this process until Close, and makes all calls that a Probe or a PowerLoss takes.
+func New(backing string, client []string) (*Disk, error) {
+	d := &Disk{byID: map[uint64]*inode{}, byIno: map[uint64]*inode{}, handles: map[uint64]*handle{}, places: map[uint64]map[place]bool{}, limit: memoryLimit, proc: -1, kept: -1}
 	d.state.changed = make(chan struct{})
 	d.lastID = rootID
 	if err := d.open(backing); err != nil {
@@ -76,10 +80,36 @@ func New(backing string) (*Disk, error) {
 		return nil, fmt.Errorf("disk: %s: %w", backing, err)
 	}
 	d.conn = conn
-	if err := d.refusePolls(); err != nil {
+	if err := d.employ(client); err != nil {
 		return nil, errors.Join(fmt.Errorf("disk: %s: %w", backing, err), d.Close())
 	}
 	return d, nil
+}
+
+// employ starts the client, and has it teach the kernel that nothing here can be polled.
+func (d *Disk) employ(command []string) (err error) {
+	if _, err := d.placeProbe(); err != nil {
+		return err
+	}
+	if d.conn.client, err = startClient(d.conn.root, command); err != nil {
+		return err
+	}
+	_, err = d.conn.client.do(errand{Do: "poll"})
+	return err
+}
+
+// Empty reports whether the node has nothing on the disk. It looks below the mount.
+func (d *Disk) Empty() (bool, error) {
+	d.acts.Lock()
+	defer d.acts.Unlock()
+	if d.conn == nil {
+		return false, ErrClosed
+	}
+	d.gate.RLock()
+	defer d.gate.RUnlock()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.empty(d.root)
 }
 
 func (d *Disk) open(backing string) error {

@@ -26,8 +26,9 @@ type inode struct {
 	lookups uint64
 	handles int
 	pins    int               // how many durable names lead to it that are changed now
-	names   map[string]*inode // of a directory: what its changed names were when last durable; nil is none
+	names   map[string]*inode // of a directory, by POSIX: what its changed names were when last durable; nil is none
 	group   *group            // of directories that become durable together; nil if it has no changed names and is tied to none
+	journal map[string]entry  // of a directory, Journaled: its names that changed since they were last durable
 	gone    bool              // a removed directory, which is kept in keptDir
 
 	mu   sync.Mutex
@@ -82,7 +83,7 @@ func (d *Disk) find(dir *inode, name string) (*inode, *unix.Stat_t, error) {
 // release forgets an inode that nobody needs: the kernel does not know it, and the undo log has
 // nothing on it that matters. The caller holds mu.
 func (d *Disk) release(n *inode) {
-	if n == d.root || n.lookups > 0 || n.handles > 0 || n.pins > 0 || n.group != nil {
+	if n == d.root || n.lookups > 0 || n.handles > 0 || n.pins > 0 || n.group != nil || len(n.journal) > 0 {
 		return
 	}
 	n.mu.Lock()

@@ -12,6 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// asClient makes this program a client of the disk that starts it.
+var asClient = []string{"disk.test", "client"}
+
 const requireLocal = "FAULTLINE_REQUIRE_LOCAL"
 
 // needsFUSE skips where a file system cannot be mounted, unless it has to be possible.
@@ -49,7 +52,7 @@ func mountedDisk(t testing.TB) mounted {
 	needsFUSE(t)
 	m := mounted{backing: t.TempDir(), at: t.TempDir()}
 	var err error
-	m.Disk, err = New(m.backing)
+	m.Disk, err = New(m.backing, asClient)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, m.Close()) })
 	require.NoError(t, m.Mount(m.at))
@@ -83,9 +86,9 @@ func (m mounted) sync(t testing.TB, name string) {
 
 func (m mounted) lose(t testing.TB) Loss {
 	t.Helper()
-	loss, err := m.PowerLoss(0)
+	loss, err := m.PowerLoss(0, Journaled)
 	require.NoError(t, err)
-	require.Equal(t, Canary{Synced: true, Lost: true}, loss.Canary)
+	require.Equal(t, Canary{Synced: true, Named: true, Lost: true}, loss.Canary)
 	return loss
 }
 

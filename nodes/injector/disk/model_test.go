@@ -15,8 +15,11 @@ import (
 // relative, "" is the root; directories hold nodes, so that hard links and moved directories
 // are one node.
 type model struct {
+	by   Names
 	root *node
-	ties []map[*node]bool // directories that become durable together
+	dirs []*node          // all that there ever were
+	ties []map[*node]bool // directories that become durable together, by POSIX
+	safe map[*node]bool   // files that have had a durable name
 }
 
 type node struct {
@@ -26,13 +29,20 @@ type node struct {
 	stuck            []bool           // by page of the content: a failed sync dropped it
 	fresh            []bool           // by page: written since the last sync
 	above            *node
+	removed          bool // a directory
 }
 
-func newDir() *node {
-	return &node{dir: true, now: map[string]*node{}, durable: map[string]*node{}}
+func newModel(by Names) *model {
+	m := &model{by: by, safe: map[*node]bool{}}
+	m.root = m.newDir()
+	return m
 }
 
-func newModel() *model { return &model{root: newDir()} }
+func (m *model) newDir() *node {
+	n := &node{dir: true, now: map[string]*node{}, durable: map[string]*node{}}
+	m.dirs = append(m.dirs, n)
+	return n
+}
 
 // at gives the directory of a path and the last name, and what that leads to.
 func (m *model) at(name string) (dir *node, base string, n *node) {
@@ -83,12 +93,109 @@ func (m *model) join(into map[*node]bool, dir *node) {
 }
 
 func (m *model) syncDir(dir *node) {
+	defer m.notice()
+	if m.by != POSIX {
+		hang := map[*node]bool{dir: true}
+		for _, name := range dir.differing() {
+			m.take(hang, dir, name)
+		}
+		m.settle(hang)
+		return
+	}
 	all := map[*node]bool{dir: true}
 	m.join(all, dir)
 	for d := range all {
 		d.durable = maps.Clone(d.now)
 	}
 }
+
+// syncNames is what the sync of a file does to names, Journaled.
+func (m *model) syncNames(n *node, whole bool) {
+	named, kept := false, false
+	for _, dir := range m.dirs {
+		for _, child := range dir.now {
+			named = named || child == n && !dir.removed
+		}
+		for _, child := range dir.durable {
+			kept = kept || child == n
+		}
+	}
+	if m.by != POSIX && named && (whole || !kept) {
+		m.settle(map[*node]bool{n: true})
+	}
+	m.notice()
+}
+
+// settle makes durable, over and over, each name that leads or led to one of the nodes, which adds nodes.
+func (m *model) settle(hang map[*node]bool) {
+	for again := true; again; {
+		again = false
+		for _, dir := range m.dirs {
+			for _, name := range dir.differing() {
+				if hang[dir.now[name]] || hang[dir.durable[name]] || dir.removed && hang[dir] {
+					m.take(hang, dir, name)
+					again = true
+				}
+			}
+		}
+	}
+}
+
+func (m *model) take(hang map[*node]bool, dir *node, name string) {
+	for _, n := range []*node{dir.now[name], dir.durable[name]} {
+		if n != nil {
+			hang[n] = true
+		}
+	}
+	if dir.now[name] == nil {
+		delete(dir.durable, name)
+	} else {
+		dir.durable[name] = dir.now[name]
+	}
+	for ; dir != nil; dir = dir.above {
+		hang[dir] = true
+		if dir.removed {
+			return
+		}
+	}
+}
+
+// differing are the names that are not what they were when last durable.
+func (n *node) differing() (names []string) {
+	for name := range n.now {
+		if n.durable[name] != n.now[name] {
+			names = append(names, name)
+		}
+	}
+	for name := range n.durable {
+		if n.now[name] == nil {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+func (n *node) seen() map[string]*node { return n.now }
+func (n *node) kept() map[string]*node { return n.durable }
+
+// files are those that one of the two images has.
+func (m *model) files(image func(*node) map[string]*node) map[*node]bool {
+	found := map[*node]bool{}
+	var walk func(*node)
+	walk = func(dir *node) {
+		for _, child := range image(dir) {
+			if child.dir {
+				walk(child)
+			} else {
+				found[child] = true
+			}
+		}
+	}
+	walk(m.root)
+	return found
+}
+
+func (m *model) notice() { maps.Copy(m.safe, m.files((*node).kept)) }
 
 // syncFile makes a file durable but for what an earlier failed sync dropped.
 func (n *node) syncFile() {
@@ -156,6 +263,7 @@ func (m *model) powerLoss() {
 	m.ties = nil
 	seen := map[*node]bool{}
 	m.root.revert(seen)
+	m.dirs = slices.DeleteFunc(m.dirs, func(n *node) bool { return !seen[n] })
 }
 
 func (n *node) revert(seen map[*node]bool) {
@@ -168,7 +276,7 @@ func (n *node) revert(seen map[*node]bool) {
 		n.stuck, n.fresh = nil, nil
 		return
 	}
-	n.now = maps.Clone(n.durable)
+	n.now, n.removed = maps.Clone(n.durable), false
 	for _, child := range n.now {
 		child.revert(seen)
 		if child.dir {

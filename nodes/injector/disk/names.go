@@ -14,30 +14,47 @@ import (
 // ties them, as it is wholly durable or not at all.
 type group struct{ dirs map[*inode]bool }
 
-// touch is called before a name is changed: it keeps what the name leads to, if that is durable.
+// touch is called before a name is changed: it keeps what the name leads to, if that is durable, by each of the two models.
 // The answer takes that back, for a change that failed. The caller holds mu.
 func (d *Disk) touch(dir *inode, name string) (undo func(), err error) {
-	if _, touched := dir.names[name]; touched {
+	_, touched := dir.names[name]
+	_, noted := dir.journal[name]
+	if touched && noted {
 		return func() {}, nil
 	}
 	n, _, err := d.find(dir, name)
 	if err != nil && !errors.Is(err, unix.ENOENT) {
 		return nil, err
 	}
-	if n != nil {
-		if err := d.pin(n, dir, name); err != nil {
+	for _, known := range []bool{touched, noted} {
+		if known || n == nil {
+			continue
+		}
+		if err := d.pin(n, dir, name); err != nil { // of two only the first can fail
 			d.release(n)
 			return nil, err
 		}
 	}
-	if dir.names == nil {
-		dir.names = map[string]*inode{}
+	if !touched {
+		if dir.names == nil {
+			dir.names = map[string]*inode{}
+		}
+		if dir.group == nil {
+			dir.group = &group{map[*inode]bool{dir: true}}
+		}
+		dir.names[name] = n
 	}
-	if dir.group == nil {
-		dir.group = &group{map[*inode]bool{dir: true}}
+	if !noted {
+		d.note(place{dir, name}, n)
 	}
-	dir.names[name] = n
-	return func() { d.untouch(dir, name) }, nil
+	return func() {
+		if !touched {
+			d.untouch(dir, name)
+		}
+		if !noted {
+			d.dropEntry(place{dir, name})
+		}
+	}, nil
 }
 
 // untouch says that a name is what it was. A directory without changed names stays in its group.
@@ -77,6 +94,9 @@ func (d *Disk) unpin(n *inode) {
 
 // forgetNames is for a directory that is really removed, whose names cannot come back.
 func (d *Disk) forgetNames(dir *inode) {
+	for name := range dir.journal {
+		d.dropEntry(place{dir, name})
+	}
 	if dir.group == nil {
 		return
 	}
@@ -90,7 +110,7 @@ func (d *Disk) forgetNames(dir *inode) {
 	}
 }
 
-// settle makes the names of a directory, and of those tied to it, durable. The caller holds mu.
+// settle makes the names of a directory, and of those tied to it, durable by POSIX. The caller holds mu.
 func (d *Disk) settle(dir *inode) {
 	if dir.group == nil {
 		return
@@ -131,12 +151,31 @@ func (d *Disk) tie(from, to *inode) error {
 		if dir == d.root {
 			return nil
 		}
-		above, _, err := d.find(dir, "..")
+		above, err := d.parent(dir)
 		if err != nil {
 			return err
 		}
 		dir = above
 	}
+}
+
+// parent is the directory above one that is not the root. Where the file system is mounted over the backing directory itself, ".." leads
+// from what is in there to the mount, of which nothing may be asked here: the answer is ours to give.
+func (d *Disk) parent(dir *inode) (*inode, error) {
+	fd, err := unix.Openat(dir.fd, "..", unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(fd)
+	var st unix.Statx_t
+	if err := unix.Statx(fd, "", unix.AT_EMPTY_PATH|unix.AT_STATX_DONT_SYNC, 0, &st); err != nil {
+		return nil, err
+	}
+	if unix.Mkdev(st.Dev_major, st.Dev_minor) != d.root.dev {
+		return d.root, nil
+	}
+	n, _, err := d.find(dir, "..")
+	return n, err
 }
 
 // bury takes a removed directory, empty and durable, to keptDir.

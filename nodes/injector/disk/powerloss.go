@@ -19,7 +19,7 @@ type Loss struct {
 }
 
 // Unsynced is what a power loss would take now: bytes written (twice if written twice), and
-// operations: writes, truncations and names. Of a file that has too much to remember only the names count.
+// operations: writes, truncations and names (by the model that takes more). Of a file that has too much to remember only the names count.
 func (d *Disk) Unsynced() (bytes int64, operations int) {
 	d.gate.Lock()
 	defer d.gate.Unlock()
@@ -30,7 +30,7 @@ func (d *Disk) Unsynced() (bytes int64, operations int) {
 
 func (d *Disk) unsynced() (bytes int64, operations int) {
 	for _, n := range d.byID {
-		operations += len(n.names)
+		operations += max(len(n.names), len(n.journal))
 		if n.data == nil {
 			continue
 		}
@@ -47,25 +47,32 @@ func (d *Disk) unsynced() (bytes int64, operations int) {
 // PowerLoss takes back what was not made durable. It is for when the node is dead; files that are
 // open nevertheless are dead afterwards: they answer EIO to all but close. With torn 0 all
 // that is unsynced is lost. Otherwise torn seeds what of the last writes reached the disk:
-// see the package doc. The state stays what it was. With ErrForgotten what could be
+// see the package doc, also of names. The state stays what it was. With ErrForgotten what could be
 // taken back was.
-func (d *Disk) PowerLoss(torn uint64) (Loss, error) {
+func (d *Disk) PowerLoss(torn uint64, names Names) (Loss, error) {
+	if err := names.Check(); err != nil {
+		return Loss{}, err
+	}
 	d.acts.Lock()
 	defer d.acts.Unlock()
 	if d.conn == nil {
 		return Loss{}, ErrClosed
 	}
-	canary := d.releaseCanary()
-	loss, err := d.rollBack(torn)
-	d.dropCaches()
-	loss.Canary = d.findCanary(canary)
+	failed, err := d.releaseCanary()
 	if err != nil {
+		return Loss{}, fmt.Errorf("disk: power loss: %w", err)
+	}
+	loss, err := d.rollBack(torn, names)
+	d.dropCaches()
+	var found error
+	loss.Canary, found = d.findCanary(failed)
+	if err := errors.Join(err, found); err != nil {
 		return loss, fmt.Errorf("disk: power loss: %w", err)
 	}
 	return loss, nil
 }
 
-func (d *Disk) rollBack(torn uint64) (loss Loss, err error) {
+func (d *Disk) rollBack(torn uint64, names Names) (loss Loss, err error) {
 	d.gate.Lock()
 	defer d.gate.Unlock()
 	d.mu.Lock()
@@ -89,7 +96,7 @@ func (d *Disk) rollBack(torn uint64) (loss Loss, err error) {
 		loss.Files = append(loss.Files, d.path(n))
 		err = errors.Join(err, d.restore(n, diceOf(torn, n.data.number-first)))
 	}
-	return loss, errors.Join(err, d.restoreNames())
+	return loss, errors.Join(err, d.restoreNames(names))
 }
 
 // dropCaches makes the kernel forget the content of all files. The caller holds none of the locks
@@ -134,9 +141,8 @@ func (d *Disk) wipe() error {
 			d.memory.Add(-n.data.cost())
 			n.data = nil
 		}
-		n.names, n.group, n.pins, n.gone = nil, nil, 0, false
 	}
-	err := d.emptyKept()
+	err := d.forgetAllNames()
 	entries, e := d.list(d.root)
 	err = errors.Join(err, e)
 	for _, entry := range entries {

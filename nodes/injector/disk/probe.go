@@ -26,13 +26,16 @@ type Seen struct {
 	ReadTook  time.Duration `json:"read_took"`
 	PlainTook time.Duration `json:"plain_took"` // an fsync of as much beside the mount, just before
 	Durable   bool          `json:"durable"`    // after the sync nothing of the file was unsynced: false if the sync lied or failed
+
+	File uint64 `json:"file,omitempty"` // number of the inode that was probed
 }
 
-// Canary tells of two files that PowerLoss writes by real system calls just before, and looks for
+// Canary is about three files that PowerLoss has written by real system calls just before, and looked for
 // just after.
 type Canary struct {
 	Failed string `json:"failed,omitempty"` // they could not be written: the errno's name; the rest means nothing
 	Synced bool   `json:"synced"`           // the file that was synced is there, whole; false if the sync lied
+	Named  bool   `json:"named"`            // so is the one that was synced, and its directory was not: true by Journaled, false by POSIX
 	Lost   bool   `json:"lost"`             // the one that was not synced is gone
 }
 
@@ -50,22 +53,13 @@ func (d *Disk) Probe() (Seen, error) {
 	if err != nil {
 		return Seen{}, fmt.Errorf("disk: probe: %w", err)
 	}
-	dir, err := d.probeDirectory()
+	done, err := d.conn.client.do(errand{Do: "probe", Fill: byte(d.probes.Add(1))}) // another content each time
 	if err != nil {
-		return Seen{}, fmt.Errorf("disk: probe: %w", err)
+		return Seen{}, fmt.Errorf("disk: %w", err)
 	}
-	defer unix.Close(dir)
-	seen, err := d.probe(dir)
-	seen.PlainTook = plain
-	return seen, err
-}
-
-// probeDirectory is probeDir, opened through the mount. Descriptors are used as they are, as an
-// os.File would be watched by the runtime's poller, which must not wait for us.
-func (d *Disk) probeDirectory() (int, error) {
-	return retry(func() (int, error) {
-		return unix.Openat(d.conn.root, probeDir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	})
+	seen := done.Seen
+	seen.Durable, seen.PlainTook = seen.Sync == "" && !d.dirty(seen.File), plain
+	return seen, nil
 }
 
 // placeProbe puts the file to be probed where it is, below the mount: 4 KiB, durable. It returns how long
@@ -84,14 +78,25 @@ func (d *Disk) placeProbe() (plain time.Duration, err error) {
 	return time.Since(began), err
 }
 
-func (d *Disk) probe(dir int) (seen Seen, err error) {
+// probe is what the client does. The file stays open until its next errand.
+func (u *user) probe(e errand) (o outcome, err error) {
+	dir, err := u.directory()
+	if err != nil {
+		return o, err
+	}
+	defer unix.Close(dir)
 	fd, err := retry(func() (int, error) {
 		return unix.Openat(dir, probeFile, unix.O_RDWR|unix.O_CLOEXEC|unix.O_DIRECT, 0)
 	})
 	if err != nil {
-		return seen, fmt.Errorf("open: %w", err)
+		return o, fmt.Errorf("open: %w", err)
 	}
-	defer unix.Close(fd)
+	u.file = fd
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return o, fmt.Errorf("stat: %w", err)
+	}
+	seen := Seen{File: st.Ino}
 	created, err := retry(func() (int, error) {
 		return unix.Openat(dir, "new", unix.O_CREAT|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
 	})
@@ -99,10 +104,10 @@ func (d *Disk) probe(dir int) (seen Seen, err error) {
 	if err == nil {
 		unix.Close(created)
 		if err := unix.Unlinkat(dir, "new", 0); err != nil {
-			return seen, fmt.Errorf("unlink: %w", err)
+			return o, fmt.Errorf("unlink: %w", err)
 		}
 	}
-	content := bytes.Repeat([]byte{byte(d.probes.Add(1))}, pageSize) // another one each time
+	content := bytes.Repeat([]byte{e.Fill}, pageSize)
 	seen.Write, seen.WriteTook = timed(func() error { return writeFull(fd, content, 0) })
 	seen.Append, _ = timed(func() error { return writeFull(fd, content, pageSize) })
 	seen.Sync, seen.SyncTook = timed(func() error {
@@ -115,19 +120,14 @@ func (d *Disk) probe(dir int) (seen Seen, err error) {
 		return err
 	})
 	seen.Same = seen.Read == "" && bytes.Equal(back, content)
-	seen.Durable = seen.Sync == "" && !d.dirty(fd)
-	return seen, nil
+	return outcome{Seen: seen}, nil
 }
 
-// dirty tells whether the file has unsynced content.
-func (d *Disk) dirty(fd int) bool {
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		return true
-	}
+// dirty reports whether the file has unsynced content. One that the server does not know was never probed.
+func (d *Disk) dirty(file uint64) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	n := d.byIno[st.Ino]
+	n := d.byIno[file]
 	if n == nil {
 		return true
 	}
@@ -136,64 +136,93 @@ func (d *Disk) dirty(fd int) bool {
 	return n.data != nil
 }
 
-// releaseCanary writes two files, of which one is synced, with its name.
-func (d *Disk) releaseCanary() error {
-	dir, err := d.probeDirectory()
+// canary is a file that a power loss takes, or not; it holds its own name.
+type canary struct {
+	name            string
+	synced, withDir bool // itself, and then its directory
+}
+
+var (
+	syncedCanary   = canary{"synced", true, true}
+	unsyncedCanary = canary{"unsynced", false, false}
+	namedCanary    = canary{"named", true, false} // the last: the sync of the directory would keep it
+	canaries       = []canary{syncedCanary, unsyncedCanary, namedCanary}
+)
+
+// release writes the canaries. What fails is for the Canary to say.
+func (u *user) release(errand) (o outcome, err error) {
+	o.Canary.Failed = errnoName(u.writeCanaries())
+	return o, nil
+}
+
+func (u *user) writeCanaries() error {
+	dir, err := u.directory()
 	if err != nil {
 		return err
 	}
 	defer unix.Close(dir)
-	for _, synced := range []bool{true, false} {
-		if err := writeCanary(dir, synced); err != nil {
+	for _, c := range canaries {
+		if err := c.write(dir); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func canaryName(synced bool) string {
-	if synced {
-		return "synced"
-	}
-	return "unsynced"
-}
-
-func writeCanary(dir int, synced bool) error {
+func (c canary) write(dir int) error {
 	fd, err := retry(func() (int, error) {
-		return unix.Openat(dir, canaryName(synced), unix.O_CREAT|unix.O_WRONLY|unix.O_CLOEXEC, 0o600)
+		return unix.Openat(dir, c.name, unix.O_CREAT|unix.O_WRONLY|unix.O_CLOEXEC, 0o600)
 	})
 	if err != nil {
 		return err
 	}
 	defer unix.Close(fd)
-	if err := writeFull(fd, []byte(canaryName(synced)), 0); err != nil || !synced {
-		return err
+	err = writeFull(fd, []byte(c.name), 0)
+	if err == nil && c.synced {
+		_, err = retry(func() (int, error) { return 0, unix.Fsync(fd) })
 	}
-	for _, what := range []int{fd, dir} {
-		if _, err := retry(func() (int, error) { return 0, unix.Fsync(what) }); err != nil {
-			return err
-		}
+	if err == nil && c.withDir {
+		_, err = retry(func() (int, error) { return 0, unix.Fsync(dir) })
 	}
-	return nil
+	return err
 }
 
-// findCanary looks for the two files, and removes them below the mount.
-func (d *Disk) findCanary(failed error) (c Canary) {
-	dir, err := d.probeDirectory()
-	if failed = errors.Join(failed, err); failed == nil {
-		defer unix.Close(dir)
-		var st unix.Stat_t
-		err := unix.Fstatat(dir, canaryName(true), &st, 0)
-		c.Synced = err == nil && st.Size == int64(len(canaryName(true)))
-		c.Lost = errors.Is(unix.Fstatat(dir, canaryName(false), &st, 0), unix.ENOENT)
+// find looks for the canaries.
+func (u *user) find(errand) (o outcome, err error) {
+	dir, err := u.directory()
+	if err != nil {
+		o.Canary.Failed = errnoName(err)
+		return o, nil
 	}
-	for _, synced := range []bool{true, false} {
-		if err := unix.Unlink(d.backing(probeDir + "/" + canaryName(synced))); err != nil && !errors.Is(err, unix.ENOENT) {
-			failed = errors.Join(failed, err)
+	defer unix.Close(dir)
+	var st unix.Stat_t
+	whole := func(c canary) bool {
+		return unix.Fstatat(dir, c.name, &st, 0) == nil && st.Size == int64(len(c.name))
+	}
+	o.Canary = Canary{Synced: whole(syncedCanary), Named: whole(namedCanary),
+		Lost: errors.Is(unix.Fstatat(dir, unsyncedCanary.name, &st, 0), unix.ENOENT)}
+	return o, nil
+}
+
+// releaseCanary has the files written; failed is the errno's name.
+func (d *Disk) releaseCanary() (failed string, err error) {
+	o, err := d.conn.client.do(errand{Do: "release"})
+	return o.Canary.Failed, err
+}
+
+// findCanary has the files looked for, and removes them below the mount.
+func (d *Disk) findCanary(failed string) (Canary, error) {
+	o, err := d.conn.client.do(errand{Do: "find"})
+	found := o.Canary
+	for _, c := range canaries {
+		if e := unix.Unlink(d.backing(probeDir + "/" + c.name)); e != nil && !errors.Is(e, unix.ENOENT) {
+			err = errors.Join(err, e)
 		}
 	}
-	c.Failed = errnoName(failed)
-	return c
+	if failed != "" {
+		found = Canary{Failed: failed}
+	}
+	return found, err
 }
 
 func timed(f func() error) (errno string, took time.Duration) {

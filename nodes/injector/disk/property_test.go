@@ -56,7 +56,7 @@ func (p *pair) step(op, x, y, z byte) {
 	case 10:
 		p.link(one, two)
 	case 11, 12:
-		p.syncFile(one, z%8 == 0)
+		p.syncFile(one, z%8 == 0, z%3 == 0)
 	case 13, 14:
 		p.syncDir(filepath.Dir(one))
 	case 15:
@@ -108,7 +108,7 @@ func (p *pair) mkdir(name string) {
 	ok := dir != nil && n == nil
 	p.both(unix.Mkdir(p.disk.path(name), 0o755), ok, "mkdir %s", name)
 	if ok {
-		dir.now[base] = newDir()
+		dir.now[base] = p.model.newDir()
 		dir.now[base].above = dir
 	}
 }
@@ -118,6 +118,7 @@ func (p *pair) rmdir(name string) {
 	ok := n != nil && n.dir && len(n.now) == 0
 	p.both(unix.Rmdir(p.disk.path(name)), ok, "rmdir %s", name)
 	if ok {
+		n.removed = true
 		delete(dir.now, base)
 	}
 }
@@ -141,6 +142,9 @@ func (p *pair) rename(from, to string) {
 		return
 	}
 	delete(dir.now, base)
+	if old != nil {
+		old.removed = old.dir
+	}
 	p.put(toDir, toBase, n)
 	if dir != toDir {
 		p.model.tie(dir, toDir)
@@ -183,7 +187,7 @@ func (p *pair) link(from, to string) {
 	}
 }
 
-func (p *pair) syncFile(name string, fails bool) {
+func (p *pair) syncFile(name string, fails, dataOnly bool) {
 	_, _, n := p.model.at(name)
 	if n == nil || n.dir {
 		return
@@ -191,15 +195,17 @@ func (p *pair) syncFile(name string, fails bool) {
 	require.NoError(p.t, p.disk.Set(State{FailSync: fails}))
 	f, err := os.Open(p.disk.path(name))
 	require.NoError(p.t, err)
-	err = f.Sync()
+	err = map[bool]func(int) error{true: unix.Fdatasync, false: unix.Fsync}[dataOnly](int(f.Fd()))
 	require.NoError(p.t, f.Close())
-	p.both(err, !fails, "sync %s", name)
+	p.both(err, !fails, "sync %s (data only: %v)", name, dataOnly)
 	require.NoError(p.t, p.disk.Set(State{}))
 	if fails {
 		n.failSync()
-	} else {
-		n.syncFile()
+		return
 	}
+	grown := len(n.content) > len(n.settled)
+	n.syncFile()
+	p.model.syncNames(n, !dataOnly || grown)
 }
 
 func (p *pair) syncDir(name string) {
@@ -216,14 +222,20 @@ func (p *pair) syncDir(name string) {
 
 func (p *pair) powerLoss() {
 	p.compare()
-	loss, err := p.disk.PowerLoss(0)
+	loss, err := p.disk.PowerLoss(0, p.model.by)
 	p.log = append(p.log, fmt.Sprintf("power loss: %+v", loss))
 	require.NoError(p.t, err, strings.Join(p.log, "\n"))
-	require.Equal(p.t, Canary{Synced: true, Lost: true}, loss.Canary)
+	require.Equal(p.t, Canary{Synced: true, Named: p.model.by != POSIX, Lost: true}, loss.Canary)
+	had := p.model.files((*node).seen)
 	p.model.powerLoss()
 	p.compare()
+	if has := p.model.files((*node).seen); p.model.by == Journaled {
+		for n := range p.model.safe {
+			require.False(p.t, had[n] && !has[n], "a durable file that always had a name has none\n%s", strings.Join(p.log, "\n"))
+		}
+	}
 	_, left := p.disk.Unsynced()
-	require.Zero(p.t, left)
+	require.Zero(p.t, left, strings.Join(p.log, "\n"))
 	require.Zero(p.t, p.disk.memory.Load(), "the memory is miscounted\n%s", strings.Join(p.log, "\n"))
 	require.Empty(p.t, p.disk.pinned(), strings.Join(p.log, "\n"))
 	kept, err := os.ReadDir(filepath.Join(p.disk.backing, keptDir))
@@ -279,8 +291,10 @@ func TestTheDiskIsTheModel(t *testing.T) {
 			for i := range ops {
 				ops[i] = byte(random.Uint32())
 			}
-			p := pair{t: t, disk: mountedDisk(t), model: newModel()}
-			p.play(ops)
+			for _, by := range []Names{Journaled, POSIX} {
+				p := pair{t: t, disk: mountedDisk(t), model: newModel(by)}
+				p.play(ops)
+			}
 		})
 	}
 }
@@ -288,7 +302,9 @@ func TestTheDiskIsTheModel(t *testing.T) {
 func FuzzOperations(f *testing.F) {
 	f.Add([]byte{5, 2, 0, 0, 0, 4, 0, 9, 7, 4, 0, 0, 13, 0, 0, 0, 15, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, ops []byte) {
-		p := pair{t: t, disk: mountedDisk(t), model: newModel()}
-		p.play(ops[:min(len(ops), 4*100)])
+		for _, by := range []Names{Journaled, POSIX} {
+			p := pair{t: t, disk: mountedDisk(t), model: newModel(by)}
+			p.play(ops[:min(len(ops), 4*100)])
+		}
 	})
 }

@@ -11,38 +11,65 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// restoreNames brings all names back to what they were when last durable. First all that
+// keepNames makes all names of the journal durable as they are. The caller holds mu.
+func (d *Disk) keepNames() {
+	var places []place
+	for _, dir := range d.byID {
+		for name := range dir.journal {
+			places = append(places, place{dir, name})
+		}
+	}
+	for _, p := range places {
+		d.dropEntry(p)
+	}
+}
+
+// changed is what the changed names of a directory led to when they were last durable, by one of the models.
+func (n *inode) changed(by Names) map[string]*inode {
+	if by == POSIX {
+		return n.names
+	}
+	names := map[string]*inode{}
+	for name, e := range n.journal {
+		names[name] = e.old
+	}
+	return names
+}
+
+// restoreNames brings all names back to what they were when last durable by one of the models, which is then what is
+// durable by both. First all that
 // stands at a changed name and does not belong there goes to keptDir, so that nothing is in
 // the way of anything; then what belongs there comes from keptDir. Directories are reached
 // by descriptors, so it does not matter where they are meanwhile. The caller holds gate and mu.
-func (d *Disk) restoreNames() error {
-	var dirs []*inode
+func (d *Disk) restoreNames(by Names) error {
+	changed := map[*inode]map[string]*inode{}
 	for _, n := range d.byID {
-		if n.names != nil {
-			dirs = append(dirs, n)
+		if names := n.changed(by); len(names) > 0 {
+			changed[n] = names
 		}
 	}
 	var err error
-	for _, dir := range dirs {
-		for name, old := range dir.names {
+	for dir, names := range changed {
+		for name, old := range names {
 			err = errors.Join(err, d.clearName(dir, name, old))
 		}
 	}
-	for _, dir := range dirs {
-		for name, old := range dir.names {
+	for dir, names := range changed {
+		for name, old := range names {
 			err = errors.Join(err, d.placeName(dir, name, old))
 		}
 	}
-	for _, dir := range dirs {
-		for _, old := range dir.names {
-			if old != nil {
-				old.pins--
-			}
-		}
-	}
-	err = errors.Join(err, d.emptyKept())
+	return errors.Join(err, d.forgetAllNames())
+}
+
+// forgetAllNames makes what names lead to now durable by both models, and releases what was kept for them.
+func (d *Disk) forgetAllNames() error {
 	for _, n := range d.byID {
-		n.names, n.group, n.gone = nil, nil, false
+		n.names, n.group, n.journal, n.pins, n.gone = nil, nil, nil, 0, false
+	}
+	clear(d.places)
+	err := d.emptyKept()
+	for _, n := range d.byID {
 		d.release(n)
 	}
 	return err

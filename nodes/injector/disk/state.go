@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"errors"
 	"fmt"
 	"time"
 )
@@ -29,4 +30,21 @@ func (s State) Check() error {
 		}
 	}
 	return nil
+}
+
+// Names is which names a loss of power takes: see the package doc.
+type Names string
+
+const (
+	Journaled Names = "journaled" // those that one of ext4, XFS and btrfs may lose; "" is the same
+	POSIX     Names = "posix"     // those whose directory was not synced
+)
+
+// Check refuses what is no such word.
+func (n Names) Check() error {
+	switch n {
+	case "", Journaled, POSIX:
+		return nil
+	}
+	return errors.New("disk: names: want " + string(Journaled) + " or " + string(POSIX) + ", not " + string(n))
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"os"
+	"os/exec"
 	"sync"
 	"testing"
 
@@ -44,7 +45,7 @@ func TestWhatWasSyncedIsThereWhenPowerGoesMidway(t *testing.T) {
 			})
 		}
 		warm.Wait()
-		_, err := m.PowerLoss(torn)
+		_, err := m.PowerLoss(torn, Journaled)
 		require.NoError(t, err)
 		wait.Wait()
 		for i, last := range synced {
@@ -123,4 +124,19 @@ func TestFallocate(t *testing.T) {
 	require.Equal(t, string(want), m.content(t, "a"))
 	m.lose(t)
 	require.Equal(t, string(bytes.Repeat([]byte{'o'}, 4*pageSize)), m.content(t, "a"))
+}
+
+// ".." leads from a directory of the backing one to the mount over that.
+func TestRenamesBetweenDirectoriesOfADiskOverItsBackingDirectory(t *testing.T) {
+	needsFUSE(t)
+	backing := t.TempDir()
+	d, err := New(backing, asClient)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, d.Close()) })
+	require.NoError(t, d.Mount(backing))
+	cmd := exec.Command("sh", "-ec", "mkdir -p a/b c/d; echo x >a/b/f; mv a/b/f c/d/g; sync c/d/g; cat c/d/g")
+	cmd.Dir = backing
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, string(out))
+	require.Equal(t, "x\n", string(out))
 }

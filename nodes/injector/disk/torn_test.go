@@ -27,7 +27,7 @@ func TestTornFilesAreOnesThatADiskCanLeave(t *testing.T) {
 		m.sync(t, name)
 		m.sync(t, ".")
 		smallest, now := change(t, m.path(name), random)
-		_, err := m.PowerLoss(seed)
+		_, err := m.PowerLoss(seed, Journaled)
 		require.NoError(t, err)
 		got := []byte(m.content(t, name))
 		if bytes.Equal(got, durable) {

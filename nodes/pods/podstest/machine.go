@@ -93,6 +93,14 @@ func testPowerLoss(t *testing.T, s Subject) {
 	require.Equal(t, 3, again.Kept, "and this one was")
 	require.Equal(t, 2, Ask(t, c, S3).Starts, "it kept its power")
 
+	strict := processOf(S2, nodes.Off)
+	strict.SetDisk([]string{S2}, nodes.DiskState{Names: nodes.NamesPOSIX})
+	RequireConditions(t, c, strict)
+	m, err := c.Measure(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "posix", m.Disks[S2].LostBy)
+	RequireConditions(t, c, nodes.Conditions{})
+
 	RequireConditions(t, c, processOf(S2, nodes.Absent))
 	RequireConditions(t, c, nodes.Conditions{})
 	require.Equal(t, 1, Ask(t, c, S2).Kept, "a new disk")

@@ -1,6 +1,7 @@
 // Package podstest is what every runtime must do whose nodes live in pods, as tests: links
 // that are cut and bad in one direction, processes that are killed, paused and started again,
-// starts that fail, logs, and nothing left behind. It is used by tests only.
+// strangers that reach no node and nodes that do not command their injectors, starts that fail,
+// logs, and nothing left behind. It is used by tests only.
 //
 //	var subject = podstest.Subject{Runtime: New(), Require: "FAULTLINE_REQUIRE_…", …}
 //
@@ -34,6 +35,8 @@ type Subject struct {
 	Leftovers func(t testing.TB, run string) []string
 	// Died is what the runtime tells a pods.Group of a node that has ended, or nil.
 	Died func(ctx context.Context, c nodes.Cluster, node string) error
+	// Pod is the pid namespace of a node's pod (PIDNamespace), and kills its PID 1 with SIGKILL.
+	Pod func(t testing.TB, c nodes.Cluster, node string) (namespace string, kill func() error)
 	// Taken is what Start says when another run has the same name.
 	Taken string
 	// Outside lists addresses, HOST:PORT, at which others on this machine could try to reach
@@ -58,6 +61,7 @@ var suite = []Case{
 	{"a loss of power takes what was not synced", testPowerLoss},
 	{"disks fail and heal, and are damaged and mended", testDisks},
 	{"a pod without the rights refuses", testRights},
+	{"a pod that is killed while it probes its disk is gone", testKilledPods},
 	{"a dead node refuses connections", testDeadNodesRefuse},
 	{"paused nodes answer later", testPausedNodes},
 	{"a node that ended by itself is started again by Set", testNodesThatEnded},

@@ -3,8 +3,10 @@ package podstest
 import (
 	"bytes"
 	"context"
+	"errors"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -108,6 +110,7 @@ func testCutOff(t *testing.T, s Subject) {
 
 func testDeadNodesRefuse(t *testing.T, s Subject) {
 	c := Up(t, s, "dead")
+	var refused atomic.Int64
 	Ask(t, c, S1)
 	keepAlive := &http.Client{Transport: transport(c, S1, false)}
 	answer, err := keepAlive.Get("http://" + S1 + "/")
@@ -122,6 +125,39 @@ func testDeadNodesRefuse(t *testing.T, s Subject) {
 	require.Error(t, err, "what stood open has ended")
 	RequireConditions(t, c, nodes.Conditions{})
 	Ask(t, c, S1)
+
+	// Nor is there doubt while it dies and starts.
+	over := make(chan struct{})
+	doubtful := make(chan error, 1)
+	go func() {
+		defer close(doubtful)
+		for {
+			conn, err := c.Endpoint(S1).Dial(t.Context())
+			if err == nil {
+				err = conn.Close()
+			} else if errors.Is(err, syscall.ECONNREFUSED) {
+				refused.Add(1)
+				err = nil
+			}
+			if err != nil {
+				doubtful <- err
+				return
+			}
+			select {
+			case <-over:
+				return
+			default:
+			}
+		}
+	}()
+	for range 5 {
+		require.NoError(t, c.Set(t.Context(), processOf(S1, nodes.Killed)))
+		require.NoError(t, c.Set(t.Context(), nodes.Conditions{}))
+		Ask(t, c, S1)
+	}
+	close(over)
+	require.NoError(t, <-doubtful)
+	require.NotZero(t, refused.Load())
 }
 
 func testPausedNodes(t *testing.T, s Subject) {

@@ -1,0 +1,18 @@
+package faultline
+
+import (
+	"context"
+
+	"faultline/nodes"
+	"faultline/nodes/injector/disk"
+)
+
+// cleanDisks frees the processes of nodes whose disk's server was killed and cannot end.
+func cleanDisks(context.Context) (nodes.Cleaned, error) {
+	var cleaned nodes.Cleaned
+	aborted, err := disk.AbortAbandoned()
+	for _, a := range aborted {
+		cleaned.Removed = append(cleaned.Removed, a.String())
+	}
+	return cleaned, err
+}
