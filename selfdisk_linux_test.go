@@ -142,10 +142,7 @@ func TestServeADiskThatFails(t *testing.T) {
 	require.NoError(t, syscall.Stat(below, &st))
 	d := &failingDisk{}
 	root := &fs.LoopbackRoot{Path: below, Dev: uint64(st.Dev)}
-	root.NewNode = func(root *fs.LoopbackRoot, _ *fs.Inode, _ string, _ *syscall.Stat_t) fs.InodeEmbedder {
-		return &failingNode{fs.LoopbackNode{RootData: root}, d}
-	}
-	node := root.NewNode(root, nil, "", nil)
+	node := &failingNode{&fs.LoopbackNode{RootData: root}, d}
 	root.RootNode = node
 	server, err := fs.Mount(mounted, node, &fs.Options{MountOptions: fuse.MountOptions{DirectMountStrict: true}})
 	require.NoError(t, err)
@@ -189,8 +186,13 @@ func (d *failingDisk) call() syscall.Errno {
 }
 
 type failingNode struct {
-	fs.LoopbackNode
+	*fs.LoopbackNode
 	disk *failingDisk
+}
+
+// WrapChild has all that lies below fail as well.
+func (n *failingNode) WrapChild(_ context.Context, child fs.InodeEmbedder) fs.InodeEmbedder {
+	return &failingNode{child.(*fs.LoopbackNode), n.disk}
 }
 
 func (n *failingNode) Create(ctx context.Context, name string, flags, mode uint32, out *fuse.EntryOut) (*fs.Inode, fs.FileHandle, uint32, syscall.Errno) {

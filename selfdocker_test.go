@@ -62,6 +62,8 @@ var engineGood = []struct {
 	{regexp.MustCompile(`^POST /containers/[^/]+/wait`), "it is asked again"},
 	{regexp.MustCompile(`^GET /containers/[^/]+/json`), "the PID of a process stays untold"},
 	{regexp.MustCompile(`^POST /(exec|containers/[^/]+/exec)`), "a stream that broke is opened again"},
+	{regexp.MustCompile(`^GET /version`), "asked by the client before a stream, which is opened again"},
+	{regexp.MustCompile(`^POST /containers/create`), "404 says that the image is gone: it is built, and the container made again"},
 	{regexp.MustCompile(`^DELETE `), "Close is called again"},
 	{regexp.MustCompile(`^GET /(volumes|networks)`), "Close is called again"},
 	{regexp.MustCompile(`^GET /images/`), "an image that is not found is built"},

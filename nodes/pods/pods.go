@@ -110,8 +110,11 @@ func (c *Group) Begin(ctx context.Context, node string, baseline nodes.Condition
 	}
 	c.links.set(baseline.Links)
 	state := states[node]
-	if _, err := p.control.do(ctx, applyLimit, injector.Request{Apply: &state}); err != nil || baseline.Processes[node].Ended() {
-		return err
+	if _, err := p.control.do(ctx, applyLimit, injector.Request{Apply: &state}); err != nil {
+		return fmt.Errorf("the pod of %s: %w", node, err)
+	}
+	if baseline.Processes[node].Ended() {
+		return nil
 	}
 	p.asked = state.Process
 	return c.start(ctx, p, state)
