@@ -54,7 +54,7 @@ func Clean(ctx context.Context, cleaners []Named[Cleaner], told CleanTold) error
 		}
 	}
 	for _, err := range errs {
-		if !errors.Is(err, fs.ErrPermission) {
+		if !errors.Is(err, fs.ErrPermission) && !errors.Is(err, nodes.ErrUnlooked) {
 			return errors.Join(errs...)
 		}
 	}

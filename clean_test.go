@@ -28,7 +28,7 @@ func cleanWith(ctx context.Context, errs ...error) (lines []string, err error) {
 
 func TestCleanSaysWhatItCouldNotDo(t *testing.T) {
 	refused := &fs.PathError{Op: "unlinkat", Path: "x", Err: syscall.EACCES}
-	slow := errors.New("the engine does not answer")
+	slow := fmt.Errorf("the engine does not answer: %w", nodes.ErrUnlooked)
 	broken := &fs.PathError{Op: "unlinkat", Path: "x", Err: syscall.EIO}
 	for _, c := range []struct {
 		name   string
@@ -38,7 +38,7 @@ func TestCleanSaysWhatItCouldNotDo(t *testing.T) {
 	}{
 		{"all is done", []error{nil, nil}, false, nil},
 		{"no permission", []error{refused, nil}, true, []string{"kind 0: unlinkat x: permission denied"}},
-		{"out of reach", []error{nil, slow}, false, []string{"kind 1: the engine does not answer"}},
+		{"out of reach", []error{nil, slow}, true, []string{"kind 1: the engine does not answer"}},
 		{"broken", []error{broken, nil}, false, []string{"kind 0: unlinkat x: input/output error"}},
 		{"one of many is broken", []error{errors.Join(refused, broken), slow}, false,
 			[]string{"kind 0: unlinkat x: permission denied", "kind 0: unlinkat x: input/output error", "kind 1: the engine"}},

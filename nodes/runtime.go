@@ -52,6 +52,10 @@ type Cleaned struct {
 // machine at all.
 var ErrAbsent = errors.New("not on this machine")
 
+// ErrUnlooked is in the chain of an error that says that what runs may have left could not be
+// looked at, as things are; the user can mend that.
+var ErrUnlooked = errors.New("what is left there was not looked at")
+
 // Spec is the cluster to start.
 type Spec struct {
 	Run      string // identifies the run on this machine, [a-z0-9-]+

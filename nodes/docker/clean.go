@@ -14,12 +14,12 @@ import (
 	"faultline/nodes/pods"
 )
 
-// Clean removes what runs that are over have left on the engine. Where there is no engine,
-// nothing can be left on it.
+// Clean removes what runs that are over have left on the engine. Where there is none, nothing
+// can be left on it; one that does not answer may have something.
 func (r runtime) Clean(ctx context.Context) (nodes.Cleaned, error) {
 	e, err := connect(ctx, r.limits)
 	if err != nil {
-		return nodes.Cleaned{}, absent(err)
+		return nodes.Cleaned{}, unlooked(err)
 	}
 	owners, err := pods.Owners(os.DirFS("/proc"))
 	if err != nil {
@@ -52,8 +52,8 @@ func (e *engine) clean(ctx context.Context, owners func(string) pods.OwnerState)
 // traces is what there is of one cluster on the engine.
 type traces struct {
 	run, owner string
-	started    time.Time // zero in the form of old, which did not tell it
-	runs       bool      // one of its holders does
+	made       time.Time // the youngest of it; zero in the form of old, which did not tell that
+	runs       bool      // one of its holders does, or is paused, or being restarted
 }
 
 func (e *engine) findClusters(ctx context.Context) (map[string]*traces, error) {
@@ -62,10 +62,10 @@ func (e *engine) findClusters(ctx context.Context) (map[string]*traces, error) {
 		t := all[labels[labelCluster]]
 		if t == nil {
 			t = &traces{run: labels[labelRun], owner: labels[labelOwner]}
-			if at, err := strconv.ParseInt(labels[labelStarted], 10, 64); err == nil {
-				t.started = time.Unix(at, 0)
-			}
 			all[labels[labelCluster]] = t
+		}
+		if at, err := strconv.ParseInt(labels[labelStarted], 10, 64); err == nil && time.Unix(at, 0).After(t.made) {
+			t.made = time.Unix(at, 0)
 		}
 		return t
 	}
@@ -78,7 +78,7 @@ func (e *engine) findClusters(ctx context.Context) (map[string]*traces, error) {
 	}
 	for _, h := range holders {
 		t := note(h.Labels)
-		t.runs = t.runs || h.State == "running"
+		t.runs = t.runs || !slices.Contains([]string{"created", "exited", "dead"}, h.State)
 	}
 	for _, v := range volumes {
 		note(v.Labels)
@@ -89,8 +89,8 @@ func (e *engine) findClusters(ctx context.Context) (map[string]*traces, error) {
 	return all, errors.Join(err, volumesErr, networksErr)
 }
 
-// startingWithin is how long a run may take from its first trace on the engine to a holder
-// that runs.
+// startingWithin is how long a run may take from one thing that it makes on the engine to the
+// next, or to a holder that runs.
 const startingWithin = 3 * time.Minute
 
 // abandoned tells whether a cluster has lost its harness. Where the owner cannot be seen from
@@ -105,9 +105,9 @@ func (t traces) abandoned(owners func(string) pods.OwnerState, now time.Time) (a
 	}
 	switch {
 	case t.runs:
-		return false, fmt.Sprintf("run %s: its owner is in another pid namespace, and its pods run; they end by themselves soon after it", t.run)
-	case now.Sub(t.started).Abs() < startingWithin:
-		return false, fmt.Sprintf("run %s: its owner is in another pid namespace, and may be just starting it", t.run)
+		return false, fmt.Sprintf("run %s: its owner cannot be seen from here (another pid namespace?), and its pods run; they end by themselves soon after it", t.run)
+	case now.Sub(t.made).Abs() < startingWithin:
+		return false, fmt.Sprintf("run %s: its owner cannot be seen from here (another pid namespace?), and may be just starting it", t.run)
 	}
 	return true, ""
 }

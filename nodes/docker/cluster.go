@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"sync"
-	"time"
 
 	dc "github.com/ory/dockertest/v3/docker"
 
@@ -27,7 +26,6 @@ type cluster struct {
 	run       string
 	id        string // value of labelCluster
 	owner     string // value of labelOwner
-	began     time.Time
 	rights    injector.Rights
 	secret    injector.Secret // of the pods' proxies
 	published bool            // ports, since the pods' addresses cannot be reached

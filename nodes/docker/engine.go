@@ -177,11 +177,14 @@ const (
 		"or leave faults of clocks and disks out"
 )
 
-// absent marks an error of connect that says that there is no engine at all.
-func absent(err error) error {
-	var dial *net.OpError
-	if errors.Is(err, dc.ErrConnectionRefused) || errors.As(err, &dial) && dial.Op == "dial" && !errors.Is(err, os.ErrPermission) {
-		return fmt.Errorf("%w (%w)", err, nodes.ErrAbsent)
+// unlooked marks an error of connect: that there is no engine at all, where nobody has named
+// one and the usual socket does not exist, or that what is on it could not be looked at.
+func unlooked(err error) error {
+	socket, unix := strings.CutPrefix(opts.DefaultHost, "unix://")
+	if os.Getenv("DOCKER_HOST") == "" && unix {
+		if _, gone := os.Stat(socket); errors.Is(gone, os.ErrNotExist) {
+			return fmt.Errorf("%w (%w)", err, nodes.ErrAbsent)
+		}
 	}
-	return err
+	return fmt.Errorf("%w (%w)", err, nodes.ErrUnlooked)
 }

@@ -5,7 +5,7 @@ const (
 	labelRun     = "faultline.run"     // Spec.Run
 	labelCluster = "faultline.cluster" // one Start; unlike a run's name it never comes again
 	labelOwner   = "faultline.owner"   // the process that answers for it
-	labelStarted = "faultline.started" // when the harness began with it, Unix time in seconds
+	labelStarted = "faultline.started" // when it was made, Unix time in seconds
 	labelPart    = "faultline.part"    // of a container: holder or node
 	labelNode    = "faultline.node"    // of a container or a volume: whose it is
 

@@ -57,7 +57,6 @@ func newCluster(e *engine, spec nodes.Spec) (*cluster, error) {
 		run:      spec.Run,
 		id:       rand.Text(),
 		lives:    pods.NewLives(),
-		began:    time.Now(),
 		owner:    me.String(),
 		secret:   injector.NewSecret(),
 		byName:   map[string]*pod{},
@@ -276,7 +275,7 @@ func (c *cluster) startContainer(ctx context.Context, id, what string) error {
 func (c *cluster) containerName(p *pod) string { return "faultline-" + c.run + "-" + p.node.Name }
 
 func (c *cluster) labels(more map[string]string) map[string]string {
-	all := map[string]string{labelRun: c.run, labelCluster: c.id, labelOwner: c.owner, labelStarted: strconv.FormatInt(c.began.Unix(), 10)}
+	all := map[string]string{labelRun: c.run, labelCluster: c.id, labelOwner: c.owner, labelStarted: strconv.FormatInt(time.Now().Unix(), 10)}
 	for k, v := range more {
 		all[k] = v
 	}

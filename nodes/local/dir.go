@@ -71,7 +71,7 @@ func openBaseOnce() (b baseDir, err error) {
 	info, err := b.lock.Stat()
 	switch {
 	case err != nil:
-	case info.Mode().Perm()&0o022 != 0 || info.Sys().(*syscall.Stat_t).Uid != uint32(os.Geteuid()):
+	case !parentIsSafe() || info.Mode().Perm()&0o022 != 0 || info.Sys().(*syscall.Stat_t).Uid != uint32(os.Geteuid()):
 		err = notOurs()
 	default:
 		if err = lock.Take(b.lock); err == nil {
@@ -84,8 +84,15 @@ func openBaseOnce() (b baseDir, err error) {
 	return b, nil
 }
 
+// parentIsSafe tells whether nobody else can put another directory in the place of the base,
+// from which programs are executed: the folder around it is this user's alone, or sticky.
+func parentIsSafe() bool {
+	info, err := os.Stat(filepath.Dir(base()))
+	return err == nil && (info.Mode().Perm()&0o022 == 0 || info.Mode()&fs.ModeSticky != 0)
+}
+
 func notOurs() error {
-	return fmt.Errorf("%s is not a directory that only this user can write to: remove it, or set TMPDIR (%w)", base(), fs.ErrPermission)
+	return fmt.Errorf("%s is not a directory that only this user can write to and put in its place: remove it, or set TMPDIR (%w)", base(), fs.ErrPermission)
 }
 
 // close gives up the lock. Nothing was written that could fail now.
@@ -133,14 +140,19 @@ func makeDir(run string) (claim, error) {
 	if c.lock, err = b.root.Open(c.name); err == nil {
 		err = lock.Take(c.lock) // nobody else knows of it yet
 	}
+	if err != nil {
+		err = errors.Join(err, b.root.Remove(c.name))
+		if c.lock != nil {
+			c.lock.Close()
+		}
+	}
 	return c, err
 }
 
 // makeBase opens the base, which it makes if it is not there. The last run that ends removes
 // it.
 func makeBase() (b baseDir, err error) {
-	const tries = 10
-	for range tries {
+	for began := time.Now(); time.Since(began) < removePatience; {
 		if err := os.Mkdir(base(), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 			return b, err
 		}
@@ -211,7 +223,12 @@ func clean(ctx context.Context) (cleaned nodes.Cleaned, err error) {
 	var errs []error
 	for _, e := range entries {
 		run, owner, _ := strings.Cut(e.Name(), ownerMark)
-		if owners(owner) == pods.Alive || b.locked(e.Name()) {
+		state := owners(owner)
+		if state == pods.Alive {
+			continue
+		}
+		if b.locked(e.Name()) {
+			cleaned.Left = append(cleaned.Left, fmt.Sprintf("directory %s: its harness lives where it cannot be seen from here (another pid namespace?)", filepath.Join(base(), e.Name())))
 			continue
 		}
 		if err := b.remove(ctx, e.Name()); err != nil {

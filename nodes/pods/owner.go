@@ -1,10 +1,12 @@
 package pods
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // Owner identifies a process for ever: pids come again, start times within one boot of
@@ -78,9 +80,9 @@ func Self(proc fs.FS) (Owner, error) {
 type OwnerState int
 
 const (
-	Gone   OwnerState = iota // its process has ended, or its machine has restarted, or nobody is named
+	Gone   OwnerState = iota // its process has ended, or nobody is named
 	Alive                    // its process lives
-	Unseen                   // it is of another pid namespace of this machine, into which nobody sees from here
+	Unseen                   // it is, or may be, where nobody sees it from here: in another pid namespace, in a sandbox with a boot of its own, hidden by procfs
 )
 
 // Owners is a function that tells the state of an Owner, given as text.
@@ -92,16 +94,21 @@ func Owners(proc fs.FS) (func(owner string) OwnerState, error) {
 	return func(owner string) OwnerState {
 		o, err := parseOwner(owner)
 		switch {
-		case err != nil || o.boot != me.boot:
+		case err != nil:
 			return Gone
-		case o.space != "" && o.space != me.space:
+		case o.boot != me.boot || o.space != "" && o.space != me.space:
 			return Unseen
 		}
 		start, dead, err := startTime(proc, o.pid)
-		if err != nil || dead || start != o.start {
-			return Gone
+		switch {
+		case err == nil && !dead && start == o.start:
+			return Alive
+		case o.space == "": // the form of old: it may be of any pid namespace
+			return Unseen
+		case err != nil && !errors.Is(syscall.Kill(o.pid, 0), syscall.ESRCH): // procfs hides it (hidepid, proc(5))
+			return Unseen
 		}
-		return Alive
+		return Gone
 	}, nil
 }
 

@@ -1,8 +1,11 @@
 package pods
 
 import (
+	"io/fs"
 	"os"
 	"os/exec"
+	"strconv"
+	"strings"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -53,11 +56,11 @@ func TestWhoseOwnerIsAlive(t *testing.T) {
 	require.Equal(t, Alive, of(func(o *Owner) {}))
 	require.Equal(t, Alive, of(func(o *Owner) { o.space = "" }), "the form of old")
 	require.Equal(t, Gone, of(func(o *Owner) { o.start++ }), "the pid came again")
-	require.Equal(t, Gone, of(func(o *Owner) { o.boot = "before" }), "the machine has restarted")
+	require.Equal(t, Unseen, of(func(o *Owner) { o.boot = "another" }), "the machine has restarted, or it is in a sandbox that has its own")
+	require.Equal(t, Unseen, of(func(o *Owner) { o.space, o.pid = "", 1<<30 }), "the form of old may be of any pid namespace")
 	require.Equal(t, Gone, of(func(o *Owner) { o.pid = 1 << 30 }), "no such process")
 	require.Equal(t, Unseen, of(func(o *Owner) { o.space = "1" }), "its pid means another process here, or none")
 	require.Equal(t, Unseen, of(func(o *Owner) { o.space, o.pid = "1", 1<<30 }))
-	require.Equal(t, Gone, of(func(o *Owner) { o.space, o.boot = "1", "before" }))
 	require.Equal(t, Gone, state(""))
 }
 
@@ -91,3 +94,31 @@ func TestStartTimeOfAProcessWithAnOddName(t *testing.T) {
 	_, _, err = startTime(proc, 8)
 	require.ErrorContains(t, err, "not a line")
 }
+
+// procfs may hide what belongs to others (hidepid): that is not there, and has not ended.
+func TestAHiddenProcessHasNotEnded(t *testing.T) {
+	hiding := hidden{os.DirFS("/proc"), strconv.Itoa(os.Getppid())}
+	me, err := Self(hiding)
+	require.NoError(t, err)
+	state, err := Owners(hiding)
+	require.NoError(t, err)
+	other := me
+	other.pid = os.Getppid()
+	require.Equal(t, Unseen, state(other.String()))
+}
+
+type hidden struct {
+	fs.FS
+	pid string
+}
+
+func (h hidden) Open(name string) (fs.File, error) {
+	if strings.HasPrefix(name, h.pid+"/") {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+	}
+	return h.FS.Open(name)
+}
+
+func (h hidden) ReadLink(name string) (string, error) { return fs.ReadLink(h.FS, name) }
+
+func (h hidden) Lstat(name string) (fs.FileInfo, error) { return fs.Lstat(h.FS, name) }
