@@ -15,7 +15,7 @@ func All() []Checker {
 		{Name: "raft", Check: checkRaft,
 			Doc: "At most one leader a term, terms and commit indexes never fall, and no leader lacks what was committed before it."},
 		{Name: "crashes", Check: checkCrashes,
-			Doc: "No node's process ends unless the nemesis ends it."},
+			Doc: "No node's process ends by itself unless a fault lets it."},
 		{Name: "nodes", Check: checkNodes,
 			Doc: "After the last heal every node that should run answers in time, and every server knows a leader."},
 		{Name: "availability", Check: checkAvailability,
