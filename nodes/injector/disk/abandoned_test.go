@@ -41,8 +41,7 @@ func beVictim(role string) error {
 	if err := d.Set(State{SlowSync: slow}); err != nil {
 		return err
 	}
-	node := exec.Command("sh", "-c", "while echo x >>a; do sync a; done") // it waits in an fsync as well
-	node.Dir = at
+	node := shellIn(at, "while echo x >>a; do sync a; done") // it waits in an fsync as well
 	if err := node.Start(); err != nil {
 		return err
 	}

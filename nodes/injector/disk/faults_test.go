@@ -169,13 +169,12 @@ func TestTornWritesAreSectorsOldOrNewAndRepeat(t *testing.T) {
 
 func TestForeignProgramsWorkOnIt(t *testing.T) {
 	m := mountedDisk(t)
-	cmd := exec.Command("sh", "-ec", `
+	cmd := shellIn(m.at, `
 		echo one >a; echo two >>a; cp a b; mv b c; mkdir d; ln a d/a; ln -s a s
 		dd if=/dev/zero of=sparse bs=4096 seek=100 count=1 conv=fsync 2>/dev/null
 		dd if=sparse of=copy bs=4096 skip=100 oflag=append conv=notrunc 2>/dev/null
 		test "$(cat s)" = "$(cat c)"; test "$(stat -c %s sparse)" = 413696; test "$(stat -c %h a)" = 2
 		rm -r d; ls -A`)
-	cmd.Dir = m.at
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, string(out))
 	require.Equal(t, "a\nc\ncopy\ns\nsparse\n", string(out))
@@ -198,8 +197,7 @@ func TestWipe(t *testing.T) {
 
 func TestCloseWithOpenFilesDoesNotHang(t *testing.T) {
 	m := mountedDisk(t)
-	sleeper := exec.Command("sh", "-c", "exec 3>held; echo open; exec sleep 60")
-	sleeper.Dir = m.at
+	sleeper := shellIn(m.at, "exec 3>held; echo open; exec sleep 60")
 	out, err := sleeper.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, sleeper.Start())

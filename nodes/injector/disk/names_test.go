@@ -65,10 +65,17 @@ func TestWhichNamesOutlastALossOfPower(t *testing.T) {
 	require.ErrorContains(t, err, "want journaled or posix")
 }
 
+// shellIn runs shell commands in a directory below a mount that this process serves. The shell goes
+// there itself: were it started there (Cmd.Dir), this process would wait in its own file system until the
+// new one has been executed, in a call for which the runtime does not give up its thread, so that
+// a collection of garbage that begins meanwhile stops whoever has to answer, for good.
+func shellIn(dir, commands string) *exec.Cmd {
+	return exec.Command("sh", "-ec", `cd "$0"; eval "$1"`, dir, commands)
+}
+
 func (m mounted) shell(t *testing.T, commands string) {
 	t.Helper()
-	cmd := exec.Command("sh", "-ec", commands)
-	cmd.Dir = m.at
+	cmd := shellIn(m.at, commands)
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s: %s", commands, out)
 }
@@ -76,9 +83,8 @@ func (m mounted) shell(t *testing.T, commands string) {
 // listing is all that there is, sorted, in one line.
 func (m mounted) listing(t *testing.T) string {
 	t.Helper()
-	cmd := exec.Command("sh", "-ec", `find . -mindepth 1 | sort | while read f; do
+	cmd := shellIn(m.at, `find . -mindepth 1 | sort | while read f; do
 		if test -d "$f"; then echo "$f/"; else echo "$f=$(tr '\n' , <"$f")"; fi; done`)
-	cmd.Dir = m.at
 	cmd.Env = append(os.Environ(), "LC_ALL=C")
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, string(out))

@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"os"
-	"os/exec"
 	"sync"
 	"testing"
 
@@ -134,9 +133,7 @@ func TestRenamesBetweenDirectoriesOfADiskOverItsBackingDirectory(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, d.Close()) })
 	require.NoError(t, d.Mount(backing))
-	cmd := exec.Command("sh", "-ec", "mkdir -p a/b c/d; echo x >a/b/f; mv a/b/f c/d/g; sync c/d/g; cat c/d/g")
-	cmd.Dir = backing
-	out, err := cmd.CombinedOutput()
+	out, err := shellIn(backing, "mkdir -p a/b c/d; echo x >a/b/f; mv a/b/f c/d/g; sync c/d/g; cat c/d/g").CombinedOutput()
 	require.NoError(t, err, string(out))
 	require.Equal(t, "x\n", string(out))
 }
