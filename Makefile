@@ -6,6 +6,8 @@ STORE   ?= store
 KEEP    ?= kept
 JOBS    ?= 1
 FLAGS   ?=
+# Tests of packages that run at a time: those of clusters wait more than they work.
+PACKAGES ?= 4
 GO      ?= go
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
@@ -17,7 +19,7 @@ build: ## build bin/faultline
 	$(GO) build -o bin/faultline ./cmd/faultline
 
 test: ## unit and integration tests; those that need Docker or namespaces say so and are skipped without
-	$(GO) test -race ./...
+	$(GO) test -race -p $(PACKAGES) ./...
 	cd nodes/agent/compat && $(GO) test ./...
 
 self: ## inject faults into the harness itself: every call of a short run goes wrong, in every way; test draws some. About an hour
