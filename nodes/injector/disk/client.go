@@ -57,7 +57,7 @@ func startClient(root int, command []string) (*client, error) {
 	}
 	defer out.Close()
 	pid, err := syscall.ForkExec("/proc/self/exe", command, &syscall.ProcAttr{
-		Env:   []string{"GOMAXPROCS=1"},
+		Env:   []string{"GOMAXPROCS=1", "GORACE=atexit_sleep_ms=0"}, // under the race detector Close would wait for a second
 		Files: []uintptr{in.Fd(), out.Fd(), 2, uintptr(root)},
 	})
 	if err != nil {

@@ -43,6 +43,7 @@ func TestWhichNamesOutlastALossOfPower(t *testing.T) {
 		{"echo new >t; sync t; mv t o; sync .", "k/ o=new", "k/ o=new"},
 		{"echo new >t; sync t; mv t o; echo next >t; sync t", "k/ o=new t=next", "k/ o=old"},
 		{"mv o a; echo new >o; sync o", "a=old k/ o=new", "k/ o=old"},
+		{"mv o k/o; sync k/o; mv k/o a; rmdir k; echo x >k; sync k", "a=old k=x", "k/ o=old"},
 
 		{"rm o", "k/ o=old", "k/ o=old"},
 		{"rm o; echo x >a; sync a", "a=x k/ o=old", "k/ o=old"},
