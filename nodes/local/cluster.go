@@ -14,6 +14,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"syscall"
 
 	"faultline/nodes"
 	"faultline/nodes/injector"
@@ -55,7 +56,14 @@ func (c *cluster) Endpoint(node string) nodes.Endpoint {
 		if err != nil {
 			return nil, err
 		}
-		return c.host.dial(ctx, p.api)
+		conn, err := c.host.dial(ctx, p.api)
+		if errors.Is(err, syscall.ECONNRESET) { // it died as it accepted: nothing has been sent yet, as where it refuses
+			return nil, fmt.Errorf("%w (%w)", syscall.ECONNREFUSED, err)
+		}
+		if err != nil {
+			return nil, err // and no connection that is a nil pointer
+		}
+		return conn, nil
 	}}
 }
 
