@@ -3,6 +3,7 @@ package checker
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -202,6 +203,17 @@ func TestRaftOfServersThatTellNoBoot(t *testing.T) {
 			kill(tp, 4000, 6000)
 			tp.observe(9000, "s3", follower(3, 0)).observe(9300, "s3", follower(3, 2460))
 		}, Valid, ""},
+		"an answer that was written down after the kill": {func(tp *tape) {
+			kill(tp, 4000, 6000)
+			at := slices.IndexFunc(tp.events, func(e history.Event) bool { return e.Process == history.Runtime && e.Time > 4e9 })
+			late := &tape{}
+			late.observe(4001, "s3", follower(2, 2456))
+			tp.events = slices.Insert(tp.events, at+1, late.events...)
+			tp.observe(6500, "s3", follower(3, 0)).observe(9000, "s3", follower(3, 2460))
+			for i := range tp.events {
+				tp.events[i].Index = int64(i)
+			}
+		}, Valid, "nothing was concluded"},
 		"no restart": {func(tp *tape) { tp.observe(9000, "s3", follower(2, 0)) }, Invalid, "the commit index of s3 fell from 2456 to 0"},
 		"a restart, and then it falls": {func(tp *tape) {
 			kill(tp, 4000, 6000)
