@@ -6,8 +6,8 @@ import (
 
 	"faultline/checker"
 	"faultline/nemesis"
-	"faultline/nodes"
 	"faultline/nodes/agent"
+	"faultline/nodes/faults"
 	"faultline/topologies"
 	"faultline/workloads"
 )
@@ -52,8 +52,8 @@ func Catalogue() []Section {
 }
 
 // AllCapabilities is what all runtimes together can do.
-func AllCapabilities() []nodes.Capability {
-	var all []nodes.Capability
+func AllCapabilities() []faults.Capability {
+	var all []faults.Capability
 	for _, r := range Runtimes() {
 		all = append(all, r.Make().Capabilities()...)
 	}
@@ -61,7 +61,7 @@ func AllCapabilities() []nodes.Capability {
 	return slices.Compact(all)
 }
 
-func joinCapabilities(all []nodes.Capability) string {
+func joinCapabilities(all []faults.Capability) string {
 	var names []string
 	for _, c := range all {
 		names = append(names, string(c))

@@ -10,6 +10,7 @@ import (
 
 	"faultline/nemesis"
 	"faultline/nodes"
+	"faultline/nodes/faults"
 	"faultline/topologies"
 )
 
@@ -55,7 +56,7 @@ func DoctorDeep(ctx context.Context, rt nodes.Runtime, done func(nemesis.Trial))
 // possible tells trials for which this machine can give pods the rights from those for which
 // it cannot.
 func possible(ctx context.Context, rt nodes.Runtime, steps []nemesis.Step) (can []nemesis.Step, cannot []nemesis.Trial) {
-	needs := func(steps ...nemesis.Step) []nodes.Capability {
+	needs := func(steps ...nemesis.Step) []faults.Capability {
 		return nemesis.Schedule{Steps: steps}.Needs(trialNodes)
 	}
 	if rt.Check(ctx, needs(steps...)...) == nil {

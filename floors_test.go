@@ -30,6 +30,7 @@ var floors = map[string]struct {
 	"faultline/checker":           {1, "checker"},
 	"faultline/topologies":        {0, "topologies"},
 	"faultline/workloads/history": {0, "history"},
+	"faultline/nodes/faults":      {-1, "faults"},
 }
 
 func place(path string) string {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"faultline/nodes"
+	"faultline/nodes/faults"
 	"faultline/nodes/injector"
 	"faultline/nodes/pods"
 	"faultline/topologies"
@@ -206,10 +207,10 @@ func (p pipes) Close() error                { return errors.Join(p.in.Close(), p
 
 // The runtime.
 
-func (m *memory) Name() string                                     { return "memory" }
-func (m *memory) Capabilities() []nodes.Capability                 { return pods.Capabilities() }
-func (m *memory) Check(context.Context, ...nodes.Capability) error { return nil }
-func (m *memory) Clean(context.Context) (nodes.Cleaned, error)     { return nodes.Cleaned{}, nil }
+func (m *memory) Name() string                                      { return "memory" }
+func (m *memory) Capabilities() []faults.Capability                 { return pods.Capabilities() }
+func (m *memory) Check(context.Context, ...faults.Capability) error { return nil }
+func (m *memory) Clean(context.Context) (nodes.Cleaned, error)      { return nodes.Cleaned{}, nil }
 
 func (m *memory) Start(ctx context.Context, spec nodes.Spec) (nodes.Cluster, error) {
 	spec = pods.Heard(spec)
@@ -277,16 +278,16 @@ func (c memoryCluster) Endpoint(node string) nodes.Endpoint {
 	}}
 }
 
-func (c memoryCluster) Set(ctx context.Context, want nodes.Conditions) error {
+func (c memoryCluster) Set(ctx context.Context, want faults.Conditions) error {
 	if over, err := c.m.trap.call(ctx, "Set"); over {
 		return err
 	}
 	return c.Group.Set(ctx, want)
 }
 
-func (c memoryCluster) Measure(ctx context.Context) (nodes.Measurement, error) {
+func (c memoryCluster) Measure(ctx context.Context) (faults.Measurement, error) {
 	if over, err := c.m.trap.call(ctx, "Measure"); over {
-		return nodes.Measurement{}, err
+		return faults.Measurement{}, err
 	}
 	return c.Group.Measure(ctx)
 }

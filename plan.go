@@ -85,7 +85,7 @@ func lookUp(s Scenario, o Options) (*plan, error) {
 	if n := len(p.topology.Datacenters); n > 1 {
 		return nil, s.mistake(fmt.Errorf("topology %s has %d datacenters, and the checkers cannot judge more than one yet: give it one", p.topology.Name, n))
 	}
-	if err := nodes.CheckLinks(p.topology); err != nil {
+	if err := p.topology.CheckLinks(); err != nil {
 		return nil, s.mistake(err)
 	}
 	if err := checkDefects(s.Defects); err != nil {

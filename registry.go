@@ -9,6 +9,7 @@ import (
 	"faultline/nodes/agent"
 	"faultline/nodes/consul"
 	"faultline/nodes/docker"
+	"faultline/nodes/faults"
 	"faultline/nodes/local"
 )
 
@@ -59,7 +60,7 @@ const auto = "auto"
 // chooseRuntime finds a runtime by name and checks that this machine offers it, and what
 // it needs for such conditions; for
 // auto it is the first that the machine offers, and why says so.
-func chooseRuntime(ctx context.Context, name string, needs []nodes.Capability) (rt nodes.Runtime, why string, err error) {
+func chooseRuntime(ctx context.Context, name string, needs []faults.Capability) (rt nodes.Runtime, why string, err error) {
 	if name != auto {
 		make, err := choose("runtime", name, Runtimes())
 		if err != nil {

@@ -122,7 +122,7 @@ func play(ctx context.Context, p *plan, o Options, dir string, record Record) (k
 	}
 	broken := newBroken()
 	cluster, err := p.start(ctx, broken, nodes.Spec{Run: runID(p.scenario.Name, record.Started), Topology: p.topology,
-		System: p.system, Needs: p.schedule.Needs(p.topology), Baseline: nodes.Baseline(p.topology), Log: o.Log, Progress: o.Progress.Say})
+		System: p.system, Needs: p.schedule.Needs(p.topology), Baseline: p.topology.Baseline(), Log: o.Log, Progress: o.Progress.Say})
 	switch {
 	case ctx.Err() != nil && err != nil:
 		return false, err

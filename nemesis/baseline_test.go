@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"faultline/nodes"
+	"faultline/nodes/faults"
 	"faultline/workloads/history"
 )
 
@@ -18,7 +18,7 @@ func TestVerifyMeasuresAndChangesNothing(t *testing.T) {
 	}{
 		"as before":              {func(*fake) {}, ""},
 		"a node ended":           {func(f *fake) { f.die("dc1-s3") }, "dc1-s3 has ended by itself"},
-		"a fault is still there": {func(f *fake) { f.now.SetProcess([]string{"dc1-s1"}, nodes.Paused) }, "dc1-s1 is paused, not running"},
+		"a fault is still there": {func(f *fake) { f.now.SetProcess([]string{"dc1-s1"}, faults.Paused) }, "dc1-s1 is paused, not running"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -54,9 +54,9 @@ func TestVerifyMeasuresAndChangesNothing(t *testing.T) {
 func TestANodeThatEndsOverItsDiskIsNamed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(layout(t, "dc1-3"))
-		f.obey = func(want nodes.Conditions) nodes.Conditions {
+		f.obey = func(want faults.Conditions) faults.Conditions {
 			if want = want.Clone(); want.Disks["dc1-s1"].EndsNodes() {
-				want.SetProcess([]string{"dc1-s1"}, nodes.Killed)
+				want.SetProcess([]string{"dc1-s1"}, faults.Killed)
 			}
 			return want
 		}

@@ -7,14 +7,14 @@ import (
 	"strings"
 	"time"
 
-	"faultline/nodes"
+	"faultline/nodes/faults"
 	"faultline/topologies"
 )
 
 // Check refuses a schedule that cannot be played on a topology by a runtime which has
 // these capabilities. It reports every step that is wrong, a line each.
-func (s Schedule) Check(t topologies.Topology, have []nodes.Capability) error {
-	for _, need := range nodes.Baseline(t).Needs() {
+func (s Schedule) Check(t topologies.Topology, have []faults.Capability) error {
+	for _, need := range t.Baseline().Needs() {
 		if !slices.Contains(have, need) {
 			return fmt.Errorf("topology %s needs %s, which the runtime lacks; it has %s", t.Name, need, orNone(have))
 		}
@@ -46,8 +46,8 @@ func (s Schedule) checkSteps(t topologies.Topology) error {
 }
 
 // Needs lists the capabilities that a schedule which passes Check asks of a runtime, sorted.
-func (s Schedule) Needs(t topologies.Topology) []nodes.Capability {
-	all := nodes.Baseline(t).Needs()
+func (s Schedule) Needs(t topologies.Topology) []faults.Capability {
+	all := t.Baseline().Needs()
 	for _, step := range s.Steps {
 		if f, ok := find(step.Fault); ok {
 			all = append(all, f.needs(t, step)...)
@@ -57,7 +57,7 @@ func (s Schedule) Needs(t topologies.Topology) []nodes.Capability {
 	return slices.Compact(all)
 }
 
-func (f Fault) needs(t topologies.Topology, s Step) []nodes.Capability {
+func (f Fault) needs(t topologies.Topology, s Step) []faults.Capability {
 	return f.alone(t, f.rehearsed(t, s)).Needs()
 }
 
@@ -87,7 +87,7 @@ func (s Step) check(t topologies.Topology) (Fault, error) {
 	f, ok := find(s.Fault)
 	if !ok {
 		var names []string
-		for _, f := range faults {
+		for _, f := range table {
 			names = append(names, f.Name)
 		}
 		if s.Fault == "" {

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"faultline/nodes"
+	"faultline/nodes/faults"
 	"faultline/topologies"
 )
 
@@ -18,21 +18,21 @@ var clock = Fault{
 	Targets: []string{All, Majority, Minority, One, Primary},
 	Drawn:   []string{Majority, Minority, One},
 	Options: namesOf(clockFields),
-	Needs:   []nodes.Capability{nodes.ClockWall, nodes.ClockMonotonic},
+	Needs:   []faults.Capability{faults.ClockWall, faults.ClockMonotonic},
 	Kinds: []Step{
-		{Clock: nodes.ClockState{Offset: time.Hour}},
-		{Clock: nodes.ClockState{Offset: -time.Hour}},
-		{Clock: nodes.ClockState{Offset: 2 * time.Second}},
-		{Clock: nodes.ClockState{Offset: -200 * time.Millisecond}},
-		{Clock: nodes.ClockState{Drift: 0.1}},
-		{Clock: nodes.ClockState{Drift: -0.5}},
-		{Clock: nodes.ClockState{Drift: 5}},
-		{Clock: nodes.ClockState{Strobe: 10 * time.Second, Period: 100 * time.Millisecond}},
-		{Clock: nodes.ClockState{Strobe: -time.Hour, Period: 10 * time.Millisecond}},
+		{Clock: faults.Clock{Offset: time.Hour}},
+		{Clock: faults.Clock{Offset: -time.Hour}},
+		{Clock: faults.Clock{Offset: 2 * time.Second}},
+		{Clock: faults.Clock{Offset: -200 * time.Millisecond}},
+		{Clock: faults.Clock{Drift: 0.1}},
+		{Clock: faults.Clock{Drift: -0.5}},
+		{Clock: faults.Clock{Drift: 5}},
+		{Clock: faults.Clock{Strobe: 10 * time.Second, Period: 100 * time.Millisecond}},
+		{Clock: faults.Clock{Strobe: -time.Hour, Period: 10 * time.Millisecond}},
 	},
 	Suits: clockSuits,
 	Nodes: processNodes,
-	Edit: func(c *nodes.Conditions, t topologies.Topology, s Step) {
+	Edit: func(c *faults.Conditions, t topologies.Topology, s Step) {
 		c.SetClock(processNodes(t, s), s.Clock)
 	},
 }

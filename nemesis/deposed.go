@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"faultline/nodes"
+	"faultline/nodes/faults"
 )
 
 // defaultReads is how many reads wait for a deposed leader. With 60 of them, two runs in
@@ -33,11 +33,11 @@ var deposedLeaderReads = Fault{
 		"A node that is named is made the leader first, if it is not.",
 	Targets: []string{Primary},
 	Options: []string{"reads"},
-	Needs:   []nodes.Capability{nodes.ProcessPause},
+	Needs:   []faults.Capability{faults.ProcessPause},
 	For:     4 * time.Second,
 	Suits:   oneOf(3), // the others must be a majority
 	Nodes:   namedNodes,
-	Edit:    inState(nodes.Paused),
+	Edit:    inState(faults.Paused),
 	Before:  prepareReads,
 	After:   awaitSuccessor,
 	Heal:    fireReads,

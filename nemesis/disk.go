@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"faultline/nodes"
+	"faultline/nodes/faults"
 	"faultline/topologies"
 )
 
@@ -19,17 +19,17 @@ var disk = Fault{
 	Targets: []string{All, Majority, Minority, One, Primary},
 	Drawn:   []string{Majority, Minority, One},
 	Options: namesOf(diskFields),
-	Needs:   []nodes.Capability{nodes.DiskSync, nodes.DiskFull, nodes.DiskError},
+	Needs:   []faults.Capability{faults.DiskSync, faults.DiskFull, faults.DiskError},
 	Kinds: []Step{
-		{Disk: nodes.DiskState{SlowSync: 20 * time.Millisecond}},
-		{Disk: nodes.DiskState{SlowSync: 200 * time.Millisecond}},
-		{Disk: nodes.DiskState{FailSync: true}},
-		{Disk: nodes.DiskState{FailWrite: true}},
-		{Disk: nodes.DiskState{Full: true}},
+		{Disk: faults.Disk{SlowSync: 20 * time.Millisecond}},
+		{Disk: faults.Disk{SlowSync: 200 * time.Millisecond}},
+		{Disk: faults.Disk{FailSync: true}},
+		{Disk: faults.Disk{FailWrite: true}},
+		{Disk: faults.Disk{Full: true}},
 	},
 	Suits: diskSuits,
 	Nodes: processNodes,
-	Edit: func(c *nodes.Conditions, t topologies.Topology, s Step) {
+	Edit: func(c *faults.Conditions, t topologies.Topology, s Step) {
 		c.SetDisk(processNodes(t, s), s.Disk)
 	},
 }
@@ -41,15 +41,15 @@ func diskSuits(_ topologies.Topology, s Step) error {
 	return s.Disk.Check()
 }
 
-var bitFlip = damage("bit-flip", nodes.BitFlip,
+var bitFlip = damage("bit-flip", faults.BitFlip,
 	"Ends processes, flips one bit in one file of each one's data (file: a pattern from the data directory) and starts them on that; "+
 		"a node that does not run so is down until the heal, which flips the bit back.")
 
-var truncate = damage("truncate", nodes.Truncate,
+var truncate = damage("truncate", faults.Truncate,
 	"Ends processes, cuts the end off one file of each one's data (file: a pattern from the data directory) and starts them on that; "+
 		"the heal brings the end back, if the node has not written to the file since.")
 
-func damage(name string, kind nodes.DamageKind, doc string) Fault {
+func damage(name string, kind faults.DamageKind, doc string) Fault {
 	return Fault{
 		Name:    name,
 		Family:  "disk",
@@ -58,7 +58,7 @@ func damage(name string, kind nodes.DamageKind, doc string) Fault {
 		Drawn:   []string{Minority, One, Primary},
 		Seeded:  true,
 		Options: []string{"file"},
-		Needs:   []nodes.Capability{nodes.DiskDamage},
+		Needs:   []faults.Capability{faults.DiskDamage},
 		Suits: func(_ topologies.Topology, s Step) error {
 			if s.File == "" {
 				return errors.New("file is missing: a pattern from the data directory, such as raft/*")
@@ -66,8 +66,8 @@ func damage(name string, kind nodes.DamageKind, doc string) Fault {
 			return nil
 		},
 		Nodes: processNodes,
-		Edit: func(c *nodes.Conditions, t topologies.Topology, s Step) {
-			c.SetDisk(processNodes(t, s), nodes.DiskState{Damages: []nodes.Damage{{Kind: kind, File: s.File, Draw: s.Draw}}})
+		Edit: func(c *faults.Conditions, t topologies.Topology, s Step) {
+			c.SetDisk(processNodes(t, s), faults.Disk{Damages: []faults.Damage{{Kind: kind, File: s.File, Draw: s.Draw}}})
 		},
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"faultline/nodes"
+	"faultline/nodes/faults"
 	"faultline/topologies"
 	"faultline/workloads/history"
 )
@@ -29,7 +30,7 @@ type fake struct {
 	started  time.Time
 
 	mu     sync.Mutex
-	now    nodes.Conditions
+	now    faults.Conditions
 	left   map[string]bool
 	peers  map[string]bool // those that vote, by name
 	lives  map[string]int  // how often a node came with an empty disk
@@ -37,28 +38,28 @@ type fake struct {
 	term   uint64
 	events []string // what the nemesis did, with virtual times
 
-	deaf     map[nodes.Link]bool // Set does not reach these links
-	immortal map[string]bool     // Set does not reach these processes
-	stuck    bool                // nobody ever takes over leadership
-	returns  int                 // how often a leader that handed over is elected again
-	lazy     bool                // Transfer does nothing
-	takes    string              // which names losses of power take, whatever is asked
-	sloth    time.Duration       // what Measure takes
-	refuse   error               // what Set answers, and does nothing
-	stay     error               // what Leave answers, and does nothing
-	shy      map[string]bool     // servers that never join
-	clinging bool                // nobody is taken out of the peer set
-	nods     bool                // every action succeeds and does nothing
+	deaf     map[faults.Pair]bool // Set does not reach these links
+	immortal map[string]bool      // Set does not reach these processes
+	stuck    bool                 // nobody ever takes over leadership
+	returns  int                  // how often a leader that handed over is elected again
+	lazy     bool                 // Transfer does nothing
+	takes    string               // which names losses of power take, whatever is asked
+	sloth    time.Duration        // what Measure takes
+	refuse   error                // what Set answers, and does nothing
+	stay     error                // what Leave answers, and does nothing
+	shy      map[string]bool      // servers that never join
+	clinging bool                 // nobody is taken out of the peer set
+	nods     bool                 // every action succeeds and does nothing
 
-	asked   nodes.Conditions // by the last Set
-	healing map[nodes.Link]nodes.LinkState
+	asked   faults.Conditions // by the last Set
+	healing map[faults.Pair]faults.Link
 	// obey is what Set does when it is asked for conditions; nil does what is asked.
-	obey func(want nodes.Conditions) nodes.Conditions
+	obey func(want faults.Conditions) faults.Conditions
 }
 
 func newFake(topology topologies.Topology) *fake {
-	f := &fake{topology: topology, started: time.Now(), left: map[string]bool{}, peers: map[string]bool{}, lives: map[string]int{}, now: nodes.Baseline(topology), leader: topology.Servers()[0].Name,
-		term: 1, deaf: map[nodes.Link]bool{}, immortal: map[string]bool{}, healing: map[nodes.Link]nodes.LinkState{}, shy: map[string]bool{}, sloth: 200 * time.Millisecond}
+	f := &fake{topology: topology, started: time.Now(), left: map[string]bool{}, peers: map[string]bool{}, lives: map[string]int{}, now: topology.Baseline(), leader: topology.Servers()[0].Name,
+		term: 1, deaf: map[faults.Pair]bool{}, immortal: map[string]bool{}, healing: map[faults.Pair]faults.Link{}, shy: map[string]bool{}, sloth: 200 * time.Millisecond}
 	f.joinAll()
 	return f
 }
@@ -67,7 +68,7 @@ func (f *fake) note(format string, args ...any) {
 	f.events = append(f.events, fmt.Sprintf("%7s  ", time.Since(f.started).Round(10*time.Millisecond))+fmt.Sprintf(format, args...))
 }
 
-func (f *fake) Set(ctx context.Context, want nodes.Conditions) error {
+func (f *fake) Set(ctx context.Context, want faults.Conditions) error {
 	time.Sleep(20 * time.Millisecond)
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -77,7 +78,7 @@ func (f *fake) Set(ctx context.Context, want nodes.Conditions) error {
 	}
 	f.note("set %s", want)
 	for node, was := range f.now.Processes {
-		if was == nodes.Absent && want.Processes[node] != nodes.Absent {
+		if was == faults.Wiped && want.Processes[node] != faults.Wiped {
 			f.lives[node]++
 			delete(f.peers, node)
 		}
@@ -93,7 +94,7 @@ func (f *fake) Set(ctx context.Context, want nodes.Conditions) error {
 	}
 	f.now = want.Clone()
 	for node := range f.left {
-		if want.Processes[node] != nodes.Killed {
+		if want.Processes[node] != faults.Killed {
 			delete(f.left, node)
 		}
 	}
@@ -104,7 +105,7 @@ func (f *fake) Set(ctx context.Context, want nodes.Conditions) error {
 // joinAll makes every server that runs a voter.
 func (f *fake) joinAll() {
 	for _, n := range f.topology.Nodes() {
-		if n.Role != topologies.Client && f.process(n.Name) == nodes.Running && !f.shy[n.Name] {
+		if n.Role != topologies.Client && f.process(n.Name) == faults.Running && !f.shy[n.Name] {
 			f.peers[n.Name] = true
 		}
 	}
@@ -119,34 +120,34 @@ func cmpErr(errs ...error) error {
 	return nil
 }
 
-func (f *fake) Measure(ctx context.Context) (nodes.Measurement, error) {
+func (f *fake) Measure(ctx context.Context) (faults.Measurement, error) {
 	if err := sleep(ctx, f.sloth); err != nil {
-		return nodes.Measurement{}, err
+		return faults.Measurement{}, err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	m := nodes.Measurement{Links: map[nodes.Link]nodes.LinkSeen{}, Processes: map[string]nodes.Process{},
-		Clocks: map[string]nodes.ClockSeen{}, Disks: map[string]nodes.DiskSeen{}}
-	state := func(l nodes.Link) nodes.LinkState {
+	m := faults.Measurement{Links: map[faults.Pair]faults.LinkMeasurement{}, Processes: map[string]faults.ProcessState{},
+		Clocks: map[string]faults.ClockMeasurement{}, Disks: map[string]faults.DiskMeasurement{}}
+	state := func(l faults.Pair) faults.Link {
 		if f.deaf[l] {
-			return nodes.LinkState{}
+			return faults.Link{}
 		}
 		return f.now.Links[l]
 	}
 	for _, a := range f.topology.Nodes() {
 		for _, b := range f.topology.Nodes() {
 			if a != b {
-				l := nodes.Link{From: a.Name, To: b.Name}
-				back := nodes.Link{From: b.Name, To: a.Name}
+				l := faults.Pair{From: a.Name, To: b.Name}
+				back := faults.Pair{From: b.Name, To: a.Name}
 				m.Links[l] = seen(state(l), state(back), shaped(f.asked.Links[l], f.asked.Links[back], f.healing[l]))
 			}
 		}
-		if p := f.process(a.Name); p != nodes.Running {
+		if p := f.process(a.Name); p != faults.Running {
 			m.Processes[a.Name] = p
 		}
 		m.Clocks[a.Name] = readClock(f.now.Clocks[a.Name], f.asked.Clocks[a.Name])
 		disk := tryDisk(f.now.Disks[a.Name])
-		if f.process(a.Name) == nodes.Off {
+		if f.process(a.Name) == faults.PoweredOff {
 			disk.LostBy = cmp.Or(f.takes, f.now.Disks[a.Name].Names.String())
 		}
 		m.Disks[a.Name] = disk
@@ -155,22 +156,22 @@ func (f *fake) Measure(ctx context.Context) (nodes.Measurement, error) {
 }
 
 // readClock is what a clock shows that is just as in its state, 10 s after that was asked.
-func readClock(s, asked nodes.ClockState) nodes.ClockSeen {
+func readClock(s, asked faults.Clock) faults.ClockMeasurement {
 	const after, looks = 10 * time.Second, 64
-	seen := nodes.ClockSeen{Read: true, Offset: shownAt(s, after), After: after, Patched: !s.Healthy(),
+	seen := faults.ClockMeasurement{Read: true, Offset: shownAt(s, after), After: after, Patched: !s.Healthy(),
 		Gained: s.Forward + time.Duration(s.Monotonic*float64(after)), Drift: s.Drift, Monotonic: s.Monotonic, Within: 0.0001}
 	if asked.Strobe == 0 || s.Healthy() {
 		return seen
 	}
 	for i := range time.Duration(looks) {
 		at := after + max(asked.Period*9/4, 40*time.Millisecond)*i/looks
-		seen.Looks = append(seen.Looks, nodes.ClockLook{After: at, Offset: shownAt(s, at)})
+		seen.Looks = append(seen.Looks, faults.ClockSample{After: at, Offset: shownAt(s, at)})
 	}
 	return seen
 }
 
 // shownAt is by how much a wall clock is ahead; a strobe without a period stays ahead.
-func shownAt(s nodes.ClockState, after time.Duration) time.Duration {
+func shownAt(s faults.Clock, after time.Duration) time.Duration {
 	if s.Period > 0 && after/s.Period%2 == 1 {
 		return s.Ahead(after)
 	}
@@ -178,8 +179,8 @@ func shownAt(s nodes.ClockState, after time.Duration) time.Duration {
 }
 
 // tryDisk is what a disk does that is just as asked.
-func tryDisk(s nodes.DiskState) nodes.DiskSeen {
-	seen := nodes.DiskSeen{Tried: true, SyncTook: s.SlowSync + time.Millisecond, PlainTook: time.Millisecond, Kept: !s.Lie && !s.FailSync}
+func tryDisk(s faults.Disk) faults.DiskMeasurement {
+	seen := faults.DiskMeasurement{Tried: true, SyncTook: s.SlowSync + time.Millisecond, PlainTook: time.Millisecond, Kept: !s.Lie && !s.FailSync}
 	for _, call := range []struct {
 		fails bool
 		seen  *string
@@ -190,38 +191,38 @@ func tryDisk(s nodes.DiskState) nodes.DiskSeen {
 		}
 	}
 	for _, d := range s.Damages {
-		seen.Damaged = append(seen.Damaged, nodes.DamageSeen{Kind: d.Kind, File: strings.ReplaceAll(d.File, "*", "log"), What: "damaged"})
+		seen.Damaged = append(seen.Damaged, faults.DamageMeasurement{Kind: d.Kind, File: strings.ReplaceAll(d.File, "*", "log"), What: "damaged"})
 	}
 	return seen
 }
 
 // seen is what probes see of a link; a train is sent over it if it is to be looked at closer, as for that state.
-func seen(there, back, closer nodes.LinkState) nodes.LinkSeen {
-	s := nodes.LinkSeen{UDP: !there.Drop && !there.Reject, TCP: nodes.TCPOpen}
+func seen(there, back, closer faults.Link) faults.LinkMeasurement {
+	s := faults.LinkMeasurement{UDP: !there.Drop && !there.Reject, TCP: faults.TCPOpen}
 	if closer.Shaped() {
 		s.Train = treated(there, closer.Train())
 		s.UDP = s.Train.Arrived > 0
 	}
 	switch {
 	case there.Drop || back.Drop:
-		s.TCP = nodes.TCPTimeout
+		s.TCP = faults.TCPTimeout
 	case there.Reject || back.Reject:
-		s.TCP = nodes.TCPRefused
+		s.TCP = faults.TCPRefused
 	}
 	return s
 }
 
 // shaped is the first that is; none is health.
-func shaped(states ...nodes.LinkState) nodes.LinkState {
-	return append(slices.DeleteFunc(states, func(s nodes.LinkState) bool { return !s.Shaped() }), nodes.LinkState{})[0]
+func shaped(states ...faults.Link) faults.Link {
+	return append(slices.DeleteFunc(states, func(s faults.Link) bool { return !s.Shaped() }), faults.Link{})[0]
 }
 
 // treated is what a train meets on a link that does just what its state says.
-func treated(s nodes.LinkState, train nodes.Train) nodes.TrainSeen {
+func treated(s faults.Link, train faults.Train) faults.TrainMeasurement {
 	sent := train.Count
 	const quick = 100 * time.Microsecond
 	share := func(n int, p float64) int { return int(math.Round(float64(n) * p)) }
-	t := nodes.TrainSeen{Sent: sent, Least: quick + s.Delay, Median: quick + s.Delay + s.Jitter/2, P90: 2*quick + s.Delay + s.Jitter*9/10, Rate: 40e6}
+	t := faults.TrainMeasurement{Sent: sent, Least: quick + s.Delay, Median: quick + s.Delay + s.Jitter/2, P90: 2*quick + s.Delay + s.Jitter*9/10, Rate: 40e6}
 	if s.Rate > 0 {
 		t.Rate = float64(s.Rate)
 		const headers = 28
@@ -238,12 +239,12 @@ func treated(s nodes.LinkState, train nodes.Train) nodes.TrainSeen {
 }
 
 // process is the state of a node's process; f.mu is held.
-func (f *fake) process(node string) nodes.Process {
+func (f *fake) process(node string) faults.ProcessState {
 	switch {
 	case f.left[node]:
-		return nodes.Killed
+		return faults.Killed
 	case f.immortal[node]:
-		return nodes.Running
+		return faults.Running
 	}
 	return f.now.Processes[node]
 }
@@ -259,7 +260,7 @@ func (f *fake) Client(node string) nodes.Client               { return fakeClien
 func (f *fake) Exited(ctx context.Context, node string) error {
 	for !f.nods {
 		f.mu.Lock()
-		down := f.process(node) == nodes.Killed
+		down := f.process(node) == faults.Killed
 		f.mu.Unlock()
 		if down {
 			return nil
@@ -275,7 +276,7 @@ func (f *fake) Exited(ctx context.Context, node string) error {
 // a majority does.
 func (f *fake) Leader(ctx context.Context) (string, error) {
 	f.mu.Lock()
-	gone := f.process(f.leader) != nodes.Running
+	gone := f.process(f.leader) != faults.Running
 	f.mu.Unlock()
 	if !gone {
 		return f.leader, nil
@@ -294,7 +295,7 @@ func (f *fake) Leader(ctx context.Context) (string, error) {
 func (f *fake) elect(fits func(string) bool) bool {
 	var running []string
 	for _, n := range f.topology.Nodes() {
-		if f.peers[n.Name] && f.process(n.Name) == nodes.Running {
+		if f.peers[n.Name] && f.process(n.Name) == faults.Running {
 			running = append(running, n.Name)
 		}
 	}
@@ -330,7 +331,7 @@ func (c fakeClient) Close() {}
 func (c fakeClient) Identity(context.Context) (string, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.process(c.node) != nodes.Running {
+	if c.process(c.node) != faults.Running {
 		return "", nodes.Errorf(nodes.Refused, "it does not run")
 	}
 	return fmt.Sprint(c.node, "/", c.lives[c.node]), nil

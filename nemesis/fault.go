@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"faultline/nodes"
+	"faultline/nodes/faults"
 	"faultline/topologies"
 )
 
@@ -15,13 +15,13 @@ import (
 // are called, the step has passed Check and its live roles are names.
 type Fault struct {
 	Name    string
-	Family  string             // that Generate draws it in
-	Doc     string             // what it does, in a sentence
-	Targets []string           // words that it takes; beside them every fault takes node names
-	Drawn   []string           // those of Targets that the step's draw decides
-	Options []string           // further fields of a step that it takes: oneway, reject, reads, and those of links
-	Needs   []nodes.Capability // at most; which of them a step needs depends on its options
-	Kinds   []Step             // with the settings of options of its own that Generate draws from
+	Family  string              // that Generate draws it in
+	Doc     string              // what it does, in a sentence
+	Targets []string            // words that it takes; beside them every fault takes node names
+	Drawn   []string            // those of Targets that the step's draw decides
+	Options []string            // further fields of a step that it takes: oneway, reject, reads, and those of links
+	Needs   []faults.Capability // at most; which of them a step needs depends on its options
+	Kinds   []Step              // with the settings of options of its own that Generate draws from
 
 	Kills bool // it ends processes, beyond what Edit says
 	Exits bool // it makes nodes end by themselves, beyond what disks do
@@ -41,10 +41,10 @@ type Fault struct {
 	// means the leader alone.
 	Around func(t topologies.Topology, s Step, leader string) []string
 	// Edit adds the fault to the conditions; nil if it changes none.
-	Edit func(c *nodes.Conditions, t topologies.Topology, s Step)
+	Edit func(c *faults.Conditions, t topologies.Topology, s Step)
 	// Base edits what the cluster is like without faults, before any Edit; nil changes
 	// nothing of it.
-	Base func(c *nodes.Conditions, t topologies.Topology, s Step)
+	Base func(c *faults.Conditions, t topologies.Topology, s Step)
 	// Asked says in words what is to become true, and AskedHeal what after the heal; nil
 	// says it from Edit.
 	Asked, AskedHeal func(nodes []string) string
@@ -63,8 +63,8 @@ type Fault struct {
 // words; an error means that the effect which was asked for did not show.
 type Action func(ctx context.Context, w World, s Step, hit []string) (seen string, err error)
 
-// faults is sorted by name.
-var faults = []Fault{
+// table is sorted by name.
+var table = []Fault{
 	bitFlip,
 	clock,
 	deposedLeaderReads,
@@ -85,14 +85,14 @@ var faults = []Fault{
 }
 
 // Faults lists all of them, sorted by name.
-func Faults() []Fault { return slices.Clone(faults) }
+func Faults() []Fault { return slices.Clone(table) }
 
 func find(name string) (Fault, bool) {
-	i := slices.IndexFunc(faults, func(f Fault) bool { return f.Name == name })
+	i := slices.IndexFunc(table, func(f Fault) bool { return f.Name == name })
 	if i < 0 {
 		return Fault{}, false
 	}
-	return faults[i], true
+	return table[i], true
 }
 
 // withDefaults fills in what a step leaves to its fault.
@@ -118,8 +118,8 @@ func (f Fault) led(t topologies.Topology, s Step, leader string) Step {
 }
 
 // alone is the conditions that the step makes by itself.
-func (f Fault) alone(t topologies.Topology, s Step) nodes.Conditions {
-	var c nodes.Conditions
+func (f Fault) alone(t topologies.Topology, s Step) faults.Conditions {
+	var c faults.Conditions
 	if f.Edit != nil {
 		f.Edit(&c, t, s)
 	}

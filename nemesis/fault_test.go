@@ -10,14 +10,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"faultline/nodes"
+	"faultline/nodes/faults"
 	"faultline/topologies"
 )
 
 func TestTablesAreSortedAndAgree(t *testing.T) {
-	require.True(t, slices.IsSortedFunc(faults, func(a, b Fault) int { return strings.Compare(a.Name, b.Name) }))
+	require.True(t, slices.IsSortedFunc(table, func(a, b Fault) int { return strings.Compare(a.Name, b.Name) }))
 	require.True(t, slices.IsSortedFunc(families, func(a, b Family) int { return strings.Compare(a.Name, b.Name) }))
-	for _, f := range faults {
+	for _, f := range table {
 		require.NotEmpty(t, f.Doc, f.Name)
 		require.True(t, slices.IsSorted(f.Targets), f.Name)
 		require.Subset(t, words, f.Targets, f.Name)
@@ -40,7 +40,7 @@ func TestTablesAreSortedAndAgree(t *testing.T) {
 
 func TestWhatAFaultNeedsIsDeclared(t *testing.T) {
 	topology := layout(t, "dc1-5c2")
-	for _, f := range faults {
+	for _, f := range table {
 		for _, reject := range []bool{false, true} {
 			for _, kind := range append(slices.Clone(f.Kinds), Step{Link: badLink, File: "raft/*"}) {
 				s := f.rehearsed(topology, Step{Fault: f.Name, Target: Names("dc1-s1"), Reject: reject}.ofKind(kind))
@@ -74,13 +74,13 @@ func TestWhoHearsWhom(t *testing.T) {
 	golden(t, "partitions.txt", out.String())
 }
 
-func matrix(t topologies.Topology, c nodes.Conditions) string {
+func matrix(t topologies.Topology, c faults.Conditions) string {
 	var out strings.Builder
 	for _, to := range t.Nodes() {
 		fmt.Fprintf(&out, "  %s  ", to.Name)
 		for _, from := range t.Nodes() {
 			mark := strings.TrimPrefix(from.Name, from.DC+"-")
-			if c.Links[nodes.Link{From: from.Name, To: to.Name}].Drop {
+			if c.Links[faults.Pair{From: from.Name, To: to.Name}].Drop {
 				mark = " ."
 			}
 			out.WriteString(" " + mark)
@@ -99,8 +99,8 @@ func TestRingShowsEveryServerAnotherMajority(t *testing.T) {
 		for _, to := range topology.Nodes() {
 			var view []string
 			for _, from := range topology.Nodes() {
-				require.Equal(t, c.Links[nodes.Link{From: from.Name, To: to.Name}], c.Links[nodes.Link{From: to.Name, To: from.Name}])
-				if !c.Links[nodes.Link{From: from.Name, To: to.Name}].Drop {
+				require.Equal(t, c.Links[faults.Pair{From: from.Name, To: to.Name}], c.Links[faults.Pair{From: to.Name, To: from.Name}])
+				if !c.Links[faults.Pair{From: from.Name, To: to.Name}].Drop {
 					view = append(view, from.Name)
 				}
 			}
@@ -152,7 +152,7 @@ func TestNamesSayWhatThePrimaryWas(t *testing.T) {
 }
 
 // badLink has everything at once.
-var badLink = nodes.LinkState{Loss: 0.1, BurstLoss: 0.1, Burst: 4, Rate: 100_000, Delay: 40 * time.Millisecond,
+var badLink = faults.Link{Loss: 0.1, BurstLoss: 0.1, Burst: 4, Rate: 100_000, Delay: 40 * time.Millisecond,
 	Jitter: 10 * time.Millisecond, Scramble: true, Reorder: 0.1, Duplicate: 0.1, Corrupt: 0.1}
 
 // TestLinksAreThoseOfAPartition compares whom the two faults hit, for every target.
@@ -184,6 +184,6 @@ func TestResolvedLinksKeepTheirSeed(t *testing.T) {
 	named := link.led(topology, s, "dc1-s3")
 	require.NoError(t, Schedule{Steps: []Step{{At: 1, For: 1, Fault: "link", Target: named.Target, Draw: named.Draw, Link: badLink}}}.
 		Check(topology, everything))
-	require.Equal(t, seedOf(nodes.Link{From: "dc1-s3", To: "dc1-s1"}, 7),
-		link.alone(topology, named).Links[nodes.Link{From: "dc1-s3", To: "dc1-s1"}].Seed)
+	require.Equal(t, seedOf(faults.Pair{From: "dc1-s3", To: "dc1-s1"}, 7),
+		link.alone(topology, named).Links[faults.Pair{From: "dc1-s3", To: "dc1-s1"}].Seed)
 }

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"faultline/nodes"
+	"faultline/nodes/faults"
 	"faultline/topologies"
 )
 
@@ -17,7 +17,7 @@ var join = Fault{
 	Targets:   []string{Spare},
 	Drawn:     []string{Spare},
 	Options:   []string{"below-majority"},
-	Needs:     []nodes.Capability{nodes.ProcessAbsent},
+	Needs:     []faults.Capability{faults.ProcessAbsent},
 	Kills:     true,
 	Exits:     true,
 	Wipes:     true,
@@ -56,7 +56,7 @@ func spareNodes(t topologies.Topology, s Step) []string {
 }
 
 // haveSpares has the spares be there. What other steps do to them comes on top.
-func haveSpares(c *nodes.Conditions, t topologies.Topology, s Step) {
+func haveSpares(c *faults.Conditions, t topologies.Topology, s Step) {
 	for _, name := range spareNodes(t, s) {
 		delete(c.Processes, name)
 	}

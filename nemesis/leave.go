@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"faultline/nodes"
+	"faultline/nodes/faults"
 	"faultline/topologies"
 )
 
@@ -21,7 +22,7 @@ var leave = Fault{
 	Doc:     "Makes servers leave the cluster gracefully, one after the other, and out of the peer set; at the heal they are started again and vote again.",
 	Targets: []string{One, Primary},
 	Drawn:   []string{One},
-	Needs:   []nodes.Capability{nodes.ProcessKill},
+	Needs:   []faults.Capability{faults.ProcessKill},
 	Options: []string{"below-majority"},
 	Exits:   true,
 	Takes:   true,
@@ -29,7 +30,7 @@ var leave = Fault{
 	Nodes:   processNodes,
 	// A process that ended by itself and one that was killed are the same state to a
 	// runtime: it is not running, and must not be started before the heal.
-	Edit:     inState(nodes.Killed),
+	Edit:     inState(faults.Killed),
 	Asked:    func(hit []string) string { return strings.Join(hit, ", ") + " left" },
 	Before:   leaveOneByOne,
 	After:    leftPeers,

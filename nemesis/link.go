@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"faultline/nodes"
+	"faultline/nodes/faults"
 	"faultline/topologies"
 )
 
@@ -21,8 +21,8 @@ var link = Fault{
 	Drawn:   []string{All, Bridge, Ring, Majority, Minority, One, Primary},
 	Seeded:  true,
 	Options: append([]string{"oneway"}, namesOf(linkFields)...),
-	Needs: []nodes.Capability{nodes.LinkLoss, nodes.LinkDelay, nodes.LinkRate, nodes.LinkReorder, nodes.LinkDuplicate,
-		nodes.LinkCorrupt},
+	Needs: []faults.Capability{faults.LinkLoss, faults.LinkDelay, faults.LinkRate, faults.LinkReorder, faults.LinkDuplicate,
+		faults.LinkCorrupt},
 	Kinds:  kindsOfLinks,
 	Suits:  linkSuits,
 	Nodes:  linkNodes,
@@ -33,17 +33,17 @@ var link = Fault{
 // kindsOfLinks are what Generate draws from: each a network that a cluster should live
 // with, from a bad day to a bad line.
 var kindsOfLinks = []Step{
-	{Link: nodes.LinkState{Loss: 0.05}},
-	{Link: nodes.LinkState{Loss: 0.2}},
-	{Link: nodes.LinkState{BurstLoss: 0.1, Burst: 5}},
-	{Link: nodes.LinkState{Delay: 40 * time.Millisecond}},
-	{Link: nodes.LinkState{Delay: 20 * time.Millisecond, Jitter: 20 * time.Millisecond}},
-	{Link: nodes.LinkState{Delay: 10 * time.Millisecond, Jitter: 30 * time.Millisecond, Scramble: true}},
-	{Link: nodes.LinkState{Reorder: 0.25}},
-	{Link: nodes.LinkState{Duplicate: 0.2}},
-	{Link: nodes.LinkState{Corrupt: 0.1}},
-	{Link: nodes.LinkState{Rate: 250_000}},
-	{Link: nodes.LinkState{Loss: 0.1, Delay: 20 * time.Millisecond, Jitter: 10 * time.Millisecond, Duplicate: 0.05}},
+	{Link: faults.Link{Loss: 0.05}},
+	{Link: faults.Link{Loss: 0.2}},
+	{Link: faults.Link{BurstLoss: 0.1, Burst: 5}},
+	{Link: faults.Link{Delay: 40 * time.Millisecond}},
+	{Link: faults.Link{Delay: 20 * time.Millisecond, Jitter: 20 * time.Millisecond}},
+	{Link: faults.Link{Delay: 10 * time.Millisecond, Jitter: 30 * time.Millisecond, Scramble: true}},
+	{Link: faults.Link{Reorder: 0.25}},
+	{Link: faults.Link{Duplicate: 0.2}},
+	{Link: faults.Link{Corrupt: 0.1}},
+	{Link: faults.Link{Rate: 250_000}},
+	{Link: faults.Link{Loss: 0.1, Delay: 20 * time.Millisecond, Jitter: 10 * time.Millisecond, Duplicate: 0.05}},
 }
 
 func linkSuits(t topologies.Topology, s Step) error {
@@ -72,8 +72,8 @@ func linkNodes(t topologies.Topology, s Step) []string {
 	return partitionNodes(t, s)
 }
 
-func shapeLinks(c *nodes.Conditions, t topologies.Topology, s Step) {
-	edit := func(l nodes.Link) {
+func shapeLinks(c *faults.Conditions, t topologies.Topology, s Step) {
+	edit := func(l faults.Pair) {
 		state := s.Link
 		state.Seed = seedOf(l, s.Draw)
 		c.Cut([]string{l.From}, []string{l.To}, state)
@@ -85,14 +85,14 @@ func shapeLinks(c *nodes.Conditions, t topologies.Topology, s Step) {
 	for _, from := range t.Nodes() {
 		for _, to := range t.Nodes() {
 			if from != to {
-				edit(nodes.Link{From: from.Name, To: to.Name})
+				edit(faults.Pair{From: from.Name, To: to.Name})
 			}
 		}
 	}
 }
 
 // seedOf gives every link random numbers of its own.
-func seedOf(l nodes.Link, draw uint64) uint64 {
+func seedOf(l faults.Pair, draw uint64) uint64 {
 	h := fnv.New64a()
 	fmt.Fprintf(h, "%s %d", l, draw)
 	return h.Sum64()

@@ -32,7 +32,7 @@ func TestMembershipTellsItsStory(t *testing.T) {
 			require.True(t, fault.Proved && fault.HealProved, "%+v", fault)
 		}
 		require.True(t, p.baseline.Proved)
-		require.True(t, f.now.Equal(nodes.Baseline(f.topology)))
+		require.True(t, f.now.Equal(f.topology.Baseline()))
 		golden(t, "members.txt", p.story(f))
 	})
 }

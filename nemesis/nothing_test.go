@@ -12,7 +12,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"faultline/checker"
-	"faultline/nodes"
+	"faultline/nodes/faults"
 	"faultline/workloads/history"
 )
 
@@ -137,7 +137,7 @@ func requireDoubt(t *testing.T, r checker.Result, fault, lacks string) {
 // eachSample visits every fault with every target, and with every sample of every option.
 func eachSample(t *testing.T, visit func(t *testing.T, f Fault, option, sample string, s Schedule)) {
 	topology := layout(t, crowd)
-	for _, f := range faults {
+	for _, f := range table {
 		each := func(option, target, sample string) {
 			s := parse(t, stepOf(f, target, sample))
 			require.NoError(t, s.Check(topology, everything))
@@ -172,7 +172,7 @@ func TestNothingIsProvedByNothing(t *testing.T) {
 	eachSample(t, func(t *testing.T, f Fault, _, _ string, s Schedule) {
 		idle := newFake(layout(t, crowd))
 		idle.nods = true
-		idle.obey = func(nodes.Conditions) nodes.Conditions { return nodes.Baseline(idle.topology) }
+		idle.obey = func(faults.Conditions) faults.Conditions { return idle.topology.Baseline() }
 		requireDoubt(t, judged(t, idle, s), f.Name, "its effect was not proved")
 	})
 }
@@ -187,7 +187,7 @@ func TestNoOptionIsProvedByTheOthers(t *testing.T) {
 		without := s.clone()
 		without.Steps[0] = lacking(t, s.Steps[0], option)
 		half := newFake(layout(t, crowd))
-		half.obey = func(want nodes.Conditions) nodes.Conditions {
+		half.obey = func(want faults.Conditions) faults.Conditions {
 			if want.Equal(sum(half.topology, s.Steps)) {
 				return sum(half.topology, without.Steps)
 			}
@@ -239,7 +239,7 @@ func TestNoHealIsProvedByNothing(t *testing.T) {
 		}
 		stuck := newFake(layout(t, crowd))
 		begun := false
-		stuck.obey = func(want nodes.Conditions) nodes.Conditions {
+		stuck.obey = func(want faults.Conditions) faults.Conditions {
 			if begun {
 				return stuck.now
 			}

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"slices"
 
-	"faultline/nodes"
+	"faultline/nodes/faults"
 	"faultline/topologies"
 )
 
@@ -16,7 +16,7 @@ var partition = Fault{
 	Targets: []string{Bridge, Ring, Majority, Minority, One, Primary},
 	Drawn:   []string{Bridge, Ring, Majority, Minority, One, Primary},
 	Options: []string{"oneway", "reject"},
-	Needs:   []nodes.Capability{nodes.LinkDrop, nodes.LinkReject},
+	Needs:   []faults.Capability{faults.LinkDrop, faults.LinkReject},
 	Suits:   partitionSuits,
 	Nodes:   partitionNodes,
 	Around:  leadersSide,
@@ -108,15 +108,15 @@ func leadersSide(t topologies.Topology, s Step, leader string) []string {
 }
 
 // cutLinks drops or rejects the packets of every link that the step means.
-func cutLinks(c *nodes.Conditions, t topologies.Topology, s Step) {
-	state := nodes.LinkState{Drop: !s.Reject, Reject: s.Reject}
-	eachLink(t, s, func(l nodes.Link) { c.Cut([]string{l.From}, []string{l.To}, state) })
+func cutLinks(c *faults.Conditions, t topologies.Topology, s Step) {
+	state := faults.Link{Drop: !s.Reject, Reject: s.Reject}
+	eachLink(t, s, func(l faults.Pair) { c.Cut([]string{l.From}, []string{l.To}, state) })
 }
 
 // eachLink visits the links between every pair of nodes whose places are cut. Of such a
 // pair the group that is cut off is the one that comes first in the drawn order; for a
 // bridge that is the first half, and in a ring the earlier of the two.
-func eachLink(t topologies.Topology, s Step, visit func(nodes.Link)) {
+func eachLink(t topologies.Topology, s Step, visit func(faults.Pair)) {
 	at, n := standing(t, s)
 	sh := shapeOf(s)
 	for _, a := range t.Nodes() {
@@ -125,10 +125,10 @@ func eachLink(t topologies.Topology, s Step, visit func(nodes.Link)) {
 				continue
 			}
 			if s.OneWay != In {
-				visit(nodes.Link{From: a.Name, To: b.Name})
+				visit(faults.Pair{From: a.Name, To: b.Name})
 			}
 			if s.OneWay != Out {
-				visit(nodes.Link{From: b.Name, To: a.Name})
+				visit(faults.Pair{From: b.Name, To: a.Name})
 			}
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"faultline/nodes"
+	"faultline/nodes/faults"
 	"faultline/topologies"
 	"faultline/workloads/history"
 )
@@ -29,7 +30,7 @@ type World struct {
 
 	// impose makes conditions be added to those of the schedule, in place of what the same
 	// step imposed before, and proves the sum; nil adds none. Only Work has it.
-	impose func(ctx context.Context, add func(*nodes.Conditions)) error
+	impose func(ctx context.Context, add func(*faults.Conditions)) error
 }
 
 // healWithin bounds the heal at the end, with the check of the baseline.
@@ -66,7 +67,7 @@ func Play(ctx context.Context, s Schedule, w World) (Schedule, error) {
 }
 
 func newPlayer(w World) *player {
-	return &player{World: w, began: time.Now(), lasting: map[int]bool{}, imposed: map[int]func(*nodes.Conditions){},
+	return &player{World: w, began: time.Now(), lasting: map[int]bool{}, imposed: map[int]func(*faults.Conditions){},
 		held: map[int]held{}, notes: map[int]string{}, works: map[int]*work{}, turn: make(chan struct{}, 1)}
 }
 
@@ -74,15 +75,15 @@ func newPlayer(w World) *player {
 type player struct {
 	World
 	began    time.Time
-	schedule Schedule         // resolved as far as it has begun
-	lasting  map[int]bool     // steps that have begun and will be healed; true if their edits are in force
-	hasty    bool             // the run is cut short: heal at once, without the actions of heals
-	held     map[int]held     // steps that wait until a majority would stay
-	notes    map[int]string   // what is to be said of a step when it begins or is healed
-	set      nodes.Conditions // of the last Set that succeeded
+	schedule Schedule          // resolved as far as it has begun
+	lasting  map[int]bool      // steps that have begun and will be healed; true if their edits are in force
+	hasty    bool              // the run is cut short: heal at once, without the actions of heals
+	held     map[int]held      // steps that wait until a majority would stay
+	notes    map[int]string    // what is to be said of a step when it begins or is healed
+	set      faults.Conditions // of the last Set that succeeded
 
 	turn    chan struct{} // holds one value while somebody changes or proves the conditions
-	imposed map[int]func(*nodes.Conditions)
+	imposed map[int]func(*faults.Conditions)
 	works   map[int]*work // of every step the last
 
 	marking sync.Mutex
@@ -101,7 +102,7 @@ type part struct {
 	step   Step
 	fault  Fault
 	hit    []string
-	alone  nodes.Conditions // what the step does by itself
+	alone  faults.Conditions // what the step does by itself
 	mark   history.FaultMark
 	stage  history.Stage
 	seen   []string // what its actions saw happen
@@ -138,7 +139,7 @@ func (p *player) change(ctx context.Context, c change) {
 	p.notify()
 
 	parts := append(heals, starts...)
-	var measured nodes.Measurement
+	var measured faults.Measurement
 	var err error
 	if anyFresh(parts) {
 		measured, err = p.bring(through, p.conditions())
@@ -170,9 +171,9 @@ func (p *player) begin(ctx context.Context, numbers []int) []*part {
 			continue
 		}
 		part.mark.Lasts = !part.fault.Momentary
-		part.mark.Kills = part.fault.Kills || part.ends(nodes.Killed) || part.mayEnd()
+		part.mark.Kills = part.fault.Kills || part.ends(faults.Killed) || part.mayEnd()
 		part.mark.Exits = part.fault.Exits || part.mayEnd()
-		part.mark.Wipes = part.fault.Wipes || part.ends(nodes.Absent)
+		part.mark.Wipes = part.fault.Wipes || part.ends(faults.Wiped)
 		part.mark.Fatal = part.step.BelowMajority
 		part.mark.Asked = part.asked()
 		p.mark(step.Fault, part.mark)
@@ -291,9 +292,9 @@ func (part *part) mayEnd() bool {
 }
 
 // ends tells whether the step's conditions end processes as badly as that.
-func (part *part) ends(least nodes.Process) bool {
+func (part *part) ends(least faults.ProcessState) bool {
 	for _, state := range part.alone.Processes {
-		if state == least || least == nodes.Killed && state.Ended() {
+		if state == least || least == faults.Killed && state.Ended() {
 			return true
 		}
 	}
@@ -309,7 +310,7 @@ func anyFresh(parts []*part) bool {
 	return false
 }
 
-func (p *player) conditions() nodes.Conditions {
+func (p *player) conditions() faults.Conditions {
 	var active []Step
 	for _, i := range sortedKeys(p.lasting) {
 		if p.lasting[i] {

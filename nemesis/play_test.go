@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"faultline/nodes"
+	"faultline/nodes/faults"
 	"faultline/workloads/history"
 )
 
@@ -78,7 +79,7 @@ func TestOverlapIsTheSumOfWhatIsActive(t *testing.T) {
 			moments := timeline(s)
 			require.Len(t, sets.asked, len(moments)+1)
 			for i, moment := range moments {
-				var want nodes.Conditions
+				var want faults.Conditions
 				for _, step := range s.Steps {
 					if step.At <= moment.at && moment.at < step.At+step.For {
 						fault, _ := find(step.Fault)
@@ -95,10 +96,10 @@ func TestOverlapIsTheSumOfWhatIsActive(t *testing.T) {
 
 type recorder struct {
 	*fake
-	asked []nodes.Conditions
+	asked []faults.Conditions
 }
 
-func (r *recorder) Set(ctx context.Context, want nodes.Conditions) error {
+func (r *recorder) Set(ctx context.Context, want faults.Conditions) error {
 	r.asked = append(r.asked, want.Clone())
 	return r.fake.Set(ctx, want)
 }
@@ -135,7 +136,7 @@ func TestWhatDoesNotShowIsNotProved(t *testing.T) {
 		heal       string // in the error of the heal
 	}{
 		{"a link that stays open", "{at: 1s, for: 5s, fault: partition, target: one}",
-			func(f *fake) { f.deaf[nodes.Link{From: "dc1-s1", To: "dc1-s2"}] = true },
+			func(f *fake) { f.deaf[faults.Pair{From: "dc1-s1", To: "dc1-s2"}] = true },
 			"dc1-s1>dc1-s2: a datagram arrived", ""},
 		{"a process that does not die", "{at: 1s, for: 5s, fault: kill, target: one}",
 			func(f *fake) { f.immortal["dc1-s1"] = true }, "dc1-s1 is running, not killed", ""},
@@ -304,7 +305,7 @@ func TestALinkFaultIsBelievedOnlyWhenMeasured(t *testing.T) {
 	for _, deaf := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			f := newFake(layout(t, "dc1-3"))
-			f.deaf[nodes.Link{From: "dc1-s1", To: "dc1-s2"}] = deaf
+			f.deaf[faults.Pair{From: "dc1-s1", To: "dc1-s2"}] = deaf
 			p := play(t, t.Context(), f, parse(t, `steps:
   - {at: 1s, for: 5s, fault: link, target: all, loss: 0.2, delay: 40ms}
   - {at: 2s, for: 2s, fault: link, target: one, oneway: out, duplicate: 0.3}

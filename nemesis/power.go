@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"hash/fnv"
 
-	"faultline/nodes"
+	"faultline/nodes/faults"
 	"faultline/topologies"
 )
 
@@ -18,34 +18,34 @@ var powerLoss = Fault{
 	Drawn:   []string{Majority, Minority, One},
 	Seeded:  true,
 	Options: []string{"torn", "names"},
-	Needs:   []nodes.Capability{nodes.ProcessOff},
+	Needs:   []faults.Capability{faults.ProcessOff},
 	Suits:   powerSuits,
 	Nodes:   processNodes,
 	Edit:    powerOff,
 }
 
 // takenNames is which names a step's loss of power takes.
-var takenNames = map[string]nodes.Names{
-	"": nodes.NamesJournaled, nodes.NamesJournaled.String(): nodes.NamesJournaled, nodes.NamesPOSIX.String(): nodes.NamesPOSIX}
+var takenNames = map[string]faults.Names{
+	"": faults.NamesJournaled, faults.NamesJournaled.String(): faults.NamesJournaled, faults.NamesPOSIX.String(): faults.NamesPOSIX}
 
 func powerSuits(_ topologies.Topology, s Step) error {
 	if _, ok := takenNames[s.Names]; !ok {
-		return fmt.Errorf("names is %q, not %s or %s", s.Names, nodes.NamesJournaled, nodes.NamesPOSIX)
+		return fmt.Errorf("names is %q, not %s or %s", s.Names, faults.NamesJournaled, faults.NamesPOSIX)
 	}
 	return nil
 }
 
-func powerOff(c *nodes.Conditions, t topologies.Topology, s Step) {
+func powerOff(c *faults.Conditions, t topologies.Topology, s Step) {
 	hit := processNodes(t, s)
-	c.SetProcess(hit, nodes.Off)
-	if names := takenNames[s.Names]; names != nodes.NamesJournaled {
-		c.SetDisk(hit, nodes.DiskState{Names: names})
+	c.SetProcess(hit, faults.PoweredOff)
+	if names := takenNames[s.Names]; names != faults.NamesJournaled {
+		c.SetDisk(hit, faults.Disk{Names: names})
 	}
 	if !s.Torn {
 		return
 	}
 	for _, node := range hit {
-		c.SetDisk([]string{node}, nodes.DiskState{Torn: tornSeed(node, s.Draw)})
+		c.SetDisk([]string{node}, faults.Disk{Torn: tornSeed(node, s.Draw)})
 	}
 }
 

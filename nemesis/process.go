@@ -1,7 +1,7 @@
 package nemesis
 
 import (
-	"faultline/nodes"
+	"faultline/nodes/faults"
 	"faultline/topologies"
 )
 
@@ -11,9 +11,9 @@ var kill = Fault{
 	Doc:     "Ends processes by SIGKILL and starts them again at the heal, on the same disk and address.",
 	Targets: []string{All, Majority, Minority, One, Primary},
 	Drawn:   []string{Majority, Minority, One},
-	Needs:   []nodes.Capability{nodes.ProcessKill},
+	Needs:   []faults.Capability{faults.ProcessKill},
 	Nodes:   processNodes,
-	Edit:    inState(nodes.Killed),
+	Edit:    inState(faults.Killed),
 }
 
 var pause = Fault{
@@ -22,9 +22,9 @@ var pause = Fault{
 	Doc:     "Stops processes by SIGSTOP and continues them at the heal: their connections stay open and nobody answers.",
 	Targets: []string{All, Majority, Minority, One, Primary},
 	Drawn:   []string{Majority, Minority, One},
-	Needs:   []nodes.Capability{nodes.ProcessPause},
+	Needs:   []faults.Capability{faults.ProcessPause},
 	Nodes:   processNodes,
-	Edit:    inState(nodes.Paused),
+	Edit:    inState(faults.Paused),
 }
 
 // processNodes is whom a step on processes hits. Its majority is the larger half: enough
@@ -45,8 +45,8 @@ func processNodes(t topologies.Topology, s Step) []string {
 	}
 }
 
-func inState(state nodes.Process) func(*nodes.Conditions, topologies.Topology, Step) {
-	return func(c *nodes.Conditions, t topologies.Topology, s Step) {
+func inState(state faults.ProcessState) func(*faults.Conditions, topologies.Topology, Step) {
+	return func(c *faults.Conditions, t topologies.Topology, s Step) {
 		c.SetProcess(processNodes(t, s), state)
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"faultline/nodes"
+	"faultline/nodes/faults"
 	"faultline/workloads/history"
 )
 
@@ -25,14 +25,14 @@ const (
 const leastProbes = 2
 
 // bring makes the cluster be in the wanted conditions and proves that it is.
-func (p *player) bring(ctx context.Context, want nodes.Conditions) (nodes.Measurement, error) {
+func (p *player) bring(ctx context.Context, want faults.Conditions) (faults.Measurement, error) {
 	if err := ctx.Err(); err != nil {
-		return nodes.Measurement{}, fmt.Errorf("interrupted: %w", context.Cause(ctx))
+		return faults.Measurement{}, fmt.Errorf("interrupted: %w", context.Cause(ctx))
 	}
 	setCtx, cancel := context.WithTimeout(ctx, setWithin)
 	defer cancel()
 	if err := p.Cluster.Set(setCtx, want); err != nil {
-		return nodes.Measurement{}, fmt.Errorf("not set: %w", err)
+		return faults.Measurement{}, fmt.Errorf("not set: %w", err)
 	}
 	before := p.set
 	p.set = want
@@ -42,7 +42,7 @@ func (p *player) bring(ctx context.Context, want nodes.Conditions) (nodes.Measur
 // prove probes until the measurement is what is wanted, or gives up and says where it is
 // not. The first probes after a change may still see what was before. A node that was to run before and is
 // to run now, and does not, has ended by itself.
-func (p *player) prove(ctx context.Context, before, want nodes.Conditions) (nodes.Measurement, error) {
+func (p *player) prove(ctx context.Context, before, want faults.Conditions) (faults.Measurement, error) {
 	names := namesWhere(p.Topology, func(string) bool { return true })
 	began := time.Now()
 	for probes := 1; ; probes++ {
@@ -59,7 +59,7 @@ func (p *player) prove(ctx context.Context, before, want nodes.Conditions) (node
 	}
 }
 
-func (p *player) measure(ctx context.Context) (nodes.Measurement, error) {
+func (p *player) measure(ctx context.Context) (faults.Measurement, error) {
 	ctx, cancel := context.WithTimeout(ctx, measureWithin)
 	defer cancel()
 	measured, err := p.Cluster.Measure(ctx)
@@ -71,10 +71,10 @@ func (p *player) measure(ctx context.Context) (nodes.Measurement, error) {
 
 // endedWords says which nodes were to run before, are to run now, and do not: nobody but they has ended them. Of those whose disk
 // permits it, that is no fault.
-func endedWords(m nodes.Measurement, before, now nodes.Conditions) []string {
+func endedWords(m faults.Measurement, before, now faults.Conditions) []string {
 	var words []string
 	for node, state := range m.Processes {
-		if state == nodes.Killed && !before.Processes[node].Ended() && !now.Processes[node].Ended() && !now.Disks[node].EndsNodes() {
+		if state == faults.Killed && !before.Processes[node].Ended() && !now.Processes[node].Ended() && !now.Disks[node].EndsNodes() {
 			words = append(words, node+" has ended by itself")
 		}
 	}
@@ -85,7 +85,7 @@ func endedWords(m nodes.Measurement, before, now nodes.Conditions) []string {
 // baseline brings the cluster to health, tries again as long as it may, and marks
 // whether the probes agree.
 func (p *player) baseline(ctx context.Context) {
-	p.markBaseline(history.FBaseline, "", func(want nodes.Conditions) (measured nodes.Measurement, err error) {
+	p.markBaseline(history.FBaseline, "", func(want faults.Conditions) (measured faults.Measurement, err error) {
 		began := time.Now()
 		measured, err = p.bring(ctx, want)
 		for err != nil && time.Since(began) < baselineWithin && sleep(ctx, pollEvery) == nil {
@@ -100,15 +100,15 @@ func (p *player) baseline(ctx context.Context) {
 // could not be written.
 func Verify(ctx context.Context, w World) error {
 	p := newPlayer(w)
-	p.markBaseline(history.FBaselineEnd, "at the end ", func(want nodes.Conditions) (nodes.Measurement, error) {
+	p.markBaseline(history.FBaselineEnd, "at the end ", func(want faults.Conditions) (faults.Measurement, error) {
 		return p.prove(ctx, want, want)
 	})
 	return p.failure()
 }
 
 // markBaseline marks, before and after, what a check of the baseline asks and finds.
-func (p *player) markBaseline(f, when string, check func(want nodes.Conditions) (nodes.Measurement, error)) {
-	want := nodes.Baseline(p.Topology)
+func (p *player) markBaseline(f, when string, check func(want faults.Conditions) (faults.Measurement, error)) {
+	want := p.Topology.Baseline()
 	n, running := len(p.Topology.Nodes()), len(p.Topology.Started())
 	mark := history.FaultMark{Step: -1, Stage: history.Baseline,
 		Asked: fmt.Sprintf("%shealthy: %d links open, %d nodes running", when, n*(n-1), running)}
@@ -126,7 +126,7 @@ func (p *player) markBaseline(f, when string, check func(want nodes.Conditions) 
 
 // conclude fills in the part's last mark. The cluster was measured as a whole, so an
 // error of the measurement is one of every part of the change.
-func (part *part) conclude(measured nodes.Measurement, want nodes.Conditions, err error, late time.Duration) {
+func (part *part) conclude(measured faults.Measurement, want faults.Conditions, err error, late time.Duration) {
 	seen := part.seen
 	if part.fresh {
 		if words := seenWords(part.alone, measured); words != "" {
@@ -136,7 +136,7 @@ func (part *part) conclude(measured nodes.Measurement, want nodes.Conditions, er
 		}
 	}
 	for node := range part.alone.Disks {
-		if part.alone.Disks[node].EndsNodes() && measured.Processes[node] == nodes.Killed && !want.Processes[node].Ended() {
+		if part.alone.Disks[node].EndsNodes() && measured.Processes[node] == faults.Killed && !want.Processes[node].Ended() {
 			seen = append(seen, node+" has ended by itself")
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"faultline/nodes"
+	"faultline/nodes/faults"
 	"faultline/workloads/history"
 )
 
@@ -93,7 +94,7 @@ func (p *player) mayTake(ctx context.Context, step Step, taken []string) (hit []
 }
 
 // majorityWithout is nil if, without some nodes, a majority of those who vote now is left and runs.
-func majorityWithout(ctx context.Context, w World, now nodes.Conditions, gone []string) error {
+func majorityWithout(ctx context.Context, w World, now faults.Conditions, gone []string) error {
 	peers, err := peersOf(ctx, w)
 	if err != nil {
 		return fmt.Errorf("nobody says who votes: %w", err)
@@ -116,13 +117,13 @@ func runs(running []string) string {
 }
 
 // runningOf lists who of a peer set runs: who is not meant to be down, and answers by the identity that votes.
-func runningOf(ctx context.Context, w World, now nodes.Conditions, voters []nodes.Peer) []string {
+func runningOf(ctx context.Context, w World, now faults.Conditions, voters []nodes.Peer) []string {
 	ctx, cancel := context.WithTimeout(ctx, aliveWithin)
 	defer cancel()
 	alive := make([]bool, len(voters))
 	var asking sync.WaitGroup
 	for i, voter := range voters {
-		if _, ok := w.Topology.Node(voter.Node); !ok || now.Processes[voter.Node] != nodes.Running {
+		if _, ok := w.Topology.Node(voter.Node); !ok || now.Processes[voter.Node] != faults.Running {
 			continue
 		}
 		asking.Go(func() {

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"faultline/nodes"
+	"faultline/nodes/faults"
 	"faultline/workloads/history"
 )
 
@@ -39,7 +40,7 @@ func watchMajority(t *testing.T, f *fake) (over func() bool) {
 			for _, n := range f.topology.Nodes() {
 				if f.peers[n.Name] {
 					voters++
-					if f.process(n.Name) == nodes.Running {
+					if f.process(n.Name) == faults.Running {
 						running++
 					}
 				}

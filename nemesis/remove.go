@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"faultline/nodes"
+	"faultline/nodes/faults"
 )
 
 var remove = Fault{
@@ -17,11 +17,11 @@ var remove = Fault{
 	Targets:   []string{One, Primary},
 	Drawn:     []string{One},
 	Options:   []string{"below-majority"},
-	Needs:     []nodes.Capability{nodes.ProcessKill},
+	Needs:     []faults.Capability{faults.ProcessKill},
 	Takes:     true,
 	Suits:     serversOnly,
 	Nodes:     processNodes,
-	Edit:      inState(nodes.Killed),
+	Edit:      inState(faults.Killed),
 	Asked:     func(hit []string) string { return strings.Join(hit, ", ") + " killed, and no peers any more" },
 	AskedHeal: func(hit []string) string { return strings.Join(hit, ", ") + " running, and voters" },
 	After:     removePeers,

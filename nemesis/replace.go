@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"faultline/nodes"
+	"faultline/nodes/faults"
 )
 
 // replace is proved by the machine that is gone with all its data, which the runtime
@@ -19,11 +19,11 @@ var replace = Fault{
 	Targets:  []string{One, Primary},
 	Drawn:    []string{One},
 	Options:  []string{"below-majority"},
-	Needs:    []nodes.Capability{nodes.ProcessAbsent},
+	Needs:    []faults.Capability{faults.ProcessAbsent},
 	Takes:    true,
 	Suits:    serversOnly,
 	Nodes:    processNodes,
-	Edit:     inState(nodes.Absent),
+	Edit:     inState(faults.Wiped),
 	Before:   tellIdentities,
 	Rejoined: votersAgain,
 }

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"faultline/nodes"
+	"faultline/nodes/faults"
 	"faultline/topologies"
 )
 
@@ -17,7 +17,7 @@ var restartStorm = Fault{
 	Targets: []string{All, Majority, Minority, One, Primary},
 	Drawn:   []string{Majority, Minority, One},
 	Seeded:  true,
-	Needs:   []nodes.Capability{nodes.ProcessKill},
+	Needs:   []faults.Capability{faults.ProcessKill},
 	Kills:   true,
 	Suits:   longEnough,
 	Nodes:   processNodes,
@@ -47,10 +47,10 @@ func storm(ctx context.Context, w World, s Step, hit []string) (string, error) {
 	kills, mostUp := 0, min(mostUp, s.For/3)
 	for i := uint64(0); ; i += 2 {
 		for _, part := range []struct {
-			edit func(*nodes.Conditions)
+			edit func(*faults.Conditions)
 			rest time.Duration
 		}{
-			{func(c *nodes.Conditions) { c.SetProcess(hit, nodes.Killed) }, gap(s.Draw, i, leastDown, mostDown)},
+			{func(c *faults.Conditions) { c.SetProcess(hit, faults.Killed) }, gap(s.Draw, i, leastDown, mostDown)},
 			{nil, gap(s.Draw, i+1, leastUp, mostUp)},
 		} {
 			if err := w.impose(ctx, part.edit); err != nil && ctx.Err() == nil {
@@ -86,7 +86,7 @@ var rollingRestart = Fault{
 	Doc: "Restarts servers by SIGKILL, one after the other, each once the one before votes and knows the leader, as in an " +
 		"upgrade; all have to be through before the step ends.",
 	Targets:   []string{All},
-	Needs:     []nodes.Capability{nodes.ProcessKill},
+	Needs:     []faults.Capability{faults.ProcessKill},
 	Kills:     true,
 	For:       20 * time.Second,
 	Suits:     serversOnly,
@@ -106,7 +106,7 @@ func serversToRoll(t topologies.Topology, s Step) []string {
 func roll(ctx context.Context, w World, _ Step, hit []string) (string, error) {
 	began := time.Now()
 	for i, node := range hit {
-		err := w.impose(ctx, func(c *nodes.Conditions) { c.SetProcess([]string{node}, nodes.Killed) })
+		err := w.impose(ctx, func(c *faults.Conditions) { c.SetProcess([]string{node}, faults.Killed) })
 		if err == nil {
 			err = w.impose(ctx, nil)
 		}

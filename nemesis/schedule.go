@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"faultline/nodes"
+	"faultline/nodes/faults"
 	"faultline/topologies/strict"
 )
 
@@ -37,10 +37,10 @@ type Step struct {
 	Reads         int // deposed-leader-reads: how many; 0 for the default
 	// Link is what a link fault does to packets. Its Drop, Reject and Seed are not used: the
 	// first two are a partition's, and the draw is the seed.
-	Link  nodes.LinkState
-	Clock nodes.ClockState // clock: what the clocks show
-	Disk  nodes.DiskState  // disk: what is wrong with the disks; its Torn, Names and Damages are not used
-	File  string           // bit-flip and truncate: which file, a pattern of path.Match
+	Link  faults.Link
+	Clock faults.Clock // clock: what the clocks show
+	Disk  faults.Disk  // disk: what is wrong with the disks; its Torn, Names and Damages are not used
+	File  string       // bit-flip and truncate: which file, a pattern of path.Match
 
 	line int // where Parse read it, for error texts
 }

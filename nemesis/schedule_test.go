@@ -8,12 +8,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"faultline/nodes"
+	"faultline/nodes/faults"
 )
 
-var everything = []nodes.Capability{nodes.LinkDrop, nodes.LinkReject, nodes.LinkLoss, nodes.LinkDelay, nodes.LinkRate,
-	nodes.LinkReorder, nodes.LinkDuplicate, nodes.LinkCorrupt, nodes.ProcessPause, nodes.ProcessKill,
-	nodes.ProcessOff, nodes.ProcessAbsent, nodes.ClockWall, nodes.ClockMonotonic, nodes.DiskSync, nodes.DiskFull, nodes.DiskError, nodes.DiskDamage}
+var everything = []faults.Capability{faults.LinkDrop, faults.LinkReject, faults.LinkLoss, faults.LinkDelay, faults.LinkRate,
+	faults.LinkReorder, faults.LinkDuplicate, faults.LinkCorrupt, faults.ProcessPause, faults.ProcessKill,
+	faults.ProcessOff, faults.ProcessAbsent, faults.ClockWall, faults.ClockMonotonic, faults.DiskSync, faults.DiskFull, faults.DiskError, faults.DiskDamage}
 
 func TestScheduleIsOneLineAStep(t *testing.T) {
 	const text = `seed: 7
@@ -68,7 +68,7 @@ func TestCheckTellsWhatIsWrongAndWhatThereIs(t *testing.T) {
 	var out strings.Builder
 	for _, c := range []struct {
 		on   string
-		have []nodes.Capability
+		have []faults.Capability
 		step string
 	}{
 		{"three", everything, "{at: 1s, for: 1s}"},
@@ -145,7 +145,7 @@ func TestCheckAcceptsWhatCanBePlayed(t *testing.T) {
 `)
 	require.NoError(t, s.Check(layout(t, "dc1-5c2"), everything))
 	drops := parse(t, "steps:\n  - {at: 0s, for: 1s, fault: partition, target: primary}\n")
-	require.NoError(t, drops.Check(layout(t, "dc1-3"), []nodes.Capability{nodes.LinkDrop}))
+	require.NoError(t, drops.Check(layout(t, "dc1-3"), []faults.Capability{faults.LinkDrop}))
 }
 
 func TestCheckOfWhatWasNotParsedNamesTheStep(t *testing.T) {

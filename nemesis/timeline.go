@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"faultline/nodes"
+	"faultline/nodes/faults"
 	"faultline/topologies"
 )
 
@@ -45,8 +45,8 @@ func timeline(s Schedule) []change {
 
 // sum is the conditions that steps make together, from the baseline on. Their order does
 // not matter.
-func sum(t topologies.Topology, steps []Step) nodes.Conditions {
-	c := nodes.Baseline(t)
+func sum(t topologies.Topology, steps []Step) faults.Conditions {
+	c := t.Baseline()
 	for _, s := range steps {
 		if f, ok := find(s.Fault); ok && f.Base != nil {
 			f.Base(&c, t, s)

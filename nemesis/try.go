@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"faultline/nodes"
+	"faultline/nodes/faults"
 	"faultline/topologies"
 )
 
@@ -30,30 +30,30 @@ func Trials(t topologies.Topology) []Step {
 		{Fault: "partition", OneWay: In},
 		{Fault: "partition", OneWay: Out},
 		{Fault: "partition", Reject: true, OneWay: Out},
-		{Fault: "link", Link: nodes.LinkState{Loss: 0.2}},
-		{Fault: "link", Link: nodes.LinkState{BurstLoss: 0.2, Burst: 5}},
-		{Fault: "link", Link: nodes.LinkState{Delay: 40 * time.Millisecond, Jitter: 10 * time.Millisecond}},
-		{Fault: "link", Link: nodes.LinkState{Rate: 250_000}},
-		{Fault: "link", Link: nodes.LinkState{Reorder: 0.25}},
-		{Fault: "link", Link: nodes.LinkState{Duplicate: 0.2}},
-		{Fault: "link", Link: nodes.LinkState{Corrupt: 0.1}},
+		{Fault: "link", Link: faults.Link{Loss: 0.2}},
+		{Fault: "link", Link: faults.Link{BurstLoss: 0.2, Burst: 5}},
+		{Fault: "link", Link: faults.Link{Delay: 40 * time.Millisecond, Jitter: 10 * time.Millisecond}},
+		{Fault: "link", Link: faults.Link{Rate: 250_000}},
+		{Fault: "link", Link: faults.Link{Reorder: 0.25}},
+		{Fault: "link", Link: faults.Link{Duplicate: 0.2}},
+		{Fault: "link", Link: faults.Link{Corrupt: 0.1}},
 		{Fault: "pause"},
 		{Fault: "kill"},
-		{Fault: "clock", Clock: nodes.ClockState{Offset: -time.Hour}},
-		{Fault: "clock", Clock: nodes.ClockState{Offset: time.Minute, Drift: 0.5}},
-		{Fault: "clock", Clock: nodes.ClockState{Strobe: 10 * time.Second, Period: 10 * time.Millisecond}},
-		{Fault: "clock", Clock: nodes.ClockState{Monotonic: 0.5}},
-		{Fault: "clock", Clock: nodes.ClockState{Forward: time.Minute}},
-		{Fault: "disk", Disk: nodes.DiskState{SlowSync: 20 * time.Millisecond}},
-		{Fault: "disk", Disk: nodes.DiskState{Lie: true}},
-		{Fault: "disk", Disk: nodes.DiskState{FailSync: true}},
-		{Fault: "disk", Disk: nodes.DiskState{FailRead: true}},
-		{Fault: "disk", Disk: nodes.DiskState{FailWrite: true}},
-		{Fault: "disk", Disk: nodes.DiskState{Full: true}},
+		{Fault: "clock", Clock: faults.Clock{Offset: -time.Hour}},
+		{Fault: "clock", Clock: faults.Clock{Offset: time.Minute, Drift: 0.5}},
+		{Fault: "clock", Clock: faults.Clock{Strobe: 10 * time.Second, Period: 10 * time.Millisecond}},
+		{Fault: "clock", Clock: faults.Clock{Monotonic: 0.5}},
+		{Fault: "clock", Clock: faults.Clock{Forward: time.Minute}},
+		{Fault: "disk", Disk: faults.Disk{SlowSync: 20 * time.Millisecond}},
+		{Fault: "disk", Disk: faults.Disk{Lie: true}},
+		{Fault: "disk", Disk: faults.Disk{FailSync: true}},
+		{Fault: "disk", Disk: faults.Disk{FailRead: true}},
+		{Fault: "disk", Disk: faults.Disk{FailWrite: true}},
+		{Fault: "disk", Disk: faults.Disk{Full: true}},
 		{Fault: "bit-flip", File: "raft/*"},
 		{Fault: "truncate", File: "raft/*"},
 		{Fault: "power-loss"},
-		{Fault: "power-loss", Names: nodes.NamesPOSIX.String()},
+		{Fault: "power-loss", Names: faults.NamesPOSIX.String()},
 		{Fault: "replace"},
 	}
 	for i := range steps {
@@ -81,7 +81,7 @@ func Try(ctx context.Context, s Step, w World) (t Trial) {
 	alone := fault.alone(w.Topology, s)
 	p := newPlayer(w)
 	t.Asked = brokenWords(alone)
-	base := nodes.Baseline(w.Topology)
+	base := w.Topology.Baseline()
 	measured, err := p.bring(ctx, sum(w.Topology, []Step{s}))
 	t.Measured = seenWords(alone, measured)
 	if err != nil {

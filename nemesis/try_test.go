@@ -6,14 +6,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"faultline/nodes"
+	"faultline/nodes/faults"
 	"faultline/topologies"
 )
 
 func TestTrialsAskForEveryCondition(t *testing.T) {
 	pair, err := topologies.Parse("t", []byte("name: t\ndatacenters:\n  - {name: dc1, servers: 2}\n"))
 	require.NoError(t, err)
-	asked := map[nodes.Capability]bool{}
+	asked := map[faults.Capability]bool{}
 	for _, step := range Trials(pair) {
 		fault, err := step.check(pair)
 		require.NoError(t, err)
@@ -21,7 +21,7 @@ func TestTrialsAskForEveryCondition(t *testing.T) {
 			asked[need] = true
 		}
 	}
-	for _, f := range faults {
+	for _, f := range table {
 		for _, need := range f.Needs {
 			require.True(t, asked[need], "no trial asks for %s, which %s needs", need, f.Name)
 		}

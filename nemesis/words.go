@@ -6,15 +6,15 @@ import (
 	"slices"
 	"strings"
 
-	"faultline/nodes"
+	"faultline/nodes/faults"
 )
 
 // The functions of this file put conditions and measurements into short words for the
 // history's marks: "4 links dropped (dc1-s1>dc1-s2, …); dc1-s3 paused".
 
 // brokenWords says what conditions ask for.
-func brokenWords(c nodes.Conditions) string {
-	return tally(linksOf(c), func(l nodes.Link) string {
+func brokenWords(c faults.Conditions) string {
+	return tally(linksOf(c), func(l faults.Pair) string {
 		return c.Links[l].String()
 	}, slices.Concat(processWords(c, func(node string) string { return string(c.Processes[node]) }),
 		clockWords(c, func(node string) string { return c.Clocks[node].String() }),
@@ -22,41 +22,41 @@ func brokenWords(c nodes.Conditions) string {
 }
 
 // healthyWords says that what the conditions break is to be well.
-func healthyWords(c nodes.Conditions) string {
-	return tally(linksOf(c), func(nodes.Link) string { return "open" },
+func healthyWords(c faults.Conditions) string {
+	return tally(linksOf(c), func(faults.Pair) string { return "open" },
 		slices.Concat(processWords(c, func(string) string { return "running" }),
 			clockWords(c, func(string) string { return "clock true" }),
 			diskWords(c, func(string) string { return "disk: healthy" })))
 }
 
 // seenWords says what was measured of what the conditions break.
-func seenWords(c nodes.Conditions, m nodes.Measurement) string {
+func seenWords(c faults.Conditions, m faults.Measurement) string {
 	if m.Links == nil && m.Processes == nil {
 		return "nothing measured"
 	}
-	return tally(untrained(m, linksOf(c)), func(l nodes.Link) string { return linkWords(m, l) },
+	return tally(untrained(m, linksOf(c)), func(l faults.Pair) string { return linkWords(m, l) },
 		slices.Concat(trainWords(m, linksOf(c)), processWords(c, func(node string) string { return lostWords(m, node) }),
 			clockWords(c, func(node string) string { return m.Clocks[node].String() }),
 			diskWords(c, func(node string) string { return "disk: " + m.Disks[node].String() })))
 }
 
 // allWords says what was measured everywhere.
-func allWords(m nodes.Measurement) string {
+func allWords(m faults.Measurement) string {
 	if m.Links == nil && m.Processes == nil {
 		return "nothing measured"
 	}
-	links := make([]nodes.Link, 0, len(m.Links))
+	links := make([]faults.Pair, 0, len(m.Links))
 	for l := range m.Links {
 		links = append(links, l)
 	}
 	slices.SortFunc(links, byName)
-	down := nodes.Conditions{Processes: m.Processes}
-	words := tally(untrained(m, links), func(l nodes.Link) string { return linkWords(m, l) },
+	down := faults.Conditions{Processes: m.Processes}
+	words := tally(untrained(m, links), func(l faults.Pair) string { return linkWords(m, l) },
 		slices.Concat(trainWords(m, links), processWords(down, func(node string) string { return stateWords(m.Processes[node]) })))
 	return cmp.Or(words, "nothing measured")
 }
 
-func linkWords(m nodes.Measurement, l nodes.Link) string {
+func linkWords(m faults.Measurement, l faults.Pair) string {
 	seen, ok := m.Links[l]
 	switch {
 	case !ok:
@@ -68,14 +68,14 @@ func linkWords(m nodes.Measurement, l nodes.Link) string {
 }
 
 // untrained leaves out links over which a train of datagrams was sent.
-func untrained(m nodes.Measurement, links []nodes.Link) []nodes.Link {
-	return slices.DeleteFunc(slices.Clone(links), func(l nodes.Link) bool { return m.Links[l].Train.Sent > 0 })
+func untrained(m faults.Measurement, links []faults.Pair) []faults.Pair {
+	return slices.DeleteFunc(slices.Clone(links), func(l faults.Pair) bool { return m.Links[l].Train.Sent > 0 })
 }
 
 // trainWords sums up what trains of datagrams met: "20 links with 402 of 2000 datagrams
 // lost (20.1 %), medians 0.1 to 5.3 ms".
-func trainWords(m nodes.Measurement, links []nodes.Link) []string {
-	var sum nodes.TrainSeen
+func trainWords(m faults.Measurement, links []faults.Pair) []string {
+	var sum faults.TrainMeasurement
 	var medians []float64 // ms
 	trained := 0
 	for _, l := range links {
@@ -113,7 +113,7 @@ func trainWords(m nodes.Measurement, links []nodes.Link) []string {
 func andMore(hit []string) string { return strings.Join(hit, ", ") }
 
 // hitWords is what was measured of nodes that a step hits without conditions of its own.
-func hitWords(hit []string, m nodes.Measurement) string {
+func hitWords(hit []string, m faults.Measurement) string {
 	var words []string
 	for _, node := range hit {
 		words = append(words, node+" "+stateWords(m.Processes[node]))
@@ -125,17 +125,17 @@ func share(part, whole int) float64 { return 100 * float64(part) / float64(whole
 
 // stateWords is a measured state. Whether a process that is not there was killed or
 // ended by itself, nobody can see.
-func stateWords(p nodes.Process) string {
-	if p == nodes.Killed {
+func stateWords(p faults.ProcessState) string {
+	if p == faults.Killed {
 		return "not running"
 	}
 	return cmp.Or(string(p), "running")
 }
 
 // lostWords is a measured state, with what a loss of power has taken.
-func lostWords(m nodes.Measurement, node string) string {
+func lostWords(m faults.Measurement, node string) string {
 	state := stateWords(m.Processes[node])
-	if m.Processes[node] == nodes.Off {
+	if m.Processes[node] == faults.PoweredOff {
 		state += fmt.Sprintf(" with %s lost", count(int(m.Disks[node].Lost), "unsynced byte"))
 		if by := m.Disks[node].LostBy; by != "" {
 			state += ", names " + by
@@ -144,16 +144,16 @@ func lostWords(m nodes.Measurement, node string) string {
 	return state
 }
 
-func processWords(c nodes.Conditions, state func(node string) string) []string {
-	return wordsOf(c.Processes, func(p nodes.Process) bool { return p == nodes.Running }, state)
+func processWords(c faults.Conditions, state func(node string) string) []string {
+	return wordsOf(c.Processes, func(p faults.ProcessState) bool { return p == faults.Running }, state)
 }
 
-func clockWords(c nodes.Conditions, say func(node string) string) []string {
-	return wordsOf(c.Clocks, nodes.ClockState.Healthy, say)
+func clockWords(c faults.Conditions, say func(node string) string) []string {
+	return wordsOf(c.Clocks, faults.Clock.Healthy, say)
 }
 
-func diskWords(c nodes.Conditions, say func(node string) string) []string {
-	return wordsOf(c.Disks, nodes.DiskState.Healthy, say)
+func diskWords(c faults.Conditions, say func(node string) string) []string {
+	return wordsOf(c.Disks, faults.Disk.Healthy, say)
 }
 
 // wordsOf says something of every node whose state is not health, sorted by name.
@@ -169,7 +169,7 @@ func wordsOf[S any](states map[string]S, healthy func(S) bool, say func(node str
 }
 
 // tally counts links by what is said of them, with the first few of each kind by name.
-func tally(links []nodes.Link, say func(nodes.Link) string, others []string) string {
+func tally(links []faults.Pair, say func(faults.Pair) string, others []string) string {
 	const named = 3
 	by := map[string][]string{}
 	var kinds []string
@@ -200,8 +200,8 @@ func count(n int, noun string) string {
 }
 
 // linksOf lists the links that are not healthy, sorted.
-func linksOf(c nodes.Conditions) []nodes.Link {
-	var links []nodes.Link
+func linksOf(c faults.Conditions) []faults.Pair {
+	var links []faults.Pair
 	for l, state := range c.Links {
 		if !state.Healthy() {
 			links = append(links, l)
@@ -211,4 +211,4 @@ func linksOf(c nodes.Conditions) []nodes.Link {
 	return links
 }
 
-func byName(a, b nodes.Link) int { return strings.Compare(a.String(), b.String()) }
+func byName(a, b faults.Pair) int { return strings.Compare(a.String(), b.String()) }

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"strings"
 
-	"faultline/nodes"
+	"faultline/nodes/faults"
 	"faultline/workloads/history"
 )
 
@@ -52,8 +52,8 @@ func (p *player) goOn(ctx context.Context, part *part) {
 }
 
 // imposer is World.impose for one step.
-func (p *player) imposer(number int) func(context.Context, func(*nodes.Conditions)) error {
-	return func(ctx context.Context, add func(*nodes.Conditions)) error {
+func (p *player) imposer(number int) func(context.Context, func(*faults.Conditions)) error {
+	return func(ctx context.Context, add func(*faults.Conditions)) error {
 		select {
 		case p.turn <- struct{}{}:
 			defer func() { <-p.turn }()

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"faultline/nodes/faults"
 	"faultline/workloads/history"
 )
 
@@ -64,8 +65,8 @@ type wild struct{}
 
 func (wild) Endpoint(string) Endpoint                                { return Endpoint{} }
 func (wild) Watch(context.Context, func(history.ProcessEvent)) error { panic("wild") }
-func (wild) Set(context.Context, Conditions) error                   { panic("wild") }
-func (wild) Measure(context.Context) (Measurement, error)            { panic("wild") }
+func (wild) Set(context.Context, faults.Conditions) error            { panic("wild") }
+func (wild) Measure(context.Context) (faults.Measurement, error)     { panic("wild") }
 func (wild) Exited(context.Context, string) error                    { panic("wild") }
 func (wild) Logs(context.Context, string, io.Writer) error           { panic("wild") }
 func (wild) Close(context.Context) error                             { panic("wild") }
@@ -74,7 +75,7 @@ func TestOfEveryPanicOfAClusterItsGuardIsTold(t *testing.T) {
 	ctx := t.Context()
 	for what, call := range map[string]func(Cluster) error{
 		"Watch":   func(c Cluster) error { return c.Watch(ctx, nil) },
-		"Set":     func(c Cluster) error { return c.Set(ctx, Conditions{}) },
+		"Set":     func(c Cluster) error { return c.Set(ctx, faults.Conditions{}) },
 		"Measure": func(c Cluster) error { _, err := c.Measure(ctx); return err },
 		"Exited":  func(c Cluster) error { return c.Exited(ctx, "") },
 		"Logs":    func(c Cluster) error { return c.Logs(ctx, "", io.Discard) },

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"faultline/nodes/faults"
 	"faultline/workloads/history"
 )
 
@@ -29,12 +30,12 @@ func (g guarded) Watch(ctx context.Context, report func(history.ProcessEvent)) e
 	return g.bounded(ctx, "Watch of the runtime", func(ctx context.Context) error { return g.Cluster.Watch(ctx, report) })
 }
 
-func (g guarded) Set(ctx context.Context, want Conditions) error {
+func (g guarded) Set(ctx context.Context, want faults.Conditions) error {
 	want = want.Clone() // what is left behind keeps its own
 	return g.boundedBy(ctx, setGrace, "Set of the runtime", func(ctx context.Context) error { return g.Cluster.Set(ctx, want) })
 }
 
-func (g guarded) Measure(ctx context.Context) (Measurement, error) {
+func (g guarded) Measure(ctx context.Context) (faults.Measurement, error) {
 	measured, err := Bounded(ctx, callGrace, "Measure of the runtime", g.Cluster.Measure, nil)
 	return measured, g.tell(err)
 }

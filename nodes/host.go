@@ -1,6 +1,6 @@
 // Package nodes holds the words that the rest of Faultline shares about a cluster under
 // test: what a node may touch (Host), what is tested (System), where it runs (Runtime),
-// a running cluster (Cluster) and everything that may be wrong with it (Conditions).
+// and a running cluster (Cluster). What may be wrong with one is package nodes/faults.
 //
 // A runtime is a folder beside this file (docker); so is a system (consul); so is the
 // reference agent (agent). They know this package and not each other.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 
+	"faultline/nodes/faults"
 	"faultline/topologies"
 	"faultline/workloads/history"
 )
@@ -29,10 +30,10 @@ func TCP(addr string) Endpoint {
 type Runtime interface {
 	Name() string
 	// Capabilities lists the conditions that it can make true.
-	Capabilities() []Capability
+	Capabilities() []faults.Capability
 	// Check tells whether this machine offers what the runtime needs to make such conditions
 	// true; the error says what lacks and the way out.
-	Check(ctx context.Context, needs ...Capability) error
+	Check(ctx context.Context, needs ...faults.Capability) error
 	// Start brings a cluster up: every pod, then every node's process. It does not wait
 	// until the system elects a leader. On error nothing is left behind.
 	Start(ctx context.Context, spec Spec) (Cluster, error)
@@ -63,10 +64,10 @@ type Spec struct {
 	System   System
 	// Needs lists the kinds of conditions that will be asked for. A runtime gives pods no
 	// rights beyond what these take, and need not make others true.
-	Needs []Capability
+	Needs []faults.Capability
 	// Baseline is what the cluster is to begin with: nodes that it makes absent are not
 	// started.
-	Baseline Conditions
+	Baseline faults.Conditions
 	Log      *slog.Logger
 	// Progress is told, in a few words, what takes time (building an image); may be nil.
 	Progress func(string)
@@ -87,9 +88,9 @@ type Cluster interface {
 	Watch(ctx context.Context, report func(history.ProcessEvent)) error
 	// Set brings the cluster to exactly these conditions. It is idempotent: what already
 	// holds is left alone. An error tells which nodes are not as asked.
-	Set(ctx context.Context, want Conditions) error
+	Set(ctx context.Context, want faults.Conditions) error
 	// Measure probes every directed link by UDP and TCP, and every process.
-	Measure(ctx context.Context) (Measurement, error)
+	Measure(ctx context.Context) (faults.Measurement, error)
 	// Exited waits until a node's process has ended by itself (after it left).
 	Exited(ctx context.Context, node string) error
 	// Logs copies all that a node has said so far to w.

@@ -4,34 +4,24 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"time"
+
+	"faultline/nodes/faults"
 )
 
 // Link says what the links of some pairs of nodes are like when nothing is broken. Of
 // several that speak of one pair the last counts. Links of which nobody speaks are as fast
 // as the machine. What may be asked for is what a link fault may ask for.
 type Link struct {
-	Between []string `yaml:"between,flow"`     // two datacenters or nodes; of one twice: all links within it
-	OneWay  bool     `yaml:"oneway,omitempty"` // only what the first sends and the second receives
-	Path    `yaml:",inline"`
+	Between     []string `yaml:"between,flow"`     // two datacenters or nodes; of one twice: all links within it
+	OneWay      bool     `yaml:"oneway,omitempty"` // only what the first sends and the second receives
+	faults.Link `yaml:",inline"`
 }
 
-// Path is what packets meet on their way: it takes time, loses some, and is narrow.
-type Path struct {
-	Delay     time.Duration `yaml:"delay,omitempty"`
-	Jitter    time.Duration `yaml:"jitter,omitempty"`     // up to so much on top; order is kept
-	Loss      float64       `yaml:"loss,omitempty"`       // share of packets
-	BurstLoss float64       `yaml:"burst-loss,omitempty"` // share of packets lost in bursts
-	Burst     float64       `yaml:"burst,omitempty"`      // packets, the mean length of those
-	Rate      int64         `yaml:"rate,omitempty"`       // bytes a second, with IP headers
-	Queue     int64         `yaml:"queue,omitempty"`      // bytes that may wait under the rate
-}
-
-// Path is what the packets meet that one node sends to another; the zero value is nothing.
-func (t Topology) Path(from, to Node) (p Path) {
+// Link is what the packets meet that one node sends to another; the zero value is nothing.
+func (t Topology) Link(from, to Node) (p faults.Link) {
 	for _, l := range t.Links {
 		if l.joins(from, to) || !l.OneWay && l.joins(to, from) {
-			p = l.Path
+			p = l.Link
 		}
 	}
 	return p

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"faultline/nodes/faults"
 )
 
 func TestEmbeddedLayoutsLoadAndReadBack(t *testing.T) {
@@ -107,22 +109,22 @@ links:
   - {between: [east-s1, east-s2]}
 `))
 	require.NoError(t, err)
-	path := func(from, to string) Path {
+	path := func(from, to string) faults.Link {
 		a, ok := layout.Node(from)
 		require.True(t, ok)
 		b, ok := layout.Node(to)
 		require.True(t, ok)
-		return layout.Path(a, b)
+		return layout.Link(a, b)
 	}
-	wan, back := Path{Delay: 40 * time.Millisecond, Loss: 0.01}, Path{Delay: 90 * time.Millisecond, Rate: 100_000, Queue: 5000}
-	near := Path{Delay: 5 * time.Millisecond, Jitter: 4 * time.Millisecond}
+	wan, back := faults.Link{Delay: 40 * time.Millisecond, Loss: 0.01}, faults.Link{Delay: 90 * time.Millisecond, Rate: 100_000, Queue: 5000}
+	near := faults.Link{Delay: 5 * time.Millisecond, Jitter: 4 * time.Millisecond}
 	require.Equal(t, wan, path("east-s2", "west-s1"))
 	require.Equal(t, wan, path("west-s1", "east-s2"))
 	require.Equal(t, wan, path("east-s1", "west-s1"))
 	require.Equal(t, back, path("west-s1", "east-s1"))
 	require.Equal(t, near, path("east-c1", "east-s1"))
-	require.Equal(t, Path{}, path("east-s1", "east-s2"))
-	require.Equal(t, Path{}, path("east-s2", "east-s1"))
+	require.Equal(t, faults.Link{}, path("east-s1", "east-s2"))
+	require.Equal(t, faults.Link{}, path("east-s2", "east-s1"))
 }
 
 func TestEvenServerCountsAreWarnedAbout(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 
 	"faultline"
 	"faultline/nemesis"
-	"faultline/nodes"
+	"faultline/nodes/faults"
 	"faultline/topologies"
 )
 
@@ -24,8 +24,8 @@ func TestDoctorTriesEveryFaultForReal(t *testing.T) {
 	layout, err := topologies.Load("dc1-3")
 	require.NoError(t, err)
 	for _, step := range nemesis.Trials(layout) {
-		can := func(need nodes.Capability) bool { return slices.Contains(faultline.AllCapabilities(), need) }
-		if needs := (nemesis.Schedule{Steps: []nemesis.Step{step}}).Needs(layout); slices.ContainsFunc(needs, func(c nodes.Capability) bool { return !can(c) }) {
+		can := func(need faults.Capability) bool { return slices.Contains(faultline.AllCapabilities(), need) }
+		if needs := (nemesis.Schedule{Steps: []nemesis.Step{step}}).Needs(layout); slices.ContainsFunc(needs, func(c faults.Capability) bool { return !can(c) }) {
 			continue
 		}
 		require.Equal(t, offered, strings.Count(out, "ok    "+step.Label()+" ("), "%s\n%s", step.Label(), out)

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"faultline/nodes"
+	"faultline/nodes/faults"
 	"faultline/nodes/pods/podstest"
 	"faultline/topologies"
 )
@@ -29,9 +30,9 @@ func beHarness(program string) error {
 	if err != nil {
 		return err
 	}
-	var broken nodes.Conditions
-	broken.Cut([]string{s1}, []string{s2, s3}, nodes.LinkState{Drop: true})
-	broken.SetProcess([]string{s2}, nodes.Paused)
+	var broken faults.Conditions
+	broken.Cut([]string{s1}, []string{s2, s3}, faults.Link{Drop: true})
+	broken.SetProcess([]string{s2}, faults.Paused)
 	run := podstest.RunName("abandoned")
 	started, err := New().Start(ctx, nodes.Spec{Run: run, Topology: topology, System: podstest.System{Program: program}})
 	if err != nil {
@@ -70,7 +71,7 @@ func TestPodsDoNotOutliveTheirHarness(t *testing.T) {
 	require.NoError(t, dying.Process.Kill())
 	require.Error(t, dying.Wait())
 	require.Eventually(t, func() bool { return len(runningOf(t, alive.engine, run)) == 0 }, time.Minute, 200*time.Millisecond)
-	podstest.RequireConditions(t, alive, nodes.Conditions{})
+	podstest.RequireConditions(t, alive, faults.Conditions{})
 }
 
 func runningOf(t *testing.T, e *engine, run string) []dc.APIContainers {

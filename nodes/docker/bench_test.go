@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"faultline/nodes"
+	"faultline/nodes/faults"
 	"faultline/nodes/injector"
 )
 
@@ -18,9 +18,9 @@ import (
 // 5 of 100. What the delay reads too much is the machine's own and the reader's.
 func BenchmarkLinks(b *testing.B) {
 	c := up(b, "bench-links")
-	for _, state := range []nodes.LinkState{{Delay: 40 * time.Millisecond}, {Loss: 0.05, Seed: 1}} {
+	for _, state := range []faults.Link{{Delay: 40 * time.Millisecond}, {Loss: 0.05, Seed: 1}} {
 		b.Run(state.String(), func(b *testing.B) {
-			want := nodes.Conditions{}
+			want := faults.Conditions{}
 			want.Cut([]string{s1}, []string{s2}, state)
 			require.NoError(b, c.Set(b.Context(), want))
 			const count, length = 4, 2500

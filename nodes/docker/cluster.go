@@ -13,6 +13,7 @@ import (
 	dc "github.com/ory/dockertest/v3/docker"
 
 	"faultline/nodes"
+	"faultline/nodes/faults"
 	"faultline/nodes/injector"
 	"faultline/nodes/pods"
 )
@@ -54,12 +55,12 @@ func (c *cluster) Endpoint(node string) nodes.Endpoint {
 }
 
 // Set sends every pod its whole desired state.
-func (c *cluster) Set(ctx context.Context, want nodes.Conditions) error {
+func (c *cluster) Set(ctx context.Context, want faults.Conditions) error {
 	return c.group.Set(ctx, want)
 }
 
 // Measure probes every directed link and every process from inside the pods.
-func (c *cluster) Measure(ctx context.Context) (nodes.Measurement, error) {
+func (c *cluster) Measure(ctx context.Context) (faults.Measurement, error) {
 	return c.group.Measure(ctx)
 }
 

@@ -12,7 +12,7 @@ import (
 	dc "github.com/ory/dockertest/v3/docker"
 	"github.com/stretchr/testify/require"
 
-	"faultline/nodes"
+	"faultline/nodes/faults"
 	"faultline/nodes/pods"
 	"faultline/nodes/pods/podstest"
 )
@@ -62,16 +62,16 @@ func TestContainersAreLimited(t *testing.T) {
 
 func TestABrokenControlStreamIsOpenedAgain(t *testing.T) {
 	c := up(t, "stream")
-	want := nodes.Conditions{}
-	want.Cut([]string{s1}, []string{s2, s3}, nodes.LinkState{Reject: true})
-	want.Cut([]string{s2}, []string{s3}, nodes.LinkState{Delay: 30 * time.Millisecond})
+	want := faults.Conditions{}
+	want.Cut([]string{s1}, []string{s2, s3}, faults.Link{Reject: true})
+	want.Cut([]string{s2}, []string{s3}, faults.Link{Delay: 30 * time.Millisecond})
 	podstest.RequireConditions(t, c, want)
 	require.NoError(t, c.group.HangUp())
 	time.Sleep(12 * time.Second) // in which nobody asks anything, and after which a pod without a stream is gone
 	m, err := c.Measure(t.Context())
 	require.NoError(t, err)
 	require.Empty(t, m.Mismatches(want, []string{s1, s2, s3}), "nothing is forgotten with the stream")
-	podstest.RequireConditions(t, c, nodes.Conditions{})
+	podstest.RequireConditions(t, c, faults.Conditions{})
 }
 
 func TestCleanRemovesWhatDeadOwnersLeft(t *testing.T) {
@@ -82,7 +82,7 @@ func TestCleanRemovesWhatDeadOwnersLeft(t *testing.T) {
 	c, err := newCluster(e, dead)
 	require.NoError(t, err)
 	c.owner = deadOwner(t)
-	require.NoError(t, c.start(t.Context(), dead.System, nodes.Conditions{}))
+	require.NoError(t, c.start(t.Context(), dead.System, faults.Conditions{}))
 
 	cleaned, err := New().Clean(t.Context())
 	require.NoError(t, err)
@@ -97,7 +97,7 @@ func TestCleanRemovesWhatDeadOwnersLeft(t *testing.T) {
 		require.Contains(t, lines, line)
 	}
 	require.NotContains(t, lines, alive.run)
-	podstest.RequireConditions(t, alive, nodes.Conditions{})
+	podstest.RequireConditions(t, alive, faults.Conditions{})
 	require.NoError(t, c.Close(t.Context()))
 }
 
@@ -113,13 +113,13 @@ func TestCleanSparesRunsOfOtherPidNamespaces(t *testing.T) {
 	require.NoError(t, err)
 	c.owner = me.String() + "1" // another namespace of this boot
 	t.Cleanup(func() { require.NoError(t, c.Close(context.Background())) })
-	require.NoError(t, c.start(t.Context(), spec.System, nodes.Conditions{}))
+	require.NoError(t, c.start(t.Context(), spec.System, faults.Conditions{}))
 
 	cleaned, err := New().Clean(t.Context())
 	require.NoError(t, err)
 	require.NotContains(t, strings.Join(cleaned.Removed, "\n"), spec.Run)
 	require.Contains(t, strings.Join(cleaned.Left, "\n"), "run "+spec.Run+": its owner cannot be seen from here (another pid namespace?), and its pods run")
-	podstest.RequireConditions(t, c, nodes.Conditions{})
+	podstest.RequireConditions(t, c, faults.Conditions{})
 
 	for _, p := range c.pods { // as they do by themselves when their harness is gone
 		require.NoError(t, e.client.KillContainer(dc.KillContainerOptions{ID: p.holder, Signal: dc.SIGKILL}))

@@ -102,6 +102,7 @@ import (
 	"context"
 
 	"faultline/nodes"
+	"faultline/nodes/faults"
 	"faultline/nodes/pods"
 )
 
@@ -113,12 +114,12 @@ type runtime struct{ limits limits }
 
 func (runtime) Name() string { return "docker" }
 
-func (runtime) Capabilities() []nodes.Capability {
+func (runtime) Capabilities() []faults.Capability {
 	return pods.Capabilities()
 }
 
 // Check asks the engine whether it is there, is Linux, and is on this machine.
-func (r runtime) Check(ctx context.Context, _ ...nodes.Capability) error {
+func (r runtime) Check(ctx context.Context, _ ...faults.Capability) error {
 	_, err := connect(ctx, r.limits)
 	return err
 }

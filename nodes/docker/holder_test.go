@@ -11,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"faultline/nodes"
+	"faultline/nodes/faults"
 	"faultline/nodes/pods/podstest"
 )
 
@@ -33,7 +33,7 @@ func engineOfHolder(t *testing.T, state, said string) *cluster {
 	e, err := connect(t.Context(), defaultLimits)
 	require.NoError(t, err)
 	spec := podstest.Spec(t, "holder")
-	spec.Needs = []nodes.Capability{nodes.DiskFull}
+	spec.Needs = []faults.Capability{faults.DiskFull}
 	c, err := newCluster(e, spec)
 	require.NoError(t, err)
 	return c

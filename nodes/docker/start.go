@@ -16,6 +16,7 @@ import (
 	dc "github.com/ory/dockertest/v3/docker"
 
 	"faultline/nodes"
+	"faultline/nodes/faults"
 	"faultline/nodes/injector"
 	"faultline/nodes/pods"
 	"faultline/topologies"
@@ -70,7 +71,7 @@ func newCluster(e *engine, spec nodes.Spec) (*cluster, error) {
 	return c, nil
 }
 
-func (c *cluster) start(ctx context.Context, system nodes.System, baseline nodes.Conditions) error {
+func (c *cluster) start(ctx context.Context, system nodes.System, baseline faults.Conditions) error {
 	image, err := c.image(ctx)
 	if err != nil {
 		return err

@@ -11,7 +11,7 @@ import (
 	dc "github.com/ory/dockertest/v3/docker"
 	"github.com/stretchr/testify/require"
 
-	"faultline/nodes"
+	"faultline/nodes/faults"
 	"faultline/nodes/pods/podstest"
 	"faultline/workloads/history"
 )
@@ -38,8 +38,8 @@ func TestALostClusterIsNamed(t *testing.T) {
 		"node-removed": {func(t *testing.T, c *cluster) { remove(t, c, c.byName[s3].container) },
 			"the container of dc1-s3 was removed: not by Faultline"},
 		"stopped-node-removed": {func(t *testing.T, c *cluster) {
-			var killed nodes.Conditions
-			killed.SetProcess([]string{s3}, nodes.Killed)
+			var killed faults.Conditions
+			killed.SetProcess([]string{s3}, faults.Killed)
 			require.NoError(t, c.Set(t.Context(), killed))
 			require.NoError(t, c.Exited(t.Context(), s3))
 			remove(t, c, c.byName[s3].container)
@@ -62,7 +62,7 @@ func TestANodeThatIsKilledFromOutsideIsNoLoss(t *testing.T) {
 	podstest.Ask(t, c, s1)
 	kill(t, c, c.byName[s1].container)
 	w.Require(t, s1, "started", "ended: SIGKILL")
-	podstest.RequireConditions(t, c, nodes.Conditions{})
+	podstest.RequireConditions(t, c, faults.Conditions{})
 	w.Require(t, s1, "started", "ended: SIGKILL", "started")
 	time.Sleep(3 * guardPause) // for a loss to be found
 	w.Stop(t)
@@ -79,13 +79,13 @@ func TestANodeThatWantsTooMuchMemory(t *testing.T) {
 	podstest.Ask(t, c, s1)
 	podstest.Tell(t, c, s1, "/hog")
 	w.Require(t, s1, "started", "ended: SIGKILL (out of memory)")
-	podstest.RequireConditions(t, c, nodes.Conditions{})
+	podstest.RequireConditions(t, c, faults.Conditions{})
 	podstest.Ask(t, c, s1)
-	var killed nodes.Conditions
-	killed.SetProcess([]string{s1}, nodes.Killed)
+	var killed faults.Conditions
+	killed.SetProcess([]string{s1}, faults.Killed)
 	podstest.RequireConditions(t, c, killed)
 	w.Require(t, s1, "started", "ended: SIGKILL (out of memory)", "started", "ended: SIGKILL")
-	podstest.RequireConditions(t, c, nodes.Conditions{})
+	podstest.RequireConditions(t, c, faults.Conditions{})
 	podstest.Ask(t, c, s1)
 	podstest.Tell(t, c, s1, "/hog")
 	w.Require(t, s1, "started", "ended: SIGKILL (out of memory)", "started", "ended: SIGKILL", "started", "ended: SIGKILL (out of memory)")

@@ -6,7 +6,7 @@ import (
 )
 
 // Shape is what happens to the packets of one peer beside Drop and Reject; the fields mean
-// what those of nodes.LinkState of the same name mean. The zero value is health.
+// what those of faults.Link of the same name mean. The zero value is health.
 type Shape struct {
 	Loss      float64       `json:"loss,omitempty"`
 	BurstLoss float64       `json:"burst_loss,omitempty"`

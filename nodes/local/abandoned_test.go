@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"faultline/nodes"
+	"faultline/nodes/faults"
 	"faultline/nodes/pods/podstest"
 	"faultline/topologies"
 )
@@ -30,13 +31,13 @@ func beHarness(program string) error {
 	if err != nil {
 		return err
 	}
-	var broken nodes.Conditions // in six ways
-	broken.Cut([]string{s1}, []string{s2, s3}, nodes.LinkState{Drop: true})
-	broken.Cut([]string{s2}, []string{s3}, nodes.LinkState{Delay: 10 * time.Millisecond})
-	broken.SetProcess([]string{s1}, nodes.Paused)
-	broken.SetProcess([]string{s2}, nodes.Off)
-	broken.SetClock([]string{s1, s3}, nodes.ClockState{Offset: time.Hour})
-	broken.SetDisk([]string{s3}, nodes.DiskState{SlowSync: 10 * time.Millisecond})
+	var broken faults.Conditions // in six ways
+	broken.Cut([]string{s1}, []string{s2, s3}, faults.Link{Drop: true})
+	broken.Cut([]string{s2}, []string{s3}, faults.Link{Delay: 10 * time.Millisecond})
+	broken.SetProcess([]string{s1}, faults.Paused)
+	broken.SetProcess([]string{s2}, faults.PoweredOff)
+	broken.SetClock([]string{s1, s3}, faults.Clock{Offset: time.Hour})
+	broken.SetDisk([]string{s3}, faults.Disk{SlowSync: 10 * time.Millisecond})
 	started, err := New().Start(ctx, nodes.Spec{Run: "abandoned", Topology: topology,
 		System: podstest.System{Program: program}, Needs: broken.Needs()})
 	if err != nil {
@@ -77,7 +78,7 @@ func TestAKilledHarnessLeavesADirectoryForClean(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"directory " + dir + " (run abandoned)"}, cleaned.Removed)
 	require.Empty(t, leftovers(t, "abandoned"))
-	podstest.RequireConditions(t, alive, nodes.Conditions{})
+	podstest.RequireConditions(t, alive, faults.Conditions{})
 }
 
 func TestCleanOnAMachineWithoutRuns(t *testing.T) {

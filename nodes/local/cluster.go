@@ -17,6 +17,7 @@ import (
 	"syscall"
 
 	"faultline/nodes"
+	"faultline/nodes/faults"
 	"faultline/nodes/injector"
 	"faultline/nodes/pods"
 	"faultline/topologies"
@@ -68,12 +69,12 @@ func (c *cluster) Endpoint(node string) nodes.Endpoint {
 }
 
 // Set sends every pod its whole desired state.
-func (c *cluster) Set(ctx context.Context, want nodes.Conditions) error {
+func (c *cluster) Set(ctx context.Context, want faults.Conditions) error {
 	return c.group.Set(ctx, want)
 }
 
 // Measure probes every directed link and every process from inside the pods.
-func (c *cluster) Measure(ctx context.Context) (nodes.Measurement, error) {
+func (c *cluster) Measure(ctx context.Context) (faults.Measurement, error) {
 	return c.group.Measure(ctx)
 }
 

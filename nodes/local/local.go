@@ -67,6 +67,7 @@ import (
 	"fmt"
 
 	"faultline/nodes"
+	"faultline/nodes/faults"
 	"faultline/nodes/pods"
 )
 
@@ -77,11 +78,11 @@ type runtime struct{}
 
 func (runtime) Name() string { return "local" }
 
-func (runtime) Capabilities() []nodes.Capability { return pods.Capabilities() }
+func (runtime) Capabilities() []faults.Capability { return pods.Capabilities() }
 
 // Check makes a pod for real, with the rights that such conditions take, refuses and drops
 // packets in it, and takes it away again.
-func (runtime) Check(ctx context.Context, needs ...nodes.Capability) error {
+func (runtime) Check(ctx context.Context, needs ...faults.Capability) error {
 	return try(ctx, pods.RightsFor(needs))
 }
 

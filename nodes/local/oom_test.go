@@ -15,7 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"faultline/nodes"
+	"faultline/nodes/faults"
 	"faultline/nodes/local/space"
 	"faultline/nodes/pods"
 	"faultline/nodes/pods/podstest"
@@ -98,9 +98,9 @@ func TestANodeThatWantsTooMuchMemory(t *testing.T) {
 	limitMemory(t, childOf(t, pidOfPod(t, c, s1)), 64<<20)
 	podstest.Tell(t, c, s1, "/hog")
 	w.Require(t, s1, "started", "ended: SIGKILL (out of memory)")
-	podstest.RequireConditions(t, c, nodes.Conditions{})
-	var killed nodes.Conditions
-	killed.SetProcess([]string{s1}, nodes.Killed)
+	podstest.RequireConditions(t, c, faults.Conditions{})
+	var killed faults.Conditions
+	killed.SetProcess([]string{s1}, faults.Killed)
 	podstest.RequireConditions(t, c, killed)
 	w.Require(t, s1, "started", "ended: SIGKILL (out of memory)", "started", "ended: SIGKILL")
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 
 	"faultline/nodes"
+	"faultline/nodes/faults"
 )
 
 // New is a runtime that this machine does not offer.
@@ -17,9 +18,9 @@ type runtime struct{}
 
 var errNotLinux = errors.New("namespaces are Linux's: run Faultline in a Linux machine")
 
-func (runtime) Name() string                                     { return "local" }
-func (runtime) Capabilities() []nodes.Capability                 { return nil }
-func (runtime) Check(context.Context, ...nodes.Capability) error { return errNotLinux }
+func (runtime) Name() string                                      { return "local" }
+func (runtime) Capabilities() []faults.Capability                 { return nil }
+func (runtime) Check(context.Context, ...faults.Capability) error { return errNotLinux }
 func (runtime) Start(context.Context, nodes.Spec) (nodes.Cluster, error) {
 	return nil, errNotLinux
 }

@@ -14,7 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"faultline/nodes"
+	"faultline/nodes/faults"
 	"faultline/nodes/pods/podstest"
 )
 
@@ -80,7 +80,7 @@ func TestANodeThatIsKilledFromOutsideIsNoLoss(t *testing.T) {
 	podstest.Ask(t, c, s1)
 	require.NoError(t, syscall.Kill(childOf(t, pidOfPod(t, c, s1)), syscall.SIGKILL))
 	w.Require(t, s1, "started", "ended: SIGKILL")
-	podstest.RequireConditions(t, c, nodes.Conditions{})
+	podstest.RequireConditions(t, c, faults.Conditions{})
 	w.Require(t, s1, "started", "ended: SIGKILL", "started")
 	w.Stop(t)
 }

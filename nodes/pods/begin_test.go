@@ -9,14 +9,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"faultline/nodes"
+	"faultline/nodes/faults"
 	"faultline/topologies"
 )
 
 func TestAPodThatCannotBeReachedIsNamed(t *testing.T) {
 	group := NewGroup(slog.New(slog.DiscardHandler), []Member{{Node: topologies.Node{Name: "dc1-s1"},
 		Open: func(context.Context) (io.ReadWriteCloser, error) { return nil, errors.New("no answer") }}})
-	require.EqualError(t, group.Begin(t.Context(), "dc1-s1", nodes.Conditions{}), "the pod of dc1-s1: no answer")
+	require.EqualError(t, group.Begin(t.Context(), "dc1-s1", faults.Conditions{}), "the pod of dc1-s1: no answer")
 }
 
 func TestAPanicInTheWorkOnAPodIsAnError(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"faultline/nodes"
+	"faultline/nodes/faults"
 	"faultline/nodes/injector"
 	"faultline/topologies"
 )
@@ -55,13 +55,13 @@ func TestAPodIsToldBeforeItsNodeBegins(t *testing.T) {
 	var before injector.State
 	f.starting = func(context.Context) error { before = f.applied; return nil }
 	g := f.group(t)
-	require.NoError(t, g.Begin(t.Context(), "a", nodes.Conditions{}))
+	require.NoError(t, g.Begin(t.Context(), "a", faults.Conditions{}))
 	require.Equal(t, injector.Running, before.Process)
 }
 
 func TestPodsAreToldOfTheirPeers(t *testing.T) {
 	g := NewGroup(slog.New(slog.DiscardHandler), []Member{member("a", "10.0.0.1"), member("b", "10.0.0.2"), member("c", "10.0.0.3")})
-	states, err := g.states(nodes.Conditions{})
+	states, err := g.states(faults.Conditions{})
 	require.NoError(t, err)
 	require.Equal(t, "[10.0.0.1 10.0.0.3]", fmt.Sprint(states["b"].Peers))
 }

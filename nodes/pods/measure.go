@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"faultline/nodes"
+	"faultline/nodes/faults"
 	"faultline/nodes/injector"
 )
 
@@ -20,7 +20,7 @@ const (
 // have heard. No time is waited between them: what has not arrived when all that was
 // sent has been read did not get through. A link that the last Set asked to be shaped gets
 // a train of datagrams as well, sized to show what was asked, and so do some that must not be: see closer.
-func (c *Group) Measure(ctx context.Context) (nodes.Measurement, error) {
+func (c *Group) Measure(ctx context.Context) (faults.Measurement, error) {
 	// A stream that has to be opened again first would make its pod look deaf.
 	err := Each(c.pods, func(p *pod) error {
 		ctx, cancel := context.WithTimeout(ctx, probeLimit)
@@ -29,7 +29,7 @@ func (c *Group) Measure(ctx context.Context) (nodes.Measurement, error) {
 		return probeError(p, err)
 	})
 	if err != nil {
-		return nodes.Measurement{}, err
+		return faults.Measurement{}, err
 	}
 	trains, set := c.links.trains()
 	nonce := c.nonce.Add(1)
@@ -49,7 +49,7 @@ func (c *Group) Measure(ctx context.Context) (nodes.Measurement, error) {
 		return probeError(p, err)
 	})
 	if err != nil {
-		return nodes.Measurement{}, err
+		return faults.Measurement{}, err
 	}
 	err = Each(c.pods, func(p *pod) (err error) {
 		heard := injector.Heard{Nonce: nonce}
@@ -57,7 +57,7 @@ func (c *Group) Measure(ctx context.Context) (nodes.Measurement, error) {
 		return probeError(p, err)
 	})
 	if err != nil {
-		return nodes.Measurement{}, err
+		return faults.Measurement{}, err
 	}
 	m, err := c.measurement(replies, trains)
 	if err == nil {
@@ -75,23 +75,23 @@ func probeError(p *pod, err error) error {
 
 type podReplies struct{ probe, heard injector.Reply }
 
-var sawTCP = map[injector.TCP]nodes.TCPSeen{
-	injector.Open:    nodes.TCPOpen,
-	injector.Refused: nodes.TCPRefused,
-	injector.Timeout: nodes.TCPTimeout,
+var sawTCP = map[injector.TCP]faults.TCPResult{
+	injector.Open:    faults.TCPOpen,
+	injector.Refused: faults.TCPRefused,
+	injector.Timeout: faults.TCPTimeout,
 }
 
-var sawProcess = map[injector.Process]nodes.Process{
-	injector.Running: nodes.Running,
-	injector.Paused:  nodes.Paused,
-	injector.Killed:  nodes.Killed,
-	injector.Off:     nodes.Off,
-	injector.Absent:  nodes.Absent,
+var sawProcess = map[injector.Process]faults.ProcessState{
+	injector.Running: faults.Running,
+	injector.Paused:  faults.Paused,
+	injector.Killed:  faults.Killed,
+	injector.Off:     faults.PoweredOff,
+	injector.Absent:  faults.Wiped,
 }
 
-func (c *Group) measurement(replies map[string]*podReplies, trains map[nodes.Link]nodes.Train) (nodes.Measurement, error) {
-	m := nodes.Measurement{Links: map[nodes.Link]nodes.LinkSeen{}, Processes: map[string]nodes.Process{},
-		Clocks: map[string]nodes.ClockSeen{}, Disks: map[string]nodes.DiskSeen{}}
+func (c *Group) measurement(replies map[string]*podReplies, trains map[faults.Pair]faults.Train) (faults.Measurement, error) {
+	m := faults.Measurement{Links: map[faults.Pair]faults.LinkMeasurement{}, Processes: map[string]faults.ProcessState{},
+		Clocks: map[string]faults.ClockMeasurement{}, Disks: map[string]faults.DiskMeasurement{}}
 	for _, p := range c.pods {
 		r := replies[p.node.Name]
 		process, ok := sawProcess[r.heard.Process]
@@ -116,8 +116,8 @@ func (c *Group) measurement(replies map[string]*podReplies, trains map[nodes.Lin
 			if !ok {
 				return m, fmt.Errorf("probing %s: the injector does not tell how its connection to %s ended", p.node.Name, peer.node.Name)
 			}
-			link, there := nodes.Link{From: p.node.Name, To: peer.node.Name}, replies[peer.node.Name].heard
-			m.Links[link] = nodes.LinkSeen{
+			link, there := faults.Pair{From: p.node.Name, To: peer.node.Name}, replies[peer.node.Name].heard
+			m.Links[link] = faults.LinkMeasurement{
 				UDP:   slices.Contains(there.Heard, p.addr) || there.Trains[p.addr].Arrived > 0,
 				TCP:   tcp,
 				Train: trainSeen(trains[link], there.Trains[p.addr]),
@@ -127,26 +127,26 @@ func (c *Group) measurement(replies map[string]*podReplies, trains map[nodes.Lin
 	return m, nil
 }
 
-func clockSeen(c *injector.ClockReading) nodes.ClockSeen {
-	seen := nodes.ClockSeen{Read: true, Offset: c.Wall, After: c.After, Gained: c.Monotonic, Base: c.Base, BaseWithin: c.BaseWithin,
+func clockSeen(c *injector.ClockReading) faults.ClockMeasurement {
+	seen := faults.ClockMeasurement{Read: true, Offset: c.Wall, After: c.After, Gained: c.Monotonic, Base: c.Base, BaseWithin: c.BaseWithin,
 		Patched: c.Patched, Drift: c.WallRate, Monotonic: c.MonotonicRate, Within: c.RateWithin}
 	for _, l := range c.Looks {
-		seen.Looks = append(seen.Looks, nodes.ClockLook{After: l.After, Offset: l.Wall, Within: l.Within})
+		seen.Looks = append(seen.Looks, faults.ClockSample{After: l.After, Offset: l.Wall, Within: l.Within})
 	}
 	return seen
 }
 
-func diskSeen(d *injector.DiskReport) nodes.DiskSeen {
-	seen := nodes.DiskSeen{Tried: true, Read: d.Read, Write: d.Write, Create: d.Create, Sync: d.Sync,
+func diskSeen(d *injector.DiskReport) faults.DiskMeasurement {
+	seen := faults.DiskMeasurement{Tried: true, Read: d.Read, Write: d.Write, Create: d.Create, Sync: d.Sync,
 		SyncTook: d.SyncTook, PlainTook: d.PlainTook, Kept: d.Durable, Unsynced: d.Unsynced, Lost: d.Lost, LostBy: d.Names}
 	for _, one := range d.Damaged {
-		seen.Damaged = append(seen.Damaged, nodes.DamageSeen{Kind: nodes.DamageKind(one.Kind), File: one.File, What: one.What})
+		seen.Damaged = append(seen.Damaged, faults.DamageMeasurement{Kind: faults.DamageKind(one.Kind), File: one.File, What: one.What})
 	}
 	return seen
 }
 
-func trainSeen(sent nodes.Train, a injector.Arrivals) nodes.TrainSeen {
-	t := nodes.TrainSeen{Sent: sent.Count, Arrived: a.Arrived, Damaged: a.Damaged, Doubled: a.Doubled,
+func trainSeen(sent faults.Train, a injector.Arrivals) faults.TrainMeasurement {
+	t := faults.TrainMeasurement{Sent: sent.Count, Arrived: a.Arrived, Damaged: a.Damaged, Doubled: a.Doubled,
 		Overtaken: a.Overtaken, Least: a.Least, Median: a.Median, P90: a.P90}
 	if a.Span > 0 {
 		t.Rate = float64(a.Bytes) / a.Span.Seconds()

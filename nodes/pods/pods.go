@@ -30,6 +30,7 @@ import (
 	"time"
 
 	"faultline/nodes"
+	"faultline/nodes/faults"
 	"faultline/nodes/injector"
 	"faultline/topologies"
 )
@@ -48,11 +49,11 @@ type Member struct {
 }
 
 // Capabilities lists the conditions that the injector of a pod can make true.
-func Capabilities() []nodes.Capability {
-	return []nodes.Capability{nodes.LinkDrop, nodes.LinkReject, nodes.LinkLoss, nodes.LinkDelay, nodes.LinkRate,
-		nodes.LinkReorder, nodes.LinkDuplicate, nodes.LinkCorrupt,
-		nodes.ProcessPause, nodes.ProcessKill, nodes.ProcessOff, nodes.ProcessAbsent,
-		nodes.ClockWall, nodes.ClockMonotonic, nodes.DiskSync, nodes.DiskFull, nodes.DiskError, nodes.DiskDamage}
+func Capabilities() []faults.Capability {
+	return []faults.Capability{faults.LinkDrop, faults.LinkReject, faults.LinkLoss, faults.LinkDelay, faults.LinkRate,
+		faults.LinkReorder, faults.LinkDuplicate, faults.LinkCorrupt,
+		faults.ProcessPause, faults.ProcessKill, faults.ProcessOff, faults.ProcessAbsent,
+		faults.ClockWall, faults.ClockMonotonic, faults.DiskSync, faults.DiskFull, faults.DiskError, faults.DiskDamage}
 }
 
 // Group is all pods of a cluster. Its methods may be called by many goroutines.
@@ -99,7 +100,7 @@ func (c *Group) Open(ctx context.Context, node string) error {
 
 // Begin starts a node for the first time, in the conditions of the baseline, unless that has
 // it not run: then it is its pod that begins.
-func (c *Group) Begin(ctx context.Context, node string, baseline nodes.Conditions) error {
+func (c *Group) Begin(ctx context.Context, node string, baseline faults.Conditions) error {
 	p, err := Find(c.byName, node)
 	if err != nil {
 		return err

@@ -3,17 +3,17 @@ package pods
 import (
 	"slices"
 
-	"faultline/nodes"
+	"faultline/nodes/faults"
 	"faultline/nodes/injector"
 )
 
 // RightsFor is what pods need to make such conditions true.
-func RightsFor(needs []nodes.Capability) injector.Rights {
-	anyOf := func(kinds ...nodes.Capability) bool {
-		return slices.ContainsFunc(needs, func(n nodes.Capability) bool { return slices.Contains(kinds, n) })
+func RightsFor(needs []faults.Capability) injector.Rights {
+	anyOf := func(kinds ...faults.Capability) bool {
+		return slices.ContainsFunc(needs, func(n faults.Capability) bool { return slices.Contains(kinds, n) })
 	}
 	return injector.Rights{
-		Clock: anyOf(nodes.ClockWall, nodes.ClockMonotonic),
-		Disk:  anyOf(nodes.ProcessOff, nodes.DiskSync, nodes.DiskFull, nodes.DiskError, nodes.DiskDamage),
+		Clock: anyOf(faults.ClockWall, faults.ClockMonotonic),
+		Disk:  anyOf(faults.ProcessOff, faults.DiskSync, faults.DiskFull, faults.DiskError, faults.DiskDamage),
 	}
 }

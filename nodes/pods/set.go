@@ -9,7 +9,7 @@ import (
 	"net/netip"
 	"time"
 
-	"faultline/nodes"
+	"faultline/nodes/faults"
 	"faultline/nodes/injector"
 	"faultline/nodes/injector/clock"
 	"faultline/nodes/injector/disk"
@@ -23,10 +23,10 @@ const (
 )
 
 // shape says in the injector's words what a link does beside dropping and rejecting.
-func shape(s nodes.LinkState) injector.Shape {
+func shape(s faults.Link) injector.Shape {
 	queue := s.Queue
 	if queue == 0 {
-		queue = nodes.DefaultQueue
+		queue = faults.DefaultQueue
 	}
 	return injector.Shape{
 		Loss:      s.Loss,
@@ -38,22 +38,22 @@ func shape(s nodes.LinkState) injector.Shape {
 		Jitter:    s.Jitter,
 		Scramble:  s.Scramble,
 		Reorder:   s.Reorder,
-		HoldBack:  nodes.HoldBack,
+		HoldBack:  faults.HoldBack,
 		Duplicate: s.Duplicate,
 		Corrupt:   s.Corrupt,
 		Seed:      s.Seed,
 	}
 }
 
-func clockOf(s nodes.ClockState) clock.Setting {
+func clockOf(s faults.Clock) clock.Setting {
 	return clock.Setting{Offset: s.Offset, Drift: s.Drift, Strobe: s.Strobe, Period: s.Period, Monotonic: s.Monotonic, Forward: s.Forward}
 }
 
-func diskOf(s nodes.DiskState) disk.State {
+func diskOf(s faults.Disk) disk.State {
 	return disk.State{Lie: s.Lie, SlowSync: s.SlowSync, Full: s.Full, FailRead: s.FailRead, FailWrite: s.FailWrite, FailSync: s.FailSync}
 }
 
-func damagesOf(s nodes.DiskState) (all []injector.Damage) {
+func damagesOf(s faults.Disk) (all []injector.Damage) {
 	for _, d := range s.Damages {
 		all = append(all, injector.Damage{Kind: string(d.Kind), File: d.File, Draw: d.Draw})
 	}
@@ -62,7 +62,7 @@ func damagesOf(s nodes.DiskState) (all []injector.Damage) {
 
 // Set sends every pod its whole desired state. Pods take it in parallel, so links that
 // end at different nodes change within milliseconds, not at one instant.
-func (c *Group) Set(ctx context.Context, want nodes.Conditions) error {
+func (c *Group) Set(ctx context.Context, want faults.Conditions) error {
 	states, err := c.states(want)
 	if err != nil {
 		return err
@@ -87,16 +87,16 @@ func (c *Group) Set(ctx context.Context, want nodes.Conditions) error {
 	})
 }
 
-var wantProcess = map[nodes.Process]injector.Process{
-	nodes.Running: injector.Running,
-	nodes.Paused:  injector.Paused,
-	nodes.Killed:  injector.Killed,
-	nodes.Off:     injector.Off,
-	nodes.Absent:  injector.Absent,
+var wantProcess = map[faults.ProcessState]injector.Process{
+	faults.Running:    injector.Running,
+	faults.Paused:     injector.Paused,
+	faults.Killed:     injector.Killed,
+	faults.PoweredOff: injector.Off,
+	faults.Wiped:      injector.Absent,
 }
 
 // states deals the conditions out to pods, by node: a link is its receiver's business.
-func (c *Group) states(want nodes.Conditions) (map[string]injector.State, error) {
+func (c *Group) states(want faults.Conditions) (map[string]injector.State, error) {
 	states := map[string]injector.State{}
 	for _, p := range c.pods {
 		process, ok := wantProcess[want.Processes[p.node.Name]]

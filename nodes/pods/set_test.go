@@ -11,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"faultline/nodes"
+	"faultline/nodes/faults"
 	"faultline/nodes/injector"
 	"faultline/nodes/injector/disk"
 	"faultline/topologies"
@@ -85,20 +85,20 @@ func (f *fakePod) group(t *testing.T) *Group {
 func TestANodeThatEndsOnItsDamagedDiskIsTolerated(t *testing.T) {
 	f := &fakePod{}
 	g := f.group(t)
-	require.NoError(t, g.Begin(t.Context(), "a", nodes.Conditions{}))
+	require.NoError(t, g.Begin(t.Context(), "a", faults.Conditions{}))
 	require.Equal(t, 1, f.starts)
 
-	var damaged nodes.Conditions
-	damaged.SetDisk([]string{"a"}, nodes.DiskState{Damages: []nodes.Damage{{Kind: nodes.BitFlip, File: "log", Draw: 7}}})
+	var damaged faults.Conditions
+	damaged.SetDisk([]string{"a"}, faults.Disk{Damages: []faults.Damage{{Kind: faults.BitFlip, File: "log", Draw: 7}}})
 	f.bad = true
 	require.NoError(t, g.Set(t.Context(), damaged))
 	require.Equal(t, []injector.Damage{{Kind: injector.BitFlip, File: "log", Draw: 7}}, f.applied.Damages)
 	require.Equal(t, 2, f.starts, "it was tried")
 	require.False(t, f.running)
 
-	require.ErrorIs(t, g.Set(t.Context(), nodes.Conditions{}), errEnded, "nothing excuses it after the heal")
+	require.ErrorIs(t, g.Set(t.Context(), faults.Conditions{}), errEnded, "nothing excuses it after the heal")
 	f.bad = false
-	require.NoError(t, g.Set(t.Context(), nodes.Conditions{}))
+	require.NoError(t, g.Set(t.Context(), faults.Conditions{}))
 	require.True(t, f.running, "it is back")
 	require.Empty(t, f.applied.Damages)
 }
@@ -112,27 +112,27 @@ func TestAStartIsNotCutOff(t *testing.T) {
 		return starting.Err()
 	}
 	g := f.group(t)
-	require.NoError(t, g.Set(ctx, nodes.Conditions{}))
+	require.NoError(t, g.Set(ctx, faults.Conditions{}))
 	require.True(t, f.running)
 	f.running = false
-	require.ErrorIs(t, g.Set(ctx, nodes.Conditions{}), context.Canceled, "and none is begun when it is too late")
+	require.ErrorIs(t, g.Set(ctx, faults.Conditions{}), context.Canceled, "and none is begun when it is too late")
 	require.Equal(t, 1, f.starts)
 }
 
 func TestOnlyDisksThatEndNodesExcuseThem(t *testing.T) {
 	for name, c := range map[string]struct {
-		disk    nodes.DiskState
+		disk    faults.Disk
 		excused bool
 	}{
-		"healthy": {nodes.DiskState{}, false},
-		"lies":    {nodes.DiskState{Lie: true}, false},
-		"slow":    {nodes.DiskState{SlowSync: 50_000_000}, false},
-		"full":    {nodes.DiskState{Full: true}, true},
-		"reads":   {nodes.DiskState{FailRead: true}, true},
-		"writes":  {nodes.DiskState{FailWrite: true}, true},
-		"syncs":   {nodes.DiskState{FailSync: true}, true},
+		"healthy": {faults.Disk{}, false},
+		"lies":    {faults.Disk{Lie: true}, false},
+		"slow":    {faults.Disk{SlowSync: 50_000_000}, false},
+		"full":    {faults.Disk{Full: true}, true},
+		"reads":   {faults.Disk{FailRead: true}, true},
+		"writes":  {faults.Disk{FailWrite: true}, true},
+		"syncs":   {faults.Disk{FailSync: true}, true},
 	} {
-		var want nodes.Conditions
+		var want faults.Conditions
 		want.SetDisk([]string{"a"}, c.disk)
 		err := (&fakePod{bad: true}).group(t).Set(t.Context(), want)
 		if c.excused {
@@ -146,10 +146,10 @@ func TestOnlyDisksThatEndNodesExcuseThem(t *testing.T) {
 // What is asked of clocks and disks reaches the pod with nothing left out.
 func TestStatesCarryClocksAndDisks(t *testing.T) {
 	f := &fakePod{}
-	var want nodes.Conditions
-	want.SetClock([]string{"a"}, nodes.ClockState{Offset: 1, Drift: 2, Strobe: 3, Period: 4, Monotonic: 5})
-	want.SetDisk([]string{"a"}, nodes.DiskState{Lie: true, SlowSync: 6, Full: true, FailRead: true, FailWrite: true, FailSync: true,
-		Torn: 7, Names: nodes.NamesPOSIX, Damages: []nodes.Damage{{Kind: nodes.BitFlip, File: "x", Draw: 8}, {Kind: nodes.Truncate, File: "y", Draw: 9}}})
+	var want faults.Conditions
+	want.SetClock([]string{"a"}, faults.Clock{Offset: 1, Drift: 2, Strobe: 3, Period: 4, Monotonic: 5})
+	want.SetDisk([]string{"a"}, faults.Disk{Lie: true, SlowSync: 6, Full: true, FailRead: true, FailWrite: true, FailSync: true,
+		Torn: 7, Names: faults.NamesPOSIX, Damages: []faults.Damage{{Kind: faults.BitFlip, File: "x", Draw: 8}, {Kind: faults.Truncate, File: "y", Draw: 9}}})
 	states, err := f.group(t).states(want)
 	require.NoError(t, err)
 	got := states["a"]
@@ -161,12 +161,12 @@ func TestStatesCarryClocksAndDisks(t *testing.T) {
 	require.EqualValues(t, 6, d.SlowSync)
 	require.EqualValues(t, 7, got.Torn)
 	require.Equal(t, disk.POSIX, got.Names)
-	healthy, err := f.group(t).states(nodes.Conditions{})
+	healthy, err := f.group(t).states(faults.Conditions{})
 	require.NoError(t, err)
 	require.Equal(t, disk.Journaled, healthy["a"].Names)
 	require.Equal(t, []injector.Damage{{Kind: injector.BitFlip, File: "x", Draw: 8}, {Kind: injector.Truncate, File: "y", Draw: 9}}, got.Damages)
-	for _, unknown := range []nodes.Conditions{
-		{Clocks: map[string]nodes.ClockState{"x": {Offset: 1}}}, {Disks: map[string]nodes.DiskState{"x": {Full: true}}},
+	for _, unknown := range []faults.Conditions{
+		{Clocks: map[string]faults.Clock{"x": {Offset: 1}}}, {Disks: map[string]faults.Disk{"x": {Full: true}}},
 	} {
 		_, err := f.group(t).states(unknown)
 		require.ErrorContains(t, err, `no node "x"`)
@@ -174,13 +174,13 @@ func TestStatesCarryClocksAndDisks(t *testing.T) {
 }
 
 func TestRightsAreWhatConditionsTake(t *testing.T) {
-	for need, want := range map[nodes.Capability]injector.Rights{
-		nodes.LinkDrop: {}, nodes.ProcessKill: {}, nodes.ProcessAbsent: {},
-		nodes.ClockWall: {Clock: true}, nodes.ClockMonotonic: {Clock: true},
-		nodes.ProcessOff: {Disk: true}, nodes.DiskSync: {Disk: true}, nodes.DiskFull: {Disk: true},
-		nodes.DiskError: {Disk: true}, nodes.DiskDamage: {Disk: true},
+	for need, want := range map[faults.Capability]injector.Rights{
+		faults.LinkDrop: {}, faults.ProcessKill: {}, faults.ProcessAbsent: {},
+		faults.ClockWall: {Clock: true}, faults.ClockMonotonic: {Clock: true},
+		faults.ProcessOff: {Disk: true}, faults.DiskSync: {Disk: true}, faults.DiskFull: {Disk: true},
+		faults.DiskError: {Disk: true}, faults.DiskDamage: {Disk: true},
 	} {
-		require.Equal(t, want, RightsFor([]nodes.Capability{need}), need)
+		require.Equal(t, want, RightsFor([]faults.Capability{need}), need)
 	}
 	require.Equal(t, injector.Rights{Clock: true, Disk: true}, RightsFor(Capabilities()))
 	require.Equal(t, injector.Rights{}, RightsFor(nil))

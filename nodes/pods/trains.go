@@ -4,7 +4,7 @@ import (
 	"maps"
 	"sync"
 
-	"faultline/nodes"
+	"faultline/nodes/faults"
 )
 
 // closer is which links Measure takes a closer look at, by a train of datagrams: those that are asked to be
@@ -14,16 +14,16 @@ import (
 type closer struct {
 	mu      sync.Mutex
 	sets    int // how often links were asked for
-	asked   map[nodes.Link]nodes.LinkState
-	healing map[nodes.Link]nodes.LinkState // what was asked of them before
+	asked   map[faults.Pair]faults.Link
+	healing map[faults.Pair]faults.Link // what was asked of them before
 }
 
 // set has links be asked for.
-func (c *closer) set(links map[nodes.Link]nodes.LinkState) {
+func (c *closer) set(links map[faults.Pair]faults.Link) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.healing == nil {
-		c.healing = map[nodes.Link]nodes.LinkState{}
+		c.healing = map[faults.Pair]faults.Link{}
 	}
 	for link, state := range c.asked {
 		if state.Shaped() && !links[link].Shaped() {
@@ -35,15 +35,15 @@ func (c *closer) set(links map[nodes.Link]nodes.LinkState) {
 }
 
 // trains are what to send now, and which of the sets they belong to.
-func (c *closer) trains() (trains map[nodes.Link]nodes.Train, set int) {
+func (c *closer) trains() (trains map[faults.Pair]faults.Train, set int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	trains = map[nodes.Link]nodes.Train{}
-	check := func(link nodes.Link, state nodes.LinkState) {
+	trains = map[faults.Pair]faults.Train{}
+	check := func(link faults.Pair, state faults.Link) {
 		if now := c.asked[link]; !now.Shaped() && !now.Drop && !now.Reject {
 			trains[link] = state.Train()
 			healthy := trains[link]
-			healthy.Wait = nodes.LinkState{}.Train().Wait // what is later than that counts as lost
+			healthy.Wait = faults.Link{}.Train().Wait // what is later than that counts as lost
 			trains[link] = healthy
 		}
 	}
@@ -53,14 +53,14 @@ func (c *closer) trains() (trains map[nodes.Link]nodes.Train, set int) {
 	for link, state := range c.asked {
 		if state.Shaped() {
 			trains[link] = state.Train()
-			check(nodes.Link{From: link.To, To: link.From}, state)
+			check(faults.Pair{From: link.To, To: link.From}, state)
 		}
 	}
 	return trains, c.sets
 }
 
 // saw takes note of what trains met that were sent for a set.
-func (c *closer) saw(set int, links map[nodes.Link]nodes.LinkSeen) {
+func (c *closer) saw(set int, links map[faults.Pair]faults.LinkMeasurement) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if set != c.sets {

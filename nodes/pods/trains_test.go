@@ -8,39 +8,39 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"faultline/nodes"
+	"faultline/nodes/faults"
 )
 
 func TestAHealedLinkIsLookedAtUntilATrainMeetsNothing(t *testing.T) {
-	there, back := nodes.Link{From: "a", To: "b"}, nodes.Link{From: "b", To: "a"}
-	late := nodes.LinkState{Delay: 2 * time.Second}
+	there, back := faults.Pair{From: "a", To: "b"}, faults.Pair{From: "b", To: "a"}
+	late := faults.Link{Delay: 2 * time.Second}
 	var c closer
-	looked := func() []nodes.Link {
+	looked := func() []faults.Pair {
 		trains, _ := c.trains()
-		return slices.SortedFunc(maps.Keys(trains), func(a, b nodes.Link) int { return len(a.From+a.To) - len(b.From+b.To) })
+		return slices.SortedFunc(maps.Keys(trains), func(a, b faults.Pair) int { return len(a.From+a.To) - len(b.From+b.To) })
 	}
 	require.Empty(t, looked())
-	c.set(map[nodes.Link]nodes.LinkState{there: late, {From: "a", To: "c"}: {Drop: true}})
+	c.set(map[faults.Pair]faults.Link{there: late, {From: "a", To: "c"}: {Drop: true}})
 	trains, set := c.trains()
 	require.Equal(t, late.Train(), trains[there])
 	require.Less(t, trains[back].Wait, time.Second, "the other direction is to be quick")
 	require.Len(t, trains, 2)
 
 	c.set(nil)
-	whole := nodes.TrainSeen{Sent: 100, Arrived: 100}
-	c.saw(set, map[nodes.Link]nodes.LinkSeen{there: {Train: whole}})
-	require.Equal(t, []nodes.Link{there}, looked(), "that train left before the heal")
+	whole := faults.TrainMeasurement{Sent: 100, Arrived: 100}
+	c.saw(set, map[faults.Pair]faults.LinkMeasurement{there: {Train: whole}})
+	require.Equal(t, []faults.Pair{there}, looked(), "that train left before the heal")
 	_, set = c.trains()
-	for _, seen := range []nodes.TrainSeen{{}, {Sent: 100}, {Sent: 100, Arrived: 100, Least: 40 * time.Millisecond, Median: 40 * time.Millisecond}} {
-		c.saw(set, map[nodes.Link]nodes.LinkSeen{there: {Train: seen}})
-		require.Equal(t, []nodes.Link{there}, looked(), "%+v", seen)
+	for _, seen := range []faults.TrainMeasurement{{}, {Sent: 100}, {Sent: 100, Arrived: 100, Least: 40 * time.Millisecond, Median: 40 * time.Millisecond}} {
+		c.saw(set, map[faults.Pair]faults.LinkMeasurement{there: {Train: seen}})
+		require.Equal(t, []faults.Pair{there}, looked(), "%+v", seen)
 	}
-	c.saw(set, map[nodes.Link]nodes.LinkSeen{there: {Train: whole}})
+	c.saw(set, map[faults.Pair]faults.LinkMeasurement{there: {Train: whole}})
 	require.Empty(t, looked())
 
-	c.set(map[nodes.Link]nodes.LinkState{there: late})
-	c.set(map[nodes.Link]nodes.LinkState{there: {Drop: true}})
+	c.set(map[faults.Pair]faults.Link{there: late})
+	c.set(map[faults.Pair]faults.Link{there: {Drop: true}})
 	require.Empty(t, looked(), "nothing arrives")
 	c.set(nil)
-	require.Equal(t, []nodes.Link{there}, looked())
+	require.Equal(t, []faults.Pair{there}, looked())
 }

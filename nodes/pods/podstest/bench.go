@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"faultline/nodes"
+	"faultline/nodes/faults"
 )
 
 // benchmarks are the times that runtimes are compared by.
@@ -61,9 +62,9 @@ func benchmarkRepartition5(b *testing.B, s Subject) {
 	var times []time.Duration
 	for i := 0; b.Loop(); i++ {
 		rotated := slices.Concat(five[i%5:], five[:i%5])
-		var want nodes.Conditions
-		want.Cut(rotated[:2], rotated[2:], nodes.LinkState{Drop: true})
-		want.Cut(rotated[2:], rotated[:2], nodes.LinkState{Drop: true})
+		var want faults.Conditions
+		want.Cut(rotated[:2], rotated[2:], faults.Link{Drop: true})
+		want.Cut(rotated[2:], rotated[:2], faults.Link{Drop: true})
 		times = append(times, timeToSet(b, c, want))
 	}
 	slices.Sort(times)
@@ -74,9 +75,9 @@ func benchmarkRepartition5(b *testing.B, s Subject) {
 // benchmarkMeasure5 is the time to probe 20 links, all healthy, or cut in two.
 func benchmarkMeasure5(b *testing.B, s Subject) {
 	c := up(b, s, "bench-measure", "dc1-5")
-	var cut nodes.Conditions
-	cut.Cut(five[:2], five[2:], nodes.LinkState{Drop: true})
-	for name, conditions := range map[string]nodes.Conditions{"healthy": {}, "cut": cut} {
+	var cut faults.Conditions
+	cut.Cut(five[:2], five[2:], faults.Link{Drop: true})
+	for name, conditions := range map[string]faults.Conditions{"healthy": {}, "cut": cut} {
 		b.Run(name, func(b *testing.B) {
 			require.NoError(b, c.Set(b.Context(), conditions))
 			for b.Loop() {
@@ -90,12 +91,12 @@ func benchmarkMeasure5(b *testing.B, s Subject) {
 // benchmarkProcess is the time of a Set that changes one node's process.
 func benchmarkProcess(b *testing.B, s Subject) {
 	c := Up(b, s, "bench-process")
-	for _, state := range []nodes.Process{nodes.Paused, nodes.Killed} {
+	for _, state := range []faults.ProcessState{faults.Paused, faults.Killed} {
 		b.Run(string(state), func(b *testing.B) {
 			var broken, healed []time.Duration
 			for b.Loop() {
 				broken = append(broken, timeToSet(b, c, processOf(S1, state)))
-				healed = append(healed, timeToSet(b, c, nodes.Conditions{}))
+				healed = append(healed, timeToSet(b, c, faults.Conditions{}))
 			}
 			slices.Sort(broken)
 			slices.Sort(healed)
@@ -147,7 +148,7 @@ func pingMany(c nodes.Cluster, short bool) error {
 	return errors.Join(errs...)
 }
 
-func timeToSet(b *testing.B, c nodes.Cluster, want nodes.Conditions) time.Duration {
+func timeToSet(b *testing.B, c nodes.Cluster, want faults.Conditions) time.Duration {
 	began := time.Now()
 	require.NoError(b, c.Set(b.Context(), want))
 	return time.Since(began)

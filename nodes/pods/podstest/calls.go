@@ -12,7 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"faultline/nodes"
+	"faultline/nodes/faults"
 )
 
 func testManyAtOnce(t *testing.T, s Subject) {
@@ -21,25 +21,25 @@ func testManyAtOnce(t *testing.T, s Subject) {
 	errs := make([]error, 8)
 	for i := range errs {
 		work.Go(func() {
-			want := linkOf(S1, S2, nodes.LinkState{Drop: i%2 == 0, Reject: i%2 == 1})
-			want.SetProcess([]string{S3}, []nodes.Process{nodes.Running, nodes.Paused, nodes.Killed}[i%3])
+			want := linkOf(S1, S2, faults.Link{Drop: i%2 == 0, Reject: i%2 == 1})
+			want.SetProcess([]string{S3}, []faults.ProcessState{faults.Running, faults.Paused, faults.Killed}[i%3])
 			_, err := c.Measure(t.Context())
 			errs[i] = errors.Join(err, c.Set(t.Context(), want))
 		})
 	}
 	work.Wait()
 	require.NoError(t, errors.Join(errs...))
-	RequireConditions(t, c, nodes.Conditions{})
+	RequireConditions(t, c, faults.Conditions{})
 }
 
 func testRefusals(t *testing.T, s Subject) {
 	c := Up(t, s, "refuse")
-	drop := nodes.LinkState{Drop: true}
+	drop := faults.Link{Drop: true}
 	for _, refused := range []struct {
-		conditions nodes.Conditions
+		conditions faults.Conditions
 		why        string
 	}{
-		{processOf("x", nodes.Killed), `no node "x"`},
+		{processOf("x", faults.Killed), `no node "x"`},
 		{processOf(S1, "ill"), `no process state "ill"`},
 		{linkOf(S1, "x", drop), `no node "x"`},
 		{linkOf("x", S1, drop), `no node "x"`},
@@ -53,10 +53,10 @@ func testRefusals(t *testing.T, s Subject) {
 
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
-	require.ErrorIs(t, c.Set(over, nodes.Conditions{}), context.Canceled)
+	require.ErrorIs(t, c.Set(over, faults.Conditions{}), context.Canceled)
 	require.ErrorIs(t, c.Exited(over, S1), context.Canceled)
 	require.ErrorIs(t, c.Logs(over, S1, io.Discard), context.Canceled)
-	RequireConditions(t, c, nodes.Conditions{})
+	RequireConditions(t, c, faults.Conditions{})
 }
 
 func testFailedStarts(t *testing.T, s Subject) {

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"faultline/nodes"
+	"faultline/nodes/faults"
 	"faultline/topologies"
 )
 
@@ -101,14 +102,14 @@ func Ask(t testing.TB, c nodes.Cluster, node string) (a About) {
 
 // RequireConditions sets conditions of a cluster that Up has started, and measures until they
 // are seen.
-func RequireConditions(t testing.TB, c nodes.Cluster, want nodes.Conditions) {
+func RequireConditions(t testing.TB, c nodes.Cluster, want faults.Conditions) {
 	t.Helper()
 	require.NoError(t, c.Set(t.Context(), want))
 	requireMeasured(t, c, want)
 }
 
 // requireMeasured measures until conditions are seen.
-func requireMeasured(t testing.TB, c nodes.Cluster, want nodes.Conditions) {
+func requireMeasured(t testing.TB, c nodes.Cluster, want faults.Conditions) {
 	t.Helper()
 	var wrong []string
 	for range 5 { // a busy machine can be slower than a probe's timeout
@@ -122,13 +123,13 @@ func requireMeasured(t testing.TB, c nodes.Cluster, want nodes.Conditions) {
 }
 
 // processOf is a healthy cluster but for one node's process.
-func processOf(node string, state nodes.Process) (c nodes.Conditions) {
-	c.Processes = map[string]nodes.Process{node: state}
+func processOf(node string, state faults.ProcessState) (c faults.Conditions) {
+	c.Processes = map[string]faults.ProcessState{node: state}
 	return c
 }
 
 // linkOf is a healthy cluster but for one direction between two nodes.
-func linkOf(from, to string, state nodes.LinkState) (c nodes.Conditions) {
+func linkOf(from, to string, state faults.Link) (c faults.Conditions) {
 	c.Cut([]string{from}, []string{to}, state)
 	return c
 }

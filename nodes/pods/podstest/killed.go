@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
-	"faultline/nodes"
+	"faultline/nodes/faults"
 )
 
 // Pods whose PID 1 is killed while it probes a slow disk are gone at once, with all of their processes: none waits for a disk that
@@ -27,10 +27,10 @@ func testKilledPods(t *testing.T, s Subject) {
 		t.Run(fmt.Sprint("round ", round), func(t *testing.T) {
 			Need(t, s)
 			want := spec(t, fmt.Sprint("killed-", round), "dc1-3")
-			want.Needs = []nodes.Capability{nodes.ProcessOff, nodes.DiskSync}
+			want.Needs = []faults.Capability{faults.ProcessOff, faults.DiskSync}
 			c := start(t, s, want)
-			var slow nodes.Conditions
-			slow.SetDisk([]string{S1, S2, S3}, nodes.DiskState{SlowSync: slowness})
+			var slow faults.Conditions
+			slow.SetDisk([]string{S1, S2, S3}, faults.Disk{SlowSync: slowness})
 			require.NoError(t, c.Set(t.Context(), slow))
 
 			ctx, cancel := context.WithCancel(t.Context())

@@ -6,30 +6,30 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"faultline/nodes"
+	"faultline/nodes/faults"
 )
 
 func testCapabilities(t *testing.T, s Subject) {
-	c := linkOf(S1, S2, nodes.LinkState{Drop: true, Delay: time.Millisecond, Loss: 0.1, Rate: 1000,
+	c := linkOf(S1, S2, faults.Link{Drop: true, Delay: time.Millisecond, Loss: 0.1, Rate: 1000,
 		Reorder: 0.1, Duplicate: 0.1, Corrupt: 0.1})
-	c.Cut([]string{S2}, []string{S1}, nodes.LinkState{Reject: true})
-	c.SetProcess([]string{S1}, nodes.Paused)
-	c.SetProcess([]string{S2}, nodes.Killed)
+	c.Cut([]string{S2}, []string{S1}, faults.Link{Reject: true})
+	c.SetProcess([]string{S1}, faults.Paused)
+	c.SetProcess([]string{S2}, faults.Killed)
 	require.Subset(t, s.Runtime.Capabilities(), c.Needs())
 }
 
 func testLinksAreCut(t *testing.T, s Subject) {
 	c := Up(t, s, "links")
-	drop, reject := nodes.LinkState{Drop: true}, nodes.LinkState{Reject: true}
+	drop, reject := faults.Link{Drop: true}, faults.Link{Reject: true}
 	both := linkOf(S1, S2, drop)
 	both.Cut([]string{S2}, []string{S1}, reject)
 	mutual := linkOf(S1, S2, reject)
 	mutual.Cut([]string{S2}, []string{S1}, reject)
-	for _, want := range []nodes.Conditions{
+	for _, want := range []faults.Conditions{
 		{},
 		linkOf(S1, S2, drop), linkOf(S2, S1, drop),
 		linkOf(S1, S2, reject), linkOf(S2, S1, reject),
-		linkOf(S1, S2, nodes.LinkState{Drop: true, Reject: true}),
+		linkOf(S1, S2, faults.Link{Drop: true, Reject: true}),
 		both, mutual, mutual,
 		{},
 	} {
@@ -42,7 +42,7 @@ func testLinksAreCut(t *testing.T, s Subject) {
 func testLinksAreShaped(t *testing.T, s Subject) {
 	c := Up(t, s, "shaped")
 	ms := time.Millisecond
-	for _, state := range []nodes.LinkState{
+	for _, state := range []faults.Link{
 		{Delay: 40 * ms},
 		{Loss: 0.2, Seed: 1},
 		{BurstLoss: 0.2, Burst: 5, Seed: 2},
@@ -62,25 +62,25 @@ func testLinksAreShaped(t *testing.T, s Subject) {
 			RequireConditions(t, c, linkOf(S1, S2, state))
 			m, err := c.Measure(t.Context())
 			require.NoError(t, err)
-			t.Logf("%+v", m.Links[nodes.Link{From: S1, To: S2}])
+			t.Logf("%+v", m.Links[faults.Pair{From: S1, To: S2}])
 		})
 	}
-	everything := nodes.Conditions{}
-	all := nodes.LinkState{Loss: 0.05, Delay: 10 * ms, Jitter: 5 * ms, Scramble: true, Duplicate: 0.05, Corrupt: 0.05, Reorder: 0.1}
+	everything := faults.Conditions{}
+	all := faults.Link{Loss: 0.05, Delay: 10 * ms, Jitter: 5 * ms, Scramble: true, Duplicate: 0.05, Corrupt: 0.05, Reorder: 0.1}
 	everything.Cut([]string{S1, S2, S3}, []string{S1, S2, S3}, all)
-	everything.Cut([]string{S1}, []string{S2}, nodes.LinkState{Drop: true})
+	everything.Cut([]string{S1}, []string{S2}, faults.Link{Drop: true})
 	RequireConditions(t, c, everything)
-	RequireConditions(t, c, nodes.Conditions{})
+	RequireConditions(t, c, faults.Conditions{})
 }
 
 func testSetIsIdempotent(t *testing.T, s Subject) {
 	c := Up(t, s, "again")
-	want := linkOf(S1, S2, nodes.LinkState{Drop: true})
-	want.Cut([]string{S2}, []string{S3}, nodes.LinkState{Reject: true})
-	want.Cut([]string{S3}, []string{S1}, nodes.LinkState{Delay: 30 * time.Millisecond})
-	want.SetProcess([]string{S2}, nodes.Paused)
-	want.SetProcess([]string{S3}, nodes.Killed)
-	for _, want := range []nodes.Conditions{{}, want, {}} {
+	want := linkOf(S1, S2, faults.Link{Drop: true})
+	want.Cut([]string{S2}, []string{S3}, faults.Link{Reject: true})
+	want.Cut([]string{S3}, []string{S1}, faults.Link{Delay: 30 * time.Millisecond})
+	want.SetProcess([]string{S2}, faults.Paused)
+	want.SetProcess([]string{S3}, faults.Killed)
+	for _, want := range []faults.Conditions{{}, want, {}} {
 		RequireConditions(t, c, want)
 		RequireConditions(t, c, want)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"faultline/nodes"
+	"faultline/nodes/faults"
 	"faultline/workloads/history"
 )
 
@@ -105,11 +106,11 @@ func testLives(t *testing.T, s Subject) {
 	end(S1, "/panic")
 	end(S2, "/kill9")
 	end(S3, "/leave")
-	RequireConditions(t, c, nodes.Conditions{})
+	RequireConditions(t, c, faults.Conditions{})
 	Ask(t, c, S2)
-	RequireConditions(t, c, processOf(S2, nodes.Killed))
-	RequireConditions(t, c, nodes.Conditions{})
-	for _, state := range []nodes.Process{nodes.Paused, nodes.Running} {
+	RequireConditions(t, c, processOf(S2, faults.Killed))
+	RequireConditions(t, c, faults.Conditions{})
+	for _, state := range []faults.ProcessState{faults.Paused, faults.Running} {
 		RequireConditions(t, c, processOf(S3, state))
 	}
 	want := map[string][]string{
@@ -157,12 +158,12 @@ func testShortLives(t *testing.T, s Subject) {
 	w := Watch(t, c)
 	Ask(t, c, S1)
 	Tell(t, c, S1, "/doom")
-	RequireConditions(t, c, processOf(S1, nodes.Killed))
-	if err := c.Set(t.Context(), nodes.Conditions{}); err != nil { // it is quick: else nobody saw it run
+	RequireConditions(t, c, processOf(S1, faults.Killed))
+	if err := c.Set(t.Context(), faults.Conditions{}); err != nil { // it is quick: else nobody saw it run
 		require.ErrorContains(t, err, "dc1-s1 ended as soon as it was started, with exit code 2: ")
 	}
 	w.Require(t, S1, "started", "ended: SIGKILL", "started", "ended: exit code 2")
-	RequireConditions(t, c, nodes.Conditions{})
+	RequireConditions(t, c, faults.Conditions{})
 	w.Require(t, S1, "started", "ended: SIGKILL", "started", "ended: exit code 2", "started")
 }
 
@@ -171,8 +172,8 @@ func testStorm(t *testing.T, s Subject) {
 	w := Watch(t, c)
 	told := []string{"started"}
 	for range 8 {
-		require.NoError(t, c.Set(t.Context(), processOf(S2, nodes.Killed)))
-		require.NoError(t, c.Set(t.Context(), nodes.Conditions{}))
+		require.NoError(t, c.Set(t.Context(), processOf(S2, faults.Killed)))
+		require.NoError(t, c.Set(t.Context(), faults.Conditions{}))
 		told = append(told, "ended: SIGKILL", "started")
 	}
 	w.Require(t, S2, told...)

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"faultline/nodes"
+	"faultline/nodes/faults"
 )
 
 // granted starts a cluster whose pods have the rights to clocks and disks.
@@ -14,8 +15,8 @@ func granted(t *testing.T, s Subject, name string) nodes.Cluster {
 	t.Helper()
 	Need(t, s)
 	want := spec(t, name, "dc1-3")
-	want.Needs = []nodes.Capability{nodes.ClockWall, nodes.ClockMonotonic, nodes.ProcessOff, nodes.DiskSync, nodes.DiskFull,
-		nodes.DiskError, nodes.DiskDamage}
+	want.Needs = []faults.Capability{faults.ClockWall, faults.ClockMonotonic, faults.ProcessOff, faults.DiskSync, faults.DiskFull,
+		faults.DiskError, faults.DiskDamage}
 	return start(t, s, want)
 }
 
@@ -25,9 +26,9 @@ const moment = time.Minute
 func testClocks(t *testing.T, s Subject) {
 	c := granted(t, s, "clock")
 	Ask(t, c, S2)
-	var want nodes.Conditions
-	want.SetClock([]string{S2}, nodes.ClockState{Offset: -48 * time.Hour, Drift: 0.1})
-	want.SetClock([]string{S3}, nodes.ClockState{Strobe: 24 * time.Hour, Period: 10 * time.Millisecond})
+	var want faults.Conditions
+	want.SetClock([]string{S2}, faults.Clock{Offset: -48 * time.Hour, Drift: 0.1})
+	want.SetClock([]string{S3}, faults.Clock{Strobe: 24 * time.Hour, Period: 10 * time.Millisecond})
 	RequireConditions(t, c, want)
 	require.WithinDuration(t, time.Now().Add(-48*time.Hour), Ask(t, c, S2).Now, moment)
 	require.WithinDuration(t, time.Now(), Ask(t, c, S1).Now, moment, "the others keep theirs")
@@ -38,20 +39,20 @@ func testClocks(t *testing.T, s Subject) {
 	require.Empty(t, m.Mismatches(want, names))
 	for _, period := range []time.Duration{time.Millisecond, 100 * time.Millisecond, 500 * time.Millisecond} {
 		other := want.Clone()
-		other.Clocks[S3] = nodes.ClockState{Strobe: 24 * time.Hour, Period: period}
+		other.Clocks[S3] = faults.Clock{Strobe: 24 * time.Hour, Period: period}
 		require.NotEmpty(t, m.Mismatches(other, names), "this strobe is taken for one with a period of %s", period)
 		RequireConditions(t, c, other)
 	}
 
 	down := want.Clone()
-	down.SetProcess([]string{S2}, nodes.Killed)
+	down.SetProcess([]string{S2}, faults.Killed)
 	RequireConditions(t, c, down)
 	RequireConditions(t, c, want)
 	again := Ask(t, c, S2)
 	require.Equal(t, 2, again.Starts)
 	require.WithinDuration(t, time.Now().Add(-48*time.Hour), again.Began, moment, "its first reading")
 
-	RequireConditions(t, c, nodes.Conditions{})
+	RequireConditions(t, c, faults.Conditions{})
 	require.WithinDuration(t, time.Now(), Ask(t, c, S2).Now, moment)
 	m, err = c.Measure(t.Context())
 	require.NoError(t, err)
@@ -59,17 +60,17 @@ func testClocks(t *testing.T, s Subject) {
 		require.False(t, m.Clocks[node].Patched, "%s: all is taken back", node)
 	}
 
-	var mono nodes.Conditions
-	mono.SetClock([]string{S2}, nodes.ClockState{Monotonic: -0.25, Forward: time.Hour})
+	var mono faults.Conditions
+	mono.SetClock([]string{S2}, faults.Clock{Monotonic: -0.25, Forward: time.Hour})
 	for leaps := range 2 {
 		RequireConditions(t, c, mono)
-		RequireConditions(t, c, nodes.Conditions{})
+		RequireConditions(t, c, faults.Conditions{})
 		m, err := c.Measure(t.Context())
 		require.NoError(t, err)
 		require.InDelta(t, float64(leaps+1)*60, m.Clocks[S2].Gained.Minutes(), moment.Minutes(), "what it gained it keeps")
 	}
-	RequireConditions(t, c, processOf(S2, nodes.Killed))
-	RequireConditions(t, c, nodes.Conditions{})
+	RequireConditions(t, c, processOf(S2, faults.Killed))
+	RequireConditions(t, c, faults.Conditions{})
 	m, err = c.Measure(t.Context())
 	require.NoError(t, err)
 	require.False(t, m.Clocks[S2].Patched, "until it ends")
@@ -78,68 +79,68 @@ func testClocks(t *testing.T, s Subject) {
 func testPowerLoss(t *testing.T, s Subject) {
 	c := granted(t, s, "power")
 	require.Equal(t, 1, Ask(t, c, S2).Starts)
-	RequireConditions(t, c, processOf(S2, nodes.Killed))
-	RequireConditions(t, c, nodes.Conditions{})
+	RequireConditions(t, c, processOf(S2, faults.Killed))
+	RequireConditions(t, c, faults.Conditions{})
 	again := Ask(t, c, S2)
 	require.Equal(t, 2, again.Starts, "a kill takes nothing")
 	require.Equal(t, 2, again.Kept)
 
-	off := processOf(S2, nodes.Off)
-	off.SetProcess([]string{S3}, nodes.Killed)
+	off := processOf(S2, faults.PoweredOff)
+	off.SetProcess([]string{S3}, faults.Killed)
 	RequireConditions(t, c, off)
-	RequireConditions(t, c, nodes.Conditions{})
+	RequireConditions(t, c, faults.Conditions{})
 	again = Ask(t, c, S2)
 	require.Equal(t, 1, again.Starts, "its file was never synced")
 	require.Equal(t, 3, again.Kept, "and this one was")
 	require.Equal(t, 2, Ask(t, c, S3).Starts, "it kept its power")
 
-	strict := processOf(S2, nodes.Off)
-	strict.SetDisk([]string{S2}, nodes.DiskState{Names: nodes.NamesPOSIX})
+	strict := processOf(S2, faults.PoweredOff)
+	strict.SetDisk([]string{S2}, faults.Disk{Names: faults.NamesPOSIX})
 	RequireConditions(t, c, strict)
 	m, err := c.Measure(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, "posix", m.Disks[S2].LostBy)
-	RequireConditions(t, c, nodes.Conditions{})
+	RequireConditions(t, c, faults.Conditions{})
 
-	RequireConditions(t, c, processOf(S2, nodes.Absent))
-	RequireConditions(t, c, nodes.Conditions{})
+	RequireConditions(t, c, processOf(S2, faults.Wiped))
+	RequireConditions(t, c, faults.Conditions{})
 	require.Equal(t, 1, Ask(t, c, S2).Kept, "a new disk")
 }
 
 func testDisks(t *testing.T, s Subject) {
 	c := granted(t, s, "disk")
 	before := Ask(t, c, S1)
-	for _, bad := range []nodes.DiskState{
+	for _, bad := range []faults.Disk{
 		{SlowSync: 30 * time.Millisecond}, {Lie: true}, {FailSync: true}, {FailRead: true}, {FailWrite: true}, {Full: true},
 		{Full: true, SlowSync: 30 * time.Millisecond},
 	} {
-		var want nodes.Conditions
+		var want faults.Conditions
 		want.SetDisk([]string{S1}, bad)
 		RequireConditions(t, c, want)
-		RequireConditions(t, c, nodes.Conditions{})
+		RequireConditions(t, c, faults.Conditions{})
 	}
 	require.Equal(t, before.still(), Ask(t, c, S1).still(), "it ran on")
 
-	for _, kind := range []nodes.DamageKind{nodes.BitFlip, nodes.Truncate} {
-		var want nodes.Conditions
-		want.SetDisk([]string{S1}, nodes.DiskState{Damages: []nodes.Damage{{Kind: kind, File: "kept", Draw: 7}}})
+	for _, kind := range []faults.DamageKind{faults.BitFlip, faults.Truncate} {
+		var want faults.Conditions
+		want.SetDisk([]string{S1}, faults.Disk{Damages: []faults.Damage{{Kind: kind, File: "kept", Draw: 7}}})
 		RequireConditions(t, c, want)
-		RequireConditions(t, c, nodes.Conditions{})
+		RequireConditions(t, c, faults.Conditions{})
 	}
 	require.Equal(t, 5, Ask(t, c, S1).Starts, "each damage and each repair is a start")
-	var nowhere nodes.Conditions
-	nowhere.SetDisk([]string{S1}, nodes.DiskState{Damages: []nodes.Damage{{Kind: nodes.BitFlip, File: "no/such", Draw: 7}}})
+	var nowhere faults.Conditions
+	nowhere.SetDisk([]string{S1}, faults.Disk{Damages: []faults.Damage{{Kind: faults.BitFlip, File: "no/such", Draw: 7}}})
 	require.ErrorContains(t, c.Set(t.Context(), nowhere), "no file with content matches")
-	RequireConditions(t, c, nodes.Conditions{})
+	RequireConditions(t, c, faults.Conditions{})
 }
 
 func testRights(t *testing.T, s Subject) {
 	c := Up(t, s, "rights")
-	var clock, disk nodes.Conditions
-	clock.SetClock([]string{S1}, nodes.ClockState{Offset: time.Hour})
-	disk.SetDisk([]string{S1}, nodes.DiskState{Full: true})
+	var clock, disk faults.Conditions
+	clock.SetClock([]string{S1}, faults.Clock{Offset: time.Hour})
+	disk.SetDisk([]string{S1}, faults.Disk{Full: true})
 	require.ErrorContains(t, c.Set(t.Context(), clock), "not given the right to clocks")
 	require.ErrorContains(t, c.Set(t.Context(), disk), "not given the right to disks")
-	require.ErrorContains(t, c.Set(t.Context(), processOf(S1, nodes.Off)), "not given the right to disks")
-	RequireConditions(t, c, nodes.Conditions{})
+	require.ErrorContains(t, c.Set(t.Context(), processOf(S1, faults.PoweredOff)), "not given the right to disks")
+	RequireConditions(t, c, faults.Conditions{})
 }

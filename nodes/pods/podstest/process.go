@@ -13,7 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"faultline/nodes"
+	"faultline/nodes/faults"
 )
 
 func testPlaces(t *testing.T, s Subject) {
@@ -39,11 +39,11 @@ func testKilledNodes(t *testing.T, s Subject) {
 	require.Contains(t, before.Args, "/data self=")
 	require.Equal(t, 1, before.Starts)
 
-	want := linkOf(S1, S2, nodes.LinkState{Drop: true})
-	want.SetProcess([]string{S2}, nodes.Killed)
+	want := linkOf(S1, S2, faults.Link{Drop: true})
+	want.SetProcess([]string{S2}, faults.Killed)
 	for cycle := range 3 {
 		RequireConditions(t, c, want)
-		RequireConditions(t, c, nodes.Conditions{Links: want.Links})
+		RequireConditions(t, c, faults.Conditions{Links: want.Links})
 		again := before
 		again.Starts, again.Kept = cycle+2, cycle+2
 		require.Equal(t, again.still(), Ask(t, c, S2).still())
@@ -60,23 +60,23 @@ func testKilledNodes(t *testing.T, s Subject) {
 func testAbsentNodes(t *testing.T, s Subject) {
 	c := Up(t, s, "absent")
 	before := Ask(t, c, S2)
-	RequireConditions(t, c, nodes.Conditions{})
+	RequireConditions(t, c, faults.Conditions{})
 	for range 2 {
-		RequireConditions(t, c, processOf(S2, nodes.Absent))
-		RequireConditions(t, c, nodes.Conditions{})
+		RequireConditions(t, c, processOf(S2, faults.Wiped))
+		RequireConditions(t, c, faults.Conditions{})
 		require.Equal(t, before.still(), Ask(t, c, S2).still(), "its data directory counts its starts, and began anew")
 	}
-	RequireConditions(t, c, processOf(S2, nodes.Killed))
+	RequireConditions(t, c, processOf(S2, faults.Killed))
 	m, err := c.Measure(t.Context())
 	require.NoError(t, err)
-	require.NotEmpty(t, m.Mismatches(processOf(S2, nodes.Absent), []string{S2}), "its data is there")
+	require.NotEmpty(t, m.Mismatches(processOf(S2, faults.Wiped), []string{S2}), "its data is there")
 }
 
 func testBaseline(t *testing.T, s Subject) {
 	Need(t, s)
 	want := spec(t, "spare", "dc1-3")
-	want.Baseline = linkOf(S1, S2, nodes.LinkState{Delay: 40 * time.Millisecond})
-	want.Baseline.SetProcess([]string{S3}, nodes.Absent)
+	want.Baseline = linkOf(S1, S2, faults.Link{Delay: 40 * time.Millisecond})
+	want.Baseline.SetProcess([]string{S3}, faults.Wiped)
 	c := start(t, s, want)
 	Ask(t, c, S1)
 	m, err := c.Measure(t.Context())
@@ -86,25 +86,25 @@ func testBaseline(t *testing.T, s Subject) {
 	var log bytes.Buffer
 	require.NoError(t, c.Logs(t.Context(), S3, &log))
 	require.Empty(t, log.String())
-	RequireConditions(t, c, nodes.Conditions{})
+	RequireConditions(t, c, faults.Conditions{})
 	require.Equal(t, 1, Ask(t, c, S3).Starts)
 }
 
 func testCutOff(t *testing.T, s Subject) {
 	c := Up(t, s, "cut-off")
-	dead := processOf(S1, nodes.Killed)
-	dead.SetProcess([]string{S2, S3}, nodes.Killed)
+	dead := processOf(S1, faults.Killed)
+	dead.SetProcess([]string{S2, S3}, faults.Killed)
 	for i := range 12 {
 		RequireConditions(t, c, dead)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i)*15*time.Millisecond)
-		if err := c.Set(ctx, nodes.Conditions{}); err != nil {
+		if err := c.Set(ctx, faults.Conditions{}); err != nil {
 			require.ErrorIs(t, err, context.DeadlineExceeded)
 		}
 		cancel()
 		began := time.Now()
-		require.NoError(t, c.Set(t.Context(), nodes.Conditions{}))
+		require.NoError(t, c.Set(t.Context(), faults.Conditions{}))
 		require.Less(t, time.Since(began), 10*time.Second, "it waits for nobody who has just been started")
-		RequireConditions(t, c, nodes.Conditions{})
+		RequireConditions(t, c, faults.Conditions{})
 	}
 }
 
@@ -116,14 +116,14 @@ func testDeadNodesRefuse(t *testing.T, s Subject) {
 	answer, err := keepAlive.Get("http://" + S1 + "/")
 	require.NoError(t, err)
 	require.NoError(t, answer.Body.Close())
-	require.NoError(t, c.Set(t.Context(), processOf(S1, nodes.Killed)))
+	require.NoError(t, c.Set(t.Context(), processOf(S1, faults.Killed)))
 	for range 100 {
 		_, err := Web(c, S1).Get("http://" + S1 + "/")
 		require.ErrorIs(t, err, syscall.ECONNREFUSED, "definite: nobody received the request")
 	}
 	_, err = keepAlive.Post("http://"+S1+"/", "", strings.NewReader("x"))
 	require.Error(t, err, "what stood open has ended")
-	RequireConditions(t, c, nodes.Conditions{})
+	RequireConditions(t, c, faults.Conditions{})
 	Ask(t, c, S1)
 
 	// Nor is there doubt while it dies and starts.
@@ -151,8 +151,8 @@ func testDeadNodesRefuse(t *testing.T, s Subject) {
 		}
 	}()
 	for range 5 {
-		require.NoError(t, c.Set(t.Context(), processOf(S1, nodes.Killed)))
-		require.NoError(t, c.Set(t.Context(), nodes.Conditions{}))
+		require.NoError(t, c.Set(t.Context(), processOf(S1, faults.Killed)))
+		require.NoError(t, c.Set(t.Context(), faults.Conditions{}))
 		Ask(t, c, S1)
 	}
 	close(over)
@@ -163,7 +163,7 @@ func testDeadNodesRefuse(t *testing.T, s Subject) {
 func testPausedNodes(t *testing.T, s Subject) {
 	c := Up(t, s, "pause")
 	Ask(t, c, S1)
-	paused, killed := processOf(S1, nodes.Paused), processOf(S1, nodes.Killed)
+	paused, killed := processOf(S1, faults.Paused), processOf(S1, faults.Killed)
 	RequireConditions(t, c, paused)
 
 	answered := make(chan error, 1)
@@ -179,12 +179,12 @@ func testPausedNodes(t *testing.T, s Subject) {
 		require.Fail(t, "a paused node answered", "%v", err)
 	case <-time.After(200 * time.Millisecond):
 	}
-	RequireConditions(t, c, nodes.Conditions{})
+	RequireConditions(t, c, faults.Conditions{})
 	require.NoError(t, <-answered)
 	require.Equal(t, 1, Ask(t, c, S1).Starts)
 
 	// From paused to killed, from killed to paused, and back.
-	for _, want := range []nodes.Conditions{paused, killed, paused, {}} {
+	for _, want := range []faults.Conditions{paused, killed, paused, {}} {
 		RequireConditions(t, c, want)
 	}
 	require.Equal(t, 2, Ask(t, c, S1).Starts)
@@ -205,7 +205,7 @@ func testNodesThatEnded(t *testing.T, s Subject) {
 	require.ErrorContains(t, died, "dc1-s3 ended as soon as it was started, with exit code 0: ")
 	require.ErrorContains(t, died, "err: start 1")
 	require.NoError(t, s.Died(t.Context(), c, S2))
-	RequireConditions(t, c, processOf(S3, nodes.Killed))
-	RequireConditions(t, c, nodes.Conditions{})
+	RequireConditions(t, c, processOf(S3, faults.Killed))
+	RequireConditions(t, c, faults.Conditions{})
 	require.Equal(t, 2, Ask(t, c, S3).Starts)
 }

@@ -15,7 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"faultline/nodes"
+	"faultline/nodes/faults"
 )
 
 func testStrangers(t *testing.T, s Subject) {
@@ -90,8 +90,8 @@ type attempt struct {
 func testAttacks(t *testing.T, s Subject) {
 	c := granted(t, s, "attack")
 	Ask(t, c, S2)
-	want := linkOf(S1, S2, nodes.LinkState{Reject: true})
-	want.SetClock([]string{S2}, nodes.ClockState{Offset: -48 * time.Hour})
+	want := linkOf(S1, S2, faults.Link{Reject: true})
+	want.SetClock([]string{S2}, faults.Clock{Offset: -48 * time.Hour})
 	RequireConditions(t, c, want)
 
 	answer, err := Web(c, S2).Get("http://" + S2 + "/attack")
@@ -117,7 +117,7 @@ func testAttacks(t *testing.T, s Subject) {
 	require.Contains(t, ended["injector serve"], "no such file", "its socket is in a place that the node has not")
 	require.Contains(t, fmt.Sprint(ended), "HOSTNAME="+S2, "it can read its own environment")
 
-	killed := processOf(S2, nodes.Killed)
+	killed := processOf(S2, faults.Killed)
 	killed.Clocks, killed.Links = want.Clocks, want.Links
 	RequireConditions(t, c, killed)
 	RequireConditions(t, c, want)

@@ -1,4 +1,4 @@
-package nodes
+package faults
 
 import (
 	"fmt"
@@ -7,26 +7,26 @@ import (
 	"time"
 )
 
-// ClockState is what the clocks of a node's process show beside the truth. The zero value
+// Clock is what the clocks of a node's process show beside the truth. The zero value
 // is health. The kernel's own clock stays as it is: only this process, from its first
 // instruction on, reads another time. A node that is started again meanwhile reads on as
 // if its clock had never stopped.
-type ClockState struct {
-	Offset time.Duration // the wall clock is so far ahead; negative: behind
+type Clock struct {
+	Offset time.Duration `json:"offset_ns,omitempty" yaml:"offset,omitempty"` // the wall clock is so far ahead; negative: behind
 	// Drift is how many seconds a second the wall clock gains, from when this drift was
 	// asked for; 0.1 is 10 % fast, -0.1 is 10 % slow.
-	Drift float64
+	Drift float64 `json:"drift,omitempty" yaml:"drift,omitempty" want:"seconds gained a second such as 0.1"`
 	// Strobe lets the wall clock jump ahead by so much, back after Period, and so on.
-	Strobe time.Duration
-	Period time.Duration
+	Strobe time.Duration `json:"strobe_ns,omitempty" yaml:"strobe,omitempty"`
+	Period time.Duration `json:"period_ns,omitempty" yaml:"period,omitempty"`
 	// Monotonic is how many seconds a second the monotonic clock gains. It never steps back,
 	// also not at the heal: a process keeps what its clock has gained until it ends. A
 	// program that sleeps until a time of this clock can hang, since the kernel sleeps by
 	// its own; Go's sleeps are relative.
-	Monotonic float64
+	Monotonic float64 `json:"monotonic,omitempty" yaml:"monotonic,omitempty" want:"seconds gained a second such as 0.1"`
 	// Forward is by how much the monotonic clock leaps ahead, once, as that of a virtual
 	// machine may that was stopped for a while. What is said of Monotonic holds of it too.
-	Forward time.Duration
+	Forward time.Duration `json:"forward_ns,omitempty" yaml:"forward,omitempty"`
 }
 
 // The ranges within which the effect can be told from the truth, and programs go on.
@@ -43,8 +43,8 @@ const hidesWithin = 20 * time.Second
 
 // Merge is what two things make of a clock that do not know of each other: what is gained
 // adds up; of two strobes the larger jump counts, and the shorter period.
-func (s ClockState) Merge(o ClockState) ClockState {
-	return ClockState{
+func (s Clock) Merge(o Clock) Clock {
+	return Clock{
 		Offset:    s.Offset + o.Offset,
 		Drift:     s.Drift + o.Drift,
 		Strobe:    larger(s.Strobe, o.Strobe),
@@ -63,18 +63,18 @@ func larger(a, b time.Duration) time.Duration {
 }
 
 // Healthy tells whether both clocks show the truth.
-func (s ClockState) Healthy() bool {
+func (s Clock) Healthy() bool {
 	return s.Offset == 0 && s.Drift == 0 && s.Strobe == 0 && s.Monotonic == 0 && s.Forward == 0
 }
 
 // Ahead is by how much the wall clock is ahead, a time after the drift was asked for; of
 // a strobe, between its jumps.
-func (s ClockState) Ahead(after time.Duration) time.Duration {
+func (s Clock) Ahead(after time.Duration) time.Duration {
 	return s.Offset + time.Duration(math.Round(s.Drift*float64(after)))
 }
 
 // String tells what is asked for: "clock +1h0m0s, drift 0.1", or "healthy".
-func (s ClockState) String() string {
+func (s Clock) String() string {
 	var words []string
 	if s.Offset != 0 {
 		words = append(words, "clock "+signed(s.Offset))
@@ -104,7 +104,7 @@ func signed(d time.Duration) string {
 	return d.String()
 }
 
-func (s ClockState) needs(need map[Capability]bool) {
+func (s Clock) needs(need map[Capability]bool) {
 	wall := s.Offset != 0 || s.Drift != 0 || s.Strobe != 0
 	need[ClockWall] = need[ClockWall] || wall
 	need[ClockMonotonic] = need[ClockMonotonic] || s.Monotonic != 0 || s.Forward != 0
@@ -112,7 +112,7 @@ func (s ClockState) needs(need map[Capability]bool) {
 
 // Check refuses, by name and range, what could not be told from the truth, or what no
 // program is made for.
-func (s ClockState) Check() error {
+func (s Clock) Check() error {
 	for _, d := range []struct {
 		name string
 		time time.Duration
@@ -144,8 +144,8 @@ func (s ClockState) Check() error {
 	return nil
 }
 
-// ClockSeen is what the clocks of a node's process were read to show.
-type ClockSeen struct {
+// ClockMeasurement is what the clocks of a node's process were read to show.
+type ClockMeasurement struct {
 	Read   bool          // there was a process to read from
 	Offset time.Duration // of the wall clock against the truth
 	After  time.Duration // how long before the reading what is asked now was asked
@@ -160,18 +160,18 @@ type ClockSeen struct {
 	Drift, Monotonic, Within float64
 
 	// Looks are what the wall clock showed over more than two periods, if a strobe is asked.
-	Looks []ClockLook
+	Looks []ClockSample
 }
 
-// ClockLook is how far a wall clock was ahead at one moment.
-type ClockLook struct {
+// ClockSample is how far a wall clock was ahead at one moment.
+type ClockSample struct {
 	After  time.Duration // since what is asked now was asked
 	Offset time.Duration
 	Within time.Duration // how far off both may be
 }
 
 // String tells what was seen: "clock +1h0m0.0001s gaining +0.1000 s/s".
-func (seen ClockSeen) String() string {
+func (seen ClockMeasurement) String() string {
 	if !seen.Read {
 		return "clock not read"
 	}
@@ -190,7 +190,7 @@ func (seen ClockSeen) String() string {
 }
 
 // rate tells what a clock gains, if that is more than nothing.
-func (seen ClockSeen) rate(gains float64) string {
+func (seen ClockMeasurement) rate(gains float64) string {
 	if math.Abs(gains) <= seen.Within {
 		return ""
 	}
@@ -207,7 +207,7 @@ const rateTolerance = 0.001
 
 // mismatches compares what was seen with what was asked. Of a process that has ended
 // nothing can be said.
-func (seen ClockSeen) mismatches(want ClockState, ended bool) []string {
+func (seen ClockMeasurement) mismatches(want Clock, ended bool) []string {
 	switch {
 	case !seen.Read && (ended || want.Healthy()):
 		return nil

@@ -1,4 +1,4 @@
-package nodes
+package faults
 
 import (
 	"fmt"
@@ -8,41 +8,43 @@ import (
 	"time"
 )
 
-// LinkState is what happens to the packets of a link, at the receiver. The zero value is
+// Link is what happens to the packets of a link, at the receiver. The zero value is
 // health. A packet may meet everything at once, in the order of the fields: what is not
 // lost waits for its turn under the rate, is delayed, and then may be refused.
-type LinkState struct {
-	Drop   bool // all packets vanish
-	Reject bool // all are refused: TCP gets a reset, UDP an ICMP port unreachable; Drop wins
+type Link struct {
+	Drop   bool `json:"drop,omitempty" yaml:"-"`   // all packets vanish
+	Reject bool `json:"reject,omitempty" yaml:"-"` // all are refused: TCP gets a reset, UDP an ICMP port unreachable; Drop wins
 
-	Loss float64 // probability that a packet vanishes, whatever became of the others
-
+	// Loss is the probability that a packet vanishes, whatever became of the others.
+	Loss float64 `json:"loss,omitempty" yaml:"loss,omitempty" want:"a share of packets such as 0.2"`
 	// BurstLoss is the share of packets that vanish in bursts of Burst packets on average:
 	// the model of Gilbert (Capacity of a Burst-Noise Channel, 1960), which with Loss beside
 	// it, in the good state, is that of Elliott (1963).
-	BurstLoss float64
-	Burst     float64
+	BurstLoss float64 `json:"burst_loss,omitempty" yaml:"burst-loss,omitempty" want:"a share of packets such as 0.2"`
+	Burst     float64 `json:"burst,omitempty" yaml:"burst,omitempty" want:"a number of packets such as 5"`
 
-	Rate  int64 // bytes a second, with IP headers; 0 is no limit
-	Queue int64 // bytes that may wait for their turn under Rate; 0 is DefaultQueue
-
-	Delay  time.Duration // that every packet takes longer
-	Jitter time.Duration // and up to so much on top, evenly drawn
+	Delay  time.Duration `json:"delay_ns,omitempty" yaml:"delay,omitempty"`   // that every packet takes longer
+	Jitter time.Duration `json:"jitter_ns,omitempty" yaml:"jitter,omitempty"` // and up to so much on top, evenly drawn
 	// Scramble lets a packet that drew less jitter overtake one that drew more. Without it
 	// order is kept, as on one path with queues of varying length, and packets that follow
 	// each other closely all wait about as long as the slowest.
-	Scramble bool
+	Scramble bool `json:"scramble,omitempty" yaml:"scramble,omitempty"`
 
-	Reorder   float64 // probability that a packet is held back by HoldBack while others pass
-	Duplicate float64 // probability that a packet arrives twice
+	// Reorder is the probability that a packet is held back by HoldBack while others pass.
+	Reorder float64 `json:"reorder,omitempty" yaml:"reorder,omitempty" want:"a share of packets such as 0.2"`
+	// Duplicate is the probability that a packet arrives twice.
+	Duplicate float64 `json:"duplicate,omitempty" yaml:"duplicate,omitempty" want:"a share of packets such as 0.2"`
 	// Corrupt is the probability that one bit is flipped. The checksum of TCP stays as it
 	// was, so the kernel drops the packet, as it does on a real network: no node ever reads
 	// a wrong byte from a stream. A datagram of UDP has its checksum taken off (RFC 768
 	// allows to send none), so the node reads it with the wrong bit.
-	Corrupt float64
+	Corrupt float64 `json:"corrupt,omitempty" yaml:"corrupt,omitempty" want:"a share of packets such as 0.2"`
+
+	Rate  int64 `json:"rate,omitempty" yaml:"rate,omitempty" want:"a whole number of bytes a second"` // bytes a second, with IP headers; 0 is no limit
+	Queue int64 `json:"queue,omitempty" yaml:"queue,omitempty" want:"a whole number of bytes"`        // bytes that may wait for their turn under Rate; 0 is DefaultQueue
 
 	// Seed is where the random numbers of the link begin. It asks for nothing by itself.
-	Seed uint64
+	Seed uint64 `json:"seed,omitempty" yaml:"-"`
 }
 
 const (
@@ -66,8 +68,8 @@ const (
 // as if they came one after the other: shares of packets combine as 1-(1-a)(1-b), times
 // add, of two rates the slower one counts, of two bursts the longer. The order does not
 // matter (but for the last bits of a float), and health changes nothing.
-func (s LinkState) Merge(o LinkState) LinkState {
-	return LinkState{
+func (s Link) Merge(o Link) Link {
+	return Link{
 		Drop:      s.Drop || o.Drop,
 		Reject:    s.Reject || o.Reject,
 		Loss:      either(s.Loss, o.Loss),
@@ -96,16 +98,16 @@ func leastSet(a, b int64) int64 {
 }
 
 // Healthy tells whether the state does nothing to packets.
-func (s LinkState) Healthy() bool { return !s.Drop && !s.Reject && !s.Shaped() }
+func (s Link) Healthy() bool { return !s.Drop && !s.Reject && !s.Shaped() }
 
 // Shaped tells whether packets that are not all dropped meet more than a rejection.
-func (s LinkState) Shaped() bool {
+func (s Link) Shaped() bool {
 	return !s.Drop && (s.Loss > 0 || s.BurstLoss > 0 || s.Rate > 0 || s.Delay > 0 || s.Jitter > 0 ||
 		s.Reorder > 0 || s.Duplicate > 0 || s.Corrupt > 0)
 }
 
 // String tells what is asked for: "rejected, loss 0.2, delay 40ms", or "healthy".
-func (s LinkState) String() string {
+func (s Link) String() string {
 	if s.Drop {
 		return "dropped"
 	}
@@ -136,14 +138,14 @@ func (s LinkState) String() string {
 // short leaves out the last bits, which depend on the order of a Merge.
 func short(f float64) string { return strconv.FormatFloat(f, 'g', 6, 64) }
 
-func (s LinkState) queue() int64 {
+func (s Link) queue() int64 {
 	if s.Queue == 0 {
 		return DefaultQueue
 	}
 	return s.Queue
 }
 
-func (s LinkState) needs(need map[Capability]bool) {
+func (s Link) needs(need map[Capability]bool) {
 	if s.Drop {
 		need[LinkDrop] = true
 		return
@@ -163,7 +165,7 @@ func (s LinkState) needs(need map[Capability]bool) {
 
 // Check refuses, by name and range, a state whose effect could not be told from health by
 // a probe of about a second. The sum of states that pass it is carried out in any case.
-func (s LinkState) Check() error {
+func (s Link) Check() error {
 	for _, p := range []struct {
 		name  string
 		share float64
@@ -204,7 +206,7 @@ func (s LinkState) Check() error {
 // gilbert are the chances to leave the good state and the bad state for the next packet,
 // such that BurstLoss of the packets meet the bad state, Burst at a time on average. Bursts
 // cannot be shorter than BurstLoss lets them be.
-func (s LinkState) gilbert() (toBad, toGood float64) {
+func (s Link) gilbert() (toBad, toGood float64) {
 	if s.BurstLoss <= 0 {
 		return 0, 1
 	}

@@ -1,4 +1,4 @@
-package nodes
+package faults
 
 import (
 	"cmp"
@@ -13,37 +13,37 @@ import (
 // a cluster be in exactly these conditions. So faults overlap without knowing of each
 // other, and the heal of one is the Conditions without it.
 type Conditions struct {
-	Links     map[Link]LinkState // only links that are not healthy
-	Processes map[string]Process // by node name, only those not running
-	Clocks    map[string]ClockState
-	Disks     map[string]DiskState
+	Links     map[Pair]Link           // only links that are not healthy
+	Processes map[string]ProcessState // by node name, only those not running
+	Clocks    map[string]Clock
+	Disks     map[string]Disk
 }
 
-// Link is one direction between two nodes: packets that From sends and To receives.
-type Link struct{ From, To string }
+// Pair is one direction between two nodes: packets that From sends and To receives.
+type Pair struct{ From, To string }
 
-func (l Link) String() string { return l.From + ">" + l.To }
+func (l Pair) String() string { return l.From + ">" + l.To }
 
-// Process is the state of a node's process.
-type Process string
+// ProcessState is the state of a node's process.
+type ProcessState string
 
 const (
-	Running Process = ""
-	Paused  Process = "paused" // stopped by SIGSTOP: connections stay open, nobody answers
-	Killed  Process = "killed" // ended by SIGKILL; its disk and its address stay
-	// Off is a machine without power: killed, and what its disk had not been told to keep
+	Running ProcessState = ""
+	Paused  ProcessState = "paused" // stopped by SIGSTOP: connections stay open, nobody answers
+	Killed  ProcessState = "killed" // ended by SIGKILL; its disk and its address stay
+	// PoweredOff is a machine without power: killed, and what its disk had not been told to keep
 	// is lost.
-	Off Process = "off"
-	// Absent is a machine that is not there: killed, and its disk is empty. A node that
+	PoweredOff ProcessState = "off"
+	// Wiped is a machine that is not there: killed, and its disk is empty. A node that
 	// comes back from it is a new machine at the old address.
-	Absent Process = "absent"
+	Wiped ProcessState = "absent"
 )
 
 // severity orders the states: the worst of those asked for counts.
-var severity = map[Process]int{Running: 0, Paused: 1, Killed: 2, Off: 3, Absent: 4}
+var severity = map[ProcessState]int{Running: 0, Paused: 1, Killed: 2, PoweredOff: 3, Wiped: 4}
 
 // Ended tells whether there is no process.
-func (p Process) Ended() bool { return severity[p] >= severity[Killed] }
+func (p ProcessState) Ended() bool { return severity[p] >= severity[Killed] }
 
 // Capability names one kind of condition that a runtime may or may not make true.
 type Capability string
@@ -72,16 +72,16 @@ const (
 )
 
 // Cut merges a state into those of the links from every node of from to every node of to.
-func (c *Conditions) Cut(from, to []string, state LinkState) {
+func (c *Conditions) Cut(from, to []string, state Link) {
 	if c.Links == nil {
-		c.Links = map[Link]LinkState{}
+		c.Links = map[Pair]Link{}
 	}
 	for _, a := range from {
 		for _, b := range to {
 			if a == b {
 				continue
 			}
-			l := Link{a, b}
+			l := Pair{a, b}
 			c.Links[l] = c.Links[l].Merge(state)
 		}
 	}
@@ -89,9 +89,9 @@ func (c *Conditions) Cut(from, to []string, state LinkState) {
 
 // SetProcess puts nodes into a state; of two that are asked for the worse counts, whichever
 // came first.
-func (c *Conditions) SetProcess(names []string, state Process) {
+func (c *Conditions) SetProcess(names []string, state ProcessState) {
 	if c.Processes == nil {
-		c.Processes = map[string]Process{}
+		c.Processes = map[string]ProcessState{}
 	}
 	for _, n := range names {
 		if severity[state] > severity[c.Processes[n]] {
@@ -101,9 +101,9 @@ func (c *Conditions) SetProcess(names []string, state Process) {
 }
 
 // SetClock merges a state into those of the clocks of nodes.
-func (c *Conditions) SetClock(names []string, state ClockState) {
+func (c *Conditions) SetClock(names []string, state Clock) {
 	if c.Clocks == nil {
-		c.Clocks = map[string]ClockState{}
+		c.Clocks = map[string]Clock{}
 	}
 	for _, n := range names {
 		c.Clocks[n] = c.Clocks[n].Merge(state)
@@ -111,9 +111,9 @@ func (c *Conditions) SetClock(names []string, state ClockState) {
 }
 
 // SetDisk merges a state into those of the disks of nodes.
-func (c *Conditions) SetDisk(names []string, state DiskState) {
+func (c *Conditions) SetDisk(names []string, state Disk) {
 	if c.Disks == nil {
-		c.Disks = map[string]DiskState{}
+		c.Disks = map[string]Disk{}
 	}
 	for _, n := range names {
 		c.Disks[n] = c.Disks[n].Merge(state)
@@ -156,8 +156,8 @@ func (c Conditions) Needs() []Capability {
 	for _, p := range c.Processes {
 		need[ProcessPause] = need[ProcessPause] || p == Paused
 		need[ProcessKill] = need[ProcessKill] || p == Killed
-		need[ProcessOff] = need[ProcessOff] || p == Off
-		need[ProcessAbsent] = need[ProcessAbsent] || p == Absent
+		need[ProcessOff] = need[ProcessOff] || p == PoweredOff
+		need[ProcessAbsent] = need[ProcessAbsent] || p == Wiped
 	}
 	for _, s := range c.Clocks {
 		s.needs(need)
@@ -197,26 +197,26 @@ func (c Conditions) lines() []string {
 
 // Measurement is what probes found out about a running cluster.
 type Measurement struct {
-	Links     map[Link]LinkSeen
-	Processes map[string]Process
-	Clocks    map[string]ClockSeen
-	Disks     map[string]DiskSeen
+	Links     map[Pair]LinkMeasurement
+	Processes map[string]ProcessState
+	Clocks    map[string]ClockMeasurement
+	Disks     map[string]DiskMeasurement
 }
 
-// LinkSeen is what the probes between two nodes saw.
-type LinkSeen struct {
-	UDP   bool      // a datagram From > To arrived at To
-	TCP   TCPSeen   // a connection attempt by From to To
-	Train TrainSeen // of links that are asked to be Shaped, at least
+// LinkMeasurement is what the probes between two nodes saw.
+type LinkMeasurement struct {
+	UDP   bool             // a datagram From > To arrived at To
+	TCP   TCPResult        // a connection attempt by From to To
+	Train TrainMeasurement // of links that are asked to be Shaped, at least
 }
 
-// TCPSeen is how a connection attempt ended.
-type TCPSeen string
+// TCPResult is how a connection attempt ended.
+type TCPResult string
 
 const (
-	TCPOpen    TCPSeen = "open"
-	TCPRefused TCPSeen = "refused"
-	TCPTimeout TCPSeen = "timeout"
+	TCPOpen    TCPResult = "open"
+	TCPRefused TCPResult = "refused"
+	TCPTimeout TCPResult = "timeout"
 )
 
 // Mismatches lists where the measurement is not what the conditions ask for, a sentence
@@ -236,7 +236,7 @@ func (m Measurement) Mismatches(want Conditions, names []string) []string {
 			if from == to {
 				continue
 			}
-			out = append(out, m.linkMismatches(want, Link{from, to})...)
+			out = append(out, m.linkMismatches(want, Pair{from, to})...)
 		}
 	}
 	for _, n := range names {
@@ -245,7 +245,7 @@ func (m Measurement) Mismatches(want Conditions, names []string) []string {
 		if got != asked && !mayEnd {
 			out = append(out, fmt.Sprintf("%s is %s, not %s", n, cmp.Or(got, "running"), cmp.Or(asked, "running")))
 		}
-		if got == Off && asked == Off {
+		if got == PoweredOff && asked == PoweredOff {
 			for _, wrong := range m.Disks[n].lossMismatches(want.Disks[n]) {
 				out = append(out, fmt.Sprintf("%s: %s", n, wrong))
 			}
@@ -258,13 +258,13 @@ func (m Measurement) Mismatches(want Conditions, names []string) []string {
 	return out
 }
 
-func (m Measurement) linkMismatches(want Conditions, l Link) []string {
+func (m Measurement) linkMismatches(want Conditions, l Pair) []string {
 	seen, ok := m.Links[l]
 	if !ok {
 		return []string{fmt.Sprintf("%s was not probed", l)}
 	}
 	var out []string
-	there, back := want.Links[l], want.Links[Link{l.To, l.From}]
+	there, back := want.Links[l], want.Links[Pair{l.To, l.From}]
 	arrives := !there.Drop && !there.Reject
 	switch trained := seen.Train.Sent > 0; {
 	case arrives && there.Shaped() && !trained:
@@ -286,16 +286,16 @@ func (m Measurement) linkMismatches(want Conditions, l Link) []string {
 	return out
 }
 
-func tcpAllowed(there, back LinkState) []TCPSeen {
+func tcpAllowed(there, back Link) []TCPResult {
 	switch {
 	case there.Drop || back.Drop:
-		return []TCPSeen{TCPTimeout}
+		return []TCPResult{TCPTimeout}
 	case there.Reject && back.Reject:
-		return []TCPSeen{TCPTimeout, TCPRefused} // the reset itself is rejected
+		return []TCPResult{TCPTimeout, TCPRefused} // the reset itself is rejected
 	case there.Reject:
-		return []TCPSeen{TCPRefused}
+		return []TCPResult{TCPRefused}
 	case back.Reject:
-		return []TCPSeen{TCPTimeout, TCPRefused}
+		return []TCPResult{TCPTimeout, TCPRefused}
 	}
-	return []TCPSeen{TCPOpen}
+	return []TCPResult{TCPOpen}
 }

@@ -1,4 +1,4 @@
-package nodes
+package faults
 
 import (
 	"fmt"
@@ -22,7 +22,7 @@ const (
 )
 
 // strobeMismatches compares looks at a wall clock with the strobe that is asked.
-func strobeMismatches(looks []ClockLook, want ClockState) []string {
+func strobeMismatches(looks []ClockSample, want Clock) []string {
 	if len(looks) == 0 {
 		return []string{"whether its wall clock jumps was not looked at"}
 	}
@@ -45,7 +45,7 @@ func strobeMismatches(looks []ClockLook, want ClockState) []string {
 }
 
 // fits tells whether looks show a square wave whose periods begin so much later than asked.
-func fits(looks []ClockLook, ahead []bool, period, shift time.Duration) bool {
+func fits(looks []ClockSample, ahead []bool, period, shift time.Duration) bool {
 	clear := map[bool]int{} // looks by side
 	for i, l := range looks {
 		at := l.After - shift

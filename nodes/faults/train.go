@@ -1,4 +1,4 @@
-package nodes
+package faults
 
 import (
 	"fmt"
@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Train is how the effect of a LinkState is probed: so many datagrams, numbered, each
+// Train is how the effect of a Link is probed: so many datagrams, numbered, each
 // with the time at which it was sent.
 type Train struct {
 	Count int
@@ -15,10 +15,10 @@ type Train struct {
 	Wait  time.Duration // after the last one, for what is on its way
 }
 
-// TrainSeen is what became of a Train. Pods share one kernel, so the times are of one
+// TrainMeasurement is what became of a Train. Pods share one kernel, so the times are of one
 // clock and the delay is one-way; a reader that is scheduled late makes it longer, and
 // nothing makes it shorter.
-type TrainSeen struct {
+type TrainMeasurement struct {
 	Sent      int
 	Arrived   int           // at least once, whole or damaged
 	Damaged   int           // with a wrong bit
@@ -50,7 +50,7 @@ const (
 const falseAlarm = 1e-6
 
 // Train is the train that shows this state.
-func (s LinkState) Train() Train {
+func (s Link) Train() Train {
 	t := Train{Count: min(max(s.datagrams(), leastDatagrams), mostDatagrams), Bytes: trainBytes, Pace: trainPace,
 		Wait: min(s.Delay+s.Jitter, 2*mostDelay) + HoldBack + patience}
 	if s.Rate > 0 {
@@ -64,7 +64,7 @@ func (s LinkState) Train() Train {
 
 // rateTrain keeps a link with a rate busy for rateTime, but does not fill its queue, as
 // far as the number of datagrams that other effects need allows it.
-func (s LinkState) rateTrain() (count, bytes int) {
+func (s Link) rateTrain() (count, bytes int) {
 	total := min(float64(s.Rate)*rateTime.Seconds(), float64(s.queue())*3/4)
 	count = min(max(s.datagrams(), leastRateDatagrams, int(math.Ceil(total/(mostBytes+headers)))), mostDatagrams)
 	return count, max(int(total)/count-headers, trainBytes)
@@ -72,7 +72,7 @@ func (s LinkState) rateTrain() (count, bytes int) {
 
 // datagrams is how many it takes until one that shows no effect at all is a false alarm;
 // 0 if the state leaves nothing to chance.
-func (s LinkState) datagrams() int {
+func (s Link) datagrams() int {
 	need := 0.0
 	survive := (1 - s.Loss) * (1 - s.BurstLoss)
 	for _, share := range []float64{s.Loss, survive * s.Reorder, survive * s.Duplicate, survive * s.Corrupt} {
@@ -89,14 +89,14 @@ func (s LinkState) datagrams() int {
 }
 
 // Untouched tells whether a train was sent and met nothing.
-func (t TrainSeen) Untouched() bool { return t.Sent > 0 && len(t.mismatches(LinkState{})) == 0 }
+func (t TrainMeasurement) Untouched() bool { return t.Sent > 0 && len(t.mismatches(Link{})) == 0 }
 
 // mismatches lists where a train was not treated as the state asks. Each statistical
 // bound fails by chance once in a million trains. What a busy machine may add (late
 // readings, a datagram that did not fit into a socket's buffer) is let pass, so delays and
 // rates are bounded sharply on the side on which only a missing fault can be. Where nothing is asked, the
 // fastest datagram is bounded sharply on the other side: not all of them are read late.
-func (t TrainSeen) mismatches(want LinkState) []string {
+func (t TrainMeasurement) mismatches(want Link) []string {
 	var out []string
 	wrong := func(is bool, format string, values ...any) {
 		if is {
@@ -147,7 +147,7 @@ func (t TrainSeen) mismatches(want LinkState) []string {
 // In bursts losses are not independent: the number of datagrams is then reduced to as
 // many independent ones as vary as much, n (1-c)/(1+c) for a chain of two states whose
 // neighbours have the correlation c.
-func (s LinkState) lossBounds(n int) (least, most int) {
+func (s Link) lossBounds(n int) (least, most int) {
 	share := either(s.Loss, s.BurstLoss)
 	if s.BurstLoss == 0 {
 		return binomialBounds(n, share)

@@ -1,4 +1,4 @@
-package nodes
+package faults
 
 import (
 	"cmp"
@@ -9,23 +9,23 @@ import (
 	"time"
 )
 
-// DiskState is what is wrong with the disk of a node's data. The zero value is health.
-type DiskState struct {
-	Lie       bool          // fsync answers at once and makes nothing durable
-	SlowSync  time.Duration // that every fsync takes longer
-	Full      bool          // what needs space fails with ENOSPC
-	FailRead  bool          // reads fail with EIO
-	FailWrite bool          // writes fail with EIO
-	FailSync  bool          // fsync fails with EIO
+// Disk is what is wrong with the disk of a node's data. The zero value is health.
+type Disk struct {
+	Lie       bool          `json:"lying_fsync,omitempty" yaml:"lying-fsync,omitempty"`       // fsync answers at once and makes nothing durable
+	SlowSync  time.Duration `json:"slow_fsync_ns,omitempty" yaml:"slow-fsync,omitempty"`      // that every fsync takes longer
+	Full      bool          `json:"full,omitempty" yaml:"full,omitempty"`                     // what needs space fails with ENOSPC
+	FailRead  bool          `json:"failing_reads,omitempty" yaml:"failing-reads,omitempty"`   // reads fail with EIO
+	FailWrite bool          `json:"failing_writes,omitempty" yaml:"failing-writes,omitempty"` // writes fail with EIO
+	FailSync  bool          `json:"failing_fsync,omitempty" yaml:"failing-fsync,omitempty"`   // fsync fails with EIO
 	// Torn lets the node's next loss of power tear what was not durable: of the last writes
 	// some sectors arrive and others do not, drawn from this seed. 0 loses all of them.
-	Torn uint64
+	Torn uint64 `json:"torn,omitempty" yaml:"-"`
 	// Names is which names that loss takes.
-	Names Names
+	Names Names `json:"names,omitempty" yaml:"-"`
 	// Damages are done to files while the node's process is down: it is ended for that, and
 	// started again on the damaged disk. The heal is the same with what was damaged brought
 	// back, as far as it was not written over.
-	Damages []Damage
+	Damages []Damage `json:"damages,omitempty" yaml:"-"`
 }
 
 // Names is which of the changed names of files and directories a loss of power takes. Package nodes/injector/disk
@@ -42,9 +42,9 @@ func (n Names) String() string { return cmp.Or(string(n), "journaled") }
 
 // Damage is one file that is not what the node wrote.
 type Damage struct {
-	Kind DamageKind
-	File string // a pattern of path.Match, from the data directory: "raft/*.log"
-	Draw uint64 // which of the files, and where in it
+	Kind DamageKind `json:"kind,omitempty"`
+	File string     `json:"file,omitempty"` // a pattern of path.Match, from the data directory: "raft/*.log"
+	Draw uint64     `json:"draw,omitempty"` // which of the files, and where in it
 }
 
 // DamageKind is what becomes of a file.
@@ -60,10 +60,10 @@ func (d Damage) String() string { return fmt.Sprintf("%s of %s (%d)", d.Kind, d.
 const leastSlowSync, mostSlowSync = 5 * time.Millisecond, 5 * time.Second
 
 // Merge is the disk to which two things happen that do not know of each other: times add.
-func (s DiskState) Merge(o DiskState) DiskState {
+func (s Disk) Merge(o Disk) Disk {
 	damages := slices.Concat(s.Damages, o.Damages)
 	slices.SortFunc(damages, func(a, b Damage) int { return strings.Compare(a.String(), b.String()) })
-	return DiskState{
+	return Disk{
 		Lie:       s.Lie || o.Lie,
 		SlowSync:  s.SlowSync + o.SlowSync,
 		Full:      s.Full || o.Full,
@@ -77,18 +77,18 @@ func (s DiskState) Merge(o DiskState) DiskState {
 }
 
 // Healthy tells whether the disk does as it should.
-func (s DiskState) Healthy() bool { return s.String() == healthy }
+func (s Disk) Healthy() bool { return s.String() == healthy }
 
 const healthy = "healthy"
 
 // EndsNodes tells whether a correct node may end its process over this disk, and may not
 // come back before the heal.
-func (s DiskState) EndsNodes() bool {
+func (s Disk) EndsNodes() bool {
 	return s.Full || s.FailRead || s.FailWrite || s.FailSync || len(s.Damages) > 0
 }
 
 // String tells what is asked for: "fsync lies, full", or "healthy".
-func (s DiskState) String() string {
+func (s Disk) String() string {
 	var words []string
 	for _, w := range []struct {
 		asked bool
@@ -116,7 +116,7 @@ func (s DiskState) String() string {
 	return strings.Join(words, ", ")
 }
 
-func (s DiskState) needs(need map[Capability]bool) {
+func (s Disk) needs(need map[Capability]bool) {
 	for c, asked := range map[Capability]bool{
 		DiskSync:   s.Lie || s.SlowSync > 0 || s.FailSync,
 		DiskFull:   s.Full,
@@ -128,7 +128,7 @@ func (s DiskState) needs(need map[Capability]bool) {
 }
 
 // Check refuses what makes no sense.
-func (s DiskState) Check() error {
+func (s Disk) Check() error {
 	if s.SlowSync != 0 && (s.SlowSync < leastSlowSync || s.SlowSync > mostSlowSync) {
 		return fmt.Errorf("slow-fsync is %s: want %s to %s", s.SlowSync, leastSlowSync, mostSlowSync)
 	}
@@ -141,9 +141,9 @@ func (s DiskState) Check() error {
 	return nil
 }
 
-// DiskSeen is what system calls on a node's disk met, made beside the node on a file of
+// DiskMeasurement is what system calls on a node's disk met, made beside the node on a file of
 // their own.
-type DiskSeen struct {
+type DiskMeasurement struct {
 	Tried     bool // there is a disk between the node and the machine's that can be asked
 	Read      string
 	Write     string // "" if it worked, else the name of the error: EIO
@@ -155,18 +155,18 @@ type DiskSeen struct {
 	Unsynced  int64         // bytes that a loss of power would take now
 	Lost      int64         // bytes that the last loss of power took
 	LostBy    string        // by which Names it was seen to take names: "journaled", "posix", or "untold" if the disk failed or lied besides
-	Damaged   []DamageSeen
+	Damaged   []DamageMeasurement
 }
 
-// DamageSeen is one file that is now other than the node wrote it.
-type DamageSeen struct {
+// DamageMeasurement is one file that is now other than the node wrote it.
+type DamageMeasurement struct {
 	Kind DamageKind
 	File string // from the data directory
 	What string // in words: "with bit 3 of byte 4711 flipped"
 }
 
 // String tells what was seen: "writes EIO, fsync EIO after 1ms".
-func (seen DiskSeen) String() string {
+func (seen DiskMeasurement) String() string {
 	if !seen.Tried {
 		return "not probed"
 	}
@@ -194,7 +194,7 @@ const (
 	hiccup   = 15 * time.Millisecond
 )
 
-func (seen DiskSeen) mismatches(want DiskState) []string {
+func (seen DiskMeasurement) mismatches(want Disk) []string {
 	if !seen.Tried {
 		if want.Healthy() {
 			return nil
@@ -232,7 +232,7 @@ func (seen DiskSeen) mismatches(want DiskState) []string {
 }
 
 // paired tells whether each damage that is asked can be one of those that were seen, and each of those one that is asked.
-func paired(asked []Damage, seen []DamageSeen) bool {
+func paired(asked []Damage, seen []DamageMeasurement) bool {
 	if len(asked) == 0 {
 		return true
 	}
@@ -247,7 +247,7 @@ func paired(asked []Damage, seen []DamageSeen) bool {
 
 // lossMismatches compares the names that a loss of power was seen to take with what is asked. On a disk that failed or lied besides there was nothing to see,
 // which is no proof of what was asked for by name.
-func (seen DiskSeen) lossMismatches(want DiskState) []string {
+func (seen DiskMeasurement) lossMismatches(want Disk) []string {
 	if seen.LostBy == want.Names.String() || seen.LostBy == "untold" && want.Names == NamesJournaled {
 		return nil
 	}
