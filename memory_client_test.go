@@ -19,9 +19,9 @@ func (memorySystem) Name() string { return "memory" }
 func (memorySystem) Binary(context.Context) (string, error) {
 	return os.Args[0], nil // any program will do: it is looked at, and not started
 }
-func (memorySystem) Args(nodes.Place, []nodes.Place) []string { return nil }
-func (memorySystem) APIPort() int                             { return 1 }
-func (s memorySystem) Client(at nodes.Endpoint) nodes.Client  { return memoryClient{m: s.m, at: at} }
+func (memorySystem) Args(nodes.NodeInfo, []nodes.NodeInfo) []string { return nil }
+func (memorySystem) APIPort() int                                   { return 1 }
+func (s memorySystem) Client(at nodes.Endpoint) nodes.Client        { return memoryClient{m: s.m, at: at} }
 
 type memoryClient struct {
 	nodes.Client // of what no run here asks for
@@ -101,7 +101,7 @@ func (c memoryClient) Put(ctx context.Context, key, value string) (item nodes.It
 func (c memoryClient) CAS(ctx context.Context, key, value string, index uint64) (item nodes.Item, err error) {
 	err = c.led(ctx, "CAS", func() error {
 		if item = c.m.items[key]; item.Index != index {
-			item.Disclosed = true
+			item.HasCurrent = true
 			return nodes.Errorf(nodes.CASMismatch, "index is %d", item.Index)
 		}
 		item = c.set(key, value)
@@ -117,7 +117,7 @@ func (c memoryClient) Observe(ctx context.Context) (seen history.Observation, er
 	err = c.ask(ctx, "Observe", func() error {
 		leader := c.m.follow(c.at.Node)
 		n := c.m.nodes[c.at.Node]
-		seen = history.Observation{Boot: fmt.Sprint(n.Name, "/", n.boot), State: "Follower", Leader: leader,
+		seen = history.Observation{BootID: fmt.Sprint(n.Name, "/", n.boot), State: "Follower", Leader: leader,
 			Term: n.term, Commit: n.index, Applied: n.index, Last: n.index}
 		if leader == n.Name {
 			seen.State = "Leader"

@@ -49,10 +49,10 @@ func (c *consulClient) Observe(ctx context.Context) (history.Observation, error)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if seen.Boot != c.boot {
-		c.boot, c.since = seen.Boot, time.Now()
+	if seen.BootID != c.boot {
+		c.boot, c.since = seen.BootID, time.Now()
 	}
-	seen.Boot = ""
+	seen.BootID = ""
 	switch age := time.Since(c.since); {
 	case age < starting:
 		seen.Term, seen.Commit, seen.Applied, seen.Last = 0, 0, 0, 0

@@ -104,7 +104,7 @@ type kind struct {
 func lastHeal(run *Run) (at int64, after string, err error) {
 	at, after = run.Ops[0].Invoke, "the first request"
 	for _, f := range run.Faults {
-		if f.Healed == history.Open {
+		if f.Healed == history.Pending {
 			return 0, "", fmt.Errorf("step %d (%s) was never healed, so recovery was not tested", f.Step, f.Name)
 		}
 		if f.Healed > at {

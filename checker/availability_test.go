@@ -171,7 +171,7 @@ func TestBuckets(t *testing.T) {
 	}, Buckets(tp.run(t, Settings{}), at))
 	require.Nil(t, Buckets(&Run{}, at))
 	late := &Run{Events: []history.Event{{}, {Time: math.MaxInt64}}, Ops: []history.Operation{
-		{F: "write", Type: history.OK, Invoke: 1, Return: math.MaxInt64 - 1}, {F: "write", Type: history.Info, Invoke: math.MaxInt64, Return: history.Open}}}
+		{F: "write", Type: history.OK, Invoke: 1, Return: math.MaxInt64 - 1}, {F: "write", Type: history.Info, Invoke: math.MaxInt64, Return: history.Pending}}}
 	all := Buckets(late, 1)
 	require.LessOrEqual(t, len(all), mostBuckets)
 	require.Equal(t, []int{1, 1}, []int{all[len(all)-1].OK, all[len(all)-1].Info})

@@ -55,7 +55,7 @@ func simulated(keys, perKey, clients, lostOfHundred int, stale bool) []history.O
 				}
 			}
 			if lost {
-				op.Type, op.Return = history.Info, history.Open
+				op.Type, op.Return = history.Info, history.Pending
 			}
 			ops = append(ops, op)
 		}

@@ -73,7 +73,7 @@ func brute(ops []history.Operation, partial bool) bool {
 		if len(left) == 0 {
 			return true
 		}
-		first := int64(history.Open)
+		first := int64(history.Pending)
 		for _, op := range left {
 			first = min(first, op.Return)
 		}
@@ -148,7 +148,7 @@ func randomHistory(seed uint64, n int, unique bool) []history.Operation {
 			}
 		}
 		if lost {
-			op.Type, op.Return = history.Info, history.Open
+			op.Type, op.Return = history.Info, history.Pending
 		}
 		ops = append(ops, op)
 	}
@@ -159,7 +159,7 @@ func randomHistory(seed uint64, n int, unique bool) []history.Operation {
 			op.Output = []byte(known[r.IntN(len(known))])
 		case op.Type == history.Fail && len(op.Current) > 0:
 			op.Current = []byte(known[r.IntN(len(known))])
-		case op.Return != history.Open:
+		case op.Return != history.Pending:
 			op.Invoke += int64(r.IntN(10))
 			op.Return = op.Invoke + int64(r.IntN(5))
 		}

@@ -150,18 +150,18 @@ func bootCrashes(run *Run) Result {
 		if err := json.Unmarshal(e.Value, &o); err != nil {
 			return Result{Verdict: Unknown, Summary: fmt.Sprintf("event %d: an observation that cannot be read: %v", e.Index, err)}
 		}
-		if o.Boot == "" {
+		if o.BootID == "" {
 			continue
 		}
 		was, seen := last[e.Node]
-		if seen && was.boot != o.Boot {
+		if seen && was.boot != o.BootID {
 			starts++
 			if !struck(run.Faults, e.Node, was.at, e.Time, func(f history.Fault) bool { return f.Kills }) {
 				reasons = append(reasons, fmt.Sprintf("the process of %s ended between %s and %s, and no fault had ended it: its log says why",
 					e.Node, clock(was.at), clock(e.Time)))
 			}
 		}
-		last[e.Node] = life{o.Boot, e.Time}
+		last[e.Node] = life{o.BootID, e.Time}
 	}
 	r := Result{Figures: []Figure{{Name: "nodes", Value: float64(len(last))}, {Name: "restarts", Value: float64(starts)}}}
 	switch {

@@ -24,7 +24,7 @@ func TestCrashes(t *testing.T) {
 		says    string
 	}{
 		"nothing ends": {func(tp *tape) { tp.started(1, "s1").started(1, "s2") }, Valid, "2 nodes, 0 restarts"},
-		"nobody tells": {func(tp *tape) { tp.observe(1, "s1", history.Observation{Boot: "a"}) }, Unknown, "told of no process"},
+		"nobody tells": {func(tp *tape) { tp.observe(1, "s1", history.Observation{BootID: "a"}) }, Unknown, "told of no process"},
 		"killed by a fault": {func(tp *tape) {
 			tp.started(1, "s1")
 			fault(tp, 1000, 2000, kills)
@@ -87,7 +87,7 @@ func insert(events []history.Event, at, ms int, node, signal string, code int) [
 // Runs of old, whose runtimes told of no process.
 func TestCrashesByBoots(t *testing.T) {
 	const second = 1000 // a tape counts milliseconds
-	sees := func(tp *tape, at int, boot string) { tp.observe(at, "s1", history.Observation{Boot: boot}) }
+	sees := func(tp *tape, at int, boot string) { tp.observe(at, "s1", history.Observation{BootID: boot}) }
 	fault := func(tp *tape, from, to int, value string) {
 		tp.mark(from, "kill", `{"step":0,"stage":"start","lasts":true,`+value+`}`)
 		tp.mark(from+1, "kill", `{"step":0,"stage":"start","done":true,"lasts":true,"proved":true,`+value+`}`)

@@ -48,7 +48,7 @@ func draw(t testing.TB, picture string) []history.Operation {
 			Invoke: int64(m[12]) * 1e6, Type: history.OK, Return: int64(m[13]-1) * 1e6}
 		switch word(6)[len(word(6))-1] {
 		case '-':
-			op.Type, op.Return, op.Error = history.Info, history.Open, "timeout"
+			op.Type, op.Return, op.Error = history.Info, history.Pending, "timeout"
 		case '!':
 			op.Type, op.Error = history.Fail, "not-leader"
 		case 'x':

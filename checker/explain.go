@@ -123,7 +123,7 @@ func explainList(small []fact) string {
 			start = f.call
 		}
 		end := "never answered"
-		if f.ret != history.Open {
+		if f.ret != history.Pending {
 			end = "answered after " + ms(f.ret-start)
 		}
 		parts = append(parts, fmt.Sprintf("%s (begun after %s, %s)%s", who(f.op), ms(f.call-start), end, outcome(f.op)))

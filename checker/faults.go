@@ -71,7 +71,7 @@ func unproved(f history.Fault) (reasons []string) {
 	}
 	switch {
 	case f.Momentary:
-	case f.Healed == history.Open:
+	case f.Healed == history.Pending:
 		reasons = append(reasons, name+": its heal was never done")
 	case !f.HealProved:
 		reasons = append(reasons, fmt.Sprintf("%s: its heal was not proved%s", name, mismatch("", f.HealMeasured, f.Error)))

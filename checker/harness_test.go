@@ -147,7 +147,7 @@ func TestAllJudgesAWholeRun(t *testing.T) {
 	tp := &tape{}
 	tp.phase(0, history.PhaseFaults)
 	tp.ok(1, 2, "write").begin(3, 0)
-	tp.observe(4, "s1", history.Observation{Boot: "a", State: "Leader", Term: 2})
+	tp.observe(4, "s1", history.Observation{BootID: "a", State: "Leader", Term: 2})
 	tp.add(5, history.Event{Process: 50, Type: history.Invoke, F: "read", Key: "k", Node: "s1"})
 	tp.add(6, history.Event{Process: 50, Type: history.OK, F: "read", Key: "k", Node: "s1", Value: history.Int(1)})
 	tp.heal(10, 0).baseline(11).phase(12, history.PhaseQuiet).ok(13, 14, "write").phase(14, history.PhaseFinal)

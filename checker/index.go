@@ -76,10 +76,10 @@ func checkIndex(_ context.Context, run *Run) Result {
 
 // toldBy reads what an operation was told of its key, if it was.
 func toldBy(op *history.Operation) (t told, ok bool, err error) {
-	t = told{op: op, index: op.IndexAt}
+	t = told{op: op, index: op.ModifyIndex}
 	var value json.RawMessage
 	switch {
-	case op.IndexAt == 0 || op.Return == history.Open:
+	case op.ModifyIndex == 0 || op.Return == history.Pending:
 		return t, false, nil
 	case op.F == fRead && op.Type == history.OK && op.Mode != "stale":
 		value = op.Output

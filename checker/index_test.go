@@ -11,7 +11,7 @@ import (
 )
 
 func indexed(f, value string, index uint64, invoke, ret int64) history.Operation {
-	op := history.Operation{F: f, Key: "k", Node: "s1", Type: history.OK, Invoke: invoke, Return: ret, IndexAt: index, Mode: "default"}
+	op := history.Operation{F: f, Key: "k", Node: "s1", Type: history.OK, Invoke: invoke, Return: ret, ModifyIndex: index, Mode: "default"}
 	op.Input, op.Output = json.RawMessage(value), json.RawMessage(value)
 	if f == fCAS {
 		op.Input = json.RawMessage("[1," + value + "]")
@@ -24,7 +24,7 @@ func TestIndex(t *testing.T) {
 	mismatch.Type, mismatch.Current = history.Fail, json.RawMessage("1")
 	stale := indexed(fRead, "1", 3, 30, 40)
 	stale.Mode = "stale"
-	open := indexed(fWrite, "2", 3, 30, history.Open)
+	open := indexed(fWrite, "2", 3, 30, history.Pending)
 	open.Type = history.Info
 	other := indexed(fRead, "1", 3, 30, 40)
 	other.Key = "other"

@@ -279,7 +279,7 @@ func overlapping(n int) []history.Operation {
 	var ops []history.Operation
 	for i := range n {
 		ops = append(ops, history.Operation{ID: int64(i), Process: history.Process(i), F: "write", Key: "hard",
-			Type: history.Info, Input: history.Int(int64(i / 2)), Return: history.Open})
+			Type: history.Info, Input: history.Int(int64(i / 2)), Return: history.Pending})
 	}
 	for i, v := range []int64{0, 1, 0, 1, 0, 1} {
 		ops = append(ops, history.Operation{ID: int64(n + i), Process: history.Process(n + i), F: "read", Key: "hard",
@@ -361,7 +361,7 @@ func TestOpenWritesDoNotExplode(t *testing.T) {
 		ops = append(ops, op)
 	}
 	for v := range int64(40) { // of the open writes every second one is seen
-		add("write", history.Info, v+1, 10*v, history.Open)
+		add("write", history.Info, v+1, 10*v, history.Pending)
 		if v%2 == 0 {
 			add("read", history.OK, v+1, 10*v+2, 10*v+8)
 		}
@@ -424,9 +424,9 @@ func TestJepsenHistoriesOfEtcd(t *testing.T) {
 func TestAStrangersWrite(t *testing.T) {
 	ops := func(found string) []history.Operation {
 		return []history.Operation{
-			{ID: 0, Process: 0, F: "write", Key: "a", Type: history.OK, Input: history.Int(1), Invoke: 0, Return: 5, Node: "s1", IndexAt: 10},
-			{ID: 1, Process: 1, F: "read", Key: "a", Type: history.OK, Output: []byte(found), Invoke: 6, Return: 9, Node: "s2", IndexAt: 10},
-			{ID: 2, Process: 2, F: "write", Key: "b", Type: history.OK, Input: history.Int(2), Invoke: 0, Return: 5, Node: "s1", IndexAt: 11},
+			{ID: 0, Process: 0, F: "write", Key: "a", Type: history.OK, Input: history.Int(1), Invoke: 0, Return: 5, Node: "s1", ModifyIndex: 10},
+			{ID: 1, Process: 1, F: "read", Key: "a", Type: history.OK, Output: []byte(found), Invoke: 6, Return: 9, Node: "s2", ModifyIndex: 10},
+			{ID: 2, Process: 2, F: "write", Key: "b", Type: history.OK, Input: history.Int(2), Invoke: 0, Return: 5, Node: "s1", ModifyIndex: 11},
 		}
 	}
 	lost := history.Operation{ID: 3, Process: 3, F: "read", Key: "b", Type: history.OK, Output: history.Null, Invoke: 6, Return: 9, Node: "s2"}

@@ -40,7 +40,7 @@ func livesOf(run *Run) (lives, error) {
 				l.starts[node] = append(l.starts[node], f.Start)
 			}
 			healed := f.Healed
-			if healed != history.Open {
+			if healed != history.Pending {
 				healed += sightingLag
 			}
 			l.unsure[node] = append(l.unsure[node], band{f.Start, healed})

@@ -64,7 +64,7 @@ func checkLoad(_ context.Context, run *Run) Result {
 func tried(ops []history.Operation, f history.Fault) bool {
 	during := func(t int64) bool { return t >= f.Start && t < f.Heal }
 	for i := range ops {
-		if op := &ops[i]; during(op.Invoke) || op.Return != history.Open && during(op.Return) {
+		if op := &ops[i]; during(op.Invoke) || op.Return != history.Pending && during(op.Return) {
 			return true
 		}
 	}

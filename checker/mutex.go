@@ -136,7 +136,7 @@ func lockHistory(ops []history.Operation) (holds []hold, tokens []*history.Opera
 		case op.F == fDestroy:
 			s.ends = min(s.ends, op.Invoke)
 		}
-		if (op.F == fAcquire || op.F == fRelease) && good && op.IndexAt > 0 {
+		if (op.F == fAcquire || op.F == fRelease) && good && op.ModifyIndex > 0 {
 			tokens = append(tokens, op)
 		}
 	}
@@ -273,12 +273,12 @@ func unfenced(tokens []*history.Operation) (found []unfencedPair) {
 		var largest *history.Operation
 		for _, op := range ops {
 			for len(answered) > 0 && answered[0].Return < op.Invoke {
-				if largest == nil || answered[0].IndexAt > largest.IndexAt {
+				if largest == nil || answered[0].ModifyIndex > largest.ModifyIndex {
 					largest = answered[0]
 				}
 				answered = answered[1:]
 			}
-			if largest != nil && op.IndexAt <= largest.IndexAt {
+			if largest != nil && op.ModifyIndex <= largest.ModifyIndex {
 				found = append(found, unfencedPair{largest, op})
 			}
 		}
@@ -288,7 +288,7 @@ func unfenced(tokens []*history.Operation) (found []unfencedPair) {
 
 func (p unfencedPair) words() string {
 	return fmt.Sprintf("lock %s: %s was asked for at %s and got the token %d, though %s had got %d by %s", p.after.Key, p.after.F,
-		clock(p.after.Invoke), p.after.IndexAt, p.before.F, p.before.IndexAt, clock(p.before.Return))
+		clock(p.after.Invoke), p.after.ModifyIndex, p.before.F, p.before.ModifyIndex, clock(p.before.Return))
 }
 
 func (p unfencedPair) proof() Counterexample {

@@ -19,7 +19,7 @@ type locks struct{ ops []history.Operation }
 
 func (l *locks) add(f, session, key string, from, till int64, token uint64, typ history.Type, err string) *locks {
 	op := history.Operation{ID: int64(len(l.ops)), Process: history.Process(len(l.ops)), F: f, Key: key, Invoke: from * 1e6, Return: till * 1e6,
-		Type: typ, Error: err, IndexAt: token, Input: json.RawMessage(strconv.Quote(session))}
+		Type: typ, Error: err, ModifyIndex: token, Input: json.RawMessage(strconv.Quote(session))}
 	if f == fCreate {
 		op.Output = json.RawMessage(fmt.Sprintf(`{"session":%q,"ttl_ms":2000}`, session))
 	}

@@ -138,10 +138,10 @@ func describeState(ops []porcupine.Operation) func(any) string {
 
 // annotations draw the faults that overlap the picture.
 func annotations(key string, shown []fact, faults []history.Fault) []porcupine.Annotation {
-	from, to := int64(history.Open), int64(0)
+	from, to := int64(history.Pending), int64(0)
 	for i := range shown {
 		from, to = min(from, shown[i].call), max(to, shown[i].call)
-		if shown[i].ret != history.Open {
+		if shown[i].ret != history.Pending {
 			to = max(to, shown[i].ret)
 		}
 	}

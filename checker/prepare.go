@@ -80,7 +80,7 @@ func firstShown(facts []fact) map[value]int64 {
 	}
 	for i := range facts {
 		f := &facts[i]
-		if f.sight == sawIs && !f.maybe && f.ret != history.Open {
+		if f.sight == sawIs && !f.maybe && f.ret != history.Pending {
 			show(f.saw, f.ret)
 		}
 	}

@@ -111,9 +111,9 @@ func sightings(run *Run) (byNode map[string][]sighting, order []string, skipped,
 		if s.State == "" {
 			continue // a client agent
 		}
-		if s.Boot == "" {
+		if s.BootID == "" {
 			var sure bool
-			if s.Boot, sure = life.at(e.Node, e.Time); !sure || s.Term == 0 {
+			if s.BootID, sure = life.at(e.Node, e.Time); !sure || s.Term == 0 {
 				unsure++
 				continue
 			}
@@ -121,7 +121,7 @@ func sightings(run *Run) (byNode map[string][]sighting, order []string, skipped,
 		key := cmp.Or(keys[e.Node], e.Node)
 		if seen := byNode[key]; len(seen) > 0 {
 			last := seen[len(seen)-1]
-			if last.Boot != s.Boot && wiped(run.Faults, e.Node, last.at, s.at) {
+			if last.BootID != s.BootID && wiped(run.Faults, e.Node, last.at, s.at) {
 				key = fmt.Sprintf("%s from %s on", e.Node, clock(s.at))
 				keys[e.Node] = key
 			}
@@ -146,7 +146,7 @@ func fallen(seen []sighting) (reasons []string) {
 			}
 		}
 		fell("term", was.Term, is.Term)
-		if was.Boot == is.Boot {
+		if was.BootID == is.BootID {
 			fell("commit index", was.Commit, is.Commit)
 			fell("applied index", was.Applied, is.Applied)
 		}
@@ -171,7 +171,7 @@ func reignsOf(seen []sighting) (reigns []reign) {
 		to := from
 		for next := from + 1; next < len(seen); next++ {
 			s := &seen[next]
-			if s.Boot != first.Boot || s.Term != first.Term {
+			if s.BootID != first.BootID || s.Term != first.Term {
 				break
 			}
 			if s.State == leader {

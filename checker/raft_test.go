@@ -25,7 +25,7 @@ func watch(t *testing.T, text string) *Run {
 			tp.observe(len(tp.events), words[0], history.Observation{Error: "timeout"})
 			continue
 		}
-		o := history.Observation{Boot: words[1], State: words[2]}
+		o := history.Observation{BootID: words[1], State: words[2]}
 		_, err := fmt.Sscan(strings.Join(words[3:], " "), &o.Term, &o.Commit, &o.Applied, &o.Last)
 		require.NoError(t, err, line)
 		tp.observe(len(tp.events), words[0], o)
@@ -136,7 +136,7 @@ func TestRaft(t *testing.T) {
 
 func TestRaftLooksPastClientAgents(t *testing.T) {
 	tp := &tape{}
-	tp.observe(1, "c1", history.Observation{Boot: "a"})
+	tp.observe(1, "c1", history.Observation{BootID: "a"})
 	require.Equal(t, Unknown, checkRaft(context.Background(), tp.run(t, Settings{})).Verdict)
 }
 

@@ -32,7 +32,7 @@ type Recovery struct {
 func Recoveries(run *Run) []Recovery {
 	var all []Recovery
 	for _, f := range run.Faults {
-		if f.Healed == history.Open {
+		if f.Healed == history.Pending {
 			continue
 		}
 		r := Recovery{Step: f.Step}
@@ -52,7 +52,7 @@ func firstOK(ops []history.Operation, from int64, of func(f string) bool) (at in
 		}
 		return 1
 	})
-	at = history.Open
+	at = history.Pending
 	for ; i < len(ops) && ops[i].Invoke <= at; i++ {
 		if op := &ops[i]; op.Type == history.OK && of(op.F) && op.Return < at {
 			at, ok = op.Return, true
@@ -90,7 +90,7 @@ func Buckets(run *Run, width time.Duration) []Bucket {
 	}
 	for i := range run.Ops {
 		op := &run.Ops[i]
-		if op.Return == history.Open {
+		if op.Return == history.Pending {
 			all[op.Invoke/int64(width)].Info++
 			continue
 		}

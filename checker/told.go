@@ -75,7 +75,7 @@ func killsOfNobody(run *Run, of map[string][]history.ProcessEvent) (reasons []st
 			continue
 		}
 		healed := f.Healed
-		if healed != history.Open {
+		if healed != history.Pending {
 			healed += sightingLag
 		}
 		for _, node := range f.Targets {

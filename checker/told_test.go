@@ -11,7 +11,7 @@ import (
 
 // A runtime that keeps a start or an end to itself may have kept a crash to itself.
 func TestWhatARuntimeDidNotTellIsUnknown(t *testing.T) {
-	good := history.Observation{Boot: "a", State: "Follower", Leader: "s1", Term: 2}
+	good := history.Observation{BootID: "a", State: "Follower", Leader: "s1", Term: 2}
 	fault := func(tp *tape, from, to int, told func(*tape), more string) {
 		tp.mark(from, "kill", `{"step":0,"stage":"start","lasts":true,"kills":true,"targets":["s1"]`+more+`}`)
 		told(tp)

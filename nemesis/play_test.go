@@ -168,7 +168,7 @@ func TestWhatDoesNotShowIsNotProved(t *testing.T) {
 				require.Len(t, p.faults, 1)
 				require.False(t, p.faults[0].Proved)
 				require.Contains(t, p.faults[0].Error, c.want)
-				require.NotEqual(t, int64(history.Open), p.faults[0].Healed)
+				require.NotEqual(t, int64(history.Pending), p.faults[0].Healed)
 				if !p.faults[0].Momentary {
 					require.Equal(t, c.heal == "", p.faults[0].HealProved)
 				}
@@ -238,7 +238,7 @@ func TestInterruptedRunHealsAtOnce(t *testing.T) {
 `))
 			require.NoError(t, p.err)
 			for _, fault := range p.faults {
-				require.NotEqual(t, int64(history.Open), fault.Healed, "%+v", fault)
+				require.NotEqual(t, int64(history.Pending), fault.Healed, "%+v", fault)
 				require.True(t, fault.HealProved, "%+v", fault)
 			}
 			require.True(t, p.baseline.Proved)

@@ -18,15 +18,15 @@ type System interface {
 	Binary(ctx context.Context) (path string, err error)
 	// Args is the command line of one node, without the program's name. all lists every
 	// node of the cluster, self included.
-	Args(self Place, all []Place) []string
+	Args(self NodeInfo, all []NodeInfo) []string
 	// APIPort is the TCP port on which a node answers clients.
 	APIPort() int
 	// Client talks to a node.
 	Client(at Endpoint) Client
 }
 
-// Place is where a node lives, as it sees itself.
-type Place struct {
+// NodeInfo is where a node lives, as it sees itself.
+type NodeInfo struct {
 	topologies.Node
 	Addr netip.Addr
 	Dir  string // its data directory, which outlives its process
@@ -80,10 +80,10 @@ type Client interface {
 
 // Item is a key's state, and how the answer came.
 type Item struct {
-	Value     string
-	Found     bool
-	Index     uint64 // modify index of the key (after the write, for writes); 0 if untold
-	Disclosed bool   // on CASMismatch: Value, Found and Index tell what was there
-	Hops      []history.Hop
-	LastSeen  time.Duration // how long ago the answering server heard from its leader
+	Value      string
+	Found      bool
+	Index      uint64 // modify index of the key (after the write, for writes); 0 if untold
+	HasCurrent bool   // on CASMismatch: Value, Found and Index tell what was there
+	Hops       []history.Hop
+	LastSeen   time.Duration // how long ago the answering server heard from its leader
 }

@@ -35,12 +35,12 @@ func perform(ctx context.Context, c nodes.Client, op Op) Answer {
 		err = nodes.Errorf(nodes.BadRequest, "no client can do %q", op.F)
 	}
 	if err == nil {
-		item.Disclosed = false
+		item.HasCurrent = false
 		return Answer{Type: history.OK, Item: item}
 	}
 	code := nodes.CodeOf(err)
 	answer := Answer{Type: failure(op.F, code), Error: code, Item: nodes.Item{Hops: item.Hops}}
-	if op.F == CAS && code == nodes.CASMismatch && item.Disclosed {
+	if op.F == CAS && code == nodes.CASMismatch && item.HasCurrent {
 		answer.Item = item
 	}
 	return answer
@@ -66,17 +66,17 @@ func completion(process history.Process, node string, op Op, a Answer) history.E
 	e := history.Event{Process: process, Type: a.Type, F: op.F, Key: op.Key, Value: op.Value,
 		Error: string(a.Error), Node: node, Mode: string(op.Mode), Hops: a.Item.Hops}
 	switch {
-	case a.Item.Disclosed:
-		e.Current, e.IndexAt = found(a.Item), a.Item.Index
+	case a.Item.HasCurrent:
+		e.Current, e.ModifyIndex = found(a.Item), a.Item.Index
 	case a.Type == history.OK && op.F == Read:
 		e.Value = found(a.Item)
 		if a.Item.Found {
-			e.IndexAt = a.Item.Index
+			e.ModifyIndex = a.Item.Index
 		}
 	case a.Type == history.OK && op.F == Create:
 		e.Value = created(op, a.Item.Value)
 	case a.Type == history.OK:
-		e.IndexAt = a.Item.Index
+		e.ModifyIndex = a.Item.Index
 	}
 	return e
 }

@@ -47,7 +47,7 @@ func (s *store) cas(key, value string, index uint64) (nodes.Item, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if was := s.items[key]; was.Index != index {
-		was.Disclosed = true
+		was.HasCurrent = true
 		return was, nodes.Errorf(nodes.CASMismatch, "index is %d", was.Index)
 	}
 	return s.set(key, value), nil

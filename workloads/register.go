@@ -174,7 +174,7 @@ func (g *register) nextValue() string {
 func (g *register) Learn(op Op, a Answer) {
 	value := op.Stored
 	switch {
-	case a.Type == history.OK && op.F == Read, a.Item.Disclosed:
+	case a.Type == history.OK && op.F == Read, a.Item.HasCurrent:
 		if value = a.Item.Value; !a.Item.Found || !isInteger(value) {
 			return
 		}

@@ -102,7 +102,7 @@ func TestRegisterComparesWithWhatWasSeenLast(t *testing.T) {
 	next("77", 11)
 	learn(CAS, mismatch(nodes.Item{})) // it told nothing
 	next("77", 11)
-	learn(CAS, mismatch(nodes.Item{Value: "8", Found: true, Index: 15, Disclosed: true}))
+	learn(CAS, mismatch(nodes.Item{Value: "8", Found: true, Index: 15, HasCurrent: true}))
 	next("8", 15)
 	learn(CAS, ok("", 16))
 	next("77", 16)

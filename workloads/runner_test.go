@@ -38,7 +38,7 @@ func TestRunRecordsWhatAHealthyStoreDid(t *testing.T) {
 			require.Equal(t, b.Nodes[int(o.Process)%len(b.Nodes)], o.Node)
 			require.Equal(t, o.F == Read, o.Mode == string(nodes.Default))
 			if o.Type == history.OK && (o.F != Read || string(o.Output) != "null") {
-				require.Positive(t, o.IndexAt)
+				require.Positive(t, o.ModifyIndex)
 			}
 			if o.Type == history.Fail {
 				require.Equal(t, string(nodes.CASMismatch), o.Error)

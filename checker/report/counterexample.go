@@ -63,7 +63,7 @@ func reach(ops []history.Operation) (from, till int64) {
 			from, till = op.Invoke, op.Invoke
 		}
 		from, till = min(from, op.Invoke), max(till, op.Invoke)
-		if op.Return != history.Open {
+		if op.Return != history.Pending {
 			till = max(till, op.Return)
 		}
 	}
@@ -86,7 +86,7 @@ const (
 func storyScale(ops []history.Operation) (moments []int64, at map[int64]float64) {
 	for _, op := range ops {
 		moments = append(moments, op.Invoke)
-		if op.Return != history.Open {
+		if op.Return != history.Pending {
 			moments = append(moments, op.Return)
 		}
 	}

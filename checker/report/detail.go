@@ -98,7 +98,7 @@ func infos(events []history.Event) map[history.Process]int64 {
 
 func took(op history.Operation, gaveUp map[history.Process]int64) int64 {
 	end := op.Return
-	if end == history.Open {
+	if end == history.Pending {
 		given, ok := gaveUp[op.Process]
 		if !ok || given < op.Invoke {
 			return -1

@@ -98,7 +98,7 @@ func (e *example) nemesis() {
 func (e *example) observer() {
 	for at := 0.05; at < e.length; at += 0.2 {
 		for i, node := range exampleNodes[:3] {
-			o := history.Observation{Boot: "b", State: "Follower", Commit: uint64(at * 100), Applied: uint64(at * 100)}
+			o := history.Observation{BootID: "b", State: "Follower", Commit: uint64(at * 100), Applied: uint64(at * 100)}
 			for _, r := range exampleReigns {
 				if at >= r.from {
 					o.Term = r.term
@@ -173,7 +173,7 @@ func (e *example) question(op *history.Event) (answer history.Event) {
 		op.F, op.Value = "cas", history.Pair(&old, e.next)
 	}
 	answer = *op
-	answer.Type, answer.IndexAt = history.OK, uint64(e.next)
+	answer.Type, answer.ModifyIndex = history.OK, uint64(e.next)
 	if op.F == "read" {
 		answer.Value = history.Int(e.next - 3)
 	}
@@ -252,13 +252,13 @@ func invalidData(t *testing.T, rate float64) Data {
 	d := validData(t, rate)
 	e := newExample(t, rate)
 	first := []history.Operation{
-		{Process: 9003, F: "write", Key: "k21", Input: history.Int(41202), Node: "dc1-s3", Invoke: 39_921_400_000, Return: 39_924_810_000, Type: history.OK, IndexAt: 8801},
-		{Process: 9006, F: "write", Key: "k21", Input: history.Int(41207), Node: "dc1-s1", Invoke: 39_951_002_000, Return: 39_953_377_000, Type: history.OK, IndexAt: 8809},
+		{Process: 9003, F: "write", Key: "k21", Input: history.Int(41202), Node: "dc1-s3", Invoke: 39_921_400_000, Return: 39_924_810_000, Type: history.OK, ModifyIndex: 8801},
+		{Process: 9006, F: "write", Key: "k21", Input: history.Int(41207), Node: "dc1-s1", Invoke: 39_951_002_000, Return: 39_953_377_000, Type: history.OK, ModifyIndex: 8809},
 		{Process: 9071, F: "read", Key: "k21", Output: history.Int(41202), Node: "dc1-s2", Mode: "default", Invoke: 39_994_118_000, Return: 40_031_240_000, Type: history.OK},
 	}
 	absent := (*int64)(nil)
 	second := []history.Operation{
-		{Process: 9102, F: "cas", Key: "k24", Input: history.Pair(absent, 52001), Node: "dc1-c1", Invoke: 44_100_000_000, Return: history.Open, Type: history.Info, Error: "timeout"},
+		{Process: 9102, F: "cas", Key: "k24", Input: history.Pair(absent, 52001), Node: "dc1-c1", Invoke: 44_100_000_000, Return: history.Pending, Type: history.Info, Error: "timeout"},
 		{Process: 9105, F: "read", Key: "k24", Output: history.Int(52001), Node: "dc1-s1", Mode: "default", Invoke: 44_180_250_000, Return: 44_182_000_000, Type: history.OK},
 		{Process: 9104, F: "cas", Key: "k24", Input: history.Pair(ptr(52000), 52009), Node: "dc1-s3", Invoke: 44_181_100_000, Return: 44_190_330_000, Type: history.Fail, Error: "cas-mismatch", Current: history.Int(52001)},
 		{Process: 9107, F: "read", Key: "k24", Output: history.Null, Node: "dc1-s3", Mode: "default", Invoke: 46_190_250_000, Return: 46_191_000_000, Type: history.OK},
@@ -290,10 +290,10 @@ func ptr(v int64) *int64 { return &v }
 
 func eventsOf(op history.Operation) []history.Event {
 	e := history.Event{Time: op.Invoke, Process: op.Process, Type: history.Invoke, F: op.F, Key: op.Key, Value: op.Input, Node: op.Node, Mode: op.Mode}
-	if op.Return == history.Open {
+	if op.Return == history.Pending {
 		return []history.Event{e}
 	}
 	done := e
-	done.Time, done.Type, done.Value, done.Error, done.Current, done.IndexAt = op.Return, op.Type, op.Output, op.Error, op.Current, op.IndexAt
+	done.Time, done.Type, done.Value, done.Error, done.Current, done.ModifyIndex = op.Return, op.Type, op.Output, op.Error, op.Current, op.ModifyIndex
 	return []history.Event{e, done}
 }

@@ -35,7 +35,7 @@ func faultRows(run *checker.Run) []faultRow {
 		switch {
 		case f.Momentary:
 			row.Took, row.HealText = "at once", "needs none"
-		case f.Heal == history.Open:
+		case f.Heal == history.Pending:
 			row.Took = "never healed"
 		default:
 			row.Took = span(time.Duration(f.Heal - f.Start))

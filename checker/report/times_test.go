@@ -22,7 +22,7 @@ func runUntil(end int64) Data {
 	ops := []history.Operation{
 		{Process: 1, F: "write", Key: "k", Node: "dc1-s1", Input: raw, Invoke: 0, Return: end, Type: history.OK},
 		{Process: 2, F: "read", Key: "k", Node: "dc1-s1", Output: raw, Invoke: end / 2, Return: end, Type: history.Fail, Error: "no-leader"},
-		{Process: 3, F: "write", Key: "k", Node: "dc1-s2", Input: raw, Invoke: end, Return: history.Open, Type: history.Info, Error: "timeout"},
+		{Process: 3, F: "write", Key: "k", Node: "dc1-s2", Input: raw, Invoke: end, Return: history.Pending, Type: history.Info, Error: "timeout"},
 		{Process: 4, F: "write", Key: "k", Node: "dc1-s2", Input: raw, Invoke: end, Return: end, Type: history.OK},
 	}
 	return Data{

@@ -49,7 +49,7 @@ func count(n int, noun string) string {
 // stamp is a moment of the history in milliseconds, as precise as an order of operations
 // needs: 12,047.213 ms.
 func stamp(ns int64) string {
-	if ns == history.Open {
+	if ns == history.Pending {
 		return "never"
 	}
 	us := ns / 1000
@@ -58,7 +58,7 @@ func stamp(ns int64) string {
 
 // seconds is a moment of the history for a human scale: 12.05 s.
 func seconds(ns int64) string {
-	if ns == history.Open {
+	if ns == history.Pending {
 		return "end"
 	}
 	return strconv.FormatFloat(float64(ns)/1e9, 'f', 2, 64) + " s"

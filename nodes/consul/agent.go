@@ -47,7 +47,7 @@ func (a agent) Client(at nodes.Endpoint) nodes.Client {
 // Args starts a node that finds the servers of its datacenter by address, and a server
 // that waits until all of them are there before they elect a leader. A spare finds them
 // too, and waits until their leader takes it in.
-func (a agent) Args(self nodes.Place, all []nodes.Place) []string {
+func (a agent) Args(self nodes.NodeInfo, all []nodes.NodeInfo) []string {
 	args := []string{
 		"-node", self.Name,
 		"-datacenter", self.DC,

@@ -11,13 +11,13 @@ import (
 	"faultline/topologies"
 )
 
-func place(name string, role topologies.Role, addr string) nodes.Place {
+func place(name string, role topologies.Role, addr string) nodes.NodeInfo {
 	dc, _, _ := strings.Cut(name, "-")
-	return nodes.Place{Node: topologies.Node{Name: name, DC: dc, Role: role}, Addr: netip.MustParseAddr(addr), Dir: "/data"}
+	return nodes.NodeInfo{Node: topologies.Node{Name: name, DC: dc, Role: role}, Addr: netip.MustParseAddr(addr), Dir: "/data"}
 }
 
 func TestArgs(t *testing.T) {
-	all := []nodes.Place{
+	all := []nodes.NodeInfo{
 		place("dc1-s1", topologies.Server, "10.0.0.1"),
 		place("dc1-s2", topologies.Server, "10.0.0.2"),
 		place("dc1-s3", topologies.Server, "10.0.0.3"),
@@ -37,7 +37,7 @@ func TestArgs(t *testing.T) {
 
 // TestArgsOfSpares: a spare knows the servers, nobody counts on it, and it makes no peer set.
 func TestArgsOfSpares(t *testing.T) {
-	all := []nodes.Place{
+	all := []nodes.NodeInfo{
 		place("dc1-s1", topologies.Server, "10.0.0.1"),
 		place("dc1-s2", topologies.Server, "10.0.0.2"),
 		place("dc1-x1", topologies.Spare, "10.0.0.3"),

@@ -47,7 +47,7 @@ func FuzzHeaders(f *testing.F) {
 		h.Set(nodes.HeaderCurrentValue, value)
 		h.Set(nodes.HeaderLastContact, contact)
 		if item, err := parseDisclosure(h); err == nil {
-			require.Equal(t, index != "", item.Disclosed)
+			require.Equal(t, index != "", item.HasCurrent)
 			require.Equal(t, item.Index != 0, item.Found)
 		}
 		if _, err := parseHops(hops); err != nil {

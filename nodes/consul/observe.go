@@ -70,7 +70,7 @@ func parseSelf(body []byte) (o history.Observation, leaderAddr string, err error
 		return o, "", fmt.Errorf("an answer that is no agent's self, %s: %w", excerpt(body), err)
 	}
 	if r := s.Raft; r != nil {
-		o.Boot, o.State, o.Leader = r.Boot, r.State, r.Leader
+		o.BootID, o.State, o.Leader = r.Boot, r.State, r.Leader
 		o.Term, o.Commit, o.Applied, o.Last = r.Term, r.Commit, r.Applied, r.Last
 		return o, "", nil
 	}

@@ -48,7 +48,7 @@ func parseDisclosure(h http.Header) (nodes.Item, error) {
 	if err != nil {
 		return nodes.Item{}, err
 	}
-	item := nodes.Item{Disclosed: true, Found: index != 0, Index: index}
+	item := nodes.Item{HasCurrent: true, Found: index != 0, Index: index}
 	if item.Value, err = decodeBase64(h.Get(nodes.HeaderCurrentValue)); err != nil {
 		return nodes.Item{}, fmt.Errorf("%s is no base64: %w", nodes.HeaderCurrentValue, err)
 	}

@@ -86,13 +86,13 @@ func (c *cluster) start(ctx context.Context, system nodes.System, baseline fault
 	if err != nil {
 		return err
 	}
-	places := make([]nodes.Place, len(c.pods))
+	places := make([]nodes.NodeInfo, len(c.pods))
 	for i, p := range c.pods {
-		places[i] = nodes.Place{Node: p.node, Addr: p.addr, Dir: dataDir}
+		places[i] = nodes.NodeInfo{Node: p.node, Addr: p.addr, Dir: dataDir}
 	}
 	c.progress(fmt.Sprintf("starting %d nodes", len(c.pods)))
 	c.group = c.makeGroup()
-	err = pods.Each(places, func(self nodes.Place) error {
+	err = pods.Each(places, func(self nodes.NodeInfo) error {
 		p := c.byName[self.Name]
 		var opening sync.WaitGroup // of the control stream, beside the creation of the node
 		var opened error

@@ -68,9 +68,9 @@ func newCluster(ctx context.Context, run string, log *slog.Logger, all []topolog
 
 // start makes the pods, and, as they are ready, starts all nodes at once.
 func (c *cluster) start(ctx context.Context, spec nodes.Spec) error {
-	places := make([]nodes.Place, len(c.pods))
+	places := make([]nodes.NodeInfo, len(c.pods))
 	for i, p := range c.pods {
-		places[i] = nodes.Place{Node: p.node, Addr: p.addr, Dir: space.DataDir}
+		places[i] = nodes.NodeInfo{Node: p.node, Addr: p.addr, Dir: space.DataDir}
 	}
 	for i, p := range c.pods {
 		p.args = spec.System.Args(places[i], places)

@@ -10,7 +10,7 @@ import (
 )
 
 var benchEvent = Event{Process: 3, Type: OK, F: "cas", Key: "k17", Value: json.RawMessage("[123456,123457]"),
-	Node: "dc1-s1", IndexAt: 98765, Hops: []Hop{{"dc1-s1", "follower", 1.25}, {"dc1-s2", "leader", 0.75}}}
+	Node: "dc1-s1", ModifyIndex: 98765, Hops: []Hop{{"dc1-s1", "follower", 1.25}, {"dc1-s2", "leader", 0.75}}}
 
 func BenchmarkAdd(b *testing.B) {
 	log, err := Create(filepath.Join(b.TempDir(), "history.jsonl"))

@@ -33,9 +33,9 @@ func (e *Event) Append(b []byte) []byte {
 	b = appendField(b, "error", e.Error)
 	b = appendField(b, "node", e.Node)
 	b = appendField(b, "mode", e.Mode)
-	if e.IndexAt != 0 {
+	if e.ModifyIndex != 0 {
 		b = append(b, `,"index_at":`...)
-		b = strconv.AppendUint(b, e.IndexAt, 10)
+		b = strconv.AppendUint(b, e.ModifyIndex, 10)
 	}
 	b = appendRaw(b, "current", e.Current)
 	if len(e.Hops) > 0 {
@@ -114,7 +114,7 @@ func ParseEvent(data []byte) (Event, error) {
 	if *l.Index < 0 || *l.Time < 0 {
 		return Event{}, fmt.Errorf("index %d, time %d: neither may be negative", *l.Index, *l.Time)
 	}
-	if *l.Time == Open {
+	if *l.Time == Pending {
 		return Event{}, fmt.Errorf("time %d stands for what never came", *l.Time)
 	}
 	if !l.Type.known() {
@@ -125,7 +125,7 @@ func ParseEvent(data []byte) (Event, error) {
 		return Event{}, err
 	}
 	return Event{Index: *l.Index, Time: *l.Time, Process: p, Type: l.Type, F: l.F, Key: l.Key,
-		Value: l.Value, Error: l.Error, Node: l.Node, Mode: l.Mode, IndexAt: l.IndexAt,
+		Value: l.Value, Error: l.Error, Node: l.Node, Mode: l.Mode, ModifyIndex: l.IndexAt,
 		Current: l.Current, Hops: l.Hops}, nil
 }
 

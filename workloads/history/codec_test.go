@@ -16,7 +16,7 @@ var samples = []struct {
 }{
 	{Event{Index: 0, Time: 1000, Process: 0, Type: Invoke, F: "write", Key: "k1", Value: Int(7), Node: "dc1-s1"},
 		`{"index":0,"time":1000,"process":0,"type":"invoke","f":"write","key":"k1","value":7,"node":"dc1-s1"}`},
-	{Event{Index: 1, Time: 9000, Process: 12, Type: OK, F: "read", Key: "k1", Value: Null, Node: "dc1-c1", Mode: "stale", IndexAt: math.MaxUint64,
+	{Event{Index: 1, Time: 9000, Process: 12, Type: OK, F: "read", Key: "k1", Value: Null, Node: "dc1-c1", Mode: "stale", ModifyIndex: math.MaxUint64,
 		Hops: []Hop{{"dc1-c1", "client", 2.5}, {"dc1-s1", "leader", 0}}},
 		`{"index":1,"time":9000,"process":12,"type":"ok","f":"read","key":"k1","value":null,"node":"dc1-c1","mode":"stale","index_at":18446744073709551615,"hops":[{"node":"dc1-c1","role":"client","ms":2.5},{"node":"dc1-s1","role":"leader","ms":0}]}`},
 	{Event{Index: 2, Time: 9000, Process: 1_000_000_000_000, Type: Fail, F: "cas", Key: "k1", Value: Pair(nil, 3), Error: "cas-mismatch", Current: Int(-5)},
@@ -131,7 +131,7 @@ func FuzzEventRoundTrip(f *testing.F) {
 	f.Add(int64(-1), "\u2028<>&", "\x00", `{"a":"\n"}`, "\"", "\\", "é", uint64(0), "null", "", math.Inf(1))
 	f.Fuzz(func(t *testing.T, process int64, fn, key, value, code, node, mode string, index uint64, current, role string, ms float64) {
 		e := Event{Index: 5, Time: 6, Process: Process(process), Type: Info, F: valid(fn), Key: valid(key), Error: valid(code),
-			Node: valid(node), Mode: valid(mode), IndexAt: index, Hops: []Hop{{valid(node), valid(role), ms}}}
+			Node: valid(node), Mode: valid(mode), ModifyIndex: index, Hops: []Hop{{valid(node), valid(role), ms}}}
 		if value != "" {
 			e.Value = json.RawMessage(value)
 		}

@@ -55,19 +55,19 @@ const (
 
 // Event is one line of a history.
 type Event struct {
-	Index   int64   // position in the history, from 0, without gaps
-	Time    int64   // nanoseconds of the monotonic clock since the run began; never falls
-	Process Process // who
-	Type    Type
-	F       string          // what: read, write, cas …
-	Key     string          // the independent key, empty where there is none
-	Value   json.RawMessage // argument or result: an integer, null for absent, [old,new] for cas
-	Error   string          // error code of package nodes, on fail and info
-	Node    string          // the node that was asked
-	Mode    string          // read mode: default, consistent, stale
-	IndexAt uint64          // the store's modify index in the answer; 0 if it told none
-	Current json.RawMessage // on a failed cas: the value that was there, where the node disclosed it
-	Hops    []Hop           // the nodes that the answer came through, first the one asked
+	Index       int64   // position in the history, from 0, without gaps
+	Time        int64   // nanoseconds of the monotonic clock since the run began; never falls
+	Process     Process // who
+	Type        Type
+	F           string          // what: read, write, cas …
+	Key         string          // the independent key, empty where there is none
+	Value       json.RawMessage // argument or result: an integer, null for absent, [old,new] for cas
+	Error       string          // error code of package nodes, on fail and info
+	Node        string          // the node that was asked
+	Mode        string          // read mode: default, consistent, stale
+	ModifyIndex uint64          // the store's modify index in the answer; 0 if it told none
+	Current     json.RawMessage // on a failed cas: the value that was there, where the node disclosed it
+	Hops        []Hop           // the nodes that the answer came through, first the one asked
 }
 
 // Hop is one node on an operation's way.
@@ -79,7 +79,7 @@ type Hop struct {
 
 // Observation is what one node said of itself when the observer asked it.
 type Observation struct {
-	Boot    string `json:"boot"`             // differs after every start of the node's process
+	BootID  string `json:"boot"`             // differs after every start of the node's process
 	State   string `json:"state"`            // Leader, Follower, Candidate; empty for client agents
 	Leader  string `json:"leader,omitempty"` // node name of the leader that it follows, empty if none
 	Term    uint64 `json:"term"`

@@ -81,7 +81,7 @@ func Faults(events []Event) (faults []Fault, baseline *FaultMark, err error) {
 			if !m.Done {
 				at[m.Step] = len(faults)
 				faults = append(faults, Fault{Step: m.Step, Name: e.F, Targets: m.Targets, Asked: m.Asked,
-					Start: e.Time, Heal: Open, Healed: Open, Momentary: !m.Lasts, Kills: m.Kills, Exits: m.Exits, Wipes: m.Wipes, Fatal: m.Fatal})
+					Start: e.Time, Heal: Pending, Healed: Pending, Momentary: !m.Lasts, Kills: m.Kills, Exits: m.Exits, Wipes: m.Wipes, Fatal: m.Fatal})
 				continue
 			}
 			f, err := started(faults, at, e, m)

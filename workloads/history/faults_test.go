@@ -33,7 +33,7 @@ func TestFaultsAreCollectedFromTheirMarks(t *testing.T) {
 		{Step: 0, Name: "kill", Targets: targets, Start: 10, Heal: 60, Healed: 70, Asked: "dc1-s2 killed", Measured: "dc1-s2 killed",
 			Proved: true, HealMeasured: "dc1-s2 is killed", Error: "it did not start"},
 		{Step: 1, Name: "transfer", Start: 30, Heal: 40, Healed: 40, Measured: "dc1-s3 leads", Proved: true, HealProved: true, Momentary: true},
-		{Step: 2, Name: "pause", Start: 50, Heal: Open, Healed: Open},
+		{Step: 2, Name: "pause", Start: 50, Heal: Pending, Healed: Pending},
 	}, faults)
 	require.Equal(t, &FaultMark{Step: -1, Stage: Baseline, Done: true, Proved: true}, baseline)
 }

@@ -6,26 +6,26 @@ import (
 	"math"
 )
 
-// Open is the Return of an operation that nobody saw end.
-const Open = math.MaxInt64
+// Pending is the Return of an operation that nobody saw end.
+const Pending = math.MaxInt64
 
 // Operation is a client's invoke and its completion, paired.
 type Operation struct {
-	ID      int64 // index of the invoke event
-	Process Process
-	F       string
-	Key     string
-	Input   json.RawMessage // value of the invoke
-	Output  json.RawMessage // value of the completion
-	Current json.RawMessage // see Event
-	Node    string
-	Mode    string
-	Invoke  int64 // nanoseconds
-	Return  int64 // nanoseconds; Open if it is info or the history ends before it
-	Type    Type  // OK, Fail or Info
-	Error   string
-	IndexAt uint64
-	Hops    []Hop
+	ID          int64 // index of the invoke event
+	Process     Process
+	F           string
+	Key         string
+	Input       json.RawMessage // value of the invoke
+	Output      json.RawMessage // value of the completion
+	Current     json.RawMessage // see Event
+	Node        string
+	Mode        string
+	Invoke      int64 // nanoseconds
+	Return      int64 // nanoseconds; Open if it is info or the history ends before it
+	Type        Type  // OK, Fail or Info
+	Error       string
+	ModifyIndex uint64
+	Hops        []Hop
 }
 
 // Operations pairs the client events, in the order of their invokes. An invoke without
@@ -48,7 +48,7 @@ func Operations(events []Event) ([]Operation, error) {
 			}
 			open[e.Process] = len(ops)
 			ops = append(ops, Operation{ID: e.Index, Process: e.Process, F: e.F, Key: e.Key, Input: e.Value,
-				Node: e.Node, Mode: e.Mode, Invoke: e.Time, Return: Open, Type: Info, Error: "unanswered"})
+				Node: e.Node, Mode: e.Mode, Invoke: e.Time, Return: Pending, Type: Info, Error: "unanswered"})
 			continue
 		}
 		if !running {
@@ -60,7 +60,7 @@ func Operations(events []Event) ([]Operation, error) {
 				e.Index, e.Process, op.F, op.Key, e.F, e.Key)
 		}
 		op.Type, op.Error, op.Output, op.Current = e.Type, e.Error, e.Value, e.Current
-		op.IndexAt, op.Hops = e.IndexAt, e.Hops
+		op.ModifyIndex, op.Hops = e.ModifyIndex, e.Hops
 		if e.Type == Info {
 			retired[e.Process] = true
 		} else {

@@ -20,7 +20,7 @@ func TestOperationsArePaired(t *testing.T) {
 		Event{Process: Harness, Type: Info, F: FPhase},
 		Event{Process: 0, Type: Invoke, F: "write", Key: "k", Value: Int(1), Node: "a"},
 		Event{Process: 1, Type: Invoke, F: "read", Key: "k", Node: "b", Mode: "stale"},
-		Event{Process: 1, Type: OK, F: "read", Key: "k", Value: Int(1), IndexAt: 9, Hops: hops},
+		Event{Process: 1, Type: OK, F: "read", Key: "k", Value: Int(1), ModifyIndex: 9, Hops: hops},
 		Event{Process: 0, Type: Info, F: "write", Key: "k", Value: Int(1), Error: "timeout"},
 		Event{Process: 1, Type: Invoke, F: "cas", Key: "k", Value: Pair(nil, 2), Node: "b"},
 		Event{Process: 2, Type: Invoke, F: "read", Key: "k", Node: "c"},
@@ -28,10 +28,10 @@ func TestOperationsArePaired(t *testing.T) {
 	))
 	require.NoError(t, err)
 	require.Equal(t, []Operation{
-		{ID: 1, Process: 0, F: "write", Key: "k", Input: Int(1), Output: Int(1), Node: "a", Invoke: 10, Return: Open, Type: Info, Error: "timeout"},
-		{ID: 2, Process: 1, F: "read", Key: "k", Output: Int(1), Node: "b", Mode: "stale", Invoke: 20, Return: 30, Type: OK, IndexAt: 9, Hops: hops},
+		{ID: 1, Process: 0, F: "write", Key: "k", Input: Int(1), Output: Int(1), Node: "a", Invoke: 10, Return: Pending, Type: Info, Error: "timeout"},
+		{ID: 2, Process: 1, F: "read", Key: "k", Output: Int(1), Node: "b", Mode: "stale", Invoke: 20, Return: 30, Type: OK, ModifyIndex: 9, Hops: hops},
 		{ID: 5, Process: 1, F: "cas", Key: "k", Input: Pair(nil, 2), Output: Pair(nil, 2), Current: Int(1), Node: "b", Invoke: 50, Return: 70, Type: Fail, Error: "cas-mismatch"},
-		{ID: 6, Process: 2, F: "read", Key: "k", Node: "c", Invoke: 60, Return: Open, Type: Info, Error: "unanswered"},
+		{ID: 6, Process: 2, F: "read", Key: "k", Node: "c", Invoke: 60, Return: Pending, Type: Info, Error: "unanswered"},
 	}, ops)
 }
 

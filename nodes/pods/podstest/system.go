@@ -30,7 +30,7 @@ func (s System) Binary(context.Context) (string, error) {
 	return program()
 }
 
-func (System) Args(self nodes.Place, all []nodes.Place) []string {
+func (System) Args(self nodes.NodeInfo, all []nodes.NodeInfo) []string {
 	args := []string{self.Dir, "self=" + self.Addr.String()}
 	for _, p := range all {
 		args = append(args, p.Name+"="+p.Addr.String())
