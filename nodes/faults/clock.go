@@ -146,28 +146,31 @@ func (s Clock) Check() error {
 
 // ClockMeasurement is what the clocks of a node's process were read to show.
 type ClockMeasurement struct {
-	Read   bool          // there was a process to read from
-	Offset time.Duration // of the wall clock against the truth
-	After  time.Duration // how long before the reading what is asked now was asked
-	Gained time.Duration // by the monotonic clock against the truth, since the process began
+	Read   bool          `json:"read"`                // there was a process to read from
+	Offset time.Duration `json:"offset_ns,omitempty"` // of the wall clock against the truth
+	After  time.Duration `json:"after_ns,omitempty"`  // how long before the reading what is asked now was asked
+	Gained time.Duration `json:"gained_ns,omitempty"` // by the monotonic clock against the truth, since the process began
 	// Base is what Gained would be without what is asked now, and BaseWithin how far off that
 	// may be.
-	Base, BaseWithin time.Duration
-	Patched          bool // something stands between the process and the kernel's clocks
+	Base       time.Duration `json:"base_ns,omitempty"`
+	BaseWithin time.Duration `json:"base_within_ns,omitempty"`
+	Patched    bool          `json:"patched,omitempty"` // something stands between the process and the kernel's clocks
 
 	// What both clocks were seen to gain a second, between two readings, and how far off that
 	// may be.
-	Drift, Monotonic, Within float64
+	Drift     float64 `json:"drift,omitempty"`
+	Monotonic float64 `json:"monotonic,omitempty"`
+	Within    float64 `json:"within,omitempty"`
 
 	// Looks are what the wall clock showed over more than two periods, if a strobe is asked.
-	Looks []ClockSample
+	Looks []ClockSample `json:"looks,omitempty"`
 }
 
 // ClockSample is how far a wall clock was ahead at one moment.
 type ClockSample struct {
-	After  time.Duration // since what is asked now was asked
-	Offset time.Duration
-	Within time.Duration // how far off both may be
+	After  time.Duration `json:"after_ns"` // since what is asked now was asked
+	Offset time.Duration `json:"offset_ns"`
+	Within time.Duration `json:"within_ns,omitempty"` // how far off both may be
 }
 
 // String tells what was seen: "clock +1h0m0.0001s gaining +0.1000 s/s".

@@ -13,16 +13,29 @@ import (
 // a cluster be in exactly these conditions. So faults overlap without knowing of each
 // other, and the heal of one is the Conditions without it.
 type Conditions struct {
-	Links     map[Pair]Link           // only links that are not healthy
-	Processes map[string]ProcessState // by node name, only those not running
-	Clocks    map[string]Clock
-	Disks     map[string]Disk
+	Links     map[Pair]Link           `json:"links,omitempty"`     // only links that are not healthy
+	Processes map[string]ProcessState `json:"processes,omitempty"` // by node name, only those not running
+	Clocks    map[string]Clock        `json:"clocks,omitempty"`
+	Disks     map[string]Disk         `json:"disks,omitempty"`
 }
 
 // Pair is one direction between two nodes: packets that From sends and To receives.
 type Pair struct{ From, To string }
 
 func (l Pair) String() string { return l.From + ">" + l.To }
+
+// MarshalText is String.
+func (l Pair) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
+
+// UnmarshalText reads String's form. It refuses what does not name two nodes.
+func (l *Pair) UnmarshalText(text []byte) error {
+	from, to, ok := strings.Cut(string(text), ">")
+	if !ok || from == "" || to == "" || strings.Contains(to, ">") {
+		return fmt.Errorf("%q is not of the form FROM>TO", text)
+	}
+	*l = Pair{From: from, To: to}
+	return nil
+}
 
 // ProcessState is the state of a node's process.
 type ProcessState string
@@ -197,17 +210,17 @@ func (c Conditions) lines() []string {
 
 // Measurement is what probes found out about a running cluster.
 type Measurement struct {
-	Links     map[Pair]LinkMeasurement
-	Processes map[string]ProcessState
-	Clocks    map[string]ClockMeasurement
-	Disks     map[string]DiskMeasurement
+	Links     map[Pair]LinkMeasurement    `json:"links,omitempty"`
+	Processes map[string]ProcessState     `json:"processes,omitempty"`
+	Clocks    map[string]ClockMeasurement `json:"clocks,omitempty"`
+	Disks     map[string]DiskMeasurement  `json:"disks,omitempty"`
 }
 
 // LinkMeasurement is what the probes between two nodes saw.
 type LinkMeasurement struct {
-	UDP   bool             // a datagram From > To arrived at To
-	TCP   TCPResult        // a connection attempt by From to To
-	Train TrainMeasurement // of links that are asked to be Shaped, at least
+	UDP   bool             `json:"udp"`            // a datagram From > To arrived at To
+	TCP   TCPResult        `json:"tcp"`            // a connection attempt by From to To
+	Train TrainMeasurement `json:"train,omitzero"` // of links that are asked to be Shaped, at least
 }
 
 // TCPResult is how a connection attempt ended.

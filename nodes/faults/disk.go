@@ -144,25 +144,25 @@ func (s Disk) Check() error {
 // DiskMeasurement is what system calls on a node's disk met, made beside the node on a file of
 // their own.
 type DiskMeasurement struct {
-	Tried     bool // there is a disk between the node and the machine's that can be asked
-	Read      string
-	Write     string // "" if it worked, else the name of the error: EIO
-	Create    string
-	Sync      string
-	SyncTook  time.Duration
-	PlainTook time.Duration // an fsync of as much on the machine's own disk, beside the faults
-	Kept      bool          // what this fsync promised would outlast a loss of power
-	Unsynced  int64         // bytes that a loss of power would take now
-	Lost      int64         // bytes that the last loss of power took
-	LostBy    string        // by which Names it was seen to take names: "journaled", "posix", or "untold" if the disk failed or lied besides
-	Damaged   []DamageMeasurement
+	Tried     bool                `json:"tried"` // there is a disk between the node and the machine's that can be asked
+	Read      string              `json:"read,omitempty"`
+	Write     string              `json:"write,omitempty"` // "" if it worked, else the name of the error: EIO
+	Create    string              `json:"create,omitempty"`
+	Sync      string              `json:"sync,omitempty"`
+	SyncTook  time.Duration       `json:"sync_took_ns,omitempty"`
+	PlainTook time.Duration       `json:"plain_took_ns,omitempty"` // an fsync of as much on the machine's own disk, beside the faults
+	Kept      bool                `json:"kept,omitempty"`          // what this fsync promised would outlast a loss of power
+	Unsynced  int64               `json:"unsynced,omitempty"`      // bytes that a loss of power would take now
+	Lost      int64               `json:"lost,omitempty"`          // bytes that the last loss of power took
+	LostBy    string              `json:"lost_by,omitempty"`       // by which Names it was seen to take names: "journaled", "posix", or "untold" if the disk failed or lied besides
+	Damaged   []DamageMeasurement `json:"damaged,omitempty"`
 }
 
 // DamageMeasurement is one file that is now other than the node wrote it.
 type DamageMeasurement struct {
-	Kind DamageKind
-	File string // from the data directory
-	What string // in words: "with bit 3 of byte 4711 flipped"
+	Kind DamageKind `json:"kind"`
+	File string     `json:"file"`           // from the data directory
+	What string     `json:"what,omitempty"` // in words: "with bit 3 of byte 4711 flipped"
 }
 
 // String tells what was seen: "writes EIO, fsync EIO after 1ms".

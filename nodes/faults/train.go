@@ -9,27 +9,27 @@ import (
 // Train is how the effect of a Link is probed: so many datagrams, numbered, each
 // with the time at which it was sent.
 type Train struct {
-	Count int
-	Bytes int           // of one datagram, without its UDP and IP headers
-	Pace  time.Duration // between two of them; 0 sends them at once
-	Wait  time.Duration // after the last one, for what is on its way
+	Count int           `json:"count"`
+	Bytes int           `json:"bytes"`             // of one datagram, without its UDP and IP headers
+	Pace  time.Duration `json:"pace_ns,omitempty"` // between two of them; 0 sends them at once
+	Wait  time.Duration `json:"wait_ns,omitempty"` // after the last one, for what is on its way
 }
 
 // TrainMeasurement is what became of a Train. Pods share one kernel, so the times are of one
 // clock and the delay is one-way; a reader that is scheduled late makes it longer, and
 // nothing makes it shorter.
 type TrainMeasurement struct {
-	Sent      int
-	Arrived   int           // at least once, whole or damaged
-	Damaged   int           // with a wrong bit
-	Doubled   int           // more than once
-	Overtaken int           // after one that was sent later
-	Least     time.Duration // the fastest took that long
-	Median    time.Duration
-	P90       time.Duration // nine of ten took no longer
+	Sent      int           `json:"sent,omitempty"`
+	Arrived   int           `json:"arrived,omitempty"`   // at least once, whole or damaged
+	Damaged   int           `json:"damaged,omitempty"`   // with a wrong bit
+	Doubled   int           `json:"doubled,omitempty"`   // more than once
+	Overtaken int           `json:"overtaken,omitempty"` // after one that was sent later
+	Least     time.Duration `json:"least_ns,omitempty"`  // the fastest took that long
+	Median    time.Duration `json:"median_ns,omitempty"`
+	P90       time.Duration `json:"p90_ns,omitempty"` // nine of ten took no longer
 	// Rate is, in bytes a second with headers, what arrived after the first datagram over
 	// the time from the first one's sending to the last one's reading.
-	Rate float64
+	Rate float64 `json:"rate,omitempty"`
 }
 
 const (
