@@ -23,7 +23,7 @@ func Catalogue() []Section {
 	section := func(kind string) Section { return Section{Kind: kind} }
 	faults, families, checkers := section("faults"), section("families"), section("checkers")
 	for _, f := range nemesis.Faults() {
-		faults.Lines = append(faults.Lines, []string{f.Name, f.Doc})
+		faults.Lines = append(faults.Lines, []string{f.Kind().Name, f.Kind().Doc})
 	}
 	for _, f := range nemesis.Families() {
 		families.Lines = append(families.Lines, []string{f.Name, f.Doc})

@@ -46,8 +46,8 @@ func capabilityTable() string {
 	for _, c := range AllCapabilities() {
 		var faults []string
 		for _, f := range nemesis.Faults() {
-			if slices.Contains(f.Needs, c) {
-				faults = append(faults, "`"+f.Name+"`")
+			if slices.Contains(f.Kind().Needs, c) {
+				faults = append(faults, "`"+f.Kind().Name+"`")
 			}
 		}
 		fmt.Fprintf(&out, "| %s | %s |", c, strings.Join(faults, ", "))

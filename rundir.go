@@ -42,7 +42,7 @@ const minFree = 64 << 20
 
 // Record says with what a run was made; it is versions.json.
 type Record struct {
-	Format   int               `json:"format"` // of the run directory, see checker.FormatSealed
+	Format   int               `json:"format"` // of the run directory, see checker.FormatEvidence
 	Started  time.Time         `json:"started"`
 	Runtime  string            `json:"runtime"`
 	System   string            `json:"system"`
@@ -62,7 +62,7 @@ func newRunDir(store string, p *plan) (string, Record, error) {
 	if err != nil {
 		return "", Record{}, usagef("store: %w", fullDisk(store, err))
 	}
-	record := Record{Format: checker.FormatSealed, Started: started, Runtime: p.runtime.Name(), System: p.system.Name(), Notes: p.notes,
+	record := Record{Format: checker.FormatEvidence, Started: started, Runtime: p.runtime.Name(), System: p.system.Name(), Notes: p.notes,
 		Command: "faultline test " + filepath.Join(dir, fileScenario), Versions: versions()}
 	err = errors.Join(
 		writeFile(dir, fileScenario, p.stored().String()),

@@ -3,7 +3,6 @@ package checker
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -116,8 +115,8 @@ func lastHeal(run *Run) (at int64, after string, err error) {
 		if e.Process != history.Nemesis || e.F == history.FBaselineEnd {
 			continue
 		}
-		var m history.FaultMark
-		if err := json.Unmarshal(e.Value, &m); err != nil {
+		m, err := history.ParseFaultMark(e.Value)
+		if err != nil {
 			return 0, "", fmt.Errorf("event %d: a fault mark that cannot be read: %w", e.Index, err)
 		}
 		if m.Stage == history.Baseline && m.Done && len(run.Faults) > 0 {

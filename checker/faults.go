@@ -2,15 +2,21 @@ package checker
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strings"
 
 	"faultline/workloads/history"
 )
 
-// checkFaults asks whether the nemesis did what it was asked to: a fault that never bit
-// proves nothing about the system. It is never invalid, because it is about the harness.
+// FormatEvidence is the first format of run directories in which the history has what was
+// asked and what was measured of a fault as values, [faults.Evidence], from which it is
+// decided here and now whether the fault came true. Before, the harness wrote down what it
+// thought of that.
+const FormatEvidence = 2
+
+// checkFaults asks whether the evidence shows that every fault came true and was healed: a
+// fault that never bit proves nothing about the system. It is never invalid, because it is
+// about the harness.
 func checkFaults(_ context.Context, run *Run) Result {
 	_, ended, _, err := phases(run)
 	if err != nil {
@@ -32,6 +38,11 @@ func checkFaults(_ context.Context, run *Run) Result {
 	for _, f := range run.Faults {
 		r.Reasons = append(r.Reasons, unproved(f)...)
 	}
+	missing, err := unevidenced(run)
+	if err != nil {
+		return Result{Verdict: Unknown, Summary: err.Error(), Figures: r.Figures}
+	}
+	r.Reasons = append(r.Reasons, missing...)
 	if len(run.Faults) > 0 {
 		last, err := baselineLast(run.Events)
 		if err != nil {
@@ -49,6 +60,28 @@ func checkFaults(_ context.Context, run *Run) Result {
 		r.Summary = fmt.Sprintf("%s measured and healed", plural(len(run.Faults), "fault"))
 	}
 	return r
+}
+
+// unevidenced lists the stages that are said to be done and have no evidence, in a run
+// whose harness records it.
+func unevidenced(run *Run) (reasons []string, err error) {
+	if run.Settings.Format < FormatEvidence {
+		return nil, nil
+	}
+	for i := range run.Events {
+		e := &run.Events[i]
+		if e.Process != history.Nemesis {
+			continue
+		}
+		m, err := history.ParseFaultMark(e.Value)
+		if err != nil {
+			return nil, fmt.Errorf("event %d: a fault mark that cannot be read: %w", e.Index, err)
+		}
+		if m.Done && m.Evidence == nil {
+			reasons = append(reasons, fmt.Sprintf("event %d: %s of %s is said to be done, and there is no evidence of it", e.Index, m.Stage, e.F))
+		}
+	}
+	return reasons, nil
 }
 
 func count(faults []history.Fault, is func(history.Fault) bool) (n int) {
@@ -116,8 +149,8 @@ func baselineLast(events []history.Event) (bool, error) {
 		if events[i].Process != history.Nemesis {
 			continue
 		}
-		var m history.FaultMark
-		if err := json.Unmarshal(events[i].Value, &m); err != nil {
+		m, err := history.ParseFaultMark(events[i].Value)
+		if err != nil {
 			return false, fmt.Errorf("event %d: a fault mark that cannot be read: %w", events[i].Index, err)
 		}
 		return m.Stage == history.Baseline && m.Done, nil

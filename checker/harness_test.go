@@ -180,3 +180,33 @@ func TestJudge(t *testing.T) {
 	require.Equal(t, Unknown, Worst())
 	require.Equal(t, Unknown, Worst(Valid, Unknown))
 }
+
+// A run of a harness that records evidence is judged by that, and not by what it says of itself.
+func TestFaultsAreJudgedByEvidence(t *testing.T) {
+	const asked = `"want":{"processes":{"s1":"killed"}},"before":{},"part":{"processes":{"s1":"killed"}},"nodes":["s1"],"targets":["s1"]`
+	for _, c := range []struct {
+		name, evidence string
+		verdict        Verdict
+		says           string
+	}{
+		{"as asked", `{` + asked + `,"got":{"processes":{"s1":"killed"}}}`, Valid, "1 fault measured and healed"},
+		{"nothing happened", `{` + asked + `,"got":{}}`, Unknown, "s1 is running, not killed"},
+		{"nothing was measured", `{` + asked + `}`, Unknown, "nothing was measured"},
+		{"nothing was asked", `{}`, Unknown, "nothing was looked at"},
+		{"it failed", `{` + asked + `,"got":{"processes":{"s1":"killed"}},"error":"interrupted"}`, Unknown, "interrupted"},
+		{"no evidence", `null`, Unknown, "event 1: start of kill is said to be done, and there is no evidence of it"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			tp := &tape{}
+			tp.mark(1, "kill", `{"step":0,"stage":"start","lasts":true}`)
+			tp.mark(2, "kill", `{"step":0,"stage":"start","done":true,"lasts":true,"proved":true,"evidence":`+c.evidence+`}`)
+			tp.mark(3, "kill", `{"step":0,"stage":"heal"}`)
+			tp.mark(4, "kill", `{"step":0,"stage":"heal","done":true,"evidence":{"want":{},"got":{},"nodes":["s1"]}}`)
+			tp.mark(5, "baseline", `{"step":-1,"stage":"baseline","done":true,"evidence":{"want":{},"got":{},"nodes":["s1"]}}`)
+			tp.phase(6, history.PhaseEnd)
+			r := checkFaults(context.Background(), tp.run(t, Settings{PlannedFaults: 1, Format: FormatEvidence}))
+			require.Equal(t, c.verdict, r.Verdict, "%q", r.Reasons)
+			require.Contains(t, r.Summary, c.says)
+		})
+	}
+}

@@ -20,13 +20,12 @@ func (s Schedule) Check(t topologies.Topology, have []faults.Capability) error {
 		}
 	}
 	err := s.checkEach(func(step Step) error {
-		f, err := step.check(t)
-		if err != nil {
+		if err := step.check(t); err != nil {
 			return err
 		}
-		for _, need := range f.needs(t, step) {
+		for _, need := range step.needs(t) {
 			if !slices.Contains(have, need) {
-				return fmt.Errorf("%s needs %s, which the runtime lacks; it has %s", step.Fault, need, orNone(have))
+				return fmt.Errorf("%s needs %s, which the runtime lacks; it has %s", step.Name(), need, orNone(have))
 			}
 		}
 		return nil
@@ -39,7 +38,7 @@ func (s Schedule) Check(t topologies.Topology, have []faults.Capability) error {
 
 // checkSteps is Check whatever runtime there will be.
 func (s Schedule) checkSteps(t topologies.Topology) error {
-	if err := s.checkEach(func(step Step) error { _, err := step.check(t); return err }); err != nil {
+	if err := s.checkEach(func(step Step) error { return step.check(t) }); err != nil {
 		return err
 	}
 	return s.checkVoters(t)
@@ -49,16 +48,16 @@ func (s Schedule) checkSteps(t topologies.Topology) error {
 func (s Schedule) Needs(t topologies.Topology) []faults.Capability {
 	all := t.Baseline().Needs()
 	for _, step := range s.Steps {
-		if f, ok := find(step.Fault); ok {
-			all = append(all, f.needs(t, step)...)
+		if step.Fault != nil {
+			all = append(all, step.needs(t)...)
 		}
 	}
 	slices.Sort(all)
 	return slices.Compact(all)
 }
 
-func (f Fault) needs(t topologies.Topology, s Step) []faults.Capability {
-	return f.alone(t, f.rehearsed(t, s)).Needs()
+func (s Step) needs(t topologies.Topology) []faults.Capability {
+	return s.rehearsed(t).alone(t).Needs()
 }
 
 func (s Schedule) checkEach(check func(Step) error) error {
@@ -83,35 +82,24 @@ func (s Schedule) position(step Step) string {
 }
 
 // check looks at one step, whatever runtime there will be.
-func (s Step) check(t topologies.Topology) (Fault, error) {
-	f, ok := find(s.Fault)
-	if !ok {
-		var names []string
-		for _, f := range table {
-			names = append(names, f.Name)
-		}
-		if s.Fault == "" {
-			return f, fmt.Errorf("fault is missing; there are %s", strings.Join(names, ", "))
-		}
-		return f, fmt.Errorf("no fault %q; there are %s", s.Fault, strings.Join(names, ", "))
+func (s Step) check(t topologies.Topology) error {
+	if s.Fault == nil {
+		return fmt.Errorf("fault is missing; there are %s", strings.Join(faultNames(), ", "))
 	}
-	given := s
-	s = f.withDefaults(s)
-	if err := errors.Join(checkTimes(f, given), checkTarget(f, t, s), checkOptions(f, s)); err != nil {
-		return f, oneLine(err)
+	kind := s.Fault.Kind()
+	full := s.withDefaults()
+	if err := errors.Join(checkTimes(kind, s), checkTarget(kind, t, full), checkDraw(kind, full)); err != nil {
+		return oneLine(err)
 	}
-	if f.Suits != nil {
-		return f, f.Suits(t, f.rehearsed(t, s))
-	}
-	return f, nil
+	return s.Fault.Validate(t, s.rehearsed(t))
 }
 
 // rehearsed is the step with its defaults, and with some server in place of the leader.
-// A partition of the leader stays as it is, because its word says more than a name.
-func (f Fault) rehearsed(t topologies.Topology, s Step) Step {
-	s = f.withDefaults(s)
-	if s.Target.Word == Primary && f.Around == nil && len(t.Servers()) > 0 {
-		return f.led(t, s, t.Servers()[0].Name)
+// A fault that would hit others beside the leader stays as it is, because its word says more than a name.
+func (s Step) rehearsed(t topologies.Topology) Step {
+	s = s.withDefaults()
+	if _, more := s.Fault.(expander); s.Target.Word == Primary && !more && len(t.Servers()) > 0 {
+		return s.led(t, t.Servers()[0].Name)
 	}
 	return s
 }
@@ -120,7 +108,7 @@ func (f Fault) rehearsed(t topologies.Topology, s Step) Step {
 // longer, and sums of a few of them are far from what a Duration holds.
 const longest = 7 * 24 * time.Hour
 
-func checkTimes(f Fault, s Step) error {
+func checkTimes(f Kind, s Step) error {
 	switch {
 	case s.At < 0:
 		return fmt.Errorf("at is %s, before the run", s.At)
@@ -136,7 +124,7 @@ func checkTimes(f Fault, s Step) error {
 	return nil
 }
 
-func checkTarget(f Fault, t topologies.Topology, s Step) error {
+func checkTarget(f Kind, t topologies.Topology, s Step) error {
 	choices := strings.Join(f.Targets, ", ") + ", or a list of node names"
 	switch word := s.Target.Word; {
 	case s.Target.IsZero():
@@ -168,33 +156,11 @@ func checkNames(t topologies.Topology, names []string) error {
 	return nil
 }
 
-// optionFields are the fields that only some faults take.
-var optionFields = slices.DeleteFunc(slices.Clone(fields), func(f field) bool {
-	return slices.Contains([]string{"at", "for", "fault", "target", "draw"}, f.name)
-})
-
-func checkOptions(f Fault, s Step) error {
-	var wrong []error
-	var untaken []string
-	for _, o := range optionFields {
-		if o.write(s) != nil && !slices.Contains(f.Options, o.name) {
-			untaken = append(untaken, o.name)
-		}
-	}
-	if len(untaken) > 0 {
-		wrong = append(wrong, fmt.Errorf("%s does not take %s; the options that it takes: %s",
-			f.Name, strings.Join(untaken, ", "), orNone(f.Options)))
-	}
-	if s.OneWay != "" && s.OneWay != In && s.OneWay != Out {
-		wrong = append(wrong, fmt.Errorf("oneway is %q, not in or out", s.OneWay))
-	}
-	if s.Reads < 0 {
-		wrong = append(wrong, fmt.Errorf("reads is %d", s.Reads))
-	}
+func checkDraw(f Kind, s Step) error {
 	if s.Draw != 0 && !f.Seeded && !slices.Contains(f.Drawn, s.Target.Word) {
-		wrong = append(wrong, fmt.Errorf("draw decides nothing for %s with target %s; leave it out", f.Name, s.Target))
+		return fmt.Errorf("draw decides nothing for %s with target %s; leave it out", f.Name, s.Target)
 	}
-	return errors.Join(wrong...)
+	return nil
 }
 
 func orNone[T ~string](list []T) string {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"faultline/nodes/faults"
+	"faultline/topologies"
 )
 
 // defaultReads is how many reads wait for a deposed leader. With 60 of them, two runs in
@@ -17,66 +18,88 @@ const defaultReads = 60
 // the packets to be in its sockets.
 const wakeAfter = 30 * time.Millisecond
 
-// settleAfter is the time for a leader that is well to answer the reads of prepareReads.
+// settleAfter is the time for a leader that is well to answer the reads of prepare.
 const settleAfter = 300 * time.Millisecond
 
 // sendWithin bounds the sending of all reads.
 const sendWithin = 5 * time.Second
 
-// deposedLeaderReads is aimed at reads that a leader answers because it believes to lead,
+// DeposedLeaderReads is aimed at reads that a leader answers because it believes to lead,
 // or counts on a lease by a clock that stood still. Ordinary clients go on writing
 // through the new leader, so that what the old one still has is stale.
-var deposedLeaderReads = Fault{
-	Name:   "deposed-leader-reads",
-	Family: "deposed",
-	Doc: "Pauses the leader until another leads, fires reads at it, and wakes it while they wait in its sockets. " +
-		"A node that is named is made the leader first, if it is not.",
-	Targets: []string{Primary},
-	Options: []string{"reads"},
-	Needs:   []faults.Capability{faults.ProcessPause},
-	For:     4 * time.Second,
-	Suits:   oneOf(3), // the others must be a majority
-	Nodes:   namedNodes,
-	Edit:    inState(faults.Paused),
-	Before:  prepareReads,
-	After:   awaitSuccessor,
-	Heal:    fireReads,
+type DeposedLeaderReads struct {
+	namedServers
+	Reads int `yaml:"reads,omitempty"` // how many; 0 for the default
 }
 
-// prepareReads fires the reads once while the leader is well, so that connections for
+func (DeposedLeaderReads) Kind() Kind {
+	return Kind{
+		Name:   "deposed-leader-reads",
+		Family: "deposed",
+		Doc: "Pauses the leader until another leads, fires reads at it, and wakes it while they wait in its sockets. " +
+			"A node that is named is made the leader first, if it is not.",
+		Targets:     []string{Primary},
+		Needs:       []faults.Capability{faults.ProcessPause},
+		For:         4 * time.Second,
+		NeedsLeader: true,
+		Alone:       true,
+	}
+}
+
+func (d DeposedLeaderReads) Validate(t topologies.Topology, s Step) error {
+	if d.Reads < 0 {
+		return fmt.Errorf("reads is %d", d.Reads)
+	}
+	return oneOf(3, t, s) // the others must be a majority
+}
+
+func (d DeposedLeaderReads) Apply(c *faults.Conditions, t topologies.Topology, s Step) {
+	c.SetProcess(d.Nodes(t, s), faults.Paused)
+}
+
+func (d DeposedLeaderReads) Acts() Acts {
+	return Acts{Before: d.prepare, After: awaitSuccessor, Heal: d.fire}
+}
+
+// prepare fires the reads once while the leader is well, so that connections for
 // them stand. Those that come while it is paused are then found as they are, on
 // connections that somebody already reads from; new connections have to be accepted
 // first, and by then the leader has heard of the other.
-func prepareReads(ctx context.Context, w World, s Step, hit []string) (string, error) {
-	if err := enthrone(ctx, w, hit[0]); err != nil {
-		return "", err
+func (d DeposedLeaderReads) prepare(ctx context.Context, w World, _ Step, targets []string) (Seen, error) {
+	if err := ensureLeader(ctx, w, targets[0]); err != nil {
+		return Seen{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, sendWithin)
-	defer cancel()
-	reads := cmp.Or(s.Reads, defaultReads)
-	if err := w.Burst(ctx, hit[0], reads); err != nil {
-		return "", fmt.Errorf("%d reads at %s: %w", reads, hit[0], err)
+	if _, err := d.send(ctx, w, targets[0]); err != nil {
+		return Seen{}, err
 	}
-	return "", sleep(ctx, settleAfter)
+	return Seen{}, sleep(ctx, settleAfter)
 }
 
-func awaitSuccessor(ctx context.Context, w World, _ Step, hit []string) (string, error) {
-	next, err := leaderWho(ctx, w, "another than "+hit[0]+" to lead", func(l string) bool { return l != hit[0] })
+// send sends all reads, and says how many those are.
+func (d DeposedLeaderReads) send(ctx context.Context, w World, node string) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, sendWithin)
+	defer cancel()
+	reads := cmp.Or(d.Reads, defaultReads)
+	if err := w.Burst(ctx, node, reads); err != nil {
+		return 0, fmt.Errorf("%d reads at %s: %w", reads, node, err)
+	}
+	return reads, nil
+}
+
+func awaitSuccessor(ctx context.Context, w World, _ Step, targets []string) (Seen, error) {
+	next, err := waitForLeader(ctx, w, "another than "+targets[0]+" to lead", func(l string) bool { return l != targets[0] })
 	if err != nil {
-		return "", err
+		return Seen{}, err
 	}
-	return next + " leads instead", nil
+	return found(faults.Finding{About: "leader", Want: faults.Lacks, Names: targets[:1], Got: []string{next}, Words: next + " leads instead"}), nil
 }
 
-func fireReads(ctx context.Context, w World, s Step, hit []string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, sendWithin)
-	defer cancel()
-	reads := cmp.Or(s.Reads, defaultReads)
-	if err := w.Burst(ctx, hit[0], reads); err != nil {
-		return "", fmt.Errorf("%d reads at %s: %w", reads, hit[0], err)
+func (d DeposedLeaderReads) fire(ctx context.Context, w World, _ Step, targets []string) (Seen, error) {
+	reads, err := d.send(ctx, w, targets[0])
+	if err != nil {
+		return Seen{}, err
 	}
-	if err := sleep(ctx, wakeAfter); err != nil {
-		return "", err
-	}
-	return fmt.Sprintf("%d reads sent to %s before it woke", reads, hit[0]), nil
+	seen := found(faults.Finding{About: "reads sent", Want: faults.AtLeast, Least: uint64(cmp.Or(d.Reads, defaultReads)), Count: uint64(reads),
+		Words: fmt.Sprintf("%d reads sent to %s before it woke", reads, targets[0])})
+	return seen, sleep(ctx, wakeAfter)
 }

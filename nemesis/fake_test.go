@@ -1,8 +1,10 @@
 package nemesis
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -435,7 +437,18 @@ func (p played) story(f *fake) string {
 	var out strings.Builder
 	out.WriteString(strings.Join(f.events, "\n") + "\n\n")
 	for _, e := range p.events {
-		fmt.Fprintf(&out, "%7s  %s %s\n", time.Duration(e.Time).Round(10*time.Millisecond), e.F, e.Value)
+		m, err := history.ParseFaultMark(e.Value)
+		if err != nil {
+			return err.Error()
+		}
+		m.Evidence = nil // its words and what it shows are in the other fields
+		text := new(bytes.Buffer)
+		enc := json.NewEncoder(text)
+		enc.SetEscapeHTML(false)
+		if err := enc.Encode(m); err != nil {
+			return err.Error()
+		}
+		fmt.Fprintf(&out, "%7s  %s %s", time.Duration(e.Time).Round(10*time.Millisecond), e.F, text)
 	}
 	fmt.Fprintf(&out, "\n%s", p.resolved)
 	return out.String()

@@ -9,119 +9,201 @@ import (
 	"faultline/topologies"
 )
 
-// Fault is one way to break a cluster. A state (a partition, a paused process) is its
-// Edit; what is not a state (a transfer of leadership, a burst of reads) is an Action.
-// None of its functions draws a random number: every choice is in the Step. When they
-// are called, the step has passed Check and its live roles are names.
-type Fault struct {
+// Fault is one way to break a cluster: a value whose exported fields are its options, by
+// their yaml tags (numbers, durations, words and booleans; a `want` tag says what is
+// expected of a value). None of its methods draws a random number: every choice is in the
+// step. A fault that changes conditions is a [State]; one that does more, or something
+// else, has Acts.
+type Fault interface {
+	// Kind is what all faults of the type have in common. It does not look at options.
+	Kind() Kind
+	// Validate says why a step with this fault cannot be played on a topology. Times and
+	// target have been looked at; of a role that is only known live the target is some server.
+	Validate(t topologies.Topology, s Step) error
+	// Nodes lists whom a step that is valid, and whose target is not primary, hits, by name.
+	Nodes(t topologies.Topology, s Step) []string
+}
+
+// State is a fault that changes conditions while it lasts.
+type State interface {
+	Fault
+	// Apply adds the fault to the conditions.
+	Apply(c *faults.Conditions, t topologies.Topology, s Step)
+}
+
+// Kind is a line of the table of faults.
+type Kind struct {
 	Name    string
 	Family  string              // that Generate draws it in
 	Doc     string              // what it does, in a sentence
 	Targets []string            // words that it takes; beside them every fault takes node names
 	Drawn   []string            // those of Targets that the step's draw decides
-	Options []string            // further fields of a step that it takes: oneway, reject, reads, and those of links
 	Needs   []faults.Capability // at most; which of them a step needs depends on its options
-	Kinds   []Step              // with the settings of options of its own that Generate draws from
 
-	Kills bool // it ends processes, beyond what Edit says
-	Exits bool // it makes nodes end by themselves, beyond what disks do
-	Wipes bool // it empties disks, beyond what Edit says
-	Takes bool // while it lasts, whom it hits cannot be counted on as voters
-	Gives bool // while it lasts, whom it hits are voters beside the topology's
+	Kills         bool // it ends processes, beyond what Apply says
+	Exits         bool // it makes nodes end by themselves, beyond what disks do
+	Wipes         bool // it empties disks, beyond what Apply says
+	StopsNodes    bool // whom it hits does nothing while it lasts
+	RemovesVoters bool // while it lasts, whom it hits cannot be counted on as voters
+	AddsVoters    bool // while it lasts, whom it hits are voters beside the topology's
+	NeedsLeader   bool // it proves nothing where nobody leads
+	Alone         bool // Generate lets nothing overlap it
 
 	Seeded    bool          // the draw is also the seed of random numbers, whatever the target is
 	Momentary bool          // an action without a heal
 	For       time.Duration // how long it lasts if the step does not say; 0: the step must
+	LeastFor  time.Duration // the shortest that Generate draws; 0: a second
 
-	// Suits tells why a step cannot be played on a topology; may be nil.
-	Suits func(t topologies.Topology, s Step) error
-	// Nodes lists whom a step hits, by name.
-	Nodes func(t topologies.Topology, s Step) []string
-	// Around lists whom the step hits, given who leads, if its target is primary; nil
-	// means the leader alone.
-	Around func(t topologies.Topology, s Step, leader string) []string
-	// Edit adds the fault to the conditions; nil if it changes none.
-	Edit func(c *faults.Conditions, t topologies.Topology, s Step)
-	// Base edits what the cluster is like without faults, before any Edit; nil changes
-	// nothing of it.
-	Base func(c *faults.Conditions, t topologies.Topology, s Step)
 	// Asked says in words what is to become true, and AskedHeal what after the heal; nil
-	// says it from Edit.
-	Asked, AskedHeal func(nodes []string) string
-
-	// Before runs before the conditions are set, After once they are proved, Heal right
-	// before they are taken back. Each may be nil. Nothing else changes meanwhile.
-	Before, After, Heal Action
-	// Work runs from then on until it is done or the step is healed, and Rejoined from the
-	// heal on until it has seen what it looks for; either may be nil. The schedule goes on
-	// meanwhile. The step's start, or its heal, is proved by what they see. Work may add
-	// conditions of its own, for a moment, by World.impose.
-	Work, Rejoined Action
+	// says it from the conditions.
+	Asked, AskedHeal func(targets []string) string
 }
 
-// Action is the part of a fault that is no state. It returns what it saw happen, in
-// words; an error means that the effect which was asked for did not show.
-type Action func(ctx context.Context, w World, s Step, hit []string) (seen string, err error)
+// Acts is what a fault does beside its conditions. Each may be nil.
+type Acts struct {
+	// Before runs before the conditions are set, After once they are as asked, Heal right
+	// before they are taken back. Nothing else changes meanwhile.
+	Before, After, Heal Action
+	// Work runs from then on until it is done or the step is healed, and Rejoined from the
+	// heal on until it has seen what it looks for. The schedule goes on meanwhile. What they
+	// see is evidence of the step's start, or of its heal. Work may add conditions of its
+	// own, for a moment, by World.addConditions.
+	Work, Rejoined Action
+	// Note asks, before anything is done, for something worth telling in a report.
+	Note func(ctx context.Context, w World, targets []string) (words string)
+}
+
+// Action is the part of a fault that is no state. It returns what it saw, whether or not
+// that is what was to be seen; an error says what kept it from acting or from looking.
+type Action func(ctx context.Context, w World, s Step, targets []string) (Seen, error)
+
+// Seen is what an action saw.
+type Seen struct {
+	Findings []faults.Finding
+	Note     string // for people
+}
+
+func found(f ...faults.Finding) Seen { return Seen{Findings: f} }
+
+// Faults that are more than their kind and their conditions say so by these methods.
+type (
+	acting interface{ Acts() Acts }
+	// A baseliner changes what the cluster is like without faults, before any Apply.
+	baseliner interface {
+		ApplyBaseline(c *faults.Conditions, t topologies.Topology, s Step)
+	}
+	// An expander hits others too, if the step's target is primary.
+	expander interface {
+		ExpandPrimary(t topologies.Topology, s Step, leader string) []string
+	}
+	// A sampled fault has settings of its options that Generate draws from.
+	sampled interface{ Samples() []Fault }
+	// A varied fault has options that Generate draws beside; pick returns one of n.
+	varied interface {
+		Vary(target Target, pick func(n int) int) Fault
+	}
+	// A labelled fault says its options in a few words.
+	labelled interface{ Label() string }
+	// A fault that is bound by a majority may be told not to be.
+	majorityBound interface{ mayGoBelow() bool }
+)
 
 // table is sorted by name.
 var table = []Fault{
-	bitFlip,
-	clock,
-	deposedLeaderReads,
-	disk,
-	join,
-	kill,
-	leave,
-	link,
-	partition,
-	pause,
-	powerLoss,
-	remove,
-	replace,
-	restartStorm,
-	rollingRestart,
-	transfer,
-	truncate,
+	BitFlip{},
+	Clock{},
+	DeposedLeaderReads{},
+	Disk{},
+	Join{},
+	Kill{},
+	Leave{},
+	Link{},
+	Partition{},
+	Pause{},
+	PowerLoss{},
+	Remove{},
+	Replace{},
+	RestartStorm{},
+	RollingRestart{},
+	Transfer{},
+	Truncate{},
 }
 
-// Faults lists all of them, sorted by name.
+// Faults lists a fault of every kind, without options, sorted by name.
 func Faults() []Fault { return slices.Clone(table) }
 
+// OptionNames lists a fault's options, in the order in which they are written.
+func OptionNames(f Fault) []string { return optionNames(f) }
+
 func find(name string) (Fault, bool) {
-	i := slices.IndexFunc(table, func(f Fault) bool { return f.Name == name })
+	i := slices.IndexFunc(table, func(f Fault) bool { return f.Kind().Name == name })
 	if i < 0 {
-		return Fault{}, false
+		return nil, false
 	}
 	return table[i], true
 }
 
+func actsOf(f Fault) Acts {
+	if a, ok := f.(acting); ok {
+		return a.Acts()
+	}
+	return Acts{}
+}
+
+func samplesOf(f Fault) []Fault {
+	if s, ok := f.(sampled); ok {
+		return s.Samples()
+	}
+	return nil
+}
+
+func mayGoBelow(f Fault) bool {
+	m, ok := f.(majorityBound)
+	return ok && m.mayGoBelow()
+}
+
+// changes reports whether a fault makes or takes back conditions.
+func changes(f Fault) bool {
+	_, state := f.(State)
+	_, base := f.(baseliner)
+	return state || base || actsOf(f).Work != nil
+}
+
+// BelowMajority is the option of faults that take voters away.
+type BelowMajority struct {
+	// BelowMajority lets the step leave fewer voters than a majority.
+	BelowMajority bool `yaml:"below-majority,omitempty"`
+}
+
+func (b BelowMajority) mayGoBelow() bool { return b.BelowMajority }
+
 // withDefaults fills in what a step leaves to its fault.
-func (f Fault) withDefaults(s Step) Step {
+func (s Step) withDefaults() Step {
 	s.For = s.lasts()
-	if s.Target.IsZero() && slices.Equal(f.Targets, []string{Primary}) {
+	if s.Fault != nil && s.Target.IsZero() && slices.Equal(s.Fault.Kind().Targets, []string{Primary}) {
 		s.Target.Word = Primary
 	}
 	return s
 }
 
 // led is the step with primary replaced by names, given who leads.
-func (f Fault) led(t topologies.Topology, s Step, leader string) Step {
-	hit := []string{leader}
-	if f.Around != nil {
-		hit = f.Around(t, s, leader)
+func (s Step) led(t topologies.Topology, leader string) Step {
+	targets := []string{leader}
+	if e, ok := s.Fault.(expander); ok {
+		targets = e.ExpandPrimary(t, s, leader)
 	}
-	s.Target = Names(hit...)
-	if !f.Seeded {
+	s.Target = Names(targets...)
+	if !s.Fault.Kind().Seeded {
 		s.Draw = 0
 	}
 	return s
 }
 
 // alone is the conditions that the step makes by itself.
-func (f Fault) alone(t topologies.Topology, s Step) faults.Conditions {
+func (s Step) alone(t topologies.Topology) faults.Conditions {
 	var c faults.Conditions
-	if f.Edit != nil {
-		f.Edit(&c, t, s)
+	if state, ok := s.Fault.(State); ok {
+		state.Apply(&c, t, s)
 	}
 	return c
 }

@@ -15,16 +15,17 @@ import (
 )
 
 func TestTablesAreSortedAndAgree(t *testing.T) {
-	require.True(t, slices.IsSortedFunc(table, func(a, b Fault) int { return strings.Compare(a.Name, b.Name) }))
+	require.True(t, slices.IsSorted(faultNames()))
 	require.True(t, slices.IsSortedFunc(families, func(a, b Family) int { return strings.Compare(a.Name, b.Name) }))
 	for _, f := range table {
-		require.NotEmpty(t, f.Doc, f.Name)
-		require.True(t, slices.IsSorted(f.Targets), f.Name)
-		require.Subset(t, words, f.Targets, f.Name)
-		require.Equal(t, f.Momentary, f.Edit == nil && f.Base == nil && f.Work == nil, f.Name)
-		i := slices.IndexFunc(families, func(fam Family) bool { return fam.Name == f.Family })
-		require.GreaterOrEqual(t, i, 0, f.Name)
-		require.Contains(t, families[i].Faults, f.Name)
+		kind := f.Kind()
+		require.NotEmpty(t, kind.Doc, kind.Name)
+		require.True(t, slices.IsSorted(kind.Targets), kind.Name)
+		require.Subset(t, words, kind.Targets, kind.Name)
+		require.Equal(t, kind.Momentary, !changes(f), kind.Name)
+		i := slices.IndexFunc(families, func(fam Family) bool { return fam.Name == kind.Family })
+		require.GreaterOrEqual(t, i, 0, kind.Name)
+		require.Contains(t, families[i].Faults, kind.Name)
 	}
 	for _, fam := range families {
 		for _, v := range fam.variants {
@@ -40,12 +41,11 @@ func TestTablesAreSortedAndAgree(t *testing.T) {
 
 func TestWhatAFaultNeedsIsDeclared(t *testing.T) {
 	topology := layout(t, "dc1-5c2")
-	for _, f := range table {
-		for _, reject := range []bool{false, true} {
-			for _, kind := range append(slices.Clone(f.Kinds), Step{Link: badLink, File: "raft/*"}) {
-				s := f.rehearsed(topology, Step{Fault: f.Name, Target: Names("dc1-s1"), Reject: reject}.ofKind(kind))
-				require.Subset(t, f.Needs, f.alone(topology, s).Needs(), f.Name)
-			}
+	all := append(slices.Clone(table), Link{Link: badLink}, Partition{Reject: true}, BitFlip{damage{File: "raft/*"}}, Truncate{damage{File: "raft/*"}})
+	for _, f := range all {
+		for _, fault := range append(samplesOf(f), f) {
+			s := Step{Fault: fault, Target: Names("dc1-s1")}.rehearsed(topology)
+			require.Subset(t, f.Kind().Needs, s.alone(topology).Needs(), f.Kind().Name)
 		}
 	}
 }
@@ -56,18 +56,18 @@ func TestWhoHearsWhom(t *testing.T) {
 	var out strings.Builder
 	for _, name := range []string{"dc1-3c2", "dc1-5c2"} {
 		topology := layout(t, name)
-		for _, word := range partition.Targets {
-			for _, s := range []Step{{}, {Draw: 59}, {OneWay: In}, {OneWay: Out}} {
-				s.Fault, s.Target = "partition", Target{Word: word}
-				if partitionSuits(topology, s) != nil {
+		for _, word := range (Partition{}).Kind().Targets {
+			for _, s := range []Step{{Fault: Partition{}}, {Fault: Partition{}, Draw: 59}, {Fault: Partition{OneWay: In}}, {Fault: Partition{OneWay: Out}}} {
+				s.Target = Target{Word: word}
+				if checkSides(topology, s) != nil {
 					continue
 				}
 				label := s.Label()
 				if s.Target.Word == Primary {
-					s = partition.led(topology, s, "dc1-s2")
+					s = s.led(topology, "dc1-s2")
 				}
 				fmt.Fprintf(&out, "%s: %s draw %d: %s\n%s\n", name, label, s.Draw,
-					strings.Join(partitionNodes(topology, s), " "), matrix(topology, partition.alone(topology, s)))
+					strings.Join(s.Fault.Nodes(topology, s), " "), matrix(topology, s.alone(topology)))
 			}
 		}
 	}
@@ -94,7 +94,7 @@ func TestRingShowsEveryServerAnotherMajority(t *testing.T) {
 	for servers := 5; servers <= 9; servers++ {
 		topology := topologies.Topology{Name: "ring", Datacenters: []topologies.Datacenter{
 			{Name: "dc1", Servers: topologies.Members{Count: servers}}}}
-		c := partition.alone(topology, Step{Fault: "partition", Target: Target{Word: Ring}, Draw: 12345})
+		c := Step{Fault: Partition{}, Target: Target{Word: Ring}, Draw: 12345}.alone(topology)
 		views := map[string]bool{}
 		for _, to := range topology.Nodes() {
 			var view []string
@@ -128,7 +128,7 @@ func TestDrawIsAnOrder(t *testing.T) {
 func TestProcessTargets(t *testing.T) {
 	three, five := layout(t, "dc1-3c2"), layout(t, "dc1-5")
 	hit := func(topology topologies.Topology, word string, draw uint64) []string {
-		return processNodes(topology, Step{Target: Target{Word: word}, Draw: draw})
+		return Kill{}.Nodes(topology, Step{Target: Target{Word: word}, Draw: draw})
 	}
 	require.Equal(t, []string{"dc1-s2"}, hit(three, One, 1))
 	require.Equal(t, []string{"dc1-s1"}, hit(five, Minority, 0))
@@ -141,12 +141,12 @@ func TestProcessTargets(t *testing.T) {
 func TestNamesSayWhatThePrimaryWas(t *testing.T) {
 	topology := layout(t, "dc1-5c2")
 	for draw := range uint64(480) {
-		for _, way := range []string{"", In, Out} {
-			s := Step{Fault: "partition", Target: Target{Word: Primary}, Draw: draw, OneWay: way}
+		for _, way := range []OneWay{"", In, Out} {
+			s := Step{Fault: Partition{OneWay: way}, Target: Target{Word: Primary}, Draw: draw}
 			leader := drawn(topology, draw).servers[0]
-			named := partition.led(topology, s, leader)
-			require.Equal(t, partition.alone(topology, s), partition.alone(topology, named))
-			require.Equal(t, partition.Nodes(topology, s), partition.Nodes(topology, named))
+			named := s.led(topology, leader)
+			require.Equal(t, s.alone(topology), named.alone(topology))
+			require.Equal(t, s.Fault.Nodes(topology, s), named.Fault.Nodes(topology, named))
 		}
 	}
 }
@@ -160,9 +160,9 @@ func TestLinksAreThoseOfAPartition(t *testing.T) {
 	topology := layout(t, "dc1-5c2")
 	for _, target := range []Target{{Word: Bridge}, {Word: Ring}, {Word: Majority}, {Word: Minority}, {Word: One}, {Word: Primary},
 		Names("dc1-s2", "dc1-c1")} {
-		for _, way := range []string{"", In, Out} {
-			cut := partition.alone(topology, Step{Fault: "partition", Target: target, OneWay: way, Draw: 59})
-			shaped := link.alone(topology, Step{Fault: "link", Target: target, OneWay: way, Draw: 59, Link: badLink})
+		for _, way := range []OneWay{"", In, Out} {
+			cut := Step{Fault: Partition{OneWay: way}, Target: target, Draw: 59}.alone(topology)
+			shaped := Step{Fault: Link{OneWay: way, Link: badLink}, Target: target, Draw: 59}.alone(topology)
 			require.ElementsMatch(t, slices.Collect(maps.Keys(cut.Links)), slices.Collect(maps.Keys(shaped.Links)))
 			seeds := map[uint64]bool{}
 			for _, state := range shaped.Links {
@@ -173,17 +173,17 @@ func TestLinksAreThoseOfAPartition(t *testing.T) {
 			require.Len(t, seeds, len(shaped.Links), "every link has random numbers of its own")
 		}
 	}
-	every := link.alone(topology, Step{Fault: "link", Target: Target{Word: All}, Link: badLink})
+	every := Step{Fault: Link{Link: badLink}, Target: Target{Word: All}}.alone(topology)
 	require.Len(t, every.Links, 7*6)
 }
 
 // TestResolvedLinksKeepTheirSeed is what makes a resolved schedule replay the same losses.
 func TestResolvedLinksKeepTheirSeed(t *testing.T) {
 	topology := layout(t, "dc1-5c2")
-	s := Step{Fault: "link", Target: Target{Word: Primary}, Draw: 7, Link: badLink}
-	named := link.led(topology, s, "dc1-s3")
-	require.NoError(t, Schedule{Steps: []Step{{At: 1, For: 1, Fault: "link", Target: named.Target, Draw: named.Draw, Link: badLink}}}.
+	s := Step{Fault: Link{Link: badLink}, Target: Target{Word: Primary}, Draw: 7}
+	named := s.led(topology, "dc1-s3")
+	require.NoError(t, Schedule{Steps: []Step{{At: 1, For: 1, Fault: Link{Link: badLink}, Target: named.Target, Draw: named.Draw}}}.
 		Check(topology, everything))
 	require.Equal(t, seedOf(faults.Pair{From: "dc1-s3", To: "dc1-s1"}, 7),
-		link.alone(topology, named).Links[faults.Pair{From: "dc1-s3", To: "dc1-s1"}].Seed)
+		named.alone(topology).Links[faults.Pair{From: "dc1-s3", To: "dc1-s1"}].Seed)
 }

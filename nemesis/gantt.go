@@ -50,15 +50,14 @@ func Gantt(s Schedule, t topologies.Topology, width int) string {
 // ganttLabel tells, beside the step's own words, which nodes they mean, if that is known
 // before the run and not said already.
 func ganttLabel(s Step, t topologies.Topology) string {
-	f, err := s.check(t)
-	if err != nil || s.Target.Word == "" || s.Target.Word == Primary {
+	if s.check(t) != nil || s.Target.Word == "" || s.Target.Word == Primary {
 		return s.Label()
 	}
-	hit := f.Nodes(t, s)
-	if len(hit) == len(t.Nodes()) {
+	targets := s.Fault.Nodes(t, s)
+	if len(targets) == len(t.Nodes()) {
 		return s.Label()
 	}
-	return fmt.Sprintf("%s (%s)", s.Label(), strings.Join(hit, " "))
+	return fmt.Sprintf("%s (%s)", s.Label(), strings.Join(targets, " "))
 }
 
 // timescale maps time to columns.

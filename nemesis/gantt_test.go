@@ -30,7 +30,7 @@ func TestGantt(t *testing.T) {
 
 // ganttOf draws two steps that need no check: one from at for a time, one that is momentary.
 func ganttOf(t testing.TB, at, lasts time.Duration, width int) string {
-	s := Schedule{Steps: []Step{{At: at, For: lasts, Fault: "kill", Target: Names("dc1-s1")}, {At: at, Fault: "transfer"}}}
+	s := Schedule{Steps: []Step{{At: at, For: lasts, Fault: Kill{}, Target: Names("dc1-s1")}, {At: at, Fault: Transfer{}}}}
 	chart := Gantt(s, layout(t, "dc1-3"), width)
 	lines := strings.Split(chart, "\n")
 	require.Len(t, lines, 4, chart)

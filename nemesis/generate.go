@@ -117,26 +117,20 @@ func familyNames() []string {
 
 // step is the variant without its options and times; pick chooses the client agent.
 func (v variant) step(t topologies.Topology, pick int) Step {
-	s := Step{Fault: v.fault, Target: Target{Word: v.target}}
+	f, _ := find(v.fault) // the table of families is tested
+	s := Step{Fault: f, Target: Target{Word: v.target}}
 	if v.target == someClient {
 		s.Target = Target{}
 		if all := drawn(t, 0).clients; len(all) > 0 {
 			s.Target = Names(all[pick%len(all)])
 		}
 	}
-	f, _ := find(v.fault) // the table of families is tested
-	if len(f.Kinds) > 0 {
-		s = s.ofKind(f.Kinds[0])
+	if samples := samplesOf(f); len(samples) > 0 {
+		s.Fault = samples[0]
 	}
-	if !f.Momentary && f.For == 0 {
-		s.For = leastOf(f)
+	if kind := f.Kind(); !kind.Momentary && kind.For == 0 {
+		s.For = leastOf(kind)
 	}
-	return s
-}
-
-// ofKind is the step with the settings of another.
-func (s Step) ofKind(kind Step) Step {
-	s.Link, s.Clock, s.Disk, s.File = kind.Link, kind.Clock, kind.Disk, kind.File
 	return s
 }
 
@@ -154,8 +148,8 @@ type generator struct {
 func (g *generator) next(family Family) (Step, bool) {
 	v := g.variant(family)
 	s := v.step(g.Topology, g.rng.IntN(len(g.Topology.Nodes())))
-	f, _ := find(v.fault) // the table of families is tested
-	g.options(&s, f)
+	g.options(&s)
+	kind := s.Fault.Kind()
 
 	s.At = max(g.last+g.between(g.Interval/2, g.Interval*3/2), g.floor)
 	if needsLeader(s) && g.healed > 0 {
@@ -164,21 +158,21 @@ func (g *generator) next(family Family) (Step, bool) {
 	if stopsMajority(s) {
 		s.At = max(s.At, g.majority)
 	}
-	if !f.Momentary {
-		least := max(leastOf(f), f.For)
+	least := max(leastOf(kind), kind.For)
+	if !kind.Momentary {
 		s.For = g.between(max(least, g.Interval/2), min(max(mostFor, least), least+g.Interval))
 		s.For = min(s.For, g.Duration-s.At)
 	}
 	over := s.At + s.For
-	if f.Momentary {
+	if kind.Momentary {
 		over += headroom
 	}
-	if over > g.Duration || !f.Momentary && s.For < max(leastOf(f), f.For) {
+	if over > g.Duration || !kind.Momentary && s.For < least {
 		return Step{}, false
 	}
 
 	g.last, g.healed = s.At, max(g.healed, over)
-	if f.Family == "deposed" || f.Momentary || f.waits() {
+	if kind.Alone || kind.Momentary || waits(s.Fault) {
 		g.floor = over
 	}
 	if stopsMajority(s) {
@@ -203,18 +197,15 @@ func (g *generator) variant(family Family) variant {
 }
 
 // options draws what else the fault takes.
-func (g *generator) options(s *Step, f Fault) {
-	if f.Seeded || slices.Contains(f.Drawn, s.Target.Word) {
+func (g *generator) options(s *Step) {
+	if kind := s.Fault.Kind(); kind.Seeded || slices.Contains(kind.Drawn, s.Target.Word) {
 		s.Draw = g.rng.Uint64N(draws)
 	}
-	if len(f.Kinds) > 0 {
-		*s = s.ofKind(f.Kinds[g.rng.IntN(len(f.Kinds))])
+	if samples := samplesOf(s.Fault); len(samples) > 0 {
+		s.Fault = samples[g.rng.IntN(len(samples))]
 	}
-	if slices.Contains(f.Options, "oneway") && s.Target.Word != All {
-		s.OneWay = []string{"", "", "", In, Out}[g.rng.IntN(5)]
-	}
-	if slices.Contains(f.Options, "reject") {
-		s.Reject = g.rng.IntN(4) == 0
+	if v, ok := s.Fault.(varied); ok {
+		s.Fault = v.Vary(s.Target, g.rng.IntN)
 	}
 }
 
@@ -226,23 +217,16 @@ func (g *generator) between(least, most time.Duration) time.Duration {
 	return (least + time.Duration(g.rng.Int64N(int64(most-least)+1))).Round(grain)
 }
 
-func leastOf(f Fault) time.Duration {
-	if f.Name == restartStorm.Name {
-		return leastStorm
-	}
-	return leastFor
-}
+func leastOf(k Kind) time.Duration { return max(k.LeastFor, leastFor) }
 
 func needsLeader(s Step) bool {
-	f, _ := find(s.Fault)
-	return s.Target.Word == Primary || s.Fault == leave.Name || f.waits()
+	return s.Target.Word == Primary || s.Fault.Kind().NeedsLeader || waits(s.Fault)
 }
 
-// waits tells whether a fault is proved by what a cluster can only show while a majority
+// waits reports whether a fault is shown by what a cluster can only show while a majority
 // of it is well: nothing overlaps it.
-func (f Fault) waits() bool { return f.Work != nil || f.Rejoined != nil }
+func waits(f Fault) bool { return actsOf(f).Work != nil || actsOf(f).Rejoined != nil }
 
 func stopsMajority(s Step) bool {
-	return (s.Fault == kill.Name || s.Fault == pause.Name || s.Fault == powerLoss.Name) &&
-		(s.Target.Word == Majority || s.Target.Word == All)
+	return s.Fault.Kind().StopsNodes && (s.Target.Word == Majority || s.Target.Word == All)
 }

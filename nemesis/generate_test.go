@@ -45,8 +45,7 @@ func TestGeneratedSchedulesKeepTheirPromises(t *testing.T) {
 			require.LessOrEqual(t, s.End(), o.Duration)
 			used := map[string]bool{}
 			for i, step := range s.Steps {
-				f, _ := find(step.Fault)
-				used[f.Family] = true
+				used[step.Fault.Kind().Family] = true
 				for j, other := range s.Steps {
 					otherEnd := other.At + other.lasts()
 					before := i != j && other.At <= step.At
@@ -56,7 +55,7 @@ func TestGeneratedSchedulesKeepTheirPromises(t *testing.T) {
 					if before && stopsMajority(step) && stopsMajority(other) {
 						require.LessOrEqual(t, otherEnd, step.At, "%s: step %d", s, i)
 					}
-					if before && other.Fault == "deposed-leader-reads" {
+					if before && other.Name() == "deposed-leader-reads" {
 						require.LessOrEqual(t, otherEnd, step.At, "%s: step %d", s, i)
 					}
 				}
@@ -95,8 +94,7 @@ func TestGenerateSuitsSmallTopologies(t *testing.T) {
 		require.NoError(t, s.Check(topology, everything))
 		used := map[string]bool{}
 		for _, step := range s.Steps {
-			f, _ := find(step.Fault)
-			used[f.Family] = true
+			used[step.Fault.Kind().Family] = true
 		}
 		require.Equal(t, c.want, slices.Sorted(maps.Keys(used)))
 	}

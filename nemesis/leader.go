@@ -19,8 +19,8 @@ const pollEvery = 100 * time.Millisecond
 // errStill is what the last look saw if it saw nothing wrong but the awaited not yet.
 var errStill = errors.New("not yet")
 
-// leaderWho waits until a node for which fits is true leads, and returns it.
-func leaderWho(ctx context.Context, w World, what string, fits func(leader string) bool) (string, error) {
+// waitForLeader waits until a node for which fits is true leads, and returns it.
+func waitForLeader(ctx context.Context, w World, what string, fits func(leader string) bool) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, actWithin)
 	defer cancel()
 	last := errStill
@@ -40,9 +40,9 @@ func leaderWho(ctx context.Context, w World, what string, fits func(leader strin
 	}
 }
 
-// enthrone makes a node lead if another does, so that a schedule which names the leader
+// ensureLeader makes a node lead if another does, so that a schedule which names the leader
 // of an earlier run replays.
-func enthrone(ctx context.Context, w World, node string) error {
+func ensureLeader(ctx context.Context, w World, node string) error {
 	leader, err := w.Leader(ctx)
 	if err != nil {
 		return fmt.Errorf("no leader: %w", err)
@@ -57,33 +57,33 @@ func enthrone(ctx context.Context, w World, node string) error {
 	return nil
 }
 
-// oneOf is the Suits of faults that hit whoever leads, among at least so many servers.
-func oneOf(servers int) func(topologies.Topology, Step) error {
-	return func(t topologies.Topology, s Step) error {
-		if err := serversOnly(t, s); err != nil {
-			return err
-		}
-		if len(s.Target.Names) > 1 {
-			return fmt.Errorf("%s takes one node, not %s", s.Fault, s.Target)
-		}
-		if n := len(t.Servers()); n < servers {
-			return fmt.Errorf("%s needs %d servers; %s has %d", s.Fault, servers, t.Name, n)
-		}
-		return nil
+// namedServers is the Nodes of faults that hit the servers that a step names.
+type namedServers struct{}
+
+func (namedServers) Nodes(_ topologies.Topology, s Step) []string { return slices.Clone(s.Target.Names) }
+
+// oneOf refuses steps that do not hit one server, among at least so many.
+func oneOf(servers int, t topologies.Topology, s Step) error {
+	if err := serversOnly(t, s); err != nil {
+		return err
 	}
+	if len(s.Target.Names) > 1 {
+		return fmt.Errorf("%s takes one node, not %s", s.Name(), s.Target)
+	}
+	if n := len(t.Servers()); n < servers {
+		return fmt.Errorf("%s needs %d servers; %s has %d", s.Name(), servers, t.Name, n)
+	}
+	return nil
 }
 
 func serversOnly(t topologies.Topology, s Step) error {
 	for _, name := range s.Target.Names {
 		if n, ok := t.Node(name); ok && n.Role == topologies.Client {
-			return fmt.Errorf("%s takes servers, and %s is a client agent", s.Fault, name)
+			return fmt.Errorf("%s takes servers, and %s is a client agent", s.Name(), name)
 		}
 	}
 	return nil
 }
-
-// namedNodes is the Nodes of faults that hit whom the step names.
-func namedNodes(_ topologies.Topology, s Step) []string { return slices.Clone(s.Target.Names) }
 
 // sleep returns early, with the reason, when ctx ends.
 func sleep(ctx context.Context, d time.Duration) error {

@@ -16,48 +16,60 @@ import (
 // peer set, tells the gossip pool and ends.
 const leaveWithin = 30 * time.Second
 
-var leave = Fault{
-	Name:    "leave",
-	Family:  "leave",
-	Doc:     "Makes servers leave the cluster gracefully, one after the other, and out of the peer set; at the heal they are started again and vote again.",
-	Targets: []string{One, Primary},
-	Drawn:   []string{One},
-	Needs:   []faults.Capability{faults.ProcessKill},
-	Options: []string{"below-majority"},
-	Exits:   true,
-	Takes:   true,
-	Suits:   serversOnly,
-	Nodes:   processNodes,
-	// A process that ended by itself and one that was killed are the same state to a
-	// runtime: it is not running, and must not be started before the heal.
-	Edit:     inState(faults.Killed),
-	Asked:    func(hit []string) string { return strings.Join(hit, ", ") + " left" },
-	Before:   leaveOneByOne,
-	After:    leftPeers,
-	Rejoined: leaversVote,
+// Leave makes servers leave in good order.
+type Leave struct {
+	onProcesses
+	BelowMajority
+}
+
+func (Leave) Kind() Kind {
+	return Kind{
+		Name:          "leave",
+		Family:        "leave",
+		Doc:           "Makes servers leave the cluster gracefully, one after the other, and out of the peer set; at the heal they are started again and vote again.",
+		Targets:       []string{One, Primary},
+		Drawn:         []string{One},
+		Needs:         []faults.Capability{faults.ProcessKill},
+		Exits:         true,
+		RemovesVoters: true,
+		NeedsLeader:   true,
+		Asked:         func(targets []string) string { return strings.Join(targets, ", ") + " left" },
+	}
+}
+
+func (Leave) Validate(t topologies.Topology, s Step) error { return serversOnly(t, s) }
+
+// Apply has the servers be down: a process that ended by itself and one that was killed are
+// the same state to a runtime, which must not start it before the heal.
+func (l Leave) Apply(c *faults.Conditions, t topologies.Topology, s Step) {
+	c.SetProcess(l.Nodes(t, s), faults.Killed)
+}
+
+func (l Leave) Acts() Acts {
+	return Acts{Before: leaveOneByOne, After: l.leftPeers, Rejoined: l.voteAgain}
 }
 
 // leftPeers waits until the peer set lacks who has left. A cluster that has lost its majority cannot
 // take anybody out.
-func leftPeers(ctx context.Context, w World, s Step, hit []string) (string, error) {
-	if _, err := operator(w, hit[0]); err != nil {
-		return cannotAsk, nil
+func (l Leave) leftPeers(ctx context.Context, w World, _ Step, targets []string) (Seen, error) {
+	if _, err := operator(w, targets[0]); err != nil {
+		return Seen{Note: cannotAsk}, nil
 	}
-	if s.BelowMajority {
-		return "", nil
+	if l.BelowMajority.BelowMajority {
+		return Seen{}, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, actWithin)
 	defer cancel()
-	return awaitGone(ctx, w, hit)
+	return awaitGone(ctx, w, targets)
 }
 
-// leaversVote waits until who has left votes again. A spare does so as long as a join lasts, whose own
+// voteAgain waits until who has left votes again. A spare does so as long as a join lasts, whose own
 // affair that is.
-func leaversVote(ctx context.Context, w World, s Step, hit []string) (string, error) {
-	if _, err := operator(w, hit[0]); err != nil {
-		return cannotAsk, nil
+func (l Leave) voteAgain(ctx context.Context, w World, s Step, targets []string) (Seen, error) {
+	if _, err := operator(w, targets[0]); err != nil {
+		return Seen{Note: cannotAsk}, nil
 	}
-	return votersAgain(ctx, w, s, slices.DeleteFunc(slices.Clone(hit), func(name string) bool {
+	return l.awaitVotes(ctx, w, s, slices.DeleteFunc(slices.Clone(targets), func(name string) bool {
 		n, ok := w.Topology.Node(name)
 		return ok && n.Role == topologies.Spare
 	}))
@@ -65,13 +77,16 @@ func leaversVote(ctx context.Context, w World, s Step, hit []string) (string, er
 
 // leaveOneByOne takes the end of the process for the answer: that to the request can
 // be lost when the node ends.
-func leaveOneByOne(ctx context.Context, w World, _ Step, hit []string) (string, error) {
-	for _, node := range hit {
+func leaveOneByOne(ctx context.Context, w World, _ Step, targets []string) (Seen, error) {
+	ended := faults.Finding{About: "ended by itself", Want: faults.Has, Names: targets}
+	for _, node := range targets {
 		if err := leaveOne(ctx, w, node); err != nil {
-			return "", err
+			return found(ended), err
 		}
+		ended.Got = append(ended.Got, node)
 	}
-	return strings.Join(hit, ", ") + " ended by itself", nil
+	ended.Words = strings.Join(targets, ", ") + " ended by itself"
+	return found(ended), nil
 }
 
 func leaveOne(ctx context.Context, w World, node string) error {

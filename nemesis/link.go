@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,84 +12,108 @@ import (
 	"faultline/topologies"
 )
 
-var link = Fault{
-	Name:   "link",
-	Family: "link",
-	Doc: "Packets between nodes are lost (each alone: loss; in bursts: burst-loss, burst), late (delay, jitter; " +
-		"scramble lets jitter change their order), overtaken (reorder), doubled (duplicate), damaged (corrupt) or too " +
-		"many (rate in bytes/s, queue in bytes), on the links that a partition with this target would cut; all means every link.",
-	Targets: []string{All, Bridge, Ring, Majority, Minority, One, Primary},
-	Drawn:   []string{All, Bridge, Ring, Majority, Minority, One, Primary},
-	Seeded:  true,
-	Options: append([]string{"oneway"}, namesOf(linkFields)...),
-	Needs: []faults.Capability{faults.LinkLoss, faults.LinkDelay, faults.LinkRate, faults.LinkReorder, faults.LinkDuplicate,
-		faults.LinkCorrupt},
-	Kinds:  kindsOfLinks,
-	Suits:  linkSuits,
-	Nodes:  linkNodes,
-	Around: leadersSide,
-	Edit:   shapeLinks,
+// Link lets the packets of links be lost, late, doubled, damaged or too many.
+type Link struct {
+	sides
+	OneWay OneWay `yaml:"oneway,omitempty"`
+	// What happens to packets. Drop, Reject and Seed are not options: the first two are a
+	// partition's, and the draw is the seed.
+	faults.Link `yaml:",inline"`
 }
 
-// kindsOfLinks are what Generate draws from: each a network that a cluster should live
-// with, from a bad day to a bad line.
-var kindsOfLinks = []Step{
-	{Link: faults.Link{Loss: 0.05}},
-	{Link: faults.Link{Loss: 0.2}},
-	{Link: faults.Link{BurstLoss: 0.1, Burst: 5}},
-	{Link: faults.Link{Delay: 40 * time.Millisecond}},
-	{Link: faults.Link{Delay: 20 * time.Millisecond, Jitter: 20 * time.Millisecond}},
-	{Link: faults.Link{Delay: 10 * time.Millisecond, Jitter: 30 * time.Millisecond, Scramble: true}},
-	{Link: faults.Link{Reorder: 0.25}},
-	{Link: faults.Link{Duplicate: 0.2}},
-	{Link: faults.Link{Corrupt: 0.1}},
-	{Link: faults.Link{Rate: 250_000}},
-	{Link: faults.Link{Loss: 0.1, Delay: 20 * time.Millisecond, Jitter: 10 * time.Millisecond, Duplicate: 0.05}},
+func (Link) Kind() Kind {
+	return Kind{
+		Name:   "link",
+		Family: "link",
+		Doc: "Packets between nodes are lost (each alone: loss; in bursts: burst-loss, burst), late (delay, jitter; " +
+			"scramble lets jitter change their order), overtaken (reorder), doubled (duplicate), damaged (corrupt) or too " +
+			"many (rate in bytes/s, queue in bytes), on the links that a partition with this target would cut; all means every link.",
+		Targets: []string{All, Bridge, Ring, Majority, Minority, One, Primary},
+		Drawn:   []string{All, Bridge, Ring, Majority, Minority, One, Primary},
+		Seeded:  true,
+		Needs: []faults.Capability{faults.LinkLoss, faults.LinkDelay, faults.LinkRate, faults.LinkReorder, faults.LinkDuplicate,
+			faults.LinkCorrupt},
+	}
 }
 
-func linkSuits(t topologies.Topology, s Step) error {
-	state := s.Link
+// Samples are each a network that a cluster should live with, from a bad day to a bad line.
+func (Link) Samples() (all []Fault) {
+	for _, state := range []faults.Link{
+		{Loss: 0.05},
+		{Loss: 0.2},
+		{BurstLoss: 0.1, Burst: 5},
+		{Delay: 40 * time.Millisecond},
+		{Delay: 20 * time.Millisecond, Jitter: 20 * time.Millisecond},
+		{Delay: 10 * time.Millisecond, Jitter: 30 * time.Millisecond, Scramble: true},
+		{Reorder: 0.25},
+		{Duplicate: 0.2},
+		{Corrupt: 0.1},
+		{Rate: 250_000},
+		{Loss: 0.1, Delay: 20 * time.Millisecond, Jitter: 10 * time.Millisecond, Duplicate: 0.05},
+	} {
+		all = append(all, Link{Link: state})
+	}
+	return all
+}
+
+// Vary draws the direction.
+func (l Link) Vary(target Target, pick func(n int) int) Fault {
+	if target.Word != All {
+		l.OneWay = pickOneWay(pick)
+	}
+	return l
+}
+
+func (l Link) Validate(t topologies.Topology, s Step) error {
 	switch {
-	case !state.Shaped():
-		return fmt.Errorf("nothing happens to packets; give at least one of %s", strings.Join(namesOf(linkFields), ", "))
-	case s.Target.Word == All && s.OneWay != "":
+	case !l.Shaped():
+		return fmt.Errorf("nothing happens to packets; give at least one of %s",
+			strings.Join(slices.DeleteFunc(optionNames(l), func(name string) bool { return name == "oneway" }), ", "))
+	case s.Target.Word == All && l.OneWay != "":
 		return errors.New("oneway means nothing for target all, which is every link in both directions")
 	case s.Target.Word == All && len(t.Nodes()) < 2:
 		return fmt.Errorf("%s has one node and so no link", t.Name)
 	}
-	if err := state.Check(); err != nil {
-		return err
+	if err := errors.Join(l.Check(), l.OneWay.check()); err != nil {
+		return oneLine(err)
 	}
 	if s.Target.Word == All {
 		return nil
 	}
-	return partitionSuits(t, s)
+	return checkSides(t, s)
 }
 
-func linkNodes(t topologies.Topology, s Step) []string {
+func (l Link) Nodes(t topologies.Topology, s Step) []string {
 	if s.Target.Word == All {
 		return namesWhere(t, func(string) bool { return true })
 	}
-	return partitionNodes(t, s)
+	return l.sides.Nodes(t, s)
 }
 
-func shapeLinks(c *faults.Conditions, t topologies.Topology, s Step) {
-	edit := func(l faults.Pair) {
-		state := s.Link
-		state.Seed = seedOf(l, s.Draw)
-		c.Cut([]string{l.From}, []string{l.To}, state)
+func (l Link) Apply(c *faults.Conditions, t topologies.Topology, s Step) {
+	for _, pair := range l.pairs(t, s) {
+		state := l.Link
+		state.Seed = seedOf(pair, s.Draw)
+		c.Cut([]string{pair.From}, []string{pair.To}, state)
 	}
+}
+
+func (l Link) pairs(t topologies.Topology, s Step) (all []faults.Pair) {
 	if s.Target.Word != All {
-		eachLink(t, s, edit)
-		return
+		return pairsBetween(t, s, l.OneWay)
 	}
 	for _, from := range t.Nodes() {
 		for _, to := range t.Nodes() {
 			if from != to {
-				edit(faults.Pair{From: from.Name, To: to.Name})
+				all = append(all, faults.Pair{From: from.Name, To: to.Name})
 			}
 		}
 	}
+	return all
+}
+
+func (l Link) Label() string {
+	return strings.TrimSpace(string(l.OneWay) + " " + unlessHealthy(l.Link))
 }
 
 // seedOf gives every link random numbers of its own.

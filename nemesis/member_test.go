@@ -154,7 +154,7 @@ func TestGapsAreTheDraws(t *testing.T) {
 }
 
 func TestPowerLossTearsEachDiskByItsOwnDraw(t *testing.T) {
-	c := powerLoss.alone(layout(t, "dc1-3"), Step{Target: Target{Word: All}, Torn: true})
+	c := Step{Fault: PowerLoss{Torn: true}, Target: Target{Word: All}}.alone(layout(t, "dc1-3"))
 	seeds := map[uint64]bool{}
 	for _, d := range c.Disks {
 		require.NotZero(t, d.Torn)
@@ -162,8 +162,8 @@ func TestPowerLossTearsEachDiskByItsOwnDraw(t *testing.T) {
 	}
 	require.Len(t, seeds, 3)
 	require.Equal(t, "dc1-s1 names posix at a loss of power, dc1-s1 off",
-		powerLoss.alone(layout(t, "dc1-3"), Step{Target: Names("dc1-s1"), Names: "posix"}).String())
-	require.Equal(t, "dc1-s1 off, dc1-s2 off, dc1-s3 off", powerLoss.alone(layout(t, "dc1-3"), Step{Target: Target{Word: All}}).String())
+		Step{Fault: PowerLoss{Names: "posix"}, Target: Names("dc1-s1")}.alone(layout(t, "dc1-3")).String())
+	require.Equal(t, "dc1-s1 off, dc1-s2 off, dc1-s3 off", Step{Fault: PowerLoss{}, Target: Target{Word: All}}.alone(layout(t, "dc1-3")).String())
 }
 
 func TestSparesInDraws(t *testing.T) {
@@ -171,9 +171,9 @@ func TestSparesInDraws(t *testing.T) {
 	for draw := range uint64(48) {
 		require.Equal(t, drawn(without, draw).servers, drawn(with, draw).servers)
 	}
-	require.Equal(t, []string{"dc1-x2"}, spareNodes(with, Step{Target: Target{Word: Spare}, Draw: 3}))
-	require.Equal(t, []string{"dc1-s1", "dc1-s2", "dc1-s3"}, processNodes(with, Step{Target: Target{Word: All}}))
-	side := fmt.Sprint(partitionNodes(with, Step{Target: Target{Word: One}}))
+	require.Equal(t, []string{"dc1-x2"}, Join{}.Nodes(with, Step{Target: Target{Word: Spare}, Draw: 3}))
+	require.Equal(t, []string{"dc1-s1", "dc1-s2", "dc1-s3"}, Kill{}.Nodes(with, Step{Target: Target{Word: All}}))
+	side := fmt.Sprint(Partition{}.Nodes(with, Step{Target: Target{Word: One}}))
 	require.Equal(t, "[dc1-s1]", side, "spares stand with the others")
-	require.Equal(t, []string{"dc1-x1"}, leadersSide(with, Step{Target: Target{Word: Primary}}, "dc1-x1")[:1], "one that leads is cut off")
+	require.Equal(t, []string{"dc1-x1"}, Partition{}.ExpandPrimary(with, Step{Target: Target{Word: Primary}}, "dc1-x1")[:1], "one that leads is cut off")
 }

@@ -82,8 +82,8 @@ const crowd = "dc1-5c2x2" // a layout with client agents and spares
 
 // step is the YAML of one step, from 1 s on for 10 s.
 func stepOf(f Fault, target, more string) string {
-	parts := []string{"at: 1s", "fault: " + f.Name}
-	if !f.Momentary {
+	parts := []string{"at: 1s", "fault: " + f.Kind().Name}
+	if !f.Kind().Momentary {
 		parts = append(parts, "for: 10s")
 	}
 	parts = append(parts, "target: "+target)
@@ -95,10 +95,10 @@ func stepOf(f Fault, target, more string) string {
 
 // targetsOf are all that a fault takes, names too.
 func targetsOf(f Fault) []string {
-	if slices.Contains(f.Targets, Spare) {
-		return append(slices.Clone(f.Targets), "[dc1-x1]")
+	if slices.Contains(f.Kind().Targets, Spare) {
+		return append(slices.Clone(f.Kind().Targets), "[dc1-x1]")
 	}
-	return append(slices.Clone(f.Targets), "[dc1-s2]")
+	return append(slices.Clone(f.Kind().Targets), "[dc1-s2]")
 }
 
 // judged plays a schedule and has the run judged, as if it were all that there was.
@@ -141,20 +141,20 @@ func eachSample(t *testing.T, visit func(t *testing.T, f Fault, option, sample s
 		each := func(option, target, sample string) {
 			s := parse(t, stepOf(f, target, sample))
 			require.NoError(t, s.Check(topology, everything))
-			t.Run(strings.Join([]string{f.Name, option, target, sample}, " "), func(t *testing.T) {
+			t.Run(strings.Join([]string{f.Kind().Name, option, target, sample}, " "), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) { visit(t, f, option, sample, s) })
 			})
 		}
 		for _, target := range targetsOf(f) {
-			each("", target, least[f.Name])
+			each("", target, least[f.Kind().Name])
 		}
-		for _, option := range f.Options {
-			require.NotEmpty(t, samples[option], "%s: option %s has no sample", f.Name, option)
+		for _, option := range OptionNames(f) {
+			require.NotEmpty(t, samples[option], "%s: option %s has no sample", f.Kind().Name, option)
 			for _, sample := range samples[option] {
-				if f.Name == "link" && option == "oneway" {
+				if f.Kind().Name == "link" && option == "oneway" {
 					sample += ", delay: 40ms"
 				}
-				each(option, targetsOf(f)[len(f.Targets)], sample)
+				each(option, targetsOf(f)[len(f.Kind().Targets)], sample)
 			}
 		}
 	}
@@ -173,7 +173,7 @@ func TestNothingIsProvedByNothing(t *testing.T) {
 		idle := newFake(layout(t, crowd))
 		idle.nods = true
 		idle.obey = func(faults.Conditions) faults.Conditions { return idle.topology.Baseline() }
-		requireDoubt(t, judged(t, idle, s), f.Name, "its effect was not proved")
+		requireDoubt(t, judged(t, idle, s), f.Kind().Name, "its effect was not proved")
 	})
 }
 
@@ -201,7 +201,7 @@ func TestNoOptionIsProvedByTheOthers(t *testing.T) {
 				return
 			}
 		}
-		requireDoubt(t, r, f.Name, "its effect was not proved")
+		requireDoubt(t, r, f.Kind().Name, "its effect was not proved")
 	})
 	for key := range unmeasured {
 		require.True(t, used[key], "%s is no option", key)
@@ -234,7 +234,7 @@ var lasting = map[string]string{
 func TestNoHealIsProvedByNothing(t *testing.T) {
 	used := map[string]bool{}
 	eachSample(t, func(t *testing.T, f Fault, option, sample string, s Schedule) {
-		if f.Edit == nil && f.Base == nil {
+		if _, base := f.(baseliner); !base && s.Steps[0].alone(layout(t, crowd)).Healthy() {
 			return // there is nothing to take back
 		}
 		stuck := newFake(layout(t, crowd))
@@ -252,7 +252,7 @@ func TestNoHealIsProvedByNothing(t *testing.T) {
 			require.Equal(t, checker.Valid, r.Verdict, "%s is seen to last after all: %q", sample, r.Reasons)
 			return
 		}
-		requireDoubt(t, r, f.Name, "its heal was not proved")
+		requireDoubt(t, r, f.Kind().Name, "its heal was not proved")
 	})
 	require.Len(t, used, len(lasting))
 }

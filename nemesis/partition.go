@@ -3,24 +3,101 @@ package nemesis
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"faultline/nodes/faults"
 	"faultline/topologies"
 )
 
-var partition = Fault{
-	Name:   "partition",
-	Family: "partition",
-	Doc: "Cuts links between nodes, both ways or one way, by dropping or rejecting packets. " +
-		"Client agents are dealt to the sides by the draw; a list of names is cut off from everybody else.",
-	Targets: []string{Bridge, Ring, Majority, Minority, One, Primary},
-	Drawn:   []string{Bridge, Ring, Majority, Minority, One, Primary},
-	Options: []string{"oneway", "reject"},
-	Needs:   []faults.Capability{faults.LinkDrop, faults.LinkReject},
-	Suits:   partitionSuits,
-	Nodes:   partitionNodes,
-	Around:  leadersSide,
-	Edit:    cutLinks,
+// Partition cuts links.
+type Partition struct {
+	sides
+	OneWay OneWay `yaml:"oneway,omitempty"`
+	Reject bool   `yaml:"reject,omitempty"` // refuse packets instead of dropping them
+}
+
+// OneWay is the direction in which links are cut, from the view of the group that is cut
+// off; empty is both.
+type OneWay string
+
+const (
+	In  OneWay = "in"  // it hears nothing, and is heard
+	Out OneWay = "out" // it is not heard, and hears
+)
+
+func (o OneWay) check() error {
+	if o != "" && o != In && o != Out {
+		return fmt.Errorf("oneway is %q, not in or out", string(o))
+	}
+	return nil
+}
+
+func pickOneWay(pick func(n int) int) OneWay { return []OneWay{"", "", "", In, Out}[pick(5)] }
+
+func (Partition) Kind() Kind {
+	return Kind{
+		Name:   "partition",
+		Family: "partition",
+		Doc: "Cuts links between nodes, both ways or one way, by dropping or rejecting packets. " +
+			"Client agents are dealt to the sides by the draw; a list of names is cut off from everybody else.",
+		Targets: []string{Bridge, Ring, Majority, Minority, One, Primary},
+		Drawn:   []string{Bridge, Ring, Majority, Minority, One, Primary},
+		Needs:   []faults.Capability{faults.LinkDrop, faults.LinkReject},
+	}
+}
+
+// Vary draws the direction, and whether packets are refused.
+func (p Partition) Vary(_ Target, pick func(n int) int) Fault {
+	return Partition{OneWay: pickOneWay(pick), Reject: pick(4) == 0}
+}
+
+func (p Partition) Validate(t topologies.Topology, s Step) error {
+	if err := p.OneWay.check(); err != nil {
+		return err
+	}
+	return checkSides(t, s)
+}
+
+func (p Partition) Apply(c *faults.Conditions, t topologies.Topology, s Step) {
+	for _, pair := range pairsBetween(t, s, p.OneWay) {
+		c.Cut([]string{pair.From}, []string{pair.To}, faults.Link{Drop: !p.Reject, Reject: p.Reject})
+	}
+}
+
+func (p Partition) Label() string {
+	words := []string{}
+	if p.OneWay != "" {
+		words = append(words, string(p.OneWay))
+	}
+	if p.Reject {
+		words = append(words, "reject")
+	}
+	return strings.Join(words, " ")
+}
+
+// sides is whom faults hit that come between two sides of a cluster: the group that is cut off.
+type sides struct{}
+
+func (sides) Nodes(t topologies.Topology, s Step) []string {
+	at, n := standing(t, s)
+	group := shapeOf(s).group(n)
+	return namesWhere(t, func(name string) bool { return at[name] < group })
+}
+
+// ExpandPrimary is the leader and the client agents that are dealt to it.
+func (sides) ExpandPrimary(t topologies.Topology, s Step, leader string) []string {
+	at := drawn(t, s.Draw).leadBy(leader).places()
+	return namesWhere(t, func(name string) bool { return at[name] == 0 })
+}
+
+func checkSides(t topologies.Topology, s Step) error {
+	if s.Target.Word == "" && len(s.Target.Names) == len(t.Nodes()) {
+		return fmt.Errorf("the target is every node there is, so nobody is left to cut it off from")
+	}
+	if have, want := len(t.Servers()), shapeOf(s).servers; have < want {
+		return fmt.Errorf("a partition with target %s needs %d servers; %s has %d", s.Target, want, t.Name, have)
+	}
+	return nil
 }
 
 // shape is who sees whom among n servers in their drawn order.
@@ -85,38 +162,10 @@ func standing(t topologies.Topology, s Step) (at map[string]int, places int) {
 	return at, 2
 }
 
-func partitionSuits(t topologies.Topology, s Step) error {
-	if s.Target.Word == "" && len(s.Target.Names) == len(t.Nodes()) {
-		return fmt.Errorf("the target is every node there is, so nobody is left to cut it off from")
-	}
-	if have, want := len(t.Servers()), shapeOf(s).servers; have < want {
-		return fmt.Errorf("a partition with target %s needs %d servers; %s has %d", s.Target, want, t.Name, have)
-	}
-	return nil
-}
-
-func partitionNodes(t topologies.Topology, s Step) []string {
-	at, n := standing(t, s)
-	group := shapeOf(s).group(n)
-	return namesWhere(t, func(name string) bool { return at[name] < group })
-}
-
-// leadersSide is the leader and the client agents that are dealt to it.
-func leadersSide(t topologies.Topology, s Step, leader string) []string {
-	at := drawn(t, s.Draw).leadBy(leader).places()
-	return namesWhere(t, func(name string) bool { return at[name] == 0 })
-}
-
-// cutLinks drops or rejects the packets of every link that the step means.
-func cutLinks(c *faults.Conditions, t topologies.Topology, s Step) {
-	state := faults.Link{Drop: !s.Reject, Reject: s.Reject}
-	eachLink(t, s, func(l faults.Pair) { c.Cut([]string{l.From}, []string{l.To}, state) })
-}
-
-// eachLink visits the links between every pair of nodes whose places are cut. Of such a
-// pair the group that is cut off is the one that comes first in the drawn order; for a
-// bridge that is the first half, and in a ring the earlier of the two.
-func eachLink(t topologies.Topology, s Step, visit func(faults.Pair)) {
+// pairsBetween lists the links between every two nodes whose places are cut. Of such two
+// the group that is cut off is the one that comes first in the drawn order; for a bridge
+// that is the first half, and in a ring the earlier of the two.
+func pairsBetween(t topologies.Topology, s Step, way OneWay) (all []faults.Pair) {
 	at, n := standing(t, s)
 	sh := shapeOf(s)
 	for _, a := range t.Nodes() {
@@ -124,14 +173,15 @@ func eachLink(t topologies.Topology, s Step, visit func(faults.Pair)) {
 			if at[a.Name] >= at[b.Name] || !sh.cut(n, at[a.Name], at[b.Name]) {
 				continue
 			}
-			if s.OneWay != In {
-				visit(faults.Pair{From: a.Name, To: b.Name})
+			if way != In {
+				all = append(all, faults.Pair{From: a.Name, To: b.Name})
 			}
-			if s.OneWay != Out {
-				visit(faults.Pair{From: b.Name, To: a.Name})
+			if way != Out {
+				all = append(all, faults.Pair{From: b.Name, To: a.Name})
 			}
 		}
 	}
+	return all
 }
 
 func startedNames(t topologies.Topology) []string {

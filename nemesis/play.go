@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -24,13 +26,13 @@ type World struct {
 	// Burst fires that many one-shot reads at a node and returns when all were sent, or
 	// ctx ended. Whoever gives it records how they end.
 	Burst func(ctx context.Context, node string, reads int) error
-	Log   *history.Log
+	Log   history.Sink
 	// Notify is told the labels of the active steps after every change; may be nil.
 	Notify func(active []string)
 
-	// impose makes conditions be added to those of the schedule, in place of what the same
-	// step imposed before, and proves the sum; nil adds none. Only Work has it.
-	impose func(ctx context.Context, add func(*faults.Conditions)) error
+	// addConditions adds conditions to those of the schedule, in place of what the same
+	// step added before, and measures the sum; nil adds none. Only Work has it.
+	addConditions func(ctx context.Context, add func(*faults.Conditions)) error
 }
 
 // healWithin bounds the heal at the end, with the check of the baseline.
@@ -39,14 +41,15 @@ const healWithin = 60 * time.Second
 // Play plays a schedule in real time from now on and returns it with the live roles
 // replaced by names.
 //
-// Changes are made strictly in the order of their times, and each is proved before the
-// next begins, because a probe that runs while the next change is being made proves
+// Changes are made strictly in the order of their times, and each is measured before the
+// next begins, because a probe that runs while the next change is being made shows
 // neither. A change that is held up so is late, and its mark in the history says by how
 // much; the changes after it keep their own times, unless they are held up too. So two
 // faults overlap in a run if and only if they do in its schedule.
 //
-// A step whose effect did not show, that found no leader to hit, or that would have left the cluster
-// without a majority until it was over, is marked as not proved and the run goes on. When the schedule is over, or ctx, everything is healed,
+// What was asked and what was measured goes into the history as [faults.Evidence]; whether
+// it shows a fault is not decided here. A step that found no leader to hit, or that would have left the cluster
+// without a majority until it was over, is marked with that error, and the run goes on. When the schedule is over, or ctx, everything is healed,
 // with a time of its own, and probed against the healthy baseline. That ctx ended is not
 // an error; an error means that the schedule fails its Check or that the history could
 // not be written.
@@ -67,7 +70,7 @@ func Play(ctx context.Context, s Schedule, w World) (Schedule, error) {
 }
 
 func newPlayer(w World) *player {
-	return &player{World: w, began: time.Now(), lasting: map[int]bool{}, imposed: map[int]func(*faults.Conditions){},
+	return &player{World: w, began: time.Now(), lasting: map[int]bool{}, added: map[int]func(*faults.Conditions){},
 		held: map[int]held{}, notes: map[int]string{}, works: map[int]*work{}, turn: make(chan struct{}, 1)}
 }
 
@@ -77,13 +80,13 @@ type player struct {
 	began    time.Time
 	schedule Schedule          // resolved as far as it has begun
 	lasting  map[int]bool      // steps that have begun and will be healed; true if their edits are in force
-	hasty    bool              // the run is cut short: heal at once, without the actions of heals
+	aborting    bool              // the run is cut short: heal at once, without the actions of heals
 	held     map[int]held      // steps that wait until a majority would stay
 	notes    map[int]string    // what is to be said of a step when it begins or is healed
 	set      faults.Conditions // of the last Set that succeeded
 
 	turn    chan struct{} // holds one value while somebody changes or proves the conditions
-	imposed map[int]func(*faults.Conditions)
+	added map[int]func(*faults.Conditions)
 	works   map[int]*work // of every step the last
 
 	marking sync.Mutex
@@ -98,19 +101,20 @@ func (p *player) failure() error {
 
 // part is one step's share of a change.
 type part struct {
-	number int
-	step   Step
-	fault  Fault
-	hit    []string
-	alone  faults.Conditions // what the step does by itself
-	mark   history.FaultMark
-	stage  history.Stage
-	seen   []string // what its actions saw happen
-	fresh  bool     // it makes or takes back conditions, so they must be measured
+	number   int
+	step     Step
+	kind     Kind
+	acts     Acts
+	targets  []string
+	mark     history.FaultMark
+	stage    history.Stage
+	evidence faults.Evidence
+	fresh    bool // it makes or takes back conditions, so they must be measured
+	skipHeal bool // what it does before its heal makes no sense, since it did not begin well
 }
 
 // change makes one change: it resolves roles, runs the actions that come before, sets
-// the conditions, proves them, runs the actions that come after, and marks it all.
+// the conditions, measures them, runs the actions that come after, and marks it all.
 func (p *player) change(ctx context.Context, c change) {
 	p.endWorks(c.heals)
 	p.turn <- struct{}{}
@@ -124,39 +128,38 @@ func (p *player) change(ctx context.Context, c change) {
 	heals := p.end(c.heals)
 	through := carriedThrough(ctx, heals)
 	for _, part := range starts {
-		part.act(ctx, p.World, part.fault.Before)
-		if !part.fault.Momentary {
-			p.lasting[part.number] = part.mark.Error == ""
+		part.act(ctx, p.World, part.acts.Before)
+		if !part.kind.Momentary {
+			p.lasting[part.number] = part.evidence.Error == ""
 		}
 	}
 	for _, part := range heals {
-		if !p.hasty {
-			part.act(through, p.World, part.fault.Heal)
+		if !p.aborting && !part.skipHeal {
+			part.act(through, p.World, part.acts.Heal)
 		}
 		delete(p.lasting, part.number)
-		delete(p.imposed, part.number)
+		delete(p.added, part.number)
 	}
 	p.notify()
 
 	parts := append(heals, starts...)
-	var measured faults.Measurement
-	var err error
+	var seen look
 	if anyFresh(parts) {
-		measured, err = p.bring(through, p.conditions())
+		seen = p.reconcile(through, p.conditions())
 	}
 	for _, part := range starts {
-		if err == nil {
-			part.act(ctx, p.World, part.fault.After)
+		if seen.err() == nil {
+			part.act(ctx, p.World, part.acts.After)
 		}
 	}
 	for _, part := range parts {
-		part.conclude(measured, p.set, err, late)
+		part.conclude(seen, late)
 		p.goOn(ctx, part)
 	}
 }
 
 // begin resolves the steps that are to start and marks that they do. A step that finds
-// no leader to hit is marked as not proved and left out.
+// no leader to hit is marked so and left out.
 func (p *player) begin(ctx context.Context, numbers []int) []*part {
 	var parts []*part
 	for _, i := range numbers {
@@ -164,19 +167,19 @@ func (p *player) begin(ctx context.Context, numbers []int) []*part {
 		p.schedule.Steps[i] = step
 		part := p.part(i, history.FaultStart)
 		if err != nil {
-			part.mark = history.FaultMark{Step: i, Stage: history.FaultStart, Asked: step.Label()}
-			p.mark(step.Fault, part.mark)
-			part.mark.Done, part.mark.Error = true, err.Error()
-			p.mark(step.Fault, part.mark)
+			p.fail(i, err.Error())
 			continue
 		}
-		part.mark.Lasts = !part.fault.Momentary
-		part.mark.Kills = part.fault.Kills || part.ends(faults.Killed) || part.mayEnd()
-		part.mark.Exits = part.fault.Exits || part.mayEnd()
-		part.mark.Wipes = part.fault.Wipes || part.ends(faults.Wiped)
-		part.mark.Fatal = part.step.BelowMajority
+		part.mark.Lasts = !part.kind.Momentary
+		part.mark.Kills = part.kind.Kills || part.ends(faults.Killed) || part.mayEnd()
+		part.mark.Exits = part.kind.Exits || part.mayEnd()
+		part.mark.Wipes = part.kind.Wipes || part.ends(faults.Wiped)
+		part.mark.Fatal = mayGoBelow(step.Fault)
 		part.mark.Asked = part.asked()
-		p.mark(step.Fault, part.mark)
+		p.mark(step.Name(), part.mark)
+		if part.acts.Note != nil {
+			part.note(part.acts.Note(ctx, p.World, part.targets))
+		}
 		parts = append(parts, part)
 	}
 	return parts
@@ -195,14 +198,12 @@ func (p *player) end(numbers []int) []*part {
 		}
 		part := p.part(i, history.FaultHeal)
 		if h, waits := p.held[i]; waits { // and must not wait longer
-			part.mark.Error = h.why.Error()
+			part.evidence.Error = h.why.Error()
 			delete(p.held, i)
 		}
-		if !inForce {
-			part.fault.Heal = nil
-		}
+		part.skipHeal = !inForce
 		part.mark.Asked = part.askedHeal()
-		p.mark(part.step.Fault, part.mark)
+		p.mark(part.step.Name(), part.mark)
 		parts = append(parts, part)
 	}
 	return parts
@@ -210,26 +211,30 @@ func (p *player) end(numbers []int) []*part {
 
 func (p *player) part(number int, stage history.Stage) *part {
 	step := p.schedule.Steps[number]
-	fault, _ := find(step.Fault) // Check has found it
-	part := &part{number: number, step: step, fault: fault, stage: stage,
-		fresh: fault.Edit != nil || fault.Base != nil || fault.Work != nil}
+	part := &part{number: number, step: step, kind: step.Fault.Kind(), acts: actsOf(step.Fault), stage: stage, fresh: changes(step.Fault)}
 	part.mark = history.FaultMark{Step: number, Stage: stage}
-	if note := p.notes[number]; note != "" {
-		part.seen = append(part.seen, note)
-		delete(p.notes, number)
-	}
+	part.note(p.notes[number])
+	delete(p.notes, number)
 	if step.Target.Word == Primary || step.Target.IsZero() {
 		return part // nobody was found to hit
 	}
-	part.hit, part.alone = fault.Nodes(p.Topology, step), fault.alone(p.Topology, step)
-	part.mark.Targets = part.hit
+	part.targets, part.evidence.Part = step.Fault.Nodes(p.Topology, step), step.alone(p.Topology)
+	part.mark.Targets, part.evidence.Targets = part.targets, part.targets
 	return part
+}
+
+// fail marks a step that does not begin.
+func (p *player) fail(number int, why string) {
+	step := p.schedule.Steps[number]
+	mark := history.FaultMark{Step: number, Stage: history.FaultStart, Asked: step.Label()}
+	p.mark(step.Name(), mark)
+	mark.Done, mark.Evidence = true, &faults.Evidence{Error: why}
+	p.mark(step.Name(), mark)
 }
 
 // resolve puts names in place of primary.
 func (p *player) resolve(ctx context.Context, step Step) (Step, error) {
-	fault, _ := find(step.Fault) // Check has found it
-	if fault.withDefaults(step).Target.Word != Primary {
+	if step.withDefaults().Target.Word != Primary {
 		return step, nil
 	}
 	leader, err := p.Leader(ctx)
@@ -239,10 +244,10 @@ func (p *player) resolve(ctx context.Context, step Step) (Step, error) {
 	if n, ok := p.Topology.Node(leader); !ok || n.Role == topologies.Client {
 		return step, fmt.Errorf("no leader to hit: %q leads, which is no server of %s", leader, p.Topology.Name)
 	}
-	return fault.led(p.Topology, step, leader), nil
+	return step.led(p.Topology, leader), nil
 }
 
-// carriedThrough lets a change that heals be made and proved even if ctx ends in the
+// carriedThrough lets a change that heals be made and measured even if ctx ends in the
 // middle of it: its mark would otherwise tell of a heal that came later.
 func carriedThrough(ctx context.Context, heals []*part) context.Context {
 	if len(heals) > 0 {
@@ -252,38 +257,48 @@ func carriedThrough(ctx context.Context, heals []*part) context.Context {
 }
 
 func (part *part) asked() string {
-	if part.fault.Asked != nil {
-		return part.fault.Asked(part.hit)
+	if part.kind.Asked != nil {
+		return part.kind.Asked(part.targets)
 	}
-	return brokenWords(part.alone)
+	return part.evidence.Part.Words()
 }
 
 func (part *part) askedHeal() string {
-	if part.fault.AskedHeal != nil {
-		return part.fault.AskedHeal(part.hit)
+	if part.kind.AskedHeal != nil {
+		return part.kind.AskedHeal(part.targets)
 	}
-	if part.alone.Healthy() {
-		return andMore(part.hit) + " running"
+	if part.evidence.Part.Healthy() {
+		return strings.Join(part.targets, ", ") + " running"
 	}
-	return healthyWords(part.alone)
+	return part.evidence.Part.HealedWords()
+}
+
+func (part *part) note(words string) {
+	if words != "" && !slices.Contains(part.evidence.Notes, words) {
+		part.evidence.Notes = append(part.evidence.Notes, words)
+	}
 }
 
 func (part *part) act(ctx context.Context, w World, action Action) {
-	if action == nil || part.mark.Error != "" {
+	if action == nil || part.evidence.Error != "" {
 		return
 	}
-	seen, err := action(ctx, w, part.step, part.hit)
-	if seen != "" {
-		part.seen = append(part.seen, seen)
-	}
+	seen, err := action(ctx, w, part.step, part.targets)
+	part.saw(seen, err)
+}
+
+// saw adds what an action saw to the evidence.
+func (part *part) saw(seen Seen, err error) {
+	part.note(seen.Note)
+	part.evidence.Findings = append(part.evidence.Findings, seen.Findings...)
 	if err != nil {
-		part.mark.Error = err.Error()
+		part.evidence.Error = err.Error()
 	}
 }
 
-// mayEnd tells whether the step's conditions may make processes end themselves.
+// mayEnd reports whether the step's conditions may make processes end themselves.
 func (part *part) mayEnd() bool {
-	for _, state := range part.alone.Disks {
+	for _, state := range part.evidence.Part.Disks {
 		if state.EndsNodes() {
 			return true
 		}
@@ -291,9 +306,9 @@ func (part *part) mayEnd() bool {
 	return false
 }
 
-// ends tells whether the step's conditions end processes as badly as that.
+// ends reports whether the step's conditions end processes as badly as that.
 func (part *part) ends(least faults.ProcessState) bool {
-	for _, state := range part.alone.Processes {
+	for _, state := range part.evidence.Part.Processes {
 		if state == least || least == faults.Killed && state.Ended() {
 			return true
 		}
@@ -318,8 +333,8 @@ func (p *player) conditions() faults.Conditions {
 		}
 	}
 	c := sum(p.Topology, active)
-	for _, i := range sortedKeys(p.imposed) {
-		p.imposed[i](&c)
+	for _, i := range sortedKeys(p.added) {
+		p.added[i](&c)
 	}
 	return c
 }
@@ -332,7 +347,7 @@ func (p *player) finish(ctx context.Context) {
 	healCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), healWithin)
 	defer cancel()
 	if len(p.lasting) > 0 {
-		p.hasty = true
+		p.aborting = true
 		p.change(healCtx, change{at: time.Since(p.began), heals: sortedKeys(p.lasting)})
 	}
 	p.awaitWorks()

@@ -82,8 +82,7 @@ func TestOverlapIsTheSumOfWhatIsActive(t *testing.T) {
 				var want faults.Conditions
 				for _, step := range s.Steps {
 					if step.At <= moment.at && moment.at < step.At+step.For {
-						fault, _ := find(step.Fault)
-						fault.Edit(&want, topology, step)
+						step.Fault.(State).Apply(&want, topology, step)
 					}
 				}
 				require.True(t, want.Equal(sets.asked[i]), "seed %d, %s:\nwant %s\ngot  %s\n%s", seed, moment.at, want, sets.asked[i], s)
@@ -108,20 +107,20 @@ func (r *recorder) Set(ctx context.Context, want faults.Conditions) error {
 func randomStates(rng *rand.Rand) Schedule {
 	var s Schedule
 	for range 1 + rng.IntN(12) {
-		f := []Fault{clock, disk, kill, link, partition, pause, powerLoss}[rng.IntN(7)]
+		f := []Fault{Clock{}, Disk{}, Kill{}, Link{}, Partition{}, Pause{}, PowerLoss{}}[rng.IntN(7)]
+		if samples := samplesOf(f); len(samples) > 0 {
+			f = samples[rng.IntN(len(samples))]
+		}
+		if _, ok := f.(Partition); ok {
+			f = Partition{OneWay: []OneWay{"", In, Out}[rng.IntN(3)], Reject: rng.IntN(2) == 0}
+		}
 		step := Step{At: time.Duration(rng.IntN(10)) * time.Second, For: time.Duration(1+rng.IntN(8)) * time.Second,
-			Fault: f.Name, Target: Names("dc1-s2", "dc1-c1")}
-		if word := f.Targets[rng.IntN(len(f.Targets))]; word != Primary {
+			Fault: f, Target: Names("dc1-s2", "dc1-c1")}
+		if word := f.Kind().Targets[rng.IntN(len(f.Kind().Targets))]; word != Primary {
 			step.Target = Target{Word: word}
 			if word != All {
 				step.Draw = rng.Uint64N(1000)
 			}
-		}
-		if f.Name == "partition" {
-			step.OneWay, step.Reject = []string{"", In, Out}[rng.IntN(3)], rng.IntN(2) == 0
-		}
-		if len(f.Kinds) > 0 {
-			step = step.ofKind(f.Kinds[rng.IntN(len(f.Kinds))])
 		}
 		s.Steps = append(s.Steps, step)
 	}
@@ -279,7 +278,7 @@ func TestBaselineIsTriedAgain(t *testing.T) {
 }
 
 func TestPlayRefusesWhatCheckRefuses(t *testing.T) {
-	_, err := Play(t.Context(), Schedule{Steps: []Step{{Fault: "kill"}}}, World{Topology: layout(t, "dc1-3")})
+	_, err := Play(t.Context(), Schedule{Steps: []Step{{Fault: Kill{}}}}, World{Topology: layout(t, "dc1-3")})
 	require.ErrorContains(t, err, "step 0: for is missing")
 }
 

@@ -3,50 +3,68 @@ package nemesis
 import (
 	"fmt"
 	"hash/fnv"
+	"strings"
 
 	"faultline/nodes/faults"
 	"faultline/topologies"
 )
 
-var powerLoss = Fault{
-	Name:   "power-loss",
-	Family: "power",
-	Doc: "Machines lose their power: processes end, and what their disks had not been told to keep is lost (torn: some of " +
-		"the last writes arrive, others do not); at the heal they start again. Names of files are lost as far as ext4, XFS or btrfs may lose them " +
-		"(names: journaled), or whenever their directory was not synced, as POSIX allows (names: posix).",
-	Targets: []string{All, Majority, Minority, One, Primary},
-	Drawn:   []string{Majority, Minority, One},
-	Seeded:  true,
-	Options: []string{"torn", "names"},
-	Needs:   []faults.Capability{faults.ProcessOff},
-	Suits:   powerSuits,
-	Nodes:   processNodes,
-	Edit:    powerOff,
+// PowerLoss ends processes as if their machines lost power.
+type PowerLoss struct {
+	onProcesses
+	Torn  bool   `yaml:"torn,omitempty"`  // tear what was not synced instead of losing all of it
+	Names string `yaml:"names,omitempty"` // which names it takes, journaled (also if empty) or posix
 }
 
-// takenNames is which names a step's loss of power takes.
+func (PowerLoss) Kind() Kind {
+	return Kind{
+		Name:   "power-loss",
+		Family: "power",
+		Doc: "Machines lose their power: processes end, and what their disks had not been told to keep is lost (torn: some of " +
+			"the last writes arrive, others do not); at the heal they start again. Names of files are lost as far as ext4, XFS or btrfs may lose them " +
+			"(names: journaled), or whenever their directory was not synced, as POSIX allows (names: posix).",
+		Targets:    []string{All, Majority, Minority, One, Primary},
+		Drawn:      []string{Majority, Minority, One},
+		Seeded:     true,
+		StopsNodes: true,
+		Needs:      []faults.Capability{faults.ProcessOff},
+	}
+}
+
+// takenNames is which names a loss of power takes.
 var takenNames = map[string]faults.Names{
 	"": faults.NamesJournaled, faults.NamesJournaled.String(): faults.NamesJournaled, faults.NamesPOSIX.String(): faults.NamesPOSIX}
 
-func powerSuits(_ topologies.Topology, s Step) error {
-	if _, ok := takenNames[s.Names]; !ok {
-		return fmt.Errorf("names is %q, not %s or %s", s.Names, faults.NamesJournaled, faults.NamesPOSIX)
+func (p PowerLoss) Validate(topologies.Topology, Step) error {
+	if _, ok := takenNames[p.Names]; !ok {
+		return fmt.Errorf("names is %q, not %s or %s", p.Names, faults.NamesJournaled, faults.NamesPOSIX)
 	}
 	return nil
 }
 
-func powerOff(c *faults.Conditions, t topologies.Topology, s Step) {
-	hit := processNodes(t, s)
-	c.SetProcess(hit, faults.PoweredOff)
-	if names := takenNames[s.Names]; names != faults.NamesJournaled {
-		c.SetDisk(hit, faults.Disk{Names: names})
+func (p PowerLoss) Apply(c *faults.Conditions, t topologies.Topology, s Step) {
+	targets := p.Nodes(t, s)
+	c.SetProcess(targets, faults.PoweredOff)
+	if names := takenNames[p.Names]; names != faults.NamesJournaled {
+		c.SetDisk(targets, faults.Disk{Names: names})
 	}
-	if !s.Torn {
+	if !p.Torn {
 		return
 	}
-	for _, node := range hit {
+	for _, node := range targets {
 		c.SetDisk([]string{node}, faults.Disk{Torn: tornSeed(node, s.Draw)})
 	}
+}
+
+func (p PowerLoss) Label() string {
+	var words []string
+	if p.Torn {
+		words = append(words, "torn")
+	}
+	if p.Names != "" {
+		words = append(words, "names "+p.Names)
+	}
+	return strings.Join(words, " ")
 }
 
 // tornSeed gives every disk random numbers of its own; 0 would tear nothing.

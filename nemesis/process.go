@@ -5,31 +5,53 @@ import (
 	"faultline/topologies"
 )
 
-var kill = Fault{
-	Name:    "kill",
-	Family:  "kill",
-	Doc:     "Ends processes by SIGKILL and starts them again at the heal, on the same disk and address.",
-	Targets: []string{All, Majority, Minority, One, Primary},
-	Drawn:   []string{Majority, Minority, One},
-	Needs:   []faults.Capability{faults.ProcessKill},
-	Nodes:   processNodes,
-	Edit:    inState(faults.Killed),
+// Kill ends processes.
+type Kill struct{ onProcesses }
+
+func (Kill) Kind() Kind {
+	return Kind{
+		Name:       "kill",
+		Family:     "kill",
+		Doc:        "Ends processes by SIGKILL and starts them again at the heal, on the same disk and address.",
+		Targets:    []string{All, Majority, Minority, One, Primary},
+		Drawn:      []string{Majority, Minority, One},
+		Needs:      []faults.Capability{faults.ProcessKill},
+		StopsNodes: true,
+	}
 }
 
-var pause = Fault{
-	Name:    "pause",
-	Family:  "pause",
-	Doc:     "Stops processes by SIGSTOP and continues them at the heal: their connections stay open and nobody answers.",
-	Targets: []string{All, Majority, Minority, One, Primary},
-	Drawn:   []string{Majority, Minority, One},
-	Needs:   []faults.Capability{faults.ProcessPause},
-	Nodes:   processNodes,
-	Edit:    inState(faults.Paused),
+func (Kill) Validate(topologies.Topology, Step) error { return nil }
+
+func (k Kill) Apply(c *faults.Conditions, t topologies.Topology, s Step) {
+	c.SetProcess(k.Nodes(t, s), faults.Killed)
 }
 
-// processNodes is whom a step on processes hits. Its majority is the larger half: enough
-// servers to stop the rest from committing anything.
-func processNodes(t topologies.Topology, s Step) []string {
+// Pause stops processes.
+type Pause struct{ onProcesses }
+
+func (Pause) Kind() Kind {
+	return Kind{
+		Name:       "pause",
+		Family:     "pause",
+		Doc:        "Stops processes by SIGSTOP and continues them at the heal: their connections stay open and nobody answers.",
+		Targets:    []string{All, Majority, Minority, One, Primary},
+		Drawn:      []string{Majority, Minority, One},
+		Needs:      []faults.Capability{faults.ProcessPause},
+		StopsNodes: true,
+	}
+}
+
+func (Pause) Validate(topologies.Topology, Step) error { return nil }
+
+func (p Pause) Apply(c *faults.Conditions, t topologies.Topology, s Step) {
+	c.SetProcess(p.Nodes(t, s), faults.Paused)
+}
+
+// onProcesses is the Nodes of faults that hit nodes one by one. Their majority is the
+// larger half: enough servers to stop the rest from committing anything.
+type onProcesses struct{}
+
+func (onProcesses) Nodes(t topologies.Topology, s Step) []string {
 	servers := drawn(t, s.Draw).servers
 	switch s.Target.Word {
 	case "":
@@ -42,11 +64,5 @@ func processNodes(t topologies.Topology, s Step) []string {
 		return servers[:majorityOf(len(servers))]
 	default: // All
 		return startedNames(t)
-	}
-}
-
-func inState(state faults.ProcessState) func(*faults.Conditions, topologies.Topology, Step) {
-	return func(c *faults.Conditions, t topologies.Topology, s Step) {
-		c.SetProcess(processNodes(t, s), state)
 	}
 }

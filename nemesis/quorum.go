@@ -41,20 +41,20 @@ type held struct {
 
 // hold leaves out of a change what has to wait, and keeps it for later.
 func (p *player) hold(ctx context.Context, c change) change {
-	if p.hasty {
+	if p.aborting {
 		return c
 	}
 	var taken []string // by this change so far
-	keep := func(numbers []int, stage history.Stage, takes func(Fault) bool) []int {
+	keep := func(numbers []int, stage history.Stage, takes func(Kind) bool) []int {
 		return slices.DeleteFunc(slices.Clone(numbers), func(i int) bool {
 			if _, begun := p.lasting[i]; !begun && stage == history.FaultHeal {
 				return false
 			}
-			fault, _ := find(p.schedule.Steps[i].Fault) // Check has found it
-			if !takes(fault) || p.schedule.Steps[i].BelowMajority {
+			fault := p.schedule.Steps[i].Fault
+			if !takes(fault.Kind()) || mayGoBelow(fault) {
 				return false
 			}
-			hit, why := p.mayTake(ctx, p.schedule.Steps[i], taken)
+			targets, why := p.mayTake(ctx, p.schedule.Steps[i], taken)
 			switch {
 			case errors.Is(why, errUnasked):
 				p.notes[i] = cannotAsk
@@ -63,34 +63,33 @@ func (p *player) hold(ctx context.Context, c change) change {
 				p.notes[i] = "waited, since " + why.Error()
 				return true
 			}
-			taken = append(taken, hit...)
+			taken = append(taken, targets...)
 			delete(p.held, i)
 			return false
 		})
 	}
-	c.heals = keep(c.heals, history.FaultHeal, func(f Fault) bool { return f.Gives })
-	c.starts = keep(c.starts, history.FaultStart, func(f Fault) bool { return f.Takes })
+	c.heals = keep(c.heals, history.FaultHeal, func(k Kind) bool { return k.AddsVoters })
+	c.starts = keep(c.starts, history.FaultStart, func(k Kind) bool { return k.RemovesVoters })
 	return c
 }
 
 // mayTake tells whom a step takes, and why it may not yet, after others have been taken.
-func (p *player) mayTake(ctx context.Context, step Step, taken []string) (hit []string, why error) {
+func (p *player) mayTake(ctx context.Context, step Step, taken []string) (targets []string, why error) {
 	if _, err := operator(p.World, p.Topology.Nodes()[0].Name); err != nil {
 		return nil, errUnasked
 	}
 	ctx, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
-	fault, _ := find(step.Fault)
-	if fault.withDefaults(step).Target.Word == Primary {
+	if step.withDefaults().Target.Word == Primary {
 		leader, err := p.Leader(ctx)
 		if err != nil {
 			return nil, nil // nobody to hit: whoever begins the step says so
 		}
-		hit = []string{leader}
+		targets = []string{leader}
 	} else {
-		hit = fault.Nodes(p.Topology, step)
+		targets = step.Fault.Nodes(p.Topology, step)
 	}
-	return hit, majorityWithout(ctx, p.World, p.conditions(), slices.Concat(taken, hit))
+	return targets, majorityWithout(ctx, p.World, p.conditions(), slices.Concat(taken, targets))
 }
 
 // majorityWithout is nil if, without some nodes, a majority of those who vote now is left and runs.
@@ -105,7 +104,7 @@ func majorityWithout(ctx context.Context, w World, now faults.Conditions, gone [
 	if len(left) >= majorityOf(len(voters)) {
 		return nil
 	}
-	return fmt.Errorf("of %s %s and without %s %d would, which is no majority", count(len(voters), "voter"),
+	return fmt.Errorf("of %s %s and without %s %d would, which is no majority", faults.Count(len(voters), "voter"),
 		runs(running), strings.Join(gone, ", "), len(left))
 }
 
@@ -173,12 +172,9 @@ func (p *player) retry(ctx context.Context) {
 
 // abandon marks a step that waited until it was over.
 func (p *player) abandon(number int) {
-	step, why := p.schedule.Steps[number], p.held[number].why
+	why := p.held[number].why
 	delete(p.held, number)
-	mark := history.FaultMark{Step: number, Stage: history.FaultStart, Asked: step.Label()}
-	p.mark(step.Fault, mark)
-	mark.Done, mark.Error = true, fmt.Sprintf("not done: %v", why)
-	p.mark(step.Fault, mark)
+	p.fail(number, fmt.Sprintf("not done: %v", why))
 }
 
 // release waits for steps whose heal is held, once nothing else lasts, and gives up after a while: then they are

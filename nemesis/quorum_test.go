@@ -80,7 +80,7 @@ func TestStepsThatTakeVotersWaitForAMajority(t *testing.T) {
 		{"the leader", "dc1-3", "{at: 1s, for: 5s, fault: pause, target: [dc1-s3]}\n  - {at: 2s, for: 10s, fault: replace, target: primary}", nil,
 			"waited, since of 3 voters dc1-s1, dc1-s2 run, and without dc1-s1 1 would", "", "dc1-s1 votes as dc1-s1/1", "", false},
 		{"a spare that leaves again", "dc1-3x2", "{at: 5s, for: 4s, fault: kill, target: [dc1-s1]}\n  - {at: 1s, for: 5s, fault: join, target: [dc1-x1]}", nil,
-			"dc1-x1 votes", "", "waited, since of 4 voters dc1-s2, dc1-s3, dc1-x1 run, and without dc1-x1 2 would, which is no majority; dc1-x1 ended by itself; dc1-x1 absent; 3.3s late", "", false},
+			"dc1-x1 votes", "", "waited, since of 4 voters dc1-s2, dc1-s3, dc1-x1 run, and without dc1-x1 2 would, which is no majority; dc1-x1 ended by itself; the peers are dc1-s1, dc1-s2, dc1-s3; dc1-x1 absent; 3.3s late", "", false},
 		{"and may not until the end", "dc1-3x2", "{at: 1s, for: 2s, fault: replace, target: [dc1-s1]}\n  - {at: 1500ms, for: 6s, fault: join, target: [dc1-x1, dc1-x2]}",
 			func(f *fake) { f.shy["dc1-s1"] = true },
 			"dc1-x2 votes", "", "", "of 4 voters dc1-s2, dc1-s3, dc1-x1, dc1-x2 run, and without dc1-x1, dc1-x2 2 would, which is no majority", true},
@@ -153,8 +153,8 @@ func TestWhereNobodySaysWhoVotesStepsAreDoneAsEver(t *testing.T) {
 		require.NoError(t, err)
 		faults, _, err := history.Faults(events)
 		require.NoError(t, err)
-		require.Equal(t, "who votes cannot be asked; dc1-s2 ended by itself; who votes cannot be asked; dc1-s2 not running", faults[1].Measured)
-		require.Equal(t, "dc1-s2 running; who votes cannot be asked", faults[1].HealMeasured)
+		require.Equal(t, "who votes cannot be asked; dc1-s2 ended by itself; dc1-s2 not running", faults[1].Measured)
+		require.Equal(t, "who votes cannot be asked; dc1-s2 running", faults[1].HealMeasured)
 		require.True(t, faults[1].Proved && faults[1].HealProved)
 		require.Contains(t, faults[2].Error, "clients of this system cannot look at the peer set", "as ever")
 	})

@@ -7,73 +7,86 @@ import (
 	"strings"
 
 	"faultline/nodes/faults"
+	"faultline/topologies"
 )
 
-var remove = Fault{
-	Name:   "remove",
-	Family: "remove",
-	Doc: "Servers are killed, and an operator removes them from the peer set while they are down; at the heal they start " +
-		"again with their disks, and are taken in again.",
-	Targets:   []string{One, Primary},
-	Drawn:     []string{One},
-	Options:   []string{"below-majority"},
-	Needs:     []faults.Capability{faults.ProcessKill},
-	Takes:     true,
-	Suits:     serversOnly,
-	Nodes:     processNodes,
-	Edit:      inState(faults.Killed),
-	Asked:     func(hit []string) string { return strings.Join(hit, ", ") + " killed, and no peers any more" },
-	AskedHeal: func(hit []string) string { return strings.Join(hit, ", ") + " running, and voters" },
-	After:     removePeers,
-	Rejoined:  votersAgain,
+// Remove takes servers that are down out of the peer set.
+type Remove struct {
+	onProcesses
+	BelowMajority
 }
 
-// removePeers takes the peer set that is read back for the proof.
-func removePeers(ctx context.Context, w World, _ Step, hit []string) (string, error) {
+func (Remove) Kind() Kind {
+	return Kind{
+		Name:   "remove",
+		Family: "remove",
+		Doc: "Servers are killed, and an operator removes them from the peer set while they are down; at the heal they start " +
+			"again with their disks, and are taken in again.",
+		Targets:       []string{One, Primary},
+		Drawn:         []string{One},
+		Needs:         []faults.Capability{faults.ProcessKill},
+		RemovesVoters: true,
+		Asked:         func(targets []string) string { return strings.Join(targets, ", ") + " killed, and no peers any more" },
+		AskedHeal:     func(targets []string) string { return strings.Join(targets, ", ") + " running, and voters" },
+	}
+}
+
+func (Remove) Validate(t topologies.Topology, s Step) error { return serversOnly(t, s) }
+
+func (r Remove) Apply(c *faults.Conditions, t topologies.Topology, s Step) {
+	c.SetProcess(r.Nodes(t, s), faults.Killed)
+}
+
+func (r Remove) Acts() Acts { return Acts{After: removePeers, Rejoined: r.awaitVotes} }
+
+// removePeers removes servers, and reads the peer set back.
+func removePeers(ctx context.Context, w World, _ Step, targets []string) (Seen, error) {
 	ctx, cancel := context.WithTimeout(ctx, actWithin)
 	defer cancel()
-	leader, err := leaderWho(ctx, w, "another to lead", func(l string) bool { return !slices.Contains(hit, l) })
+	leader, err := waitForLeader(ctx, w, "another to lead", func(l string) bool { return !slices.Contains(targets, l) })
 	if err != nil {
-		return "", err
+		return Seen{}, err
 	}
 	op, err := operator(w, leader)
 	if err != nil {
-		return "", err
+		return Seen{}, err
 	}
 	peers, err := op.Peers(ctx)
 	if err != nil {
-		return "", fmt.Errorf("%s does not tell the peer set: %w", leader, err)
+		return Seen{}, fmt.Errorf("%s does not tell the peer set: %w", leader, err)
 	}
 	for _, p := range peers {
-		if slices.Contains(hit, p.Node) {
+		if slices.Contains(targets, p.Node) {
 			if err := op.RemovePeer(ctx, p.ID); err != nil {
-				return "", fmt.Errorf("%s did not remove %s: %w", leader, p.Node, err)
+				return Seen{}, fmt.Errorf("%s did not remove %s: %w", leader, p.Node, err)
 			}
 		}
 	}
-	return awaitGone(ctx, w, hit)
+	return awaitGone(ctx, w, targets)
 }
 
-// awaitGone waits until the peer set lacks the nodes, and tells what it is.
-func awaitGone(ctx context.Context, w World, gone []string) (string, error) {
-	var left []string
+// awaitGone waits until the peer set lacks the nodes.
+func awaitGone(ctx context.Context, w World, gone []string) (Seen, error) {
+	seen := faults.Finding{About: "peers", Want: faults.Lacks, Names: gone}
 	err := until(ctx, func() error {
 		peers, err := peersOf(ctx, w)
 		if err != nil {
 			return err
 		}
-		left = nil
+		seen.Got = nil
 		for _, p := range peers {
-			left = append(left, p.Node)
-			if slices.Contains(gone, p.Node) {
-				return fmt.Errorf("%s is still a peer", p.Node)
+			seen.Got = append(seen.Got, p.Node)
+		}
+		for _, p := range seen.Got {
+			if slices.Contains(gone, p) {
+				return fmt.Errorf("%s is still a peer", p)
 			}
 		}
 		return nil
 	})
-	slices.Sort(left)
-	if err != nil {
-		return "", err
+	slices.Sort(seen.Got)
+	if err == nil {
+		seen.Words = "the peers are " + strings.Join(seen.Got, ", ")
 	}
-	return "the peers are " + strings.Join(left, ", "), nil
+	return found(seen), err
 }

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"faultline/nodes/faults"
 	"faultline/topologies/strict"
 )
 
@@ -21,35 +20,25 @@ type Schedule struct {
 	line int
 }
 
-// Step is one fault of a schedule. Its YAML is one line.
+// Step is one fault of a schedule. Its YAML is one line: at, for, fault, target and draw,
+// and the options of the fault.
 type Step struct {
 	At     time.Duration // when it begins, from the start of the run
 	For    time.Duration // how long it lasts; 0 for a momentary fault, or for the fault's own default
-	Fault  string        // by name, see Faults
 	Target Target        // whom it hits
-	OneWay string        // partition and link: In, Out, or both ways
-	Reject bool          // partition: refuse packets instead of dropping them
 	Draw   uint64        // which nodes a word means; 0 takes the topology's order
-	Torn   bool          // power-loss: tear what was not synced instead of losing all of it
-	Names  string        // power-loss: which names it takes, journaled (also if empty) or posix
-	// BelowMajority lets the step leave fewer voters than a majority; join, leave, remove, replace.
-	BelowMajority bool
-	Reads         int // deposed-leader-reads: how many; 0 for the default
-	// Link is what a link fault does to packets. Its Drop, Reject and Seed are not used: the
-	// first two are a partition's, and the draw is the seed.
-	Link  faults.Link
-	Clock faults.Clock // clock: what the clocks show
-	Disk  faults.Disk  // disk: what is wrong with the disks; its Torn, Names and Damages are not used
-	File  string       // bit-flip and truncate: which file, a pattern of path.Match
+	Fault  Fault         // what it does
 
 	line int // where Parse read it, for error texts
 }
 
-// One-way partitions, from the view of the group that is cut off.
-const (
-	In  = "in"  // it hears nothing, and is heard
-	Out = "out" // it is not heard, and hears
-)
+// Name is that of the step's fault, empty if it has none.
+func (s Step) Name() string {
+	if s.Fault == nil {
+		return ""
+	}
+	return s.Fault.Kind().Name
+}
 
 // Steps is a list of steps that reads itself from YAML, for files that hold more than a
 // schedule.
@@ -100,9 +89,9 @@ func (s Schedule) End() time.Duration {
 // Equal compares what two schedules say, wherever they were read.
 func (s Schedule) Equal(other Schedule) bool { return s.String() == other.String() }
 
-// Parse reads a schedule. file is only used in error texts. It knows nothing of faults
-// and nodes: see Check. For every schedule that it accepts, Parse of its String gives
-// one that is Equal.
+// Parse reads a schedule. file is only used in error texts. It knows the faults and their
+// options, and nothing of nodes: see Check. For every schedule that it accepts, Parse of
+// its String gives one that is Equal.
 func Parse(file string, data []byte) (Schedule, error) {
 	var s Schedule
 	if err := strict.Decode(file, data, &s); err != nil {
@@ -129,41 +118,20 @@ func (s Schedule) String() string {
 
 // Label is the step in a few words, without its times.
 func (s Step) Label() string {
-	parts := []string{s.Fault}
+	parts := []string{s.Name()}
 	if !s.Target.IsZero() {
 		parts = append(parts, s.Target.String())
 	}
-	if s.OneWay != "" {
-		parts = append(parts, s.OneWay)
-	}
-	if s.Reject {
-		parts = append(parts, "reject")
-	}
-	if s.Torn {
-		parts = append(parts, "torn")
-	}
-	if s.Names != "" {
-		parts = append(parts, "names "+s.Names)
-	}
-	if s.Link.Shaped() {
-		parts = append(parts, s.Link.String())
-	}
-	if !s.Clock.Healthy() {
-		parts = append(parts, s.Clock.String())
-	}
-	if !s.Disk.Healthy() {
-		parts = append(parts, s.Disk.String())
-	}
-	if s.File != "" {
-		parts = append(parts, s.File)
+	if l, ok := s.Fault.(labelled); ok && l.Label() != "" {
+		parts = append(parts, l.Label())
 	}
 	return strings.Join(parts, " ")
 }
 
 // lasts is how long the step lasts, with the fault's default filled in.
 func (s Step) lasts() time.Duration {
-	if f, ok := find(s.Fault); ok && s.For == 0 {
-		return f.For
+	if s.For == 0 && s.Fault != nil {
+		return s.Fault.Kind().For
 	}
 	return s.For
 }

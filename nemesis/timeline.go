@@ -48,13 +48,13 @@ func timeline(s Schedule) []change {
 func sum(t topologies.Topology, steps []Step) faults.Conditions {
 	c := t.Baseline()
 	for _, s := range steps {
-		if f, ok := find(s.Fault); ok && f.Base != nil {
-			f.Base(&c, t, s)
+		if b, ok := s.Fault.(baseliner); ok {
+			b.ApplyBaseline(&c, t, s)
 		}
 	}
 	for _, s := range steps {
-		if f, ok := find(s.Fault); ok && f.Edit != nil {
-			f.Edit(&c, t, s)
+		if state, ok := s.Fault.(State); ok {
+			state.Apply(&c, t, s)
 		}
 	}
 	return c

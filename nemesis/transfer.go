@@ -3,37 +3,49 @@ package nemesis
 import (
 	"context"
 	"fmt"
+
+	"faultline/nodes/faults"
+	"faultline/topologies"
 )
 
-var transfer = Fault{
-	Name:   "transfer",
-	Family: "transfer",
-	Doc: "Makes the leader hand leadership over to another server. A node that is named " +
-		"is made the leader first, if it is not.",
-	Targets:   []string{Primary},
-	Momentary: true,
-	Suits:     oneOf(2),
-	Nodes:     namedNodes,
-	Asked:     func(hit []string) string { return "leadership moves away from " + hit[0] },
-	Before:    handOver,
+// Transfer moves leadership.
+type Transfer struct{ namedServers }
+
+func (Transfer) Kind() Kind {
+	return Kind{
+		Name:   "transfer",
+		Family: "transfer",
+		Doc: "Makes the leader hand leadership over to another server. A node that is named " +
+			"is made the leader first, if it is not.",
+		Targets:     []string{Primary},
+		NeedsLeader: true,
+		Momentary:   true,
+		Asked:       func(targets []string) string { return "leadership moves away from " + targets[0] },
+	}
 }
 
+func (Transfer) Validate(t topologies.Topology, s Step) error { return oneOf(2, t, s) }
+
+func (Transfer) Acts() Acts { return Acts{Before: handOver} }
+
 // handOver counts as done when another node leads, in a later term: an answer of the old
-// leader alone proves nothing.
-func handOver(ctx context.Context, w World, _ Step, hit []string) (string, error) {
-	from := hit[0]
-	if err := enthrone(ctx, w, from); err != nil {
-		return "", err
+// leader alone shows nothing.
+func handOver(ctx context.Context, w World, _ Step, targets []string) (Seen, error) {
+	from := targets[0]
+	if err := ensureLeader(ctx, w, from); err != nil {
+		return Seen{}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, actWithin)
 	defer cancel()
 	for {
 		before, to, after, err := askToHandOver(ctx, w, from, "")
 		if err != nil {
-			return "", err
+			return Seen{}, err
 		}
 		if to != from {
-			return fmt.Sprintf("%s leads in term %d, %s did in %d", to, after, from, before), nil
+			return found(faults.Finding{About: "leader", Want: faults.Lacks, Names: []string{from}, Got: []string{to},
+				Words: fmt.Sprintf("%s leads in term %d, %s did in %d", to, after, from, before)},
+				faults.Finding{About: "term", Want: faults.AtLeast, Least: before + 1, Count: after}), nil
 		}
 	}
 }
@@ -49,7 +61,7 @@ func askToHandOver(ctx context.Context, w World, from, to string) (before uint64
 	if err := w.Client(from).Transfer(ctx, to); err != nil {
 		return 0, "", 0, fmt.Errorf("%s leads and did not hand over: %w", from, err)
 	}
-	leader, err = leaderWho(ctx, w, fmt.Sprintf("a leader of a later term than %d", seen.Term), func(l string) bool {
+	leader, err = waitForLeader(ctx, w, fmt.Sprintf("a leader of a later term than %d", seen.Term), func(l string) bool {
 		now, err := w.Client(l).Observe(ctx)
 		after = now.Term
 		return err == nil && now.Term > seen.Term

@@ -18,78 +18,76 @@ type Trial struct {
 	Measured string
 	Healed   string // what was measured after the heal
 	Took     time.Duration
-	Err      error // why it is not proved, or not healed
+	Err      error // why it did not show, or was not healed
 }
 
 // Trials are steps that together ask for every condition that a runtime can have, once.
 // They hit the first server of the topology.
 func Trials(t topologies.Topology) []Step {
 	first := Names(t.Servers()[0].Name)
-	steps := []Step{
-		{Fault: "partition"},
-		{Fault: "partition", OneWay: In},
-		{Fault: "partition", OneWay: Out},
-		{Fault: "partition", Reject: true, OneWay: Out},
-		{Fault: "link", Link: faults.Link{Loss: 0.2}},
-		{Fault: "link", Link: faults.Link{BurstLoss: 0.2, Burst: 5}},
-		{Fault: "link", Link: faults.Link{Delay: 40 * time.Millisecond, Jitter: 10 * time.Millisecond}},
-		{Fault: "link", Link: faults.Link{Rate: 250_000}},
-		{Fault: "link", Link: faults.Link{Reorder: 0.25}},
-		{Fault: "link", Link: faults.Link{Duplicate: 0.2}},
-		{Fault: "link", Link: faults.Link{Corrupt: 0.1}},
-		{Fault: "pause"},
-		{Fault: "kill"},
-		{Fault: "clock", Clock: faults.Clock{Offset: -time.Hour}},
-		{Fault: "clock", Clock: faults.Clock{Offset: time.Minute, Drift: 0.5}},
-		{Fault: "clock", Clock: faults.Clock{Strobe: 10 * time.Second, Period: 10 * time.Millisecond}},
-		{Fault: "clock", Clock: faults.Clock{Monotonic: 0.5}},
-		{Fault: "clock", Clock: faults.Clock{Forward: time.Minute}},
-		{Fault: "disk", Disk: faults.Disk{SlowSync: 20 * time.Millisecond}},
-		{Fault: "disk", Disk: faults.Disk{Lie: true}},
-		{Fault: "disk", Disk: faults.Disk{FailSync: true}},
-		{Fault: "disk", Disk: faults.Disk{FailRead: true}},
-		{Fault: "disk", Disk: faults.Disk{FailWrite: true}},
-		{Fault: "disk", Disk: faults.Disk{Full: true}},
-		{Fault: "bit-flip", File: "raft/*"},
-		{Fault: "truncate", File: "raft/*"},
-		{Fault: "power-loss"},
-		{Fault: "power-loss", Names: faults.NamesPOSIX.String()},
-		{Fault: "replace"},
-	}
-	for i := range steps {
-		steps[i].Target, steps[i].For = first, time.Second
+	var steps []Step
+	for _, f := range []Fault{
+		Partition{},
+		Partition{OneWay: In},
+		Partition{OneWay: Out},
+		Partition{Reject: true, OneWay: Out},
+		Link{Link: faults.Link{Loss: 0.2}},
+		Link{Link: faults.Link{BurstLoss: 0.2, Burst: 5}},
+		Link{Link: faults.Link{Delay: 40 * time.Millisecond, Jitter: 10 * time.Millisecond}},
+		Link{Link: faults.Link{Rate: 250_000}},
+		Link{Link: faults.Link{Reorder: 0.25}},
+		Link{Link: faults.Link{Duplicate: 0.2}},
+		Link{Link: faults.Link{Corrupt: 0.1}},
+		Pause{},
+		Kill{},
+		Clock{Clock: faults.Clock{Offset: -time.Hour}},
+		Clock{Clock: faults.Clock{Offset: time.Minute, Drift: 0.5}},
+		Clock{Clock: faults.Clock{Strobe: 10 * time.Second, Period: 10 * time.Millisecond}},
+		Clock{Clock: faults.Clock{Monotonic: 0.5}},
+		Clock{Clock: faults.Clock{Forward: time.Minute}},
+		Disk{Disk: faults.Disk{SlowSync: 20 * time.Millisecond}},
+		Disk{Disk: faults.Disk{Lie: true}},
+		Disk{Disk: faults.Disk{FailSync: true}},
+		Disk{Disk: faults.Disk{FailRead: true}},
+		Disk{Disk: faults.Disk{FailWrite: true}},
+		Disk{Disk: faults.Disk{Full: true}},
+		BitFlip{damage{File: "raft/*"}},
+		Truncate{damage{File: "raft/*"}},
+		PowerLoss{},
+		PowerLoss{Names: faults.NamesPOSIX.String()},
+		Replace{},
+	} {
+		steps = append(steps, Step{Fault: f, Target: first, For: time.Second})
 	}
 	return steps
 }
 
-// Try makes a step's conditions true, proves them, heals and proves that. The step's
+// Try makes a step's conditions true, measures them, heals and measures that. The step's
 // times mean nothing; its fault must be one that is all conditions and no action.
 func Try(ctx context.Context, s Step, w World) (t Trial) {
 	began := time.Now()
 	defer func() { t.Took = time.Since(began) }()
 	t.Step = s
-	fault, err := s.check(w.Topology)
-	if err != nil {
-		t.Err = err
+	if t.Err = s.check(w.Topology); t.Err != nil {
 		return t
 	}
-	// What tells of the system, before and after, is left out: there may be none that works.
-	if fault.Edit == nil || fault.Before != nil && fault.Name != replace.Name || fault.After != nil || fault.Heal != nil || fault.Work != nil {
-		t.Err = fmt.Errorf("%s is not tried by itself: it does more than set conditions", s.Fault)
+	// What a heal brings back in the system (Rejoined) is left out: there may be none that works.
+	acts := actsOf(s.Fault)
+	if _, ok := s.Fault.(State); !ok || acts.Before != nil || acts.After != nil || acts.Heal != nil || acts.Work != nil {
+		t.Err = fmt.Errorf("%s is not tried by itself: it does more than set conditions", s.Name())
 		return t
 	}
-	alone := fault.alone(w.Topology, s)
+	alone := s.alone(w.Topology)
 	p := newPlayer(w)
-	t.Asked = brokenWords(alone)
-	base := w.Topology.Baseline()
-	measured, err := p.bring(ctx, sum(w.Topology, []Step{s}))
-	t.Measured = seenWords(alone, measured)
-	if err != nil {
-		t.Err = fmt.Errorf("not proved: %w", err)
+	t.Asked = alone.Words()
+	seen := p.reconcile(ctx, sum(w.Topology, []Step{s}))
+	t.Measured = seen.measured().WordsOf(alone)
+	if err := seen.err(); err != nil {
+		t.Err = fmt.Errorf("not measured: %w", err)
 	}
-	measured, err = p.bring(ctx, base)
-	t.Healed = seenWords(alone, measured)
-	if err != nil {
+	seen = p.reconcile(ctx, w.Topology.Baseline())
+	t.Healed = seen.measured().WordsOf(alone)
+	if err := seen.err(); err != nil {
 		t.Err = errors.Join(t.Err, fmt.Errorf("not healed: %w", err))
 	}
 	return t

@@ -15,15 +15,14 @@ func TestTrialsAskForEveryCondition(t *testing.T) {
 	require.NoError(t, err)
 	asked := map[faults.Capability]bool{}
 	for _, step := range Trials(pair) {
-		fault, err := step.check(pair)
-		require.NoError(t, err)
-		for _, need := range fault.alone(pair, step).Needs() {
+		require.NoError(t, step.check(pair))
+		for _, need := range step.alone(pair).Needs() {
 			asked[need] = true
 		}
 	}
 	for _, f := range table {
-		for _, need := range f.Needs {
-			require.True(t, asked[need], "no trial asks for %s, which %s needs", need, f.Name)
+		for _, need := range f.Kind().Needs {
+			require.True(t, asked[need], "no trial asks for %s, which %s needs", need, f.Kind().Name)
 		}
 	}
 }
@@ -33,7 +32,7 @@ func TestTryProvesAndHeals(t *testing.T) {
 		layout := layout(t, "dc1-3")
 		f := newFake(layout)
 		for _, step := range Trials(layout) {
-			if step.Fault == "link" {
+			if step.Name() == "link" {
 				continue // the fake's links are whole or cut
 			}
 			trial := Try(t.Context(), step, World{Topology: layout, Cluster: f})
@@ -44,19 +43,19 @@ func TestTryProvesAndHeals(t *testing.T) {
 		}
 		for takes, asked := range map[string]string{"journaled": "posix", "posix": "journaled"} {
 			f.takes = takes
-			require.ErrorContains(t, Try(t.Context(), Step{Fault: "power-loss", For: 1, Target: Names("dc1-s1"), Names: asked},
+			require.ErrorContains(t, Try(t.Context(), Step{Fault: PowerLoss{Names: asked}, For: 1, Target: Names("dc1-s1")},
 				World{Topology: layout, Cluster: f}).Err, "seen to take names by "+takes+", not "+asked)
 		}
 		f.immortal["dc1-s1"] = true
-		require.ErrorContains(t, Try(t.Context(), Step{Fault: "kill", For: 1, Target: Names("dc1-s1")},
-			World{Topology: layout, Cluster: f}).Err, "not proved: dc1-s1 is running, not killed")
+		require.ErrorContains(t, Try(t.Context(), Step{Fault: Kill{}, For: 1, Target: Names("dc1-s1")},
+			World{Topology: layout, Cluster: f}).Err, "not measured: dc1-s1 is running, not killed")
 	})
 }
 
 func TestTryRefusesWhatIsMoreThanConditions(t *testing.T) {
 	layout := layout(t, "dc1-3")
-	for _, step := range []Step{{Fault: "transfer", Target: Names("dc1-s1")}, {Fault: "leave", For: 1, Target: Names("dc1-s1")}} {
+	for _, step := range []Step{{Fault: Transfer{}, Target: Names("dc1-s1")}, {Fault: Leave{}, For: 1, Target: Names("dc1-s1")}} {
 		require.ErrorContains(t, Try(t.Context(), step, World{Topology: layout}).Err, "is not tried by itself")
 	}
-	require.ErrorContains(t, Try(t.Context(), Step{Fault: "nonsense"}, World{Topology: layout}).Err, `no fault "nonsense"`)
+	require.ErrorContains(t, Try(t.Context(), Step{}, World{Topology: layout}).Err, "fault is missing")
 }

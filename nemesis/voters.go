@@ -33,49 +33,48 @@ func (s Schedule) checkVotersAt(t topologies.Topology, dc string, at time.Durati
 			voters[n.Name] = true
 		}
 	}
-	var taking []Step
+	var removing []Step
 	unnamed := 0
 	for _, step := range s.Steps {
-		f, _ := find(step.Fault)
-		step = f.withDefaults(step)
+		step = step.withDefaults()
+		kind := step.Fault.Kind()
 		from, to := step.At, step.At+step.lasts()
-		if step.BelowMajority && from <= at && at <= to {
+		if mayGoBelow(step.Fault) && from <= at && at <= to {
 			return nil
 		}
-		if f.Gives && from <= at && at < to {
-			for _, name := range f.Nodes(t, step) {
+		if kind.AddsVoters && from <= at && at < to {
+			for _, name := range step.Fault.Nodes(t, step) {
 				if n, _ := t.Node(name); n.DC == dc {
 					voters[name] = true
 				}
 			}
 		}
 		switch {
-		case !f.Takes || at < from || to <= at:
+		case !kind.RemovesVoters || at < from || to <= at:
 		case step.Target.Word == Primary:
-			unnamed, taking = unnamed+1, append(taking, step)
+			unnamed, removing = unnamed+1, append(removing, step)
 		default:
-			taking = append(taking, step)
+			removing = append(removing, step)
 		}
 	}
 	left := len(voters) - unnamed
 	for name := range voters {
-		if slices.ContainsFunc(taking, func(step Step) bool { return takes(t, step, name) }) {
+		if slices.ContainsFunc(removing, func(step Step) bool { return removes(t, step, name) }) {
 			left--
 		}
 	}
-	if len(taking) == 0 || left >= majorityOf(len(voters)) {
+	if len(removing) == 0 || left >= majorityOf(len(voters)) {
 		return nil
 	}
 	var labels []string
-	for _, step := range taking {
+	for _, step := range removing {
 		labels = append(labels, step.Label())
 	}
-	last := taking[len(taking)-1]
+	last := removing[len(removing)-1]
 	return fmt.Errorf("%sat %s %s would leave %d of the %d voters of %s, which is no majority; below-majority: true lets a step do so",
 		s.position(last), writeDuration(at), strings.Join(labels, " and "), left, len(voters), dc)
 }
 
-func takes(t topologies.Topology, s Step, name string) bool {
-	f, _ := find(s.Fault)
-	return s.Target.Word != Primary && slices.Contains(f.Nodes(t, s), name)
+func removes(t topologies.Topology, s Step, name string) bool {
+	return s.Target.Word != Primary && slices.Contains(s.Fault.Nodes(t, s), name)
 }

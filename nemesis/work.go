@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"faultline/nodes/faults"
 	"faultline/workloads/history"
@@ -18,14 +17,20 @@ type work struct {
 
 var errStepOver = errors.New("the step is over")
 
+// close marks a part with all of its evidence.
+func (p *player) close(part *part) {
+	part.mark.Done, part.mark.Evidence = true, &part.evidence
+	p.mark(part.step.Name(), part.mark)
+}
+
 // goOn marks a part that is concluded, at once, or when its work is done.
 func (p *player) goOn(ctx context.Context, part *part) {
-	action := part.fault.Work
+	action := part.acts.Work
 	if part.stage == history.FaultHeal {
-		action = part.fault.Rejoined
+		action = part.acts.Rejoined
 	}
-	if action == nil || part.mark.Error != "" {
-		p.mark(part.step.Fault, part.mark)
+	if action == nil || len(part.evidence.Gaps()) > 0 {
+		p.close(part)
 		return
 	}
 	ctx, cut := context.WithTimeout(context.WithoutCancel(ctx), max(workWithin, part.step.lasts()+workWithin))
@@ -33,26 +38,18 @@ func (p *player) goOn(ctx context.Context, part *part) {
 	w := &work{cancel: cancel, done: make(chan struct{})}
 	p.works[part.number] = w
 	world := p.World
-	world.impose = p.imposer(part.number)
+	world.addConditions = p.adder(part.number)
 	go func() {
 		defer close(w.done)
 		defer cut()
 		defer cancel(nil)
-		seen, err := action(ctx, world, part.step, part.hit)
-		words := []string{part.mark.Measured, seen}
-		if part.mark.Measured == "" || seen == "" {
-			words = []string{part.mark.Measured + seen}
-		}
-		part.mark.Measured = strings.Join(words, "; ")
-		if err != nil {
-			part.mark.Proved, part.mark.Error = false, err.Error()
-		}
-		p.mark(part.step.Fault, part.mark)
+		part.saw(action(ctx, world, part.step, part.targets))
+		p.close(part)
 	}()
 }
 
-// imposer is World.impose for one step.
-func (p *player) imposer(number int) func(context.Context, func(*faults.Conditions)) error {
+// adder is World.addConditions for one step.
+func (p *player) adder(number int) func(context.Context, func(*faults.Conditions)) error {
 	return func(ctx context.Context, add func(*faults.Conditions)) error {
 		select {
 		case p.turn <- struct{}{}:
@@ -61,12 +58,11 @@ func (p *player) imposer(number int) func(context.Context, func(*faults.Conditio
 			return fmt.Errorf("waiting for another change: %w", context.Cause(ctx))
 		}
 		if add == nil {
-			delete(p.imposed, number)
+			delete(p.added, number)
 		} else {
-			p.imposed[number] = add
+			p.added[number] = add
 		}
-		_, err := p.bring(ctx, p.conditions())
-		return err
+		return p.reconcile(ctx, p.conditions()).err()
 	}
 }
 

@@ -3,6 +3,8 @@ package history
 import (
 	"encoding/json"
 	"fmt"
+
+	"faultline/nodes/faults"
 )
 
 // Stage is a point in the life of a fault.
@@ -21,21 +23,40 @@ const (
 )
 
 // FaultMark is the value of a nemesis event. Every stage has two: one when the change
-// begins, and one, with Done, when it has been made and measured.
+// begins, and one, with Done and Evidence, when it has been made and measured.
 type FaultMark struct {
-	Step     int      `json:"step"` // position in resolved.yaml, from 0; -1 for the baseline
-	Stage    Stage    `json:"stage"`
-	Done     bool     `json:"done"`
-	Lasts    bool     `json:"lasts,omitempty"`   // a heal will follow
-	Kills    bool     `json:"kills,omitempty"`   // it ends processes
-	Exits    bool     `json:"exits,omitempty"`   // its targets may end by themselves, or be unable to start
-	Wipes    bool     `json:"wipes,omitempty"`   // it empties the disks of its targets
-	Fatal    bool     `json:"fatal,omitempty"`   // it may take what no cluster can get back by itself
-	Targets  []string `json:"targets,omitempty"` // node names, live roles resolved
-	Asked    string   `json:"asked,omitempty"`   // what was to become true, in words
-	Measured string   `json:"measured,omitempty"`
-	Proved   bool     `json:"proved"`          // measured is what was asked
-	Error    string   `json:"error,omitempty"` // why it is not
+	Step    int      `json:"step"` // position in resolved.yaml, from 0; -1 for the baseline
+	Stage   Stage    `json:"stage"`
+	Done    bool     `json:"done"`
+	Lasts   bool     `json:"lasts,omitempty"`   // a heal will follow
+	Kills   bool     `json:"kills,omitempty"`   // it ends processes
+	Exits   bool     `json:"exits,omitempty"`   // its targets may end by themselves, or be unable to start
+	Wipes   bool     `json:"wipes,omitempty"`   // it empties the disks of its targets
+	Fatal   bool     `json:"fatal,omitempty"`   // it may take what no cluster can get back by itself
+	Targets []string `json:"targets,omitempty"` // node names, live roles resolved
+	Asked   string   `json:"asked,omitempty"`   // what was to become true, in words
+
+	Evidence *faults.Evidence `json:"evidence,omitempty"`
+
+	// What follows is not written any more: [ParseFaultMark] says it from the evidence. In
+	// run directories of a format below 2 the harness wrote it down instead.
+	Measured string `json:"measured,omitempty"` // in words
+	Proved   bool   `json:"proved,omitempty"`   // what was measured is what was asked
+	Error    string `json:"error,omitempty"`    // why it is not
+}
+
+// ParseFaultMark reads the value of a nemesis event. What its evidence shows is decided
+// here, by [faults.Evidence.Gaps], however the harness saw it.
+func ParseFaultMark(value []byte) (FaultMark, error) {
+	var m FaultMark
+	if err := json.Unmarshal(value, &m); err != nil {
+		return m, err
+	}
+	if m.Evidence != nil {
+		gaps := m.Evidence.Gaps()
+		m.Measured, m.Proved, m.Error = m.Evidence.Words(), len(gaps) == 0, faults.Summary(gaps)
+	}
+	return m, nil
 }
 
 // Fault is one fault of a run, from its marks.
@@ -61,15 +82,15 @@ type Fault struct {
 
 // Faults collects the faults of a history in the order of their start, and the check of the
 // baseline: the last one, or the first that was not proved; nil if the run did not come to any.
-func Faults(events []Event) (faults []Fault, baseline *FaultMark, err error) {
+func Faults(events []Event) (all []Fault, baseline *FaultMark, err error) {
 	at := map[int]int{}
 	for i := range events {
 		e := &events[i]
 		if e.Process != Nemesis {
 			continue
 		}
-		var m FaultMark
-		if err := json.Unmarshal(e.Value, &m); err != nil {
+		m, err := ParseFaultMark(e.Value)
+		if err != nil {
 			return nil, nil, fmt.Errorf("event %d: %w", e.Index, err)
 		}
 		switch m.Stage {
@@ -79,12 +100,12 @@ func Faults(events []Event) (faults []Fault, baseline *FaultMark, err error) {
 			}
 		case FaultStart:
 			if !m.Done {
-				at[m.Step] = len(faults)
-				faults = append(faults, Fault{Step: m.Step, Name: e.F, Targets: m.Targets, Asked: m.Asked,
+				at[m.Step] = len(all)
+				all = append(all, Fault{Step: m.Step, Name: e.F, Targets: m.Targets, Asked: m.Asked,
 					Start: e.Time, Heal: Pending, Healed: Pending, Momentary: !m.Lasts, Kills: m.Kills, Exits: m.Exits, Wipes: m.Wipes, Fatal: m.Fatal})
 				continue
 			}
-			f, err := started(faults, at, e, m)
+			f, err := started(all, at, e, m)
 			if err != nil {
 				return nil, nil, err
 			}
@@ -93,7 +114,7 @@ func Faults(events []Event) (faults []Fault, baseline *FaultMark, err error) {
 				f.Heal, f.Healed, f.HealProved = e.Time, e.Time, m.Proved
 			}
 		case FaultHeal:
-			f, err := started(faults, at, e, m)
+			f, err := started(all, at, e, m)
 			if err != nil {
 				return nil, nil, err
 			}
@@ -109,13 +130,13 @@ func Faults(events []Event) (faults []Fault, baseline *FaultMark, err error) {
 			return nil, nil, fmt.Errorf("event %d: stage %q", e.Index, m.Stage)
 		}
 	}
-	return faults, baseline, nil
+	return all, baseline, nil
 }
 
-func started(faults []Fault, at map[int]int, e *Event, m FaultMark) (*Fault, error) {
+func started(all []Fault, at map[int]int, e *Event, m FaultMark) (*Fault, error) {
 	i, ok := at[m.Step]
 	if !ok {
 		return nil, fmt.Errorf("event %d: %s of step %d, which never started", e.Index, m.Stage, m.Step)
 	}
-	return &faults[i], nil
+	return &all[i], nil
 }

@@ -1,62 +1,60 @@
-package nemesis
+package faults
 
 import (
 	"cmp"
 	"fmt"
 	"slices"
 	"strings"
-
-	"faultline/nodes/faults"
 )
 
-// The functions of this file put conditions and measurements into short words for the
-// history's marks: "4 links dropped (dc1-s1>dc1-s2, …); dc1-s3 paused".
+// The functions of this file put conditions and measurements into short words for people:
+// "4 links dropped (dc1-s1>dc1-s2, …); dc1-s3 paused".
 
-// brokenWords says what conditions ask for.
-func brokenWords(c faults.Conditions) string {
-	return tally(linksOf(c), func(l faults.Pair) string {
+// Words says what the conditions ask for.
+func (c Conditions) Words() string {
+	return tally(linksOf(c), func(l Pair) string {
 		return c.Links[l].String()
 	}, slices.Concat(processWords(c, func(node string) string { return string(c.Processes[node]) }),
 		clockWords(c, func(node string) string { return c.Clocks[node].String() }),
 		diskWords(c, func(node string) string { return "disk: " + c.Disks[node].String() })))
 }
 
-// healthyWords says that what the conditions break is to be well.
-func healthyWords(c faults.Conditions) string {
-	return tally(linksOf(c), func(faults.Pair) string { return "open" },
+// HealedWords says that what the conditions break is to be well again.
+func (c Conditions) HealedWords() string {
+	return tally(linksOf(c), func(Pair) string { return "open" },
 		slices.Concat(processWords(c, func(string) string { return "running" }),
 			clockWords(c, func(string) string { return "clock true" }),
 			diskWords(c, func(string) string { return "disk: healthy" })))
 }
 
-// seenWords says what was measured of what the conditions break.
-func seenWords(c faults.Conditions, m faults.Measurement) string {
+// WordsOf says what was measured of what the conditions break.
+func (m Measurement) WordsOf(c Conditions) string {
 	if m.Links == nil && m.Processes == nil {
 		return "nothing measured"
 	}
-	return tally(untrained(m, linksOf(c)), func(l faults.Pair) string { return linkWords(m, l) },
+	return tally(untrained(m, linksOf(c)), func(l Pair) string { return linkWords(m, l) },
 		slices.Concat(trainWords(m, linksOf(c)), processWords(c, func(node string) string { return lostWords(m, node) }),
 			clockWords(c, func(node string) string { return m.Clocks[node].String() }),
 			diskWords(c, func(node string) string { return "disk: " + m.Disks[node].String() })))
 }
 
-// allWords says what was measured everywhere.
-func allWords(m faults.Measurement) string {
+// Words says what was measured everywhere.
+func (m Measurement) Words() string {
 	if m.Links == nil && m.Processes == nil {
 		return "nothing measured"
 	}
-	links := make([]faults.Pair, 0, len(m.Links))
+	links := make([]Pair, 0, len(m.Links))
 	for l := range m.Links {
 		links = append(links, l)
 	}
 	slices.SortFunc(links, byName)
-	down := faults.Conditions{Processes: m.Processes}
-	words := tally(untrained(m, links), func(l faults.Pair) string { return linkWords(m, l) },
+	down := Conditions{Processes: m.Processes}
+	words := tally(untrained(m, links), func(l Pair) string { return linkWords(m, l) },
 		slices.Concat(trainWords(m, links), processWords(down, func(node string) string { return stateWords(m.Processes[node]) })))
 	return cmp.Or(words, "nothing measured")
 }
 
-func linkWords(m faults.Measurement, l faults.Pair) string {
+func linkWords(m Measurement, l Pair) string {
 	seen, ok := m.Links[l]
 	switch {
 	case !ok:
@@ -68,14 +66,14 @@ func linkWords(m faults.Measurement, l faults.Pair) string {
 }
 
 // untrained leaves out links over which a train of datagrams was sent.
-func untrained(m faults.Measurement, links []faults.Pair) []faults.Pair {
-	return slices.DeleteFunc(slices.Clone(links), func(l faults.Pair) bool { return m.Links[l].Train.Sent > 0 })
+func untrained(m Measurement, links []Pair) []Pair {
+	return slices.DeleteFunc(slices.Clone(links), func(l Pair) bool { return m.Links[l].Train.Sent > 0 })
 }
 
 // trainWords sums up what trains of datagrams met: "20 links with 402 of 2000 datagrams
 // lost (20.1 %), medians 0.1 to 5.3 ms".
-func trainWords(m faults.Measurement, links []faults.Pair) []string {
-	var sum faults.TrainMeasurement
+func trainWords(m Measurement, links []Pair) []string {
+	var sum TrainMeasurement
 	var medians []float64 // ms
 	trained := 0
 	for _, l := range links {
@@ -94,7 +92,7 @@ func trainWords(m faults.Measurement, links []faults.Pair) []string {
 		return nil
 	}
 	lost := sum.Sent - sum.Arrived
-	words := fmt.Sprintf("%s with %d of %d datagrams lost (%.1f %%)", count(trained, "link"), lost, sum.Sent, share(lost, sum.Sent))
+	words := fmt.Sprintf("%s with %d of %d datagrams lost (%.1f %%)", Count(trained, "link"), lost, sum.Sent, share(lost, sum.Sent))
 	if len(medians) > 0 {
 		words += fmt.Sprintf(", medians %.1f to %.1f ms", slices.Min(medians), slices.Max(medians))
 	}
@@ -109,13 +107,10 @@ func trainWords(m faults.Measurement, links []faults.Pair) []string {
 	return []string{words}
 }
 
-// andMore lists nodes.
-func andMore(hit []string) string { return strings.Join(hit, ", ") }
-
-// hitWords is what was measured of nodes that a step hits without conditions of its own.
-func hitWords(hit []string, m faults.Measurement) string {
+// processesOf says what was measured of the processes of nodes.
+func (m Measurement) processesOf(names []string) string {
 	var words []string
-	for _, node := range hit {
+	for _, node := range names {
 		words = append(words, node+" "+stateWords(m.Processes[node]))
 	}
 	return strings.Join(words, "; ")
@@ -125,18 +120,18 @@ func share(part, whole int) float64 { return 100 * float64(part) / float64(whole
 
 // stateWords is a measured state. Whether a process that is not there was killed or
 // ended by itself, nobody can see.
-func stateWords(p faults.ProcessState) string {
-	if p == faults.Killed {
+func stateWords(p ProcessState) string {
+	if p == Killed {
 		return "not running"
 	}
 	return cmp.Or(string(p), "running")
 }
 
 // lostWords is a measured state, with what a loss of power has taken.
-func lostWords(m faults.Measurement, node string) string {
+func lostWords(m Measurement, node string) string {
 	state := stateWords(m.Processes[node])
-	if m.Processes[node] == faults.PoweredOff {
-		state += fmt.Sprintf(" with %s lost", count(int(m.Disks[node].Lost), "unsynced byte"))
+	if m.Processes[node] == PoweredOff {
+		state += fmt.Sprintf(" with %s lost", Count(int(m.Disks[node].Lost), "unsynced byte"))
 		if by := m.Disks[node].LostBy; by != "" {
 			state += ", names " + by
 		}
@@ -144,16 +139,16 @@ func lostWords(m faults.Measurement, node string) string {
 	return state
 }
 
-func processWords(c faults.Conditions, state func(node string) string) []string {
-	return wordsOf(c.Processes, func(p faults.ProcessState) bool { return p == faults.Running }, state)
+func processWords(c Conditions, state func(node string) string) []string {
+	return wordsOf(c.Processes, func(p ProcessState) bool { return p == Running }, state)
 }
 
-func clockWords(c faults.Conditions, say func(node string) string) []string {
-	return wordsOf(c.Clocks, faults.Clock.Healthy, say)
+func clockWords(c Conditions, say func(node string) string) []string {
+	return wordsOf(c.Clocks, Clock.Healthy, say)
 }
 
-func diskWords(c faults.Conditions, say func(node string) string) []string {
-	return wordsOf(c.Disks, faults.Disk.Healthy, say)
+func diskWords(c Conditions, say func(node string) string) []string {
+	return wordsOf(c.Disks, Disk.Healthy, say)
 }
 
 // wordsOf says something of every node whose state is not health, sorted by name.
@@ -169,7 +164,7 @@ func wordsOf[S any](states map[string]S, healthy func(S) bool, say func(node str
 }
 
 // tally counts links by what is said of them, with the first few of each kind by name.
-func tally(links []faults.Pair, say func(faults.Pair) string, others []string) string {
+func tally(links []Pair, say func(Pair) string, others []string) string {
 	const named = 3
 	by := map[string][]string{}
 	var kinds []string
@@ -187,12 +182,13 @@ func tally(links []faults.Pair, say func(faults.Pair) string, others []string) s
 		if len(names) > named {
 			names, more = names[:named], ", …"
 		}
-		words = append(words, fmt.Sprintf("%s %s (%s%s)", count(len(by[kind]), "link"), kind, strings.Join(names, ", "), more))
+		words = append(words, fmt.Sprintf("%s %s (%s%s)", Count(len(by[kind]), "link"), kind, strings.Join(names, ", "), more))
 	}
 	return strings.Join(append(words, others...), "; ")
 }
 
-func count(n int, noun string) string {
+// Count says how many there are of something: "1 link", "2 links".
+func Count(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}
@@ -200,8 +196,8 @@ func count(n int, noun string) string {
 }
 
 // linksOf lists the links that are not healthy, sorted.
-func linksOf(c faults.Conditions) []faults.Pair {
-	var links []faults.Pair
+func linksOf(c Conditions) []Pair {
+	var links []Pair
 	for l, state := range c.Links {
 		if !state.Healthy() {
 			links = append(links, l)
@@ -211,4 +207,4 @@ func linksOf(c faults.Conditions) []faults.Pair {
 	return links
 }
 
-func byName(a, b faults.Pair) int { return strings.Compare(a.String(), b.String()) }
+func byName(a, b Pair) int { return strings.Compare(a.String(), b.String()) }
