@@ -60,7 +60,9 @@ func ensureLeader(ctx context.Context, w World, node string) error {
 // namedServers is the Nodes of faults that hit the servers that a step names.
 type namedServers struct{}
 
-func (namedServers) Nodes(_ topologies.Topology, s Step) []string { return slices.Clone(s.Target.Names) }
+func (namedServers) Nodes(_ topologies.Topology, s Step) []string {
+	return slices.Clone(s.Target.Names)
+}
 
 // oneOf refuses steps that do not hit one server, among at least so many.
 func oneOf(servers int, t topologies.Topology, s Step) error {

@@ -80,14 +80,14 @@ type player struct {
 	began    time.Time
 	schedule Schedule          // resolved as far as it has begun
 	lasting  map[int]bool      // steps that have begun and will be healed; true if their edits are in force
-	aborting    bool              // the run is cut short: heal at once, without the actions of heals
+	aborting bool              // the run is cut short: heal at once, without the actions of heals
 	held     map[int]held      // steps that wait until a majority would stay
 	notes    map[int]string    // what is to be said of a step when it begins or is healed
 	set      faults.Conditions // of the last Set that succeeded
 
-	turn    chan struct{} // holds one value while somebody changes or proves the conditions
+	turn  chan struct{} // holds one value while somebody changes or proves the conditions
 	added map[int]func(*faults.Conditions)
-	works   map[int]*work // of every step the last
+	works map[int]*work // of every step the last
 
 	marking sync.Mutex
 	failed  error // the first failure to write the history

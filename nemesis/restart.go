@@ -25,7 +25,9 @@ func (RestartStorm) Kind() Kind {
 		Needs:    []faults.Capability{faults.ProcessKill},
 		Kills:    true,
 		LeastFor: leastStorm,
-		Asked:    func(targets []string) string { return strings.Join(targets, ", ") + " killed and started again and again" },
+		Asked: func(targets []string) string {
+			return strings.Join(targets, ", ") + " killed and started again and again"
+		},
 	}
 }
 
