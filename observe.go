@@ -23,7 +23,7 @@ const (
 type observer struct {
 	nodes   []topologies.Node
 	clients map[string]nodes.Client
-	log     *history.Log
+	log     history.Sink
 
 	broken *broken
 

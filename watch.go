@@ -11,14 +11,43 @@ import (
 	"faultline/workloads/history"
 )
 
+// gatedSink takes events until it is shut.
+type gatedSink struct {
+	history.Sink
+
+	mu      sync.RWMutex
+	refuses error // once shut: why
+}
+
+func (g *gatedSink) Add(e history.Event) (int64, error) {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	if g.refuses != nil {
+		return 0, g.refuses
+	}
+	return g.Sink.Add(e)
+}
+
+// shut refuses all further events, after the last ones.
+func (g *gatedSink) shut(why error, last ...history.Event) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.refuses != nil {
+		return
+	}
+	for _, e := range last {
+		_, _ = g.Sink.Add(e) // whoever owns the sink learns of its failure there
+	}
+	g.refuses = fmt.Errorf("the history takes no more events: %w", why)
+}
+
 // watch writes what the runtime tells of the nodes' processes into the history, until stop
-// is called, which may be done twice. lost ends, with the reason as its cause, when the
-// runtime says that the cluster is lost; the history has that too, as its last event but the
-// seal.
-func (s *session) watch() (lost context.Context, stop func()) {
-	lost, lose := context.WithCancelCause(context.Background())
+// is called, which may be done twice. When the runtime says that the cluster is lost, the
+// history has that as its last event, and the session is aborted; lost then says how.
+func (s *session) watch() (lost func() error, stop func()) {
 	watching, cancel := context.WithCancel(context.Background())
 	var work sync.WaitGroup
+	var how error
 	work.Go(func() {
 		err := s.cluster.Watch(watching, s.keepProcess)
 		switch {
@@ -27,10 +56,13 @@ func (s *session) watch() (lost context.Context, stop func()) {
 		case err == nil:
 			err = errors.New("its runtime stopped telling of processes, and did not say why")
 		}
-		s.keepLoss(err)
-		lose(err)
+		how = err
+		s.log.shut(&LostError{err}, lossOf(err))
+		s.Progress.Say((&LostError{err}).Error())
+		s.abort(&LostError{err})
 	})
-	return lost, func() { cancel(); work.Wait() }
+	stop = func() { cancel(); work.Wait() }
+	return func() error { work.Wait(); return how }, stop
 }
 
 func (s *session) keepProcess(p history.ProcessEvent) {
@@ -43,19 +75,10 @@ func (s *session) keepProcess(p history.ProcessEvent) {
 	_, _ = s.log.Add(history.Event{Process: history.Runtime, Type: history.Info, F: history.FProcess, Node: p.Node, Value: value})
 }
 
-func (s *session) keepLoss(how error) {
+func lossOf(how error) history.Event {
 	value, err := json.Marshal(strings.ReplaceAll(how.Error(), "\n", "; "))
 	if err != nil {
 		panic(err) // a string always encodes
 	}
-	_, _ = s.log.Add(history.Event{Process: history.Harness, Type: history.Info, F: history.FLost, Value: value})
-}
-
-// ready waits until the cluster is, or is lost.
-func (s *session) ready(ctx, lost context.Context) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	stop := context.AfterFunc(lost, func() { cancel(fmt.Errorf("the cluster was lost before it was ready: %w", context.Cause(lost))) })
-	defer stop()
-	return s.observer.ready(ctx, readyWithin)
+	return history.Event{Process: history.Harness, Type: history.Info, F: history.FLost, Value: value}
 }

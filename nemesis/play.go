@@ -27,6 +27,9 @@ type World struct {
 	// ctx ended. Whoever gives it records how they end.
 	Burst func(ctx context.Context, node string, reads int) error
 	Log   history.Sink
+	// Abort gives up even what is carried through when ctx ends: heals, and the check of the
+	// baseline; nil never does.
+	Abort context.Context
 	// Notify is told the labels of the active steps after every change; may be nil.
 	Notify func(active []string)
 
@@ -126,7 +129,12 @@ func (p *player) change(ctx context.Context, c change) {
 	late := time.Since(p.began) - c.at
 	starts := p.begin(ctx, c.starts)
 	heals := p.end(c.heals)
-	through := carriedThrough(ctx, heals)
+	through := ctx
+	if len(heals) > 0 { // a mark would otherwise tell of a heal that came later
+		var done func()
+		through, done = p.carriedThrough(ctx)
+		defer done()
+	}
 	for _, part := range starts {
 		part.act(ctx, p.World, part.acts.Before)
 		if !part.kind.Momentary {
@@ -247,13 +255,14 @@ func (p *player) resolve(ctx context.Context, step Step) (Step, error) {
 	return step.led(p.Topology, leader), nil
 }
 
-// carriedThrough lets a change that heals be made and measured even if ctx ends in the
-// middle of it: its mark would otherwise tell of a heal that came later.
-func carriedThrough(ctx context.Context, heals []*part) context.Context {
-	if len(heals) > 0 {
-		return context.WithoutCancel(ctx)
+// carriedThrough is ctx without its end, which only Abort brings.
+func (w World) carriedThrough(ctx context.Context) (context.Context, func()) {
+	through, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	if w.Abort == nil {
+		return through, func() { cancel(nil) }
 	}
-	return ctx
+	stop := context.AfterFunc(w.Abort, func() { cancel(context.Cause(w.Abort)) })
+	return through, func() { stop(); cancel(nil) }
 }
 
 func (part *part) asked() string {
@@ -344,16 +353,18 @@ func (p *player) finish(ctx context.Context) {
 	if ctx.Err() == nil && p.failure() == nil {
 		p.release(ctx)
 	}
-	healCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), healWithin)
+	through, done := p.carriedThrough(ctx)
+	defer done()
+	healing, cancel := context.WithTimeout(through, healWithin)
 	defer cancel()
 	if len(p.lasting) > 0 {
 		p.aborting = true
-		p.change(healCtx, change{at: time.Since(p.began), heals: sortedKeys(p.lasting)})
+		p.change(healing, change{at: time.Since(p.began), heals: sortedKeys(p.lasting)})
 	}
 	p.awaitWorks()
-	baseCtx, end := context.WithTimeout(context.WithoutCancel(ctx), healWithin)
+	checking, end := context.WithTimeout(through, healWithin)
 	defer end()
-	p.baseline(baseCtx)
+	p.baseline(checking)
 }
 
 func (p *player) notify() {

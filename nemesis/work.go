@@ -33,7 +33,8 @@ func (p *player) goOn(ctx context.Context, part *part) {
 		p.close(part)
 		return
 	}
-	ctx, cut := context.WithTimeout(context.WithoutCancel(ctx), max(workWithin, part.step.lasts()+workWithin))
+	through, carried := p.carriedThrough(ctx)
+	ctx, cut := context.WithTimeout(through, max(workWithin, part.step.lasts()+workWithin))
 	ctx, cancel := context.WithCancelCause(ctx)
 	w := &work{cancel: cancel, done: make(chan struct{})}
 	p.works[part.number] = w
@@ -41,6 +42,7 @@ func (p *player) goOn(ctx context.Context, part *part) {
 	world.addConditions = p.adder(part.number)
 	go func() {
 		defer close(w.done)
+		defer carried()
 		defer cut()
 		defer cancel(nil)
 		part.saw(action(ctx, world, part.step, part.targets))

@@ -213,7 +213,7 @@ func (c *fakeClient) setTrouble(t func(draw float64) trouble) {
 // finish closes the log and reads it back.
 func (b *bench) finish() ([]history.Event, []history.Operation) {
 	time.Sleep(time.Second) // late effects of hung calls happen in the bubble too
-	require.NoError(b.t, b.Log.Close())
+	require.NoError(b.t, b.Log.(*history.Log).Close())
 	events, truncated, err := history.ReadFile(b.path)
 	require.NoError(b.t, err)
 	require.False(b.t, truncated)

@@ -22,7 +22,7 @@ type Config struct {
 	Generator   Generator
 	Clients     map[string]nodes.Client // by node
 	Nodes       []string                // in the order in which threads are dealt to them
-	Log         *history.Log
+	Log         history.Sink
 	Rate        float64       // operations a second over all threads; 0 means as fast as possible
 	Concurrency int           // threads
 	Timeout     time.Duration // of one operation

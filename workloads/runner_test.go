@@ -181,7 +181,7 @@ func TestAStuckClientIsAnError(t *testing.T) {
 		defer cancel()
 		require.ErrorContains(t, b.Run(ctx), "2 operations did not return within 5s")
 		require.ErrorContains(t, b.Run(t.Context()), "stuck")
-		require.NoError(t, b.Log.Close())
+		require.NoError(t, b.Log.(*history.Log).Close())
 		events, _, err := history.ReadFile(b.path)
 		require.NoError(t, err)
 		ops, err := history.Operations(events)
@@ -222,7 +222,7 @@ func TestAFullDiskEndsTheRun(t *testing.T) {
 		require.NoError(t, err)
 		log := history.New(full)
 		b := newBench(t, func(c *Config) {
-			require.NoError(t, c.Log.Close())
+			require.NoError(t, c.Log.(*history.Log).Close())
 			c.Log = log
 		})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
