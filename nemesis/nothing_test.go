@@ -16,8 +16,9 @@ import (
 	"faultline/workloads/history"
 )
 
-// The tests of this file ask of every fault, target and option whether a run could be valid in which it did not come
-// true. A fault or an option that is new fails them until it has a sample here.
+// The tests of this file ask of every fault, target and option whether evidence could be taken for a proof when it did not come
+// true. Each sample is played once, on a cluster that does all that it is asked; what the history then has is changed
+// into what it would have if nothing, or not all, had happened. A fault or an option that is new fails them until it has a sample here.
 
 // least is what a step of a fault cannot be without, beside its times and its target.
 var least = map[string]string{
@@ -101,37 +102,51 @@ func targetsOf(f Fault) []string {
 	return append(slices.Clone(f.Kind().Targets), "[dc1-s2]")
 }
 
-// judged plays a schedule and has the run judged, as if it were all that there was.
-func judged(t *testing.T, f *fake, s Schedule) checker.Result {
+// marksOf plays a schedule on a cluster that does all that it is asked, and returns what the history then has of its
+// first step: its start, and its heal.
+func marksOf(t *testing.T, s Schedule) (start, heal history.FaultMark) {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "history.jsonl")
-	log, err := history.Create(path)
+	sink := history.NewMemory()
+	f := newFake(layout(t, crowd))
+	_, err := Play(t.Context(), s, World{Topology: f.topology, Cluster: f, Client: f.Client, Leader: f.Leader, Burst: f.Burst, Log: sink})
 	require.NoError(t, err)
-	for _, phase := range []string{`"faults"`, `"end"`} {
-		if phase == `"end"` {
-			_, err = Play(t.Context(), s, World{Topology: f.topology, Cluster: f, Client: f.Client, Leader: f.Leader, Burst: f.Burst, Log: log})
-			require.NoError(t, err)
-		}
-		_, err = log.Add(history.Event{Process: history.Harness, Type: history.Info, F: history.FPhase, Value: []byte(phase)})
+	for _, e := range sink.Events() {
+		m, err := history.ParseFaultMark(e.Value)
 		require.NoError(t, err)
+		switch {
+		case m.Step != 0 || !m.Done:
+		case m.Stage == history.FaultStart:
+			start = m
+		case m.Stage == history.FaultHeal:
+			heal = m
+		}
 	}
-	require.NoError(t, log.Close())
-	events, _, err := history.ReadFile(path)
-	require.NoError(t, err)
-	run := checker.Run{Topology: f.topology, Events: events, Settings: checker.Settings{PlannedFaults: len(s.Steps)}}
-	run.Faults, run.Baseline, err = history.Faults(events)
-	require.NoError(t, err)
-	all := checker.All()
-	return all[slices.IndexFunc(all, func(c checker.Checker) bool { return c.Name == "faults" })].Check(context.Background(), &run)
+	return start, heal
 }
 
-// requireDoubt demands that a run is unknown, for what a fault did not do.
-func requireDoubt(t *testing.T, r checker.Result, fault, lacks string) {
-	t.Helper()
-	require.Equal(t, checker.Unknown, r.Verdict, r.Summary)
-	require.True(t, slices.ContainsFunc(r.Reasons, func(reason string) bool {
-		return strings.Contains(reason, "step 0, "+fault) && strings.Contains(reason, lacks)
-	}), "%q", r.Reasons)
+// measuredOn is what is measured of a cluster that was asked for something, where something else is true.
+func measuredOn(t *testing.T, truth, asked, before faults.Conditions) *faults.Measurement {
+	f := newFake(layout(t, crowd))
+	f.now, f.asked, f.sloth = truth, asked, 0
+	for l, state := range before.Links {
+		if state.Shaped() && !asked.Links[l].Shaped() {
+			f.healing[l] = state
+		}
+	}
+	m, err := f.Measure(t.Context())
+	require.NoError(t, err)
+	return &m
+}
+
+// unseen is evidence whose actions saw nothing, at this place or (-1) at any.
+func unseen(e faults.Evidence, at int) faults.Evidence {
+	e.Findings = slices.Clone(e.Findings)
+	for i := range e.Findings {
+		if i == at || at < 0 {
+			e.Findings[i].Got, e.Findings[i].Count = nil, 0
+		}
+	}
+	return e
 }
 
 // eachSample visits every fault with every target, and with every sample of every option.
@@ -161,19 +176,40 @@ func eachSample(t *testing.T, visit func(t *testing.T, f Fault, option, sample s
 }
 
 func TestWhatIsDoneIsProved(t *testing.T) {
-	eachSample(t, func(t *testing.T, _ Fault, _, _ string, s Schedule) {
-		r := judged(t, newFake(layout(t, crowd)), s)
-		require.Equal(t, checker.Valid, r.Verdict, "%q", r.Reasons)
+	samples := 0
+	eachSample(t, func(t *testing.T, f Fault, _, _ string, s Schedule) {
+		samples++
+		start, heal := marksOf(t, s)
+		require.Empty(t, start.Evidence.Gaps())
+		if !f.Kind().Momentary {
+			require.Empty(t, heal.Evidence.Gaps())
+		}
 	})
+	t.Logf("%d kinds of faults, %d samples of their targets and options", len(table), samples)
 }
 
-// Everything is acknowledged, nothing is done, and what is measured is a cluster in its best health.
+// Everything is acknowledged, nothing is done, and what is measured is a cluster in its best health. Nor is there
+// anything that an action saw which could be left out.
 func TestNothingIsProvedByNothing(t *testing.T) {
 	eachSample(t, func(t *testing.T, f Fault, _, _ string, s Schedule) {
-		idle := newFake(layout(t, crowd))
-		idle.nods = true
-		idle.obey = func(faults.Conditions) faults.Conditions { return idle.topology.Baseline() }
-		requireDoubt(t, judged(t, idle, s), f.Kind().Name, "its effect was not proved")
+		start, heal := marksOf(t, s)
+		nothing := unseen(*start.Evidence, -1)
+		if nothing.Want != nil {
+			nothing.Got = measuredOn(t, layout(t, crowd).Baseline(), *nothing.Want, *nothing.Before)
+		}
+		require.NotEmpty(t, nothing.Gaps())
+		unmeasured := *start.Evidence
+		if unmeasured.Got = nil; unmeasured.Want != nil {
+			require.Contains(t, unmeasured.Gaps(), "nothing was measured")
+		}
+		for _, m := range []history.FaultMark{start, heal} {
+			if m.Evidence == nil {
+				continue // momentary faults have no heal
+			}
+			for i, finding := range m.Evidence.Findings {
+				require.NotEmpty(t, unseen(*m.Evidence, i).Gaps(), "%s: %v could be left out", f.Kind().Name, finding)
+			}
+		}
 	})
 }
 
@@ -186,22 +222,19 @@ func TestNoOptionIsProvedByTheOthers(t *testing.T) {
 		}
 		without := s.clone()
 		without.Steps[0] = lacking(t, s.Steps[0], option)
-		half := newFake(layout(t, crowd))
-		half.obey = func(want faults.Conditions) faults.Conditions {
-			if want.Equal(sum(half.topology, s.Steps)) {
-				return sum(half.topology, without.Steps)
-			}
-			return want
+		start, _ := marksOf(t, s)
+		half := *start.Evidence
+		if half.Want != nil && half.Want.Equal(sum(layout(t, crowd), s.Steps)) {
+			half.Got = measuredOn(t, sum(layout(t, crowd), without.Steps), *half.Want, *half.Before)
 		}
-		r := judged(t, half, s)
 		for _, key := range []string{option, sample, option + " in " + sample} {
 			if unmeasured[key] != "" {
 				used[key] = true
-				require.Equal(t, checker.Valid, r.Verdict, "%s is measured after all: %q", key, r.Reasons)
+				require.Empty(t, half.Gaps(), "%s is measured after all", key)
 				return
 			}
 		}
-		requireDoubt(t, r, f.Kind().Name, "its effect was not proved")
+		require.NotEmpty(t, half.Gaps())
 	})
 	for key := range unmeasured {
 		require.True(t, used[key], "%s is no option", key)
@@ -237,22 +270,61 @@ func TestNoHealIsProvedByNothing(t *testing.T) {
 		if _, base := f.(baseliner); !base && s.Steps[0].alone(layout(t, crowd)).Healthy() {
 			return // there is nothing to take back
 		}
-		stuck := newFake(layout(t, crowd))
-		begun := false
-		stuck.obey = func(want faults.Conditions) faults.Conditions {
-			if begun {
-				return stuck.now
-			}
-			begun = true
-			return want
-		}
-		r := judged(t, stuck, s)
+		start, heal := marksOf(t, s)
+		stuck := *heal.Evidence
+		stuck.Got = measuredOn(t, *start.Evidence.Want, *stuck.Want, *start.Evidence.Want)
 		if _, ok := lasting[sample]; ok {
 			used[sample] = true
-			require.Equal(t, checker.Valid, r.Verdict, "%s is seen to last after all: %q", sample, r.Reasons)
+			require.Empty(t, stuck.Gaps(), "%s is seen to last after all", sample)
 			return
 		}
-		requireDoubt(t, r, f.Kind().Name, "its heal was not proved")
+		require.NotEmpty(t, stuck.Gaps())
 	})
 	require.Len(t, used, len(lasting))
+}
+
+// The same in a run: a cluster that nods at everything and does nothing makes it unknown.
+func TestARunInWhichNothingHappensIsUnknown(t *testing.T) {
+	for _, f := range table {
+		s := parse(t, stepOf(f, targetsOf(f)[0], least[f.Kind().Name]))
+		synctest.Test(t, func(t *testing.T) {
+			idle := newFake(layout(t, crowd))
+			idle.nods = true
+			idle.obey = func(faults.Conditions) faults.Conditions { return idle.topology.Baseline() }
+			requireDoubt(t, judged(t, idle, s), f.Kind().Name, "its effect was not proved")
+		})
+	}
+}
+
+// judged plays a schedule and has the run judged, as if it were all that there was.
+func judged(t *testing.T, f *fake, s Schedule) checker.Result {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "history.jsonl")
+	log, err := history.Create(path)
+	require.NoError(t, err)
+	for _, phase := range []string{`"faults"`, `"end"`} {
+		if phase == `"end"` {
+			_, err = Play(t.Context(), s, World{Topology: f.topology, Cluster: f, Client: f.Client, Leader: f.Leader, Burst: f.Burst, Log: log})
+			require.NoError(t, err)
+		}
+		_, err = log.Add(history.Event{Process: history.Harness, Type: history.Info, F: history.FPhase, Value: []byte(phase)})
+		require.NoError(t, err)
+	}
+	require.NoError(t, log.Close())
+	events, _, err := history.ReadFile(path)
+	require.NoError(t, err)
+	run := checker.Run{Topology: f.topology, Events: events, Settings: checker.Settings{PlannedFaults: len(s.Steps)}}
+	run.Faults, run.Baseline, err = history.Faults(events)
+	require.NoError(t, err)
+	all := checker.All()
+	return all[slices.IndexFunc(all, func(c checker.Checker) bool { return c.Name == "faults" })].Check(context.Background(), &run)
+}
+
+// requireDoubt demands that a run is unknown, for what a fault did not do.
+func requireDoubt(t *testing.T, r checker.Result, fault, lacks string) {
+	t.Helper()
+	require.Equal(t, checker.Unknown, r.Verdict, r.Summary)
+	require.True(t, slices.ContainsFunc(r.Reasons, func(reason string) bool {
+		return strings.Contains(reason, "step 0, "+fault) && strings.Contains(reason, lacks)
+	}), "%q", r.Reasons)
 }
