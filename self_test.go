@@ -155,7 +155,7 @@ func (r trial) wrong(seam, how string) error {
 		return fmt.Errorf("it took %v", r.took)
 	case r.err == nil && r.outcome.Verdict == checker.Invalid:
 		return fmt.Errorf("it is invalid: %s", r.why())
-	case r.err == nil && r.outcome.Verdict == checker.Valid && !mayBeValid(seam, how):
+	case r.err == nil && r.outcome.Verdict == checker.Valid && !mayBeValid(seam, how) && !(how == nothing && r.memory.trap.harmless):
 		return errors.New("it is valid")
 	case r.err != nil && errors.As(r.err, new(*UsageError)):
 		return fmt.Errorf("it is told as a mistake of the user: %w", r.err)

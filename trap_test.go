@@ -25,6 +25,8 @@ type trap struct {
 	mu     sync.Mutex
 	counts map[string]int
 	sprung bool
+	// harmless is that what did not happen was nothing.
+	harmless bool
 }
 
 func newTrap(seam, how string, n int) *trap {

@@ -22,12 +22,12 @@ func (Disk) Kind() Kind {
 	return Kind{
 		Name:   "disk",
 		Family: "disk",
-		Doc: "The disk of a node's data fails: fsync takes longer (slow-fsync), fails (failing-fsync) or lies (lying-fsync: it answers and makes " +
+		Doc: "The disk of a node's data fails: reads and writes take longer (slow-io), fsync does (slow-fsync), fails (failing-fsync) or lies (lying-fsync: it answers and makes " +
 			"nothing durable before the heal; no system survives that and a loss of power), reads or writes fail with EIO (failing-reads, failing-writes), no space is left (full). " +
 			"A node that ends its process over it is started again at the heal.",
 		Targets: []string{All, Majority, Minority, One, Primary},
 		Drawn:   []string{Majority, Minority, One},
-		Needs:   []faults.Capability{faults.DiskSync, faults.DiskFull, faults.DiskError},
+		Needs:   []faults.Capability{faults.DiskSync, faults.DiskSlow, faults.DiskFull, faults.DiskError},
 	}
 }
 
@@ -35,6 +35,7 @@ func (Disk) Samples() (all []Fault) {
 	for _, state := range []faults.Disk{
 		{SlowSync: 20 * time.Millisecond},
 		{SlowSync: 200 * time.Millisecond},
+		{SlowIO: 20 * time.Millisecond},
 		{FailSync: true},
 		{FailWrite: true},
 		{Full: true},

@@ -182,7 +182,7 @@ func shownAt(s faults.Clock, after time.Duration) time.Duration {
 
 // tryDisk is what a disk does that is just as asked.
 func tryDisk(s faults.Disk) faults.DiskMeasurement {
-	seen := faults.DiskMeasurement{Tried: true, SyncTook: s.SlowSync + time.Millisecond, PlainTook: time.Millisecond, Kept: !s.Lie && !s.FailSync}
+	seen := faults.DiskMeasurement{Tried: true, ReadTook: s.SlowIO + time.Millisecond, WriteTook: s.SlowIO + time.Millisecond, SyncTook: s.SlowSync + time.Millisecond, PlainTook: time.Millisecond, Kept: !s.Lie && !s.FailSync}
 	for _, call := range []struct {
 		fails bool
 		seen  *string

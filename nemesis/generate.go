@@ -40,7 +40,7 @@ const (
 )
 
 // Generate makes a schedule. The same options make the same schedule, in every version
-// of Faultline that knows the same families.
+// of Faultline that draws the same faults with the same settings.
 //
 // Faults may overlap, but a schedule asks for nothing that a correct cluster could fail
 // to show: a step that needs a leader (target primary, transfer, leave) begins only when

@@ -58,6 +58,7 @@ var samples = map[string][]string{
 	"reject":         {"reject: true, oneway: in", "reject: true, oneway: out", "reject: true"},
 	"reorder":        {"reorder: 0.05", "reorder: 0.95", "reorder: 0.1, jitter: 30ms, scramble: true"},
 	"scramble":       {"jitter: 4ms, scramble: true", "delay: 40ms, jitter: 30ms, scramble: true", "reorder: 0.1, jitter: 30ms, scramble: true"},
+	"slow-io":        {"slow-io: 5ms", "slow-io: 20ms", "slow-io: 5s, slow-fsync: 5ms"},
 	"slow-fsync":     {"slow-fsync: 5ms", "slow-fsync: 20ms", "slow-fsync: 5s", "full: true, slow-fsync: 50ms"},
 	"strobe":         {"strobe: 10ms, period: 1ms", "strobe: -1h, period: 500ms"},
 	"torn":           {"torn: true"},
@@ -260,6 +261,7 @@ var lasting = map[string]string{
 	"jitter: 4ms":     "a busy reader is later than that",
 	"loss: 0.01":      "two of a hundred may find a full socket",
 	"rate: 10000000":  "a train that the cluster can bear is through at once",
+	"slow-io: 5ms":    "a disk of a machine may be as slow by itself",
 	"slow-fsync: 5ms": "a disk of a machine may be as slow by itself",
 }
 

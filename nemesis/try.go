@@ -46,6 +46,7 @@ func Trials(t topologies.Topology) []Step {
 		Clock{Clock: faults.Clock{Monotonic: 0.5}},
 		Clock{Clock: faults.Clock{Forward: time.Minute}},
 		Disk{Disk: faults.Disk{SlowSync: 20 * time.Millisecond}},
+		Disk{Disk: faults.Disk{SlowIO: 20 * time.Millisecond}},
 		Disk{Disk: faults.Disk{Lie: true}},
 		Disk{Disk: faults.Disk{FailSync: true}},
 		Disk{Disk: faults.Disk{FailRead: true}},

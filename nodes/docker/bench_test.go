@@ -28,7 +28,7 @@ func BenchmarkLinks(b *testing.B) {
 			var medians []time.Duration
 			for b.Loop() {
 				for range count {
-					got := sendTrain(b, c, injector.Train{Count: length, Bytes: 64, Pace: 200 * time.Microsecond, Wait: 200 * time.Millisecond})
+					got := sendTrain(b, c, faults.Train{Count: length, Bytes: 64, Pace: 200 * time.Microsecond, Wait: 200 * time.Millisecond})
 					sent, arrived, medians = sent+length, arrived+got.Arrived, append(medians, got.Median)
 				}
 			}
@@ -44,10 +44,10 @@ func BenchmarkLinks(b *testing.B) {
 var trains atomic.Uint64
 
 // sendTrain sends a train from the first node to the second.
-func sendTrain(b *testing.B, c *cluster, t injector.Train) injector.Arrivals {
+func sendTrain(b *testing.B, c *cluster, t faults.Train) faults.TrainMeasurement {
 	nonce, from, to := 1<<33+trains.Add(1), c.byName[s1].addr, c.byName[s2].addr
 	_, err := c.group.Ask(b.Context(), s1, injector.Request{Probe: &injector.Probe{
-		Nonce: nonce, TimeoutMS: 1, Trains: map[netip.Addr]injector.Train{to: t}}})
+		Nonce: nonce, TimeoutMS: 1, Trains: map[netip.Addr]faults.Train{to: t}}})
 	require.NoError(b, err)
 	heard, err := c.group.Ask(b.Context(), s2, injector.Request{Heard: &injector.Heard{Nonce: nonce}})
 	require.NoError(b, err)

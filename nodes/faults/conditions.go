@@ -55,6 +55,14 @@ const (
 // severity orders the states: the worst of those asked for counts.
 var severity = map[ProcessState]int{Running: 0, Paused: 1, Killed: 2, PoweredOff: 3, Wiped: 4}
 
+// Check refuses what is no state of a process.
+func (p ProcessState) Check() error {
+	if _, ok := severity[p]; !ok {
+		return fmt.Errorf("no process state %q; there are running, %s, %s, %s and %s", string(p), Paused, Killed, PoweredOff, Wiped)
+	}
+	return nil
+}
+
 // Ended tells whether there is no process.
 func (p ProcessState) Ended() bool { return severity[p] >= severity[Killed] }
 
@@ -79,6 +87,7 @@ const (
 	ClockMonotonic Capability = "clock-monotonic"
 
 	DiskSync   Capability = "disk-sync"
+	DiskSlow   Capability = "disk-slow"
 	DiskFull   Capability = "disk-full"
 	DiskError  Capability = "disk-error"
 	DiskDamage Capability = "disk-damage"

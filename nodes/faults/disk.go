@@ -13,6 +13,7 @@ import (
 type Disk struct {
 	Lie       bool          `json:"lying_fsync,omitempty" yaml:"lying-fsync,omitempty"`       // fsync answers at once and makes nothing durable
 	SlowSync  time.Duration `json:"slow_fsync_ns,omitempty" yaml:"slow-fsync,omitempty"`      // that every fsync takes longer
+	SlowIO    time.Duration `json:"slow_io_ns,omitempty" yaml:"slow-io,omitempty"`            // that every read and write takes longer that reaches the disk
 	Full      bool          `json:"full,omitempty" yaml:"full,omitempty"`                     // what needs space fails with ENOSPC
 	FailRead  bool          `json:"failing_reads,omitempty" yaml:"failing-reads,omitempty"`   // reads fail with EIO
 	FailWrite bool          `json:"failing_writes,omitempty" yaml:"failing-writes,omitempty"` // writes fail with EIO
@@ -57,7 +58,12 @@ const (
 
 func (d Damage) String() string { return fmt.Sprintf("%s of %s (%d)", d.Kind, d.File, d.Draw) }
 
-const leastSlowSync, mostSlowSync = 5 * time.Millisecond, 5 * time.Second
+// The ranges of delays whose effect can be told from a busy disk.
+const leastDiskDelay, mostDiskDelay = 5 * time.Millisecond, 5 * time.Second
+
+// mostCarried is the longest delay that a pod carries out, which sums of several may come
+// to: more than any disk takes before its kernel gives it up (30 s by default for SCSI).
+const mostCarried = time.Minute
 
 // Merge is the disk to which two things happen that do not know of each other: times add.
 func (s Disk) Merge(o Disk) Disk {
@@ -66,6 +72,7 @@ func (s Disk) Merge(o Disk) Disk {
 	return Disk{
 		Lie:       s.Lie || o.Lie,
 		SlowSync:  s.SlowSync + o.SlowSync,
+		SlowIO:    s.SlowIO + o.SlowIO,
 		Full:      s.Full || o.Full,
 		FailRead:  s.FailRead || o.FailRead,
 		FailWrite: s.FailWrite || o.FailWrite,
@@ -96,6 +103,7 @@ func (s Disk) String() string {
 	}{
 		{s.Lie, "fsync lies"},
 		{s.SlowSync > 0, "fsync takes +" + s.SlowSync.String()},
+		{s.SlowIO > 0, "reads and writes take +" + s.SlowIO.String()},
 		{s.Full, "full"},
 		{s.FailRead, "reads fail"},
 		{s.FailWrite, "writes fail"},
@@ -119,6 +127,7 @@ func (s Disk) String() string {
 func (s Disk) needs(need map[Capability]bool) {
 	for c, asked := range map[Capability]bool{
 		DiskSync:   s.Lie || s.SlowSync > 0 || s.FailSync,
+		DiskSlow:   s.SlowIO > 0,
 		DiskFull:   s.Full,
 		DiskError:  s.FailRead || s.FailWrite,
 		DiskDamage: len(s.Damages) > 0,
@@ -129,14 +138,43 @@ func (s Disk) needs(need map[Capability]bool) {
 
 // Check refuses what makes no sense.
 func (s Disk) Check() error {
-	if s.SlowSync != 0 && (s.SlowSync < leastSlowSync || s.SlowSync > mostSlowSync) {
-		return fmt.Errorf("slow-fsync is %s: want %s to %s", s.SlowSync, leastSlowSync, mostSlowSync)
+	for _, d := range []struct {
+		name string
+		slow time.Duration
+	}{{"slow-fsync", s.SlowSync}, {"slow-io", s.SlowIO}} {
+		if d.slow != 0 && (d.slow < leastDiskDelay || d.slow > mostDiskDelay) {
+			return fmt.Errorf("%s is %s: want %s to %s", d.name, d.slow, leastDiskDelay, mostDiskDelay)
+		}
 	}
 	if s.Lie && s.FailSync {
 		return fmt.Errorf("an fsync that lies does not fail: ask for one of them")
 	}
-	if s.Names != NamesJournaled && s.Names != NamesPOSIX {
-		return fmt.Errorf("names are %q: want %s or %s", string(s.Names), NamesJournaled, NamesPOSIX)
+	return s.Names.Check()
+}
+
+// CheckBounds refuses what no pod can carry out, whatever sum of faults asked for it.
+func (s Disk) CheckBounds() error {
+	for name, delay := range map[string]time.Duration{"slow-fsync": s.SlowSync, "slow-io": s.SlowIO} {
+		if delay < 0 || delay > mostCarried {
+			return fmt.Errorf("disk: %s is %v: it goes from 0 to %v", name, delay, mostCarried)
+		}
+	}
+	for _, d := range s.Damages {
+		if d.Kind != BitFlip && d.Kind != Truncate {
+			return fmt.Errorf("damage %q: want %s or %s", d.Kind, BitFlip, Truncate)
+		}
+	}
+	return s.Names.Check()
+}
+
+// NamesUntold is what LostBy says of a loss of power on a disk that failed or lied besides,
+// where no file tells which names it took.
+const NamesUntold = "untold"
+
+// Check refuses what is no such word.
+func (n Names) Check() error {
+	if n != NamesJournaled && n != NamesPOSIX {
+		return fmt.Errorf("names are %q: want %s or %s", string(n), NamesJournaled, NamesPOSIX)
 	}
 	return nil
 }
@@ -149,12 +187,14 @@ type DiskMeasurement struct {
 	Write     string              `json:"write,omitempty"` // "" if it worked, else the name of the error: EIO
 	Create    string              `json:"create,omitempty"`
 	Sync      string              `json:"sync,omitempty"`
+	ReadTook  time.Duration       `json:"read_took_ns,omitempty"`
+	WriteTook time.Duration       `json:"write_took_ns,omitempty"`
 	SyncTook  time.Duration       `json:"sync_took_ns,omitempty"`
 	PlainTook time.Duration       `json:"plain_took_ns,omitempty"` // an fsync of as much on the machine's own disk, beside the faults
 	Kept      bool                `json:"kept,omitempty"`          // what this fsync promised would outlast a loss of power
 	Unsynced  int64               `json:"unsynced,omitempty"`      // bytes that a loss of power would take now
 	Lost      int64               `json:"lost,omitempty"`          // bytes that the last loss of power took
-	LostBy    string              `json:"lost_by,omitempty"`       // by which Names it was seen to take names: "journaled", "posix", or "untold" if the disk failed or lied besides
+	LostBy    string              `json:"lost_by,omitempty"`       // by which Names it was seen to take names: "journaled", "posix", or NamesUntold
 	Damaged   []DamageMeasurement `json:"damaged,omitempty"`
 }
 
@@ -216,6 +256,17 @@ func (seen DiskMeasurement) mismatches(want Disk) []string {
 	if seen.SyncTook < want.SlowSync {
 		out = append(out, fmt.Sprintf("an fsync on its disk took %s, not %s longer", seen.SyncTook, want.SlowSync))
 	}
+	for _, io := range []struct {
+		call, errno string
+		took        time.Duration
+	}{{"a read", seen.Read, seen.ReadTook}, {"a write", seen.Write, seen.WriteTook}} {
+		if io.errno == "" && io.took < want.SlowIO {
+			out = append(out, fmt.Sprintf("%s on its disk took %s, not %s longer", io.call, io.took, want.SlowIO))
+		}
+		if most := want.SlowIO + slowness*seen.PlainTook + hiccup; io.errno == "" && io.took > most {
+			out = append(out, fmt.Sprintf("%s on its disk took %s, more than %s", io.call, io.took, most))
+		}
+	}
 	if most := want.SlowSync + slowness*seen.PlainTook + hiccup; seen.Sync == "" && seen.SyncTook > most {
 		out = append(out, fmt.Sprintf("an fsync on its disk took %s, more than %s, though one beside it took %s", seen.SyncTook, most, seen.PlainTook))
 	}
@@ -248,7 +299,7 @@ func paired(asked []Damage, seen []DamageMeasurement) bool {
 // lossMismatches compares the names that a loss of power was seen to take with what is asked. On a disk that failed or lied besides there was nothing to see,
 // which is no proof of what was asked for by name.
 func (seen DiskMeasurement) lossMismatches(want Disk) []string {
-	if seen.LostBy == want.Names.String() || seen.LostBy == "untold" && want.Names == NamesJournaled {
+	if seen.LostBy == want.Names.String() || seen.LostBy == NamesUntold && want.Names == NamesJournaled {
 		return nil
 	}
 	return []string{fmt.Sprintf("its loss of power was seen to take names by %s, not %s", cmp.Or(seen.LostBy, "nothing that was told"), want.Names)}

@@ -122,7 +122,7 @@ func (s Link) String() string {
 	}
 	say(s.Loss > 0, "loss %s", short(s.Loss))
 	say(s.BurstLoss > 0, "burst-loss %s in bursts of %s", short(s.BurstLoss), short(max(s.Burst, 1)))
-	say(s.Rate > 0, "rate %d B/s with a queue of %d B", s.Rate, s.queue())
+	say(s.Rate > 0, "rate %d B/s with a queue of %d B", s.Rate, s.QueueBytes())
 	say(s.Delay > 0, "delay %s", s.Delay)
 	say(s.Jitter > 0, "jitter %s", s.Jitter)
 	say(s.Jitter > 0 && s.Scramble, "scrambled")
@@ -138,7 +138,8 @@ func (s Link) String() string {
 // short leaves out the last bits, which depend on the order of a Merge.
 func short(f float64) string { return strconv.FormatFloat(f, 'g', 6, 64) }
 
-func (s Link) queue() int64 {
+// QueueBytes is Queue, or DefaultQueue.
+func (s Link) QueueBytes() int64 {
 	if s.Queue == 0 {
 		return DefaultQueue
 	}
@@ -203,13 +204,53 @@ func (s Link) Check() error {
 	return nil
 }
 
-// gilbert are the chances to leave the good state and the bad state for the next packet,
-// such that BurstLoss of the packets meet the bad state, Burst at a time on average. Bursts
-// cannot be shorter than BurstLoss lets them be.
-func (s Link) gilbert() (toBad, toGood float64) {
-	if s.BurstLoss <= 0 {
-		return 0, 1
+// What a pod carries out at most, whatever sum of faults asked for it.
+const (
+	mostWait   = time.Minute
+	mostCarry  = 1 << 40 // bytes, and bytes a second
+	mostBursts = 1e9     // packets
+)
+
+// CheckBounds refuses what no pod can carry out, whatever sum of faults asked for it.
+func (s Link) CheckBounds() error {
+	for name, share := range map[string]float64{"loss": s.Loss, "burst-loss": s.BurstLoss, "reorder": s.Reorder,
+		"duplicate": s.Duplicate, "corrupt": s.Corrupt} {
+		if !(share >= 0 && share <= 1) {
+			return fmt.Errorf("%s of %v: want a share from 0 to 1", name, share)
+		}
 	}
-	toGood = math.Min(1/math.Max(s.Burst, 1), (1-s.BurstLoss)/s.BurstLoss)
-	return toGood * s.BurstLoss / (1 - s.BurstLoss), toGood
+	for name, wait := range map[string]time.Duration{"delay": s.Delay, "jitter": s.Jitter} {
+		if wait < 0 || wait > mostWait {
+			return fmt.Errorf("%s of %v: want 0 to %v", name, wait, mostWait)
+		}
+	}
+	if s.Rate < 0 || s.Rate > mostCarry || s.Queue < 0 || s.Queue > mostCarry {
+		return fmt.Errorf("a rate of %d with a queue of %d: want 0 to %d", s.Rate, s.Queue, mostCarry)
+	}
+	if !(s.Burst >= 0 && s.Burst <= mostBursts) {
+		return fmt.Errorf("a burst of %v: want 0 to %v", s.Burst, mostBursts)
+	}
+	return nil
 }
+
+// Gilbert gives the chances, from packet to packet, to leave the good and the bad state of
+// Gilbert's model (Capacity of a Burst-Noise Channel, Bell System Technical Journal 39,
+// 1960), given the share of time in the bad one and how many packets it lasts on average.
+// In it all packets are lost. Loss beside it makes the good state lose some, as in Elliott
+// (Estimates of Error Rates for Codes on Burst-Noise Channels, the same, 42, 1963). From
+//
+//	share = toBad / (toBad + toGood)   and   burst = 1 / toGood
+//
+// follows the rest; toBad is 1 at most, so bursts last at least share / (1 - share).
+func Gilbert(share, burst float64) (toBad, toGood float64) {
+	switch {
+	case share <= 0:
+		return 0, 1
+	case share >= 1:
+		return 1, 0
+	}
+	toGood = math.Min(1/math.Max(burst, 1), (1-share)/share)
+	return toGood * share / (1 - share), toGood
+}
+
+func (s Link) gilbert() (toBad, toGood float64) { return Gilbert(s.BurstLoss, s.Burst) }

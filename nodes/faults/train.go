@@ -65,7 +65,7 @@ func (s Link) Train() Train {
 // rateTrain keeps a link with a rate busy for rateTime, but does not fill its queue, as
 // far as the number of datagrams that other effects need allows it.
 func (s Link) rateTrain() (count, bytes int) {
-	total := min(float64(s.Rate)*rateTime.Seconds(), float64(s.queue())*3/4)
+	total := min(float64(s.Rate)*rateTime.Seconds(), float64(s.QueueBytes())*3/4)
 	count = min(max(s.datagrams(), leastRateDatagrams, int(math.Ceil(total/(mostBytes+headers)))), mostDatagrams)
 	return count, max(int(total)/count-headers, trainBytes)
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"faultline/nodes/faults"
 	"faultline/nodes/injector/clock"
 )
 
@@ -15,7 +16,7 @@ import (
 // is not the truth.
 type clocks struct {
 	processes processes
-	asked     clock.Setting // as it came: without Since
+	asked     faults.Clock
 	want      clock.Setting
 	open      map[int]*clock.Process // by pid, those that are patched
 	caught    map[int]clock.Setting  // by pid, of those that are being patched at their exec
@@ -28,7 +29,7 @@ type gained struct{ ahead, within time.Duration }
 // set makes clocks show something else. Drift and strobe count from the moment at which
 // they were first asked for: asking for the same again, and a restart of the node, change
 // nothing of that.
-func (c *clocks) set(asked clock.Setting) error {
+func (c *clocks) set(asked faults.Clock) error {
 	pids, err := c.processes.find()
 	if err != nil {
 		return err
@@ -40,8 +41,7 @@ func (c *clocks) set(asked clock.Setting) error {
 		if err != nil {
 			return err
 		}
-		c.asked, c.want = asked, asked
-		c.want.Since = now
+		c.asked, c.want = asked, clock.Setting{Clock: asked, Since: now}
 	}
 	for _, pid := range pids {
 		if err := c.change(pid, before); err != nil {
@@ -78,7 +78,7 @@ func (c *clocks) change(pid int, before clock.Setting) error {
 }
 
 // truth tells whether clocks are to show it.
-func (c *clocks) truth() bool { return c.asked == clock.Setting{} }
+func (c *clocks) truth() bool { return c.asked.Healthy() }
 
 // bring makes one process's clocks show what is wanted, or, once they show the truth anyway,
 // takes everything back.
@@ -117,7 +117,7 @@ func gonePid(pid int, all processes, err error) error {
 		return nil
 	}
 	now, countErr := all.count([]int{pid})
-	if countErr == nil && now.state() == Killed {
+	if countErr == nil && now.state() == faults.Killed {
 		return nil
 	}
 	return err
@@ -169,7 +169,7 @@ func (c *clocks) isCaught(pid int) bool {
 }
 
 // read tells what the clocks of the node's process show; nil if there is no process.
-func (c *clocks) read() (*ClockReading, error) {
+func (c *clocks) read() (*faults.ClockMeasurement, error) {
 	pids, err := c.processes.find()
 	if err != nil || len(pids) == 0 || c.isCaught(pids[0]) {
 		return nil, err
@@ -190,7 +190,7 @@ func (c *clocks) read() (*ClockReading, error) {
 	if err != nil {
 		return nil, gonePid(pid, c.processes, err)
 	}
-	reading := &ClockReading{Wall: seen.Wall, Monotonic: seen.Monotonic, Base: c.base[pid].ahead, BaseWithin: c.base[pid].within,
+	reading := &faults.ClockMeasurement{Read: true, Offset: seen.Wall, Gained: seen.Monotonic, Base: c.base[pid].ahead, BaseWithin: c.base[pid].within,
 		After: max(now, seen.At) - c.want.Since, Patched: seen.Patched}
 	if !seen.Patched {
 		return reading, nil
@@ -200,7 +200,7 @@ func (c *clocks) read() (*ClockReading, error) {
 	if err != nil {
 		return nil, gonePid(pid, c.processes, err)
 	}
-	reading.rates(seen, later, c.want)
+	rates(reading, seen, later, c.want)
 	if c.want.Strobe == 0 {
 		return reading, nil
 	}
@@ -209,7 +209,7 @@ func (c *clocks) read() (*ClockReading, error) {
 		return nil, gonePid(pid, c.processes, err)
 	}
 	for _, l := range looks {
-		reading.Looks = append(reading.Looks, ClockLook{After: l.At - c.want.Since, Wall: l.Wall, Within: l.Within})
+		reading.Looks = append(reading.Looks, faults.ClockSample{After: l.At - c.want.Since, Offset: l.Wall, Within: l.Within})
 	}
 	return reading, nil
 }
@@ -227,7 +227,7 @@ const rateSpan = 20 * time.Millisecond
 
 // rates fills in what the clocks gained between two readings. Between them the wall clock may have
 // jumped, by the strobe that is wanted.
-func (r *ClockReading) rates(first, second clock.Reading, want clock.Setting) {
+func rates(r *faults.ClockMeasurement, first, second clock.Reading, want clock.Setting) {
 	wallApart, monoApart := (second.WallAt - first.WallAt).Seconds(), (second.At - first.At).Seconds()
 	if wallApart <= 0 || monoApart <= 0 {
 		return // somebody steps the machine's own clock
@@ -239,6 +239,6 @@ func (r *ClockReading) rates(first, second clock.Reading, want clock.Setting) {
 			closest = without
 		}
 	}
-	r.WallRate, r.MonotonicRate = closest/wallApart, (second.Monotonic-first.Monotonic).Seconds()/monoApart
-	r.RateWithin = (first.Within + second.Within).Seconds() / min(wallApart, monoApart)
+	r.Drift, r.Monotonic = closest/wallApart, (second.Monotonic-first.Monotonic).Seconds()/monoApart
+	r.Within = (first.Within + second.Within).Seconds() / min(wallApart, monoApart)
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"faultline/nodes/faults"
 	"faultline/nodes/injector/clock"
 )
 
@@ -26,22 +27,22 @@ func TestRatesAreToldFromTwoReadings(t *testing.T) {
 		wallRate   float64
 	}{
 		"true":                         {0, 0, clock.Setting{}, 0},
-		"drift":                        {2 * ms, 1 * ms, clock.Setting{Drift: 0.1}, 0.1},
-		"no drift, though it is asked": {0, 0, clock.Setting{Drift: 0.1}, 0},
-		"a jump ahead":                 {10_000 * ms, 0, clock.Setting{Strobe: 10 * time.Second}, 0},
-		"a jump back, and a drift":     {-9_999 * ms, 0, clock.Setting{Strobe: 10 * time.Second, Drift: 0.05}, 0.05},
-		"a jump that nobody asked for": {30 * ms, 0, clock.Setting{Strobe: 10 * time.Second}, 1.5},
+		"drift":                        {2 * ms, 1 * ms, clock.Setting{Clock: faults.Clock{Drift: 0.1}}, 0.1},
+		"no drift, though it is asked": {0, 0, clock.Setting{Clock: faults.Clock{Drift: 0.1}}, 0},
+		"a jump ahead":                 {10_000 * ms, 0, clock.Setting{Clock: faults.Clock{Strobe: 10 * time.Second}}, 0},
+		"a jump back, and a drift":     {-9_999 * ms, 0, clock.Setting{Clock: faults.Clock{Strobe: 10 * time.Second, Drift: 0.05}}, 0.05},
+		"a jump that nobody asked for": {30 * ms, 0, clock.Setting{Clock: faults.Clock{Strobe: 10 * time.Second}}, 1.5},
 	} {
-		var r ClockReading
+		var r faults.ClockMeasurement
 		first, second := readings(c.wall, c.mono)
-		r.rates(first, second, c.want)
-		require.InDelta(t, c.wallRate, r.WallRate, 1e-9, name)
-		require.InDelta(t, float64(c.mono)/float64(20*ms), r.MonotonicRate, 1e-9, name)
-		require.InDelta(t, 0.0001, r.RateWithin, 1e-9, name)
+		rates(&r, first, second, c.want)
+		require.InDelta(t, c.wallRate, r.Drift, 1e-9, name)
+		require.InDelta(t, float64(c.mono)/float64(20*ms), r.Monotonic, 1e-9, name)
+		require.InDelta(t, 0.0001, r.Within, 1e-9, name)
 	}
-	var stepped ClockReading
+	var stepped faults.ClockMeasurement
 	first, second := readings(0, 0)
 	second.WallAt = first.WallAt - time.Hour
-	stepped.rates(first, second, clock.Setting{})
+	rates(&stepped, first, second, clock.Setting{})
 	require.Zero(t, stepped, "somebody has set the machine's clock: nothing is said")
 }

@@ -1,12 +1,12 @@
 package injector
 
 import (
-	"cmp"
 	"fmt"
 	"os"
 	"slices"
 	"strings"
 
+	"faultline/nodes/faults"
 	"faultline/nodes/injector/disk"
 )
 
@@ -17,13 +17,13 @@ type disks struct {
 	apart bool   // the node has a mount namespace of its own
 	done  []harm // in the order in which they were done
 	loss  int64  // bytes that the last loss of power took
-	names string // by which model it took names, or NamesUntold
+	names string // by which model it took names, or faults.NamesUntold
 	lost  bool   // since the last loss of power nothing has been written
 }
 
 // harm is a damage that is there.
 type harm struct {
-	asked Damage
+	asked faults.Damage
 	done  disk.Damaged
 }
 
@@ -59,22 +59,22 @@ func (d *disks) enter(pid int) error {
 	return d.disk.Attach(int(namespace.Fd()), d.dir)
 }
 
-var harms = map[string]disk.Harm{BitFlip: disk.FlipBit, Truncate: disk.Truncate}
+var harms = map[faults.DamageKind]disk.Harm{faults.BitFlip: disk.FlipBit, faults.Truncate: disk.Truncate}
 
 // has tells whether a damage is there.
-func (d *disks) has(one Damage) bool {
+func (d *disks) has(one faults.Damage) bool {
 	return slices.ContainsFunc(d.done, func(h harm) bool { return h.asked == one })
 }
 
 // damagedAs tells whether files are damaged as asked, and no others.
-func (d *disks) damagedAs(want []Damage) bool {
-	lacks := slices.ContainsFunc(want, func(one Damage) bool { return !d.has(one) })
+func (d *disks) damagedAs(want []faults.Damage) bool {
+	lacks := slices.ContainsFunc(want, func(one faults.Damage) bool { return !d.has(one) })
 	return !lacks && !slices.ContainsFunc(d.done, func(h harm) bool { return !slices.Contains(want, h.asked) })
 }
 
 // damage brings files to be damaged as asked, and no others. The node must not run. A file
 // that the node has written over since is left as it is.
-func (d *disks) damage(want []Damage) error {
+func (d *disks) damage(want []faults.Damage) error {
 	if err := d.mend(want); err != nil {
 		return err
 	}
@@ -94,7 +94,7 @@ func (d *disks) damage(want []Damage) error {
 // mend takes back what is not wanted any more. A later damage may lie over it (a bit was
 // flipped in what was then cut off), so the later ones are taken back before it, the last one
 // first; whoever still wants one of those has it done again.
-func (d *disks) mend(want []Damage) error {
+func (d *disks) mend(want []faults.Damage) error {
 	first := slices.IndexFunc(d.done, func(h harm) bool { return !slices.Contains(want, h.asked) })
 	if first < 0 {
 		return nil
@@ -108,15 +108,15 @@ func (d *disks) mend(want []Damage) error {
 	return nil
 }
 
-func damaged(d disk.Damaged) Damaged {
+func damaged(d disk.Damaged) faults.DamageMeasurement {
 	if d.Harm == disk.Truncate {
-		return Damaged{Truncate, d.File, fmt.Sprintf("cut from %d to %d bytes", d.OldSize, d.NewSize)}
+		return faults.DamageMeasurement{Kind: faults.Truncate, File: d.File, What: fmt.Sprintf("cut from %d to %d bytes", d.OldSize, d.NewSize)}
 	}
-	return Damaged{BitFlip, d.File, fmt.Sprintf("with bit %d of byte %d flipped", d.Bit, d.Offset)}
+	return faults.DamageMeasurement{Kind: faults.BitFlip, File: d.File, What: fmt.Sprintf("with bit %d of byte %d flipped", d.Bit, d.Offset)}
 }
 
 // powerLoss takes what is not durable. The node must not run. Nothing is lost twice.
-func (d *disks) powerLoss(torn uint64, names disk.Names) error {
+func (d *disks) powerLoss(torn uint64, names faults.Names) error {
 	if d.lost && d.clean() {
 		return nil
 	}
@@ -134,27 +134,27 @@ func (d *disks) powerLoss(torn uint64, names disk.Names) error {
 }
 
 // lossSeen is by which model names were seen to be taken by a loss of power, from what became of files that were
-// written just before it: NamesUntold on a disk that fails otherwise too. The error says that it was no loss of power, or not the
+// written just before it: faults.NamesUntold on a disk that fails otherwise too. The error says that it was no loss of power, or not the
 // one that was asked for.
-func lossSeen(c disk.Canary, asked disk.Names, s disk.State) (string, error) {
+func lossSeen(c disk.Canary, asked faults.Names, s faults.Disk) (string, error) {
 	untold := s.Lie || s.FailSync || s.FailWrite || s.Full
 	switch {
 	case c.Failed != "" && !untold:
 		return "", fmt.Errorf("the files that a loss of power should take could not be written: %s", c.Failed)
 	case c.Failed != "":
-		return NamesUntold, nil
+		return faults.NamesUntold, nil
 	case !c.Lost:
 		return "", fmt.Errorf("what was written and never synced outlasted the loss of power")
 	case untold:
-		return NamesUntold, nil
+		return faults.NamesUntold, nil
 	case !c.Synced:
 		return "", fmt.Errorf("what was synced did not outlast the loss of power")
 	}
-	seen := map[bool]disk.Names{true: disk.Journaled, false: disk.POSIX}[c.Named]
-	if seen != cmp.Or(asked, disk.Journaled) {
-		return "", fmt.Errorf("of a file that was synced, and its directory was not, the name was treated as %s, not as %s", seen, cmp.Or(asked, disk.Journaled))
+	seen := map[bool]faults.Names{true: faults.NamesJournaled, false: faults.NamesPOSIX}[c.Named]
+	if seen != asked {
+		return "", fmt.Errorf("of a file that was synced, and its directory was not, the name was treated as %s, not as %s", seen, asked)
 	}
-	return string(seen), nil
+	return seen.String(), nil
 }
 
 func (d *disks) clean() bool {
@@ -162,17 +162,17 @@ func (d *disks) clean() bool {
 	return operations == 0
 }
 
-func (d *disks) report() (*DiskReport, error) {
+func (d *disks) report() (*faults.DiskMeasurement, error) {
 	unsynced, _ := d.disk.Unsynced()
 	seen, err := d.disk.Probe()
 	if err != nil {
 		return nil, err
 	}
-	r := &DiskReport{Create: seen.Create, Write: seen.Write, Sync: seen.Sync, Read: seen.Read, SyncTook: seen.SyncTook, PlainTook: seen.PlainTook,
-		Durable: seen.Durable, Unsynced: unsynced, Lost: d.loss, Names: d.names}
+	r := &faults.DiskMeasurement{Tried: true, ReadTook: seen.ReadTook, WriteTook: seen.WriteTook, Create: seen.Create, Write: seen.Write, Sync: seen.Sync, Read: seen.Read, SyncTook: seen.SyncTook, PlainTook: seen.PlainTook,
+		Kept: seen.Durable, Unsynced: unsynced, Lost: d.loss, LostBy: d.names}
 	for _, h := range d.done {
 		r.Damaged = append(r.Damaged, damaged(h.done))
 	}
-	slices.SortFunc(r.Damaged, func(a, b Damaged) int { return strings.Compare(a.File+a.What, b.File+b.What) })
+	slices.SortFunc(r.Damaged, func(a, b faults.DamageMeasurement) int { return strings.Compare(a.File+a.What, b.File+b.What) })
 	return r, nil
 }

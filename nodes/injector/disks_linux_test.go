@@ -2,7 +2,6 @@ package injector
 
 import (
 	"bytes"
-	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"faultline/nodes/faults"
 	"faultline/nodes/injector/disk"
 )
 
@@ -55,9 +55,9 @@ func TestDamagesOfOneFileAreAllMended(t *testing.T) {
 	content := bytes.Repeat([]byte("0123456789"), 50)
 	d, path := diskWith(t, "log", content)
 	for draw := range uint64(20) {
-		all := []Damage{
-			{Kind: BitFlip, File: "log", Draw: draw}, {Kind: Truncate, File: "log", Draw: draw + 1},
-			{Kind: BitFlip, File: "log", Draw: draw + 2}, {Kind: Truncate, File: "log", Draw: draw + 3},
+		all := []faults.Damage{
+			{Kind: faults.BitFlip, File: "log", Draw: draw}, {Kind: faults.Truncate, File: "log", Draw: draw + 1},
+			{Kind: faults.BitFlip, File: "log", Draw: draw + 2}, {Kind: faults.Truncate, File: "log", Draw: draw + 3},
 		}
 		require.NoError(t, d.damage(all))
 		require.True(t, d.damagedAs(all))
@@ -69,9 +69,9 @@ func TestDamagesOfOneFileAreAllMended(t *testing.T) {
 func TestOfDamagesOneIsMendedAndOneStays(t *testing.T) {
 	content := bytes.Repeat([]byte("0123456789"), 50)
 	d, path := diskWith(t, "log", content)
-	flip, cut := Damage{Kind: BitFlip, File: "log", Draw: 1}, Damage{Kind: Truncate, File: "log", Draw: 2}
-	require.NoError(t, d.damage([]Damage{flip, cut}))
-	require.NoError(t, d.damage([]Damage{cut}))
+	flip, cut := faults.Damage{Kind: faults.BitFlip, File: "log", Draw: 1}, faults.Damage{Kind: faults.Truncate, File: "log", Draw: 2}
+	require.NoError(t, d.damage([]faults.Damage{flip, cut}))
+	require.NoError(t, d.damage([]faults.Damage{cut}))
 	now, err := os.ReadFile(path)
 	require.NoError(t, err)
 	require.Less(t, len(now), len(content))
@@ -84,7 +84,7 @@ func TestOfDamagesOneIsMendedAndOneStays(t *testing.T) {
 func TestWhatWasDamagedBeforeAnErrorIsMended(t *testing.T) {
 	content := []byte("content")
 	d, path := diskWith(t, "log", content)
-	both := []Damage{{Kind: BitFlip, File: "log", Draw: 1}, {Kind: BitFlip, File: "nowhere", Draw: 1}}
+	both := []faults.Damage{{Kind: faults.BitFlip, File: "log", Draw: 1}, {Kind: faults.BitFlip, File: "nowhere", Draw: 1}}
 	require.ErrorContains(t, d.damage(both), "no file with content matches")
 	require.False(t, d.damagedAs(nil), "the first was done")
 	require.False(t, d.damagedAs(both), "the second was not")
@@ -95,7 +95,7 @@ func TestWhatWasDamagedBeforeAnErrorIsMended(t *testing.T) {
 
 func TestWhatTheNodeHasWrittenOverIsLeft(t *testing.T) {
 	d, path := diskWith(t, "log", []byte("content"))
-	require.NoError(t, d.damage([]Damage{{Kind: Truncate, File: "log", Draw: 1}}))
+	require.NoError(t, d.damage([]faults.Damage{{Kind: faults.Truncate, File: "log", Draw: 1}}))
 	require.NoError(t, os.WriteFile(path, []byte("all is new here"), 0o600))
 	require.NoError(t, d.damage(nil))
 	requireContent(t, []byte("all is new here"), path)
@@ -104,22 +104,22 @@ func TestWhatTheNodeHasWrittenOverIsLeft(t *testing.T) {
 // Each of the two models shows in what is left of a disk, and neither passes for the other.
 func TestALossOfPowerIsProvedByTheNamesThatItTook(t *testing.T) {
 	d, _ := diskWith(t, "log", []byte("content"))
-	for _, done := range []disk.Names{disk.Journaled, disk.POSIX} {
+	for _, done := range []faults.Names{faults.NamesJournaled, faults.NamesPOSIX} {
 		loss, err := d.disk.PowerLoss(0, done)
 		require.NoError(t, err)
-		for _, asked := range []disk.Names{"", disk.Journaled, disk.POSIX} {
-			seen, err := lossSeen(loss.Canary, asked, disk.State{})
-			if done == cmp.Or(asked, disk.Journaled) {
+		for _, asked := range []faults.Names{faults.NamesJournaled, faults.NamesPOSIX} {
+			seen, err := lossSeen(loss.Canary, asked, faults.Disk{})
+			if done == asked {
 				require.NoError(t, err)
-				require.EqualValues(t, done, seen)
+				require.Equal(t, done.String(), seen)
 			} else {
-				require.ErrorContains(t, err, "treated as "+string(done), "asked for %q", asked)
+				require.ErrorContains(t, err, "treated as "+done.String(), "asked for %s", asked)
 			}
 		}
 		require.NoError(t, d.powerLoss(0, done))
 		report, err := d.report()
 		require.NoError(t, err)
-		require.EqualValues(t, done, report.Names)
+		require.Equal(t, done.String(), report.LostBy)
 		d.lost = false // the node has run
 	}
 }
@@ -128,19 +128,19 @@ func TestLossesOfPowerThatProveNothing(t *testing.T) {
 	good := disk.Canary{Synced: true, Named: true, Lost: true}
 	for _, c := range []struct {
 		canary disk.Canary
-		state  disk.State
+		state  faults.Disk
 		seen   string
 		err    string
 	}{
-		{good, disk.State{}, "journaled", ""},
-		{good, disk.State{SlowSync: 1, FailRead: true}, "journaled", ""},
-		{disk.Canary{Synced: true, Named: true}, disk.State{}, "", "never synced outlasted"},
-		{disk.Canary{Synced: true, Named: true}, disk.State{Lie: true}, "", "never synced outlasted"},
-		{disk.Canary{Lost: true}, disk.State{}, "", "what was synced did not outlast"},
-		{disk.Canary{Lost: true}, disk.State{Lie: true}, NamesUntold, ""},
-		{disk.Canary{Failed: "EIO"}, disk.State{FailSync: true}, NamesUntold, ""},
-		{disk.Canary{Failed: "ENOSPC"}, disk.State{Full: true}, NamesUntold, ""},
-		{disk.Canary{Failed: "EIO"}, disk.State{}, "", "could not be written: EIO"},
+		{good, faults.Disk{}, "journaled", ""},
+		{good, faults.Disk{SlowSync: 1, FailRead: true}, "journaled", ""},
+		{disk.Canary{Synced: true, Named: true}, faults.Disk{}, "", "never synced outlasted"},
+		{disk.Canary{Synced: true, Named: true}, faults.Disk{Lie: true}, "", "never synced outlasted"},
+		{disk.Canary{Lost: true}, faults.Disk{}, "", "what was synced did not outlast"},
+		{disk.Canary{Lost: true}, faults.Disk{Lie: true}, faults.NamesUntold, ""},
+		{disk.Canary{Failed: "EIO"}, faults.Disk{FailSync: true}, faults.NamesUntold, ""},
+		{disk.Canary{Failed: "ENOSPC"}, faults.Disk{Full: true}, faults.NamesUntold, ""},
+		{disk.Canary{Failed: "EIO"}, faults.Disk{}, "", "could not be written: EIO"},
 	} {
 		seen, err := lossSeen(c.canary, "", c.state)
 		require.Equal(t, c.seen, seen, "%+v", c)

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"faultline/nodes/faults"
 	"faultline/nodes/injector/clock"
 )
 
@@ -101,7 +102,7 @@ func catchHere() error {
 	if _, err := open.WriteString("go on\n"); err != nil {
 		return err
 	}
-	process, err := caught.Exec(context.Background(), clock.Setting{Offset: time.Hour})
+	process, err := caught.Exec(context.Background(), clock.Setting{Clock: faults.Clock{Offset: time.Hour}})
 	if err != nil {
 		return err
 	}

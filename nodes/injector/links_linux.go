@@ -12,6 +12,8 @@ import (
 	"github.com/google/nftables/expr"
 	"github.com/google/nftables/xt"
 	"golang.org/x/sys/unix"
+
+	"faultline/nodes/faults"
 )
 
 // sourceOffset is where an IPv4 header has its source address (RFC 791, section 3.1).
@@ -46,7 +48,20 @@ func newLinks(netns int) (*links, error) {
 }
 
 // set replaces all rules by one batch. What already holds is left alone.
-func (l *links) set(drop, reject []netip.Addr, shapes map[netip.Addr]Shape) error {
+func (l *links) set(want map[netip.Addr]faults.Link) error {
+	var drop, reject []netip.Addr
+	shapes := map[netip.Addr]faults.Link{}
+	for peer, link := range want {
+		switch {
+		case link.Drop:
+			drop = append(drop, peer)
+		case link.Reject:
+			reject = append(reject, peer)
+		}
+		if link.Shaped() {
+			shapes[peer] = link
+		}
+	}
 	drop, reject, shaped := sorted(drop), sorted(reject), sorted(slices.Collect(maps.Keys(shapes)))
 	if err := l.shape(shapes); err != nil {
 		return err
@@ -72,7 +87,7 @@ func (l *links) set(drop, reject []netip.Addr, shapes map[netip.Addr]Shape) erro
 
 // shape tells the queue, which is opened as soon as there is something to tell, and is
 // told before any rule hands it packets.
-func (l *links) shape(shapes map[netip.Addr]Shape) (err error) {
+func (l *links) shape(shapes map[netip.Addr]faults.Link) (err error) {
 	if l.queue == nil {
 		if len(shapes) == 0 {
 			return nil

@@ -10,6 +10,8 @@ import (
 	"github.com/google/nftables"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"faultline/nodes/faults"
 )
 
 // ownNetns puts the calling goroutine, and its thread for good, into a network namespace
@@ -47,16 +49,18 @@ func TestRulesAreReplacedAsAWhole(t *testing.T) {
 	l, err := newLinks(netns)
 	require.NoError(t, err)
 
-	require.NoError(t, l.set([]netip.Addr{peer2, peer1, peer2}, []netip.Addr{peer2}, nil))
+	third := peer2.Next()
+	links := map[netip.Addr]faults.Link{peer2: {Drop: true, Reject: true}, peer1: {Drop: true}, third: {Reject: true}}
+	require.NoError(t, l.set(links))
 	require.Equal(t, map[string]int{"faultline drop": 2, "faultline shape": 0, "faultline reject": 2}, rules(t, netns))
-	require.NoError(t, l.set([]netip.Addr{peer1, peer2}, []netip.Addr{peer2}, nil))
+	require.NoError(t, l.set(links))
 	require.Equal(t, map[string]int{"faultline drop": 2, "faultline shape": 0, "faultline reject": 2}, rules(t, netns))
 
 	again, err := newLinks(netns)
 	require.NoError(t, err)
-	require.NoError(t, again.set([]netip.Addr{peer1}, nil, nil), "rules of a serve before this one are replaced")
+	require.NoError(t, again.set(map[netip.Addr]faults.Link{peer1: {Drop: true}}), "rules of a serve before this one are replaced")
 	require.Equal(t, map[string]int{"faultline drop": 1, "faultline shape": 0, "faultline reject": 0}, rules(t, netns))
-	require.NoError(t, again.set(nil, nil, nil))
+	require.NoError(t, again.set(nil))
 	require.Equal(t, map[string]int{"faultline drop": 0, "faultline shape": 0, "faultline reject": 0}, rules(t, netns))
 }
 
@@ -68,16 +72,16 @@ func TestAGuardLetsPeersInAndOthersToTheProxyAlone(t *testing.T) {
 	netns := int(own.Fd())
 	l, err := newLinks(netns)
 	require.NoError(t, err)
-	require.NoError(t, l.set(nil, nil, nil))
+	require.NoError(t, l.set(nil))
 	require.NotContains(t, rules(t, netns), "faultline outside", "not every pod is guarded")
 
 	const lo, proxy, refuse = 1, 1, 2
 	l.admit(nil)
-	require.NoError(t, l.set(nil, nil, nil))
+	require.NoError(t, l.set(nil))
 	require.Equal(t, lo+proxy+refuse, rules(t, netns)["faultline outside"])
 	for _, peers := range [][]netip.Addr{{peer1, peer2}, {peer2, peer1}, {peer1}, {peer1, peer2}} {
 		l.admit(peers)
-		require.NoError(t, l.set(nil, nil, nil))
+		require.NoError(t, l.set(nil))
 		require.Equal(t, lo+proxy+refuse+len(peers), rules(t, netns)["faultline outside"])
 	}
 	l.admit([]netip.Addr{peer2, peer1})

@@ -9,8 +9,8 @@ import (
 	"path/filepath"
 	"sync"
 
+	"faultline/nodes/faults"
 	"faultline/nodes/injector/clock"
-	"faultline/nodes/injector/disk"
 )
 
 // Options is what a pod is made for.
@@ -33,12 +33,12 @@ type Pod struct {
 	processes processes
 	prober    *prober
 
-	mu       sync.Mutex // one State is applied at a time
-	asked    Process    // by the last State
-	expected bool       // whether the runtime is about to start the node
-	clocks   *clocks    // nil without the right
-	disks    *disks     // nil without the right
-	broken   error      // why a node's clock is not as asked since it was started
+	mu       sync.Mutex          // one State is applied at a time
+	asked    faults.ProcessState // by the last State
+	expected bool                // whether the runtime is about to start the node
+	clocks   *clocks             // nil without the right
+	disks    *disks              // nil without the right
+	broken   error               // why a node's clock is not as asked since it was started
 }
 
 // NewPod takes charge of the network namespace and the pid namespace of this process. It
@@ -50,7 +50,7 @@ func NewPod(o Options) (*Pod, error) {
 	}
 	if o.Guarded {
 		links.admit(nil)
-		if err := links.set(nil, nil, nil); err != nil {
+		if err := links.set(nil); err != nil {
 			return nil, fmt.Errorf("pods that are closed to others %s: %w; the kernel must have CONFIG_NF_TABLES_INET and CONFIG_NFT_REJECT_INET", NotHere, err)
 		}
 	}
@@ -58,7 +58,7 @@ func NewPod(o Options) (*Pod, error) {
 	if err != nil {
 		return nil, errors.Join(err, links.close())
 	}
-	p := &Pod{options: o, links: links, processes: processes{path: o.Node, proc: "/proc"}, prober: prober, asked: Running}
+	p := &Pod{options: o, links: links, processes: processes{path: o.Node, proc: "/proc"}, prober: prober, asked: faults.Running}
 	if o.Clock {
 		p.clocks = &clocks{processes: p.processes, open: map[int]*clock.Process{}, caught: map[int]clock.Setting{}, base: map[int]gained{}}
 	}
@@ -96,7 +96,7 @@ func (p *Pod) Close() error {
 
 // apply changes the links and the clock first: a node that is woken or started meets them as
 // asked. The disk is last: what is done to files is done to those of a node that has ended.
-func (p *Pod) apply(s State) (Process, error) {
+func (p *Pod) apply(s State) (faults.ProcessState, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.asked = s.Process
@@ -106,7 +106,7 @@ func (p *Pod) apply(s State) (Process, error) {
 	if p.options.Guarded {
 		p.links.admit(s.Peers)
 	}
-	if err := p.links.set(s.Drop, s.Reject, s.Shape); err != nil {
+	if err := p.links.set(s.Links); err != nil {
 		return "", err
 	}
 	if p.clocks != nil {
@@ -117,21 +117,21 @@ func (p *Pod) apply(s State) (Process, error) {
 	if err := p.setDisk(s); err != nil {
 		return "", err
 	}
-	if process := s.Process; process == Running || process == Paused {
+	if process := s.Process; process == faults.Running || process == faults.Paused {
 		return p.processes.set(process)
 	}
-	if now, err := p.processes.set(Killed); err != nil || now != Killed {
+	if now, err := p.processes.set(faults.Killed); err != nil || now != faults.Killed {
 		return now, err
 	}
 	var err error
 	switch s.Process {
-	case Off:
-		err = p.disks.powerLoss(s.Torn, s.Names)
-	case Absent:
+	case faults.PoweredOff:
+		err = p.disks.powerLoss(s.Disk.Torn, s.Disk.Names)
+	case faults.Wiped:
 		err = p.wipe()
 	}
 	if err != nil {
-		return Killed, err
+		return faults.Killed, err
 	}
 	return p.seen()
 }
@@ -139,9 +139,9 @@ func (p *Pod) apply(s State) (Process, error) {
 // permits refuses what the pod was not made for.
 func (p *Pod) permits(s State) error {
 	switch {
-	case p.clocks == nil && s.Clock != clock.Setting{}:
+	case p.clocks == nil && !s.Clock.Healthy():
 		return errors.New("this pod was not given the right to clocks")
-	case p.disks == nil && (s.Disk != disk.State{} || len(s.Damages) > 0 || s.Process == Off):
+	case p.disks == nil && (!s.Disk.Healthy() || s.Process == faults.PoweredOff):
 		return errors.New("this pod was not given the right to disks")
 	}
 	return nil
@@ -153,11 +153,11 @@ func (p *Pod) setDisk(s State) error {
 	if p.disks == nil {
 		return nil
 	}
-	if !p.disks.damagedAs(s.Damages) {
-		if now, err := p.processes.set(Killed); err != nil || now != Killed {
+	if !p.disks.damagedAs(s.Disk.Damages) {
+		if now, err := p.processes.set(faults.Killed); err != nil || now != faults.Killed {
 			return errors.Join(err, fmt.Errorf("the node is %s, and should have ended for its disk to be damaged", now))
 		}
-		if err := p.disks.damage(s.Damages); err != nil {
+		if err := p.disks.damage(s.Disk.Damages); err != nil {
 			return err
 		}
 	}
@@ -219,21 +219,21 @@ func (p *Pod) enter(pid int) (follow func(), err error) {
 }
 
 // seen is what the node's process is now; that a killed one is more than killed takes proof.
-func (p *Pod) seen() (Process, error) {
+func (p *Pod) seen() (faults.ProcessState, error) {
 	now, err := p.processes.seen()
-	if err != nil || now != Killed {
+	if err != nil || now != faults.Killed {
 		return now, errors.Join(err, p.broken)
 	}
 	switch p.asked {
-	case Off:
+	case faults.PoweredOff:
 		if p.disks.lost && p.disks.clean() {
-			return Off, nil
+			return faults.PoweredOff, nil
 		}
-	case Absent:
+	case faults.Wiped:
 		if bare, err := p.bare(); err != nil || !bare {
 			return now, err
 		}
-		return Absent, nil
+		return faults.Wiped, nil
 	}
 	return now, nil
 }

@@ -6,18 +6,17 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"faultline/nodes/injector/clock"
-	"faultline/nodes/injector/disk"
+	"faultline/nodes/faults"
 )
 
 func TestAPodDoesNotDoWhatItHasNoRightTo(t *testing.T) {
-	skewed := State{Process: Running, Clock: clock.Setting{Offset: time.Hour}}
+	skewed := State{Process: faults.Running, Clock: faults.Clock{Offset: time.Hour}}
 	onDisks := []State{
-		{Process: Running, Disk: disk.State{Full: true}},
-		{Process: Running, Damages: []Damage{{Kind: BitFlip, File: "a"}}},
-		{Process: Off},
+		{Process: faults.Running, Disk: faults.Disk{Full: true}},
+		{Process: faults.Running, Disk: faults.Disk{Damages: []faults.Damage{{Kind: faults.BitFlip, File: "a"}}}},
+		{Process: faults.PoweredOff},
 	}
-	harmless := []State{{Process: Running}, {Process: Paused}, {Process: Killed}, {Process: Absent}, {Process: Running, Torn: 1}}
+	harmless := []State{{Process: faults.Running}, {Process: faults.Paused}, {Process: faults.Killed}, {Process: faults.Wiped}}
 
 	bare, full := &Pod{}, &Pod{clocks: &clocks{}, disks: &disks{}}
 	require.EqualError(t, bare.permits(skewed), "this pod was not given the right to clocks")

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"faultline/nodes/faults"
 )
 
 const (
@@ -175,8 +177,8 @@ func (p *prober) queueRead() (bool, error) {
 }
 
 // probe sends the datagrams, and meanwhile tries to connect to every peer.
-func (p *prober) probe(r Probe) (map[netip.Addr]TCP, error) {
-	results := make([]TCP, len(r.Peers))
+func (p *prober) probe(r Probe) (map[netip.Addr]faults.TCPResult, error) {
+	results := make([]faults.TCPResult, len(r.Peers))
 	errs := make([]error, len(r.Peers)+1, len(r.Peers)+1+len(r.Trains))
 	var work sync.WaitGroup
 	for i, peer := range r.Peers {
@@ -193,7 +195,7 @@ func (p *prober) probe(r Probe) (map[netip.Addr]TCP, error) {
 	for range r.Trains {
 		errs = append(errs, <-sent)
 	}
-	seen := map[netip.Addr]TCP{}
+	seen := map[netip.Addr]faults.TCPResult{}
 	for i, peer := range r.Peers {
 		seen[peer] = results[i]
 	}
@@ -218,7 +220,7 @@ func (p *prober) sendDatagrams(r Probe) error {
 
 // sendTrain sends a train, in groups that keep its pace on average, and waits for what is
 // on its way.
-func (p *prober) sendTrain(nonce uint64, peer netip.Addr, t Train) error {
+func (p *prober) sendTrain(nonce uint64, peer netip.Addr, t faults.Train) error {
 	began := time.Now()
 	for number := range t.Count {
 		if due := began.Add((time.Duration(number) * t.Pace).Truncate(trainTick)); time.Until(due) > 0 {
@@ -238,25 +240,25 @@ func (p *prober) sendTrain(nonce uint64, peer netip.Addr, t Train) error {
 	return nil
 }
 
-func (p *prober) connect(peer netip.Addr, timeout time.Duration) (TCP, error) {
+func (p *prober) connect(peer netip.Addr, timeout time.Duration) (faults.TCPResult, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	var dialer net.Dialer
 	conn, err := dialer.DialContext(ctx, "tcp4", netip.AddrPortFrom(peer, p.port).String())
 	if err == nil {
 		err = errors.Join(conn.(*net.TCPConn).SetLinger(0), conn.Close()) // a reset: no TIME_WAIT for each probe
-		return Open, err
+		return faults.TCPOpen, err
 	}
 	return classify(err)
 }
 
 // classify tells how an attempt to connect failed.
-func classify(err error) (TCP, error) {
+func classify(err error) (faults.TCPResult, error) {
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ECONNRESET):
-		return Refused, nil
+		return faults.TCPRefused, nil
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT):
-		return Timeout, nil
+		return faults.TCPTimeout, nil
 	}
 	return "", fmt.Errorf("connect: %w", err)
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"faultline/nodes/faults"
 )
 
 // loopProber is a prober on a port that is free for both protocols; the kernel knows
@@ -32,7 +34,7 @@ func TestProbesAreHeard(t *testing.T) {
 
 	seen, err := receiver.probe(Probe{Nonce: 5, Peers: []netip.Addr{self}, TimeoutMS: 10_000})
 	require.NoError(t, err)
-	require.Equal(t, map[netip.Addr]TCP{self: Open}, seen)
+	require.Equal(t, map[netip.Addr]faults.TCPResult{self: faults.TCPOpen}, seen)
 
 	heard, err := receiver.listHeard(5)
 	require.NoError(t, err)
@@ -54,11 +56,11 @@ func TestOldNoncesAreForgotten(t *testing.T) {
 }
 
 func TestHowConnectionsFail(t *testing.T) {
-	for err, want := range map[error]TCP{
-		syscall.ECONNREFUSED:     Refused,
-		syscall.ECONNRESET:       Refused,
-		syscall.ETIMEDOUT:        Timeout,
-		context.DeadlineExceeded: Timeout,
+	for err, want := range map[error]faults.TCPResult{
+		syscall.ECONNREFUSED:     faults.TCPRefused,
+		syscall.ECONNRESET:       faults.TCPRefused,
+		syscall.ETIMEDOUT:        faults.TCPTimeout,
+		context.DeadlineExceeded: faults.TCPTimeout,
 	} {
 		got, failed := classify(&net.OpError{Op: "dial", Err: err})
 		require.NoError(t, failed)

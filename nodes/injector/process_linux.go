@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"faultline/nodes/faults"
 )
 
 // processes is the processes of this pid namespace that execute one file.
@@ -25,16 +27,16 @@ const (
 
 // set signals the processes until they are as wanted. It cannot start what is absent:
 // it tells what it found in the end.
-func (p processes) set(want Process) (Process, error) {
+func (p processes) set(want faults.ProcessState) (faults.ProcessState, error) {
 	pids, err := p.find()
 	if err != nil || len(pids) == 0 {
-		return Killed, err
+		return faults.Killed, err
 	}
 	now, err := p.count(pids)
-	if err != nil || now.are(want) || now.state() == Killed {
+	if err != nil || now.are(want) || now.state() == faults.Killed {
 		return now.state(), err
 	}
-	signal := map[Process]unix.Signal{Running: unix.SIGCONT, Paused: unix.SIGSTOP, Killed: unix.SIGKILL}[want]
+	signal := map[faults.ProcessState]unix.Signal{faults.Running: unix.SIGCONT, faults.Paused: unix.SIGSTOP, faults.Killed: unix.SIGKILL}[want]
 	for _, pid := range pids {
 		if err := unix.Kill(pid, signal); err != nil && !errors.Is(err, unix.ESRCH) {
 			return now.state(), fmt.Errorf("%s to process %d: %w", unix.SignalName(signal), pid, err)
@@ -42,7 +44,7 @@ func (p processes) set(want Process) (Process, error) {
 	}
 	for began := time.Now(); ; time.Sleep(signalPoll) {
 		now, err := p.count(pids)
-		if err != nil || now.are(want) || now.state() == Killed {
+		if err != nil || now.are(want) || now.state() == faults.Killed {
 			return now.state(), err
 		}
 		if time.Since(began) > signalPatience {
@@ -52,7 +54,7 @@ func (p processes) set(want Process) (Process, error) {
 }
 
 // seen is the state now.
-func (p processes) seen() (Process, error) {
+func (p processes) seen() (faults.ProcessState, error) {
 	pids, err := p.find()
 	if err != nil {
 		return "", err
@@ -90,19 +92,19 @@ func (p processes) find() ([]int, error) {
 type threads struct{ free, stopped int }
 
 // state is Running if any thread may run, and Killed if there is none.
-func (t threads) state() Process {
+func (t threads) state() faults.ProcessState {
 	switch {
 	case t.free > 0:
-		return Running
+		return faults.Running
 	case t.stopped > 0:
-		return Paused
+		return faults.Paused
 	}
-	return Killed
+	return faults.Killed
 }
 
 // are tells whether all threads are in the state.
-func (t threads) are(want Process) bool {
-	return t.state() == want && (want != Running || t.stopped == 0)
+func (t threads) are(want faults.ProcessState) bool {
+	return t.state() == want && (want != faults.Running || t.stopped == 0)
 }
 
 func (p processes) count(pids []int) (threads, error) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"faultline/nodes/faults"
 	"faultline/nodes/injector/disk"
 )
 
@@ -54,7 +55,7 @@ func TestMain(m *testing.M) {
 
 func TestProcessesAreStoppedContinuedAndKilled(t *testing.T) {
 	p, node := startNode(t)
-	for _, want := range []Process{Running, Paused, Paused, Running, Paused, Killed} {
+	for _, want := range []faults.ProcessState{faults.Running, faults.Paused, faults.Paused, faults.Running, faults.Paused, faults.Killed} {
 		got, err := p.set(want)
 		require.NoError(t, err)
 		require.Equal(t, want, got)
@@ -63,26 +64,26 @@ func TestProcessesAreStoppedContinuedAndKilled(t *testing.T) {
 		require.Equal(t, want, got)
 	}
 	require.Error(t, node.Wait())
-	got, err := p.set(Running)
+	got, err := p.set(faults.Running)
 	require.NoError(t, err)
-	require.Equal(t, Killed, got, "what is absent is not started")
+	require.Equal(t, faults.Killed, got, "what is absent is not started")
 }
 
 func TestProcessesOfOtherFilesAreLeftAlone(t *testing.T) {
 	p, node := startNode(t)
 	p.path += "-other"
-	got, err := p.set(Killed)
+	got, err := p.set(faults.Killed)
 	require.NoError(t, err)
-	require.Equal(t, Killed, got)
+	require.Equal(t, faults.Killed, got)
 	require.NoError(t, node.Process.Kill())
 	require.Error(t, node.Wait())
 }
 
 func TestThreads(t *testing.T) {
-	require.Equal(t, Killed, threads{}.state())
-	require.Equal(t, Paused, threads{stopped: 2}.state())
-	require.Equal(t, Running, threads{free: 1, stopped: 2}.state())
-	require.True(t, threads{free: 1}.are(Running))
-	require.False(t, threads{free: 1, stopped: 2}.are(Running), "one of two processes is still stopped")
-	require.False(t, threads{free: 1, stopped: 2}.are(Paused))
+	require.Equal(t, faults.Killed, threads{}.state())
+	require.Equal(t, faults.Paused, threads{stopped: 2}.state())
+	require.Equal(t, faults.Running, threads{free: 1, stopped: 2}.state())
+	require.True(t, threads{free: 1}.are(faults.Running))
+	require.False(t, threads{free: 1, stopped: 2}.are(faults.Running), "one of two processes is still stopped")
+	require.False(t, threads{free: 1, stopped: 2}.are(faults.Paused))
 }

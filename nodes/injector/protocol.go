@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/netip"
+	"slices"
 
+	"faultline/nodes/faults"
 	"faultline/nodes/injector/clock"
-	"faultline/nodes/injector/disk"
 )
 
 // Request is one command to a pod's injector. Exactly one of its pointers is set.
@@ -21,32 +23,16 @@ type Request struct {
 	Heard  *Heard  `json:"heard,omitempty"`  // tell whose datagrams have arrived
 }
 
-// State is all that a pod may be asked to be. The zero value, with a Process, is health.
+// State is all that a pod may be asked to be. The zero value is health.
 type State struct {
-	Drop    []netip.Addr         `json:"drop,omitempty"`   // peers whose packets vanish
-	Reject  []netip.Addr         `json:"reject,omitempty"` // peers whose packets are refused
-	Shape   map[netip.Addr]Shape `json:"shape,omitempty"`  // peers whose packets meet more than that
-	Peers   []netip.Addr         `json:"peers,omitempty"`  // all other pods: a guarded one lets in nobody else
-	Process Process              `json:"process"`
+	Links   map[netip.Addr]faults.Link `json:"links,omitempty"` // by peer: what happens to the packets that come from it
+	Peers   []netip.Addr               `json:"peers,omitempty"` // all other pods: a guarded one lets in nobody else
+	Process faults.ProcessState        `json:"process,omitempty"`
 
 	// What follows takes rights: see Rights.
-	Clock   clock.Setting `json:"clock,omitzero"` // its Since is not used
-	Disk    disk.State    `json:"disk,omitzero"`
-	Torn    uint64        `json:"torn,omitempty"`  // what a loss of power (Off) tears; 0: nothing, it takes all
-	Names   disk.Names    `json:"names,omitempty"` // which names it takes
-	Damages []Damage      `json:"damages,omitempty"`
+	Clock faults.Clock `json:"clock,omitzero"`
+	Disk  faults.Disk  `json:"disk,omitzero"`
 }
-
-// Process is the state of the node's process.
-type Process string
-
-const (
-	Running Process = "running"
-	Paused  Process = "paused" // every thread stopped by SIGSTOP
-	Killed  Process = "killed" // no process executes NodePath
-	Off     Process = "off"    // nor has the disk what it had not been told to keep
-	Absent  Process = "absent" // nor has the disk anything
-)
 
 // Expect says that the runtime starts the node now, all of whose processes have ended.
 type Expect struct{}
@@ -57,7 +43,7 @@ type Probe struct {
 	Peers     []netip.Addr `json:"peers"`
 	TimeoutMS int          `json:"timeout_ms"` // for a connection to open
 	// Trains are sent to some of the peers, so that more can be told of their links.
-	Trains map[netip.Addr]Train `json:"trains,omitempty"`
+	Trains map[netip.Addr]faults.Train `json:"trains,omitempty"`
 }
 
 // Heard asks from whom datagrams with this nonce have arrived.
@@ -73,27 +59,18 @@ type Reply struct {
 	// Process is what the node's process is after the work; set for Apply and Heard. An
 	// injector can stop, continue and kill a node, but not start it: that Apply asked for
 	// another state and got Killed is no Error.
-	Process Process            `json:"process,omitempty"`
-	TCP     map[netip.Addr]TCP `json:"tcp,omitempty"`   // for Probe, by peer
-	Heard   []netip.Addr       `json:"heard,omitempty"` // for Heard, sorted
+	Process *faults.ProcessState            `json:"process,omitempty"`
+	TCP     map[netip.Addr]faults.TCPResult `json:"tcp,omitempty"`   // for Probe, by peer
+	Heard   []netip.Addr                    `json:"heard,omitempty"` // for Heard, sorted
 	// Trains is what became, for Heard, of the trains that this pod received, by sender.
-	Trains map[netip.Addr]Arrivals `json:"trains,omitempty"`
+	Trains map[netip.Addr]faults.TrainMeasurement `json:"trains,omitempty"`
 	// Overrun, for Heard, is how often so far the kernel could not hand packets over to be
 	// delayed, and dropped them: the machine was too slow for the traffic.
 	Overrun int `json:"overrun,omitempty"`
 	// Clock and Disk, for Heard, are what these were seen to do, if the pod has the rights.
-	Clock *ClockReading `json:"clock,omitempty"`
-	Disk  *DiskReport   `json:"disk,omitempty"`
+	Clock *faults.ClockMeasurement `json:"clock,omitempty"`
+	Disk  *faults.DiskMeasurement  `json:"disk,omitempty"`
 }
-
-// TCP is how an attempt to connect ended.
-type TCP string
-
-const (
-	Open    TCP = "open"
-	Refused TCP = "refused"
-	Timeout TCP = "timeout"
-)
 
 const (
 	maxLine      = 1 << 16
@@ -120,8 +97,7 @@ func (r Request) check() error {
 	var err error
 	if r.Apply != nil {
 		count++
-		err = errors.Join(checkPeers(r.Apply.Drop), checkPeers(r.Apply.Reject), checkPeers(r.Apply.Peers), checkShapes(r.Apply.Shape), r.Apply.Process.check(),
-			checkClock(r.Apply.Clock), r.Apply.Disk.Check(), r.Apply.Names.Check(), checkDamages(r.Apply.Damages))
+		err = r.Apply.check()
 	}
 	if r.Expect != nil {
 		count++
@@ -142,41 +118,19 @@ func (r Request) check() error {
 	return err
 }
 
-func (p Process) check() error {
-	switch p {
-	case Running, Paused, Killed, Off, Absent:
-		return nil
+// check refuses what could not be carried out, however many faults it is the sum of.
+func (s State) check() error {
+	err := errors.Join(checkPeers(slices.Collect(maps.Keys(s.Links))), checkPeers(s.Peers), s.Process.Check(), s.Disk.CheckBounds(),
+		clock.Setting{Clock: s.Clock, Since: 1}.Check()) // the pod chooses since when
+	for _, link := range s.Links {
+		err = errors.Join(err, link.CheckBounds())
 	}
-	return fmt.Errorf("process state %q: want %s, %s, %s, %s or %s", p, Running, Paused, Killed, Off, Absent)
+	return err
 }
 
-func checkShapes(shapes map[netip.Addr]Shape) error {
-	for peer, shape := range shapes {
-		if err := errors.Join(checkPeers([]netip.Addr{peer}), shape.check()); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// checkClock looks at all but Since, which the pod chooses.
-func checkClock(s clock.Setting) error {
-	s.Since = 1
-	return s.Check()
-}
-
-func checkDamages(damages []Damage) error {
-	for _, d := range damages {
-		if err := d.check(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func checkTrains(trains map[netip.Addr]Train) error {
+func checkTrains(trains map[netip.Addr]faults.Train) error {
 	for peer, train := range trains {
-		if err := errors.Join(checkPeers([]netip.Addr{peer}), train.check()); err != nil {
+		if err := errors.Join(checkPeers([]netip.Addr{peer}), checkTrain(train)); err != nil {
 			return err
 		}
 	}

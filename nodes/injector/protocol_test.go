@@ -8,27 +8,26 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"faultline/nodes/injector/clock"
-	"faultline/nodes/injector/disk"
+	"faultline/nodes/faults"
 )
 
 var peer1, peer2 = netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2")
 
 func TestRequestsComeBackAsTheyWere(t *testing.T) {
 	for _, r := range []Request{
-		{ID: 1, Apply: &State{Process: Running}},
-		{ID: 1<<64 - 1, Apply: &State{Drop: []netip.Addr{peer1}, Reject: []netip.Addr{peer2, peer1}, Process: Killed}},
+		{ID: 1, Apply: &State{Process: faults.Running}},
+		{ID: 1<<64 - 1, Apply: &State{Links: map[netip.Addr]faults.Link{peer1: {Drop: true}, peer2: {Reject: true, Loss: 0.5}}, Process: faults.Killed}},
 		{Probe: &Probe{Nonce: 7, Peers: []netip.Addr{peer1}, TimeoutMS: 250}},
 		{ID: 3, Heard: &Heard{Nonce: 7}},
-		{ID: 4, Apply: &State{Process: Running, Shape: map[netip.Addr]Shape{peer1: {Loss: 0.1, BurstLoss: 0.2, Burst: 3, Rate: 5, Queue: 6,
-			Delay: 7, Jitter: 8, Scramble: true, Reorder: 0.3, HoldBack: 9, Duplicate: 0.4, Corrupt: 1, Seed: 1<<64 - 1}}}},
+		{ID: 4, Apply: &State{Process: faults.Running, Links: map[netip.Addr]faults.Link{peer1: {Loss: 0.1, BurstLoss: 0.2, Burst: 3, Rate: 5, Queue: 6,
+			Delay: 7, Jitter: 8, Scramble: true, Reorder: 0.3, Duplicate: 0.4, Corrupt: 1, Seed: 1<<64 - 1}}}},
 		{ID: 5, Probe: &Probe{Nonce: 7, Peers: []netip.Addr{peer1}, TimeoutMS: 250,
-			Trains: map[netip.Addr]Train{peer1: {Count: 100, Bytes: 64, Pace: 5, Wait: 6}}}},
-		{ID: 6, Apply: &State{Process: Off, Torn: 1<<64 - 1, Names: disk.POSIX,
-			Clock:   clock.Setting{Offset: -time.Hour, Drift: 0.1, Strobe: time.Second, Period: time.Millisecond, Monotonic: -0.5},
-			Disk:    disk.State{Lie: true, SlowSync: 1, SlowIO: 2, Full: true, FailRead: true, FailWrite: true, FailSync: true},
-			Damages: []Damage{{Kind: BitFlip, File: "raft/*", Draw: 1<<64 - 1}, {Kind: Truncate, File: "a"}}}},
-		{ID: 7, Apply: &State{Process: Absent, Peers: []netip.Addr{peer1, peer2}}},
+			Trains: map[netip.Addr]faults.Train{peer1: {Count: 100, Bytes: 64, Pace: 5, Wait: 6}}}},
+		{ID: 6, Apply: &State{Process: faults.PoweredOff,
+			Clock: faults.Clock{Offset: -time.Hour, Drift: 0.1, Strobe: time.Second, Period: time.Millisecond, Monotonic: -0.5},
+			Disk: faults.Disk{Lie: true, SlowSync: 1, SlowIO: 2, Full: true, FailRead: true, FailWrite: true, FailSync: true, Torn: 1<<64 - 1, Names: faults.NamesPOSIX,
+				Damages: []faults.Damage{{Kind: faults.BitFlip, File: "raft/*", Draw: 1<<64 - 1}, {Kind: faults.Truncate, File: "a"}}}}},
+		{ID: 7, Apply: &State{Process: faults.Wiped, Peers: []netip.Addr{peer1, peer2}}},
 		{ID: 8, Expect: &Expect{}},
 	} {
 		line, err := json.Marshal(r)
@@ -41,24 +40,23 @@ func TestRequestsComeBackAsTheyWere(t *testing.T) {
 
 func TestBadRequestsAreRefused(t *testing.T) {
 	for line, want := range map[string]string{
-		``:         "not a request",
-		`{"id":1}`: "request 1 holds 0 commands",
-		`{"id":1,"heard":{},"apply":{"process":"running"}}`:                                                         "request 1 holds 2 commands",
-		`{"id":1,"heard":{}} {}`:                                                                                    "something follows",
-		`{"id":1,"heal":{}}`:                                                                                        `unknown field "heal"`,
-		`{"id":-1,"heard":{}}`:                                                                                      "not a request",
-		`{"apply":{"process":"sleeping"}}`:                                                                          `process state "sleeping"`,
-		`{"apply":{}}`:                                                                                              `process state ""`,
-		`{"apply":{"process":"running","drop":["fe80::1"]}}`:                                                        "not an IPv4 address",
-		`{"apply":{"process":"running","peers":["::1"]}}`:                                                           "not an IPv4 address",
-		`{"id":1,"expect":{},"apply":{"process":"running"}}`:                                                        "request 1 holds 2 commands",
-		`{"apply":{"process":"running","reject":[""]}}`:                                                             "not an IPv4 address",
-		`{"apply":{"process":"running","drop":["10.0.0"]}}`:                                                         "not a request",
-		`{"apply":{"process":"running","shape":{"10.0.0.1":{"loss":1.1}}}}`:                                         "loss of 1.1",
-		`{"apply":{"process":"running","shape":{"fe80::1":{"loss":0.1}}}}`:                                          "not an IPv4 address",
-		`{"apply":{"process":"running","shape":{"10.0.0.1":{"delay_ns":-1}}}}`:                                      "delay of -1ns",
-		`{"apply":{"process":"running","shape":{"10.0.0.1":{"rate":5}}}}`:                                           "a rate of 5 with a queue of 0",
-		`{"apply":{"process":"running","shape":{"10.0.0.1":{"burst":-1}}}}`:                                         "burst of -1",
+		``:                                 "not a request",
+		`{"id":1}`:                         "request 1 holds 0 commands",
+		`{"id":1,"heard":{},"apply":{}}`:   "request 1 holds 2 commands",
+		`{"id":1,"heard":{}} {}`:           "something follows",
+		`{"id":1,"heal":{}}`:               `unknown field "heal"`,
+		`{"id":-1,"heard":{}}`:             "not a request",
+		`{"apply":{"process":"sleeping"}}`: `no process state "sleeping"`,
+		`{"apply":{"links":{"fe80::1":{"drop":true}}}}`:                                                             "not an IPv4 address",
+		`{"apply":{"peers":["::1"]}}`:                                                                               "not an IPv4 address",
+		`{"id":1,"expect":{},"apply":{}}`:                                                                           "request 1 holds 2 commands",
+		`{"apply":{"links":{"":{"reject":true}}}}`:                                                                  "not an IPv4 address",
+		`{"apply":{"links":{"10.0.0":{"drop":true}}}}`:                                                              "not a request",
+		`{"apply":{"links":{"10.0.0.1":{"loss":1.1}}}}`:                                                             "loss of 1.1",
+		`{"apply":{"links":{"fe80::1":{"loss":0.1}}}}`:                                                              "not an IPv4 address",
+		`{"apply":{"links":{"10.0.0.1":{"delay_ns":-1}}}}`:                                                          "delay of -1ns",
+		`{"apply":{"links":{"10.0.0.1":{"rate":-5}}}}`:                                                              "a rate of -5 with a queue of 0",
+		`{"apply":{"links":{"10.0.0.1":{"burst":-1}}}}`:                                                             "burst of -1",
 		`{"probe":{"nonce":1,"timeout_ms":1,"peers":[],"trains":{"10.0.0.1":{"count":1,"bytes":9}}}}`:               "1 datagrams of 9 bytes",
 		`{"probe":{"nonce":1,"timeout_ms":1,"peers":[],"trains":{"10.0.0.1":{"count":9,"bytes":64,"wait_ns":-5}}}}`: "a wait of -5ns",
 		`{"probe":{"nonce":1,"peers":["10.0.0.1"]}}`:                                                                "timeout of 0 ms",
@@ -71,36 +69,36 @@ func TestBadRequestsAreRefused(t *testing.T) {
 
 func TestClocksAndDisksThatAreRefused(t *testing.T) {
 	for state, want := range map[string]string{
-		`"clock":{"drift":-1}`:                                    "a drift of -1 s/s",
-		`"clock":{"offset_ns":9223372036854775807}`:               "at most 100 years",
-		`"clock":{"strobe_ns":5}`:                                 "want both, or neither",
-		`"clock":{"period_ns":-5,"strobe_ns":5}`:                  "want both, or neither",
-		`"clock":{"monotonic":-1.5}`:                              "a monotonic drift of -1.5",
-		`"clock":{"forward_ns":-5}`:                               "never steps back",
-		`"clock":{"offset":5}`:                                    `unknown field "offset"`,
-		`"disk":{"slow_sync":-1}`:                                 "slow_sync is -1ns",
-		`"disk":{"slow_io":60000000001}`:                          "slow_io is 1m0.000000001s",
-		`"disk":{"broken":true}`:                                  `unknown field "broken"`,
-		`"damages":[{"kind":"rot","file":"a"}]`:                   `damage "rot"`,
-		`"damages":[{"kind":"bit-flip","file":"a"},{"file":"a"}]`: `damage ""`,
-		`"damages":[{"kind":"truncate","file":"a","draw":-1}]`:    "not a request",
-		`"torn":-1`: "not a request",
+		`"clock":{"drift":-1}`:                                             "a drift of -1 s/s",
+		`"clock":{"offset_ns":9223372036854775807}`:                        "at most 100 years",
+		`"clock":{"strobe_ns":5}`:                                          "want both, or neither",
+		`"clock":{"period_ns":-5,"strobe_ns":5}`:                           "want both, or neither",
+		`"clock":{"monotonic":-1.5}`:                                       "a monotonic drift of -1.5",
+		`"clock":{"forward_ns":-5}`:                                        "never steps back",
+		`"clock":{"offset":5}`:                                             `unknown field "offset"`,
+		`"disk":{"slow_fsync_ns":-1}`:                                      "slow-fsync is -1ns",
+		`"disk":{"slow_io_ns":60000000001}`:                                "slow-io is 1m0.000000001s",
+		`"disk":{"broken":true}`:                                           `unknown field "broken"`,
+		`"disk":{"damages":[{"kind":"rot","file":"a"}]}`:                   `damage "rot"`,
+		`"disk":{"damages":[{"kind":"bit-flip","file":"a"},{"file":"a"}]}`: `damage ""`,
+		`"disk":{"damages":[{"kind":"truncate","file":"a","draw":-1}]}`:    "not a request",
+		`"disk":{"torn":-1}`:                                               "not a request",
 	} {
-		_, err := ParseRequest([]byte(`{"apply":{"process":"running",` + state + `}}`))
+		_, err := ParseRequest([]byte(`{"apply":{` + state + `}}`))
 		require.ErrorContains(t, err, want, state)
 	}
-	_, err := ParseRequest([]byte(`{"apply":{"process":"running","clock":{"drift":0.1,"strobe_ns":5,"period_ns":5}}}`))
+	_, err := ParseRequest([]byte(`{"apply":{"clock":{"drift":0.1,"strobe_ns":5,"period_ns":5}}}`))
 	require.NoError(t, err, "since when, the pod chooses")
 }
 
 func FuzzParseRequest(f *testing.F) {
-	f.Add([]byte(`{"id":1,"apply":{"drop":["10.0.0.1"],"reject":["10.0.0.2"],"process":"paused"}}`))
+	f.Add([]byte(`{"id":1,"apply":{"links":{"10.0.0.1":{"drop":true},"10.0.0.2":{"reject":true}},"process":"paused"}}`))
 	f.Add([]byte(`{"id":2,"probe":{"nonce":3,"peers":["10.0.0.1"],"timeout_ms":250}}`))
-	f.Add([]byte(`{"id":4,"apply":{"shape":{"10.0.0.1":{"loss":0.5,"rate":9,"queue":9,"delay_ns":5}},"process":"running"}}`))
+	f.Add([]byte(`{"id":4,"apply":{"links":{"10.0.0.1":{"loss":0.5,"rate":9,"queue":9,"delay_ns":5}}}}`))
 	f.Add([]byte(`{"id":3,"heard":{"nonce":3}}`))
-	f.Add([]byte(`{"id":5,"apply":{"clock":{"offset_ns":-5,"drift":0.1,"strobe_ns":5,"period_ns":5,"monotonic":-0.5},"process":"running"}}`))
-	f.Add([]byte(`{"id":6,"apply":{"disk":{"lie":true,"slow_sync":5,"full":true,"fail_read":true},"torn":7,"process":"off"}}`))
-	f.Add([]byte(`{"id":7,"apply":{"damages":[{"kind":"bit-flip","file":"raft/*","draw":7},{"kind":"truncate","file":"a"}],"process":"absent"}}`))
+	f.Add([]byte(`{"id":5,"apply":{"clock":{"offset_ns":-5,"drift":0.1,"strobe_ns":5,"period_ns":5,"monotonic":-0.5}}}`))
+	f.Add([]byte(`{"id":6,"apply":{"disk":{"lying_fsync":true,"slow_fsync_ns":5,"full":true,"failing_reads":true,"torn":7},"process":"off"}}`))
+	f.Add([]byte(`{"id":7,"apply":{"disk":{"damages":[{"kind":"bit-flip","file":"raft/*","draw":7},{"kind":"truncate","file":"a"}]},"process":"absent"}}`))
 	f.Fuzz(func(t *testing.T, line []byte) {
 		r, err := ParseRequest(line)
 		if err != nil {

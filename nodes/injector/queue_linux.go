@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"faultline/nodes/faults"
 )
 
 const (
@@ -105,9 +107,9 @@ func (q *queue) configure() error {
 	return nil
 }
 
-// set replaces what happens to packets. A link whose Shape stays goes on where it was.
+// set replaces what happens to packets. A link that stays as it was goes on where it was.
 // Packets that are held keep the fate that they have.
-func (q *queue) set(shapes map[netip.Addr]Shape) error {
+func (q *queue) set(shapes map[netip.Addr]faults.Link) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.failed != nil {
@@ -123,7 +125,7 @@ func (q *queue) set(shapes map[netip.Addr]Shape) error {
 			q.doubles = raw
 		}
 		was := q.shapers[peer.As4()]
-		if was == nil || was.Shape != shape {
+		if was == nil || was.Link != shape {
 			was = newShaper(shape)
 		}
 		next[peer.As4()] = was

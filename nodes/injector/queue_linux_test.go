@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"faultline/nodes/faults"
 )
 
 // line is the loopback interface of a namespace of its own, with links that are shaped
@@ -51,12 +53,12 @@ func newLine(t testing.TB) *line {
 	return l
 }
 
-func (l *line) shape(t testing.TB, s Shape) {
-	shapes := map[netip.Addr]Shape{self: s}
-	if s == (Shape{}) {
+func (l *line) shape(t testing.TB, s faults.Link) {
+	shapes := map[netip.Addr]faults.Link{self: s}
+	if s == (faults.Link{}) {
 		shapes = nil
 	}
-	require.NoError(t, l.links.set(nil, nil, shapes))
+	require.NoError(t, l.links.set(shapes))
 }
 
 // read tells what comes next, or that nothing does for a while.
@@ -80,7 +82,7 @@ const forEver = 20 * time.Second
 
 func TestPacketsAreHeldAndLetThroughInOrder(t *testing.T) {
 	l := newLine(t)
-	l.shape(t, Shape{Delay: 50 * ms})
+	l.shape(t, faults.Link{Delay: 50 * ms})
 	began := time.Now()
 	for i := range 5 {
 		l.send(t, fmt.Sprint(i))
@@ -97,12 +99,12 @@ func TestPacketsAreHeldAndLetThroughInOrder(t *testing.T) {
 // what is on its way; and a link that is healed is as if nothing had been.
 func TestAChangeOfRulesKeepsWhatIsHeld(t *testing.T) {
 	l := newLine(t)
-	l.shape(t, Shape{Delay: 300 * ms})
+	l.shape(t, faults.Link{Delay: 300 * ms})
 	for range 50 {
 		l.send(t, "held")
 	}
-	require.NoError(t, l.links.set([]netip.Addr{peer1}, nil, map[netip.Addr]Shape{self: {Delay: 300 * ms}, peer2: {Loss: 1}}))
-	l.shape(t, Shape{})
+	require.NoError(t, l.links.set(map[netip.Addr]faults.Link{peer1: {Drop: true}, self: {Delay: 300 * ms}, peer2: {Loss: 1}}))
+	l.shape(t, faults.Link{})
 	l.send(t, "free")
 	counts := map[string]int{}
 	for range 51 {
@@ -115,7 +117,7 @@ func TestAChangeOfRulesKeepsWhatIsHeld(t *testing.T) {
 
 func TestWhatIsLostNeverArrives(t *testing.T) {
 	l := newLine(t)
-	l.shape(t, Shape{Loss: 1})
+	l.shape(t, faults.Link{Loss: 1})
 	l.send(t, "lost")
 	_, ok := l.read(t, 200*ms)
 	require.False(t, ok)
@@ -123,7 +125,7 @@ func TestWhatIsLostNeverArrives(t *testing.T) {
 
 func TestADamagedDatagramArrives(t *testing.T) {
 	l := newLine(t)
-	l.shape(t, Shape{Corrupt: 1})
+	l.shape(t, faults.Link{Corrupt: 1})
 	l.send(t, strings.Repeat("x", 100))
 	got, ok := l.read(t, forEver)
 	require.True(t, ok, "a datagram arrives, with no checksum")
@@ -133,7 +135,7 @@ func TestADamagedDatagramArrives(t *testing.T) {
 // TestADoubleThatFailsIsLost: the original arrives, and the queue goes on.
 func TestADoubleThatFailsIsLost(t *testing.T) {
 	l := newLine(t)
-	l.shape(t, Shape{Duplicate: 1})
+	l.shape(t, faults.Link{Duplicate: 1})
 	q := l.links.queue
 	q.mu.Lock()
 	require.NoError(t, unix.Dup3(q.wake, q.doubles, unix.O_CLOEXEC)) // which is no socket
@@ -148,13 +150,13 @@ func TestADoubleThatFailsIsLost(t *testing.T) {
 
 func TestAQueueThatEndedIsOpenedAgain(t *testing.T) {
 	l := newLine(t)
-	l.shape(t, Shape{Delay: ms})
+	l.shape(t, faults.Link{Delay: ms})
 	_, err := unix.Write(l.links.queue.wake, []byte{1, 0, 0, 0, 0, 0, 0, 0})
 	require.NoError(t, err)
 	<-l.links.queue.done
 	l.links.queue.failed = errors.New("by a test")
-	require.ErrorIs(t, l.links.set(nil, nil, map[netip.Addr]Shape{self: {Delay: 2 * ms}}), errQueueEnded)
-	l.shape(t, Shape{Delay: 2 * ms})
+	require.ErrorIs(t, l.links.set(map[netip.Addr]faults.Link{self: {Delay: 2 * ms}}), errQueueEnded)
+	l.shape(t, faults.Link{Delay: 2 * ms})
 	l.send(t, "again")
 	got, ok := l.read(t, forEver)
 	require.True(t, ok)
@@ -174,7 +176,7 @@ func TestTCPIsNeverHandedAWrongByte(t *testing.T) {
 	from, err := listener.Accept()
 	require.NoError(t, err)
 	defer from.Close()
-	l.shape(t, Shape{Corrupt: 0.2, Seed: 4})
+	l.shape(t, faults.Link{Corrupt: 0.2, Seed: 4})
 	text := strings.Repeat("0123456789abcdef", 10_000)
 	sent := make(chan error, 1)
 	go func() {
@@ -194,14 +196,14 @@ func TestTCPIsNeverHandedAWrongByte(t *testing.T) {
 
 func TestAQueueInUseIsRefused(t *testing.T) {
 	l := newLine(t)
-	l.shape(t, Shape{Delay: ms})
+	l.shape(t, faults.Link{Delay: ms})
 	_, err := openQueue()
 	require.ErrorIs(t, err, unix.EPERM)
 	require.NoError(t, l.links.queue.close())
 	second, err := openQueue()
 	require.NoError(t, err)
 	l.links.queue = second
-	require.NoError(t, second.set(map[netip.Addr]Shape{self: {Delay: ms}}))
+	require.NoError(t, second.set(map[netip.Addr]faults.Link{self: {Delay: ms}}))
 	l.send(t, "through the second")
 	got, ok := l.read(t, forEver)
 	require.True(t, ok)
@@ -213,7 +215,7 @@ func TestAQueueInUseIsRefused(t *testing.T) {
 // time of the queue's thread for each, which holds the kernel's work of handing it over
 // and of delivering it.
 func BenchmarkQueue(b *testing.B) {
-	for _, s := range []Shape{{Delay: ms}, {Delay: ms, Jitter: ms, Scramble: true, Reorder: 0.1, HoldBack: ms, Corrupt: 0.1, Seed: 1}} {
+	for _, s := range []faults.Link{{Delay: ms}, {Delay: ms, Jitter: ms, Scramble: true, Reorder: 0.1, Corrupt: 0.1, Seed: 1}} {
 		b.Run(fmt.Sprintf("corrupt %v", s.Corrupt), func(b *testing.B) {
 			l := newLine(b)
 			l.shape(b, s)

@@ -9,24 +9,26 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"faultline/nodes/faults"
 )
 
 // Handlers are what serve does for each command.
 type Handlers struct {
-	Apply  func(State) (Process, error)
+	Apply  func(State) (faults.ProcessState, error)
 	Expect func(Expect) error
-	Probe  func(Probe) (map[netip.Addr]TCP, error)
+	Probe  func(Probe) (map[netip.Addr]faults.TCPResult, error)
 	Heard  func(Heard) (Hearing, error)
 }
 
 // Hearing is what a pod can tell, for a Heard; its fields are those of Reply.
 type Hearing struct {
 	Heard   []netip.Addr
-	Trains  map[netip.Addr]Arrivals
-	Process Process
+	Trains  map[netip.Addr]faults.TrainMeasurement
+	Process faults.ProcessState
 	Overrun int
-	Clock   *ClockReading
-	Disk    *DiskReport
+	Clock   *faults.ClockMeasurement
+	Disk    *faults.DiskMeasurement
 }
 
 // Serve carries out the commands of in, and answers on out, until in ends. States are
@@ -61,7 +63,9 @@ func (h Handlers) handle(r Request) Reply {
 	var err error
 	switch {
 	case r.Apply != nil:
-		reply.Process, err = h.Apply(*r.Apply)
+		var process faults.ProcessState
+		process, err = h.Apply(*r.Apply)
+		reply.Process = &process
 	case r.Expect != nil:
 		err = h.Expect(*r.Expect)
 	case r.Probe != nil:
@@ -69,7 +73,7 @@ func (h Handlers) handle(r Request) Reply {
 	case r.Heard != nil:
 		var hearing Hearing
 		hearing, err = h.Heard(*r.Heard)
-		reply.Heard, reply.Trains, reply.Process, reply.Overrun = hearing.Heard, hearing.Trains, hearing.Process, hearing.Overrun
+		reply.Heard, reply.Trains, reply.Process, reply.Overrun = hearing.Heard, hearing.Trains, &hearing.Process, hearing.Overrun
 		reply.Clock, reply.Disk = hearing.Clock, hearing.Disk
 	}
 	reply.Micros = time.Since(began).Microseconds()

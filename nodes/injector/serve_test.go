@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"faultline/nodes/faults"
 )
 
 // pipes joins a Client to a Serve of the handlers.
@@ -35,20 +37,20 @@ func TestClientAndServe(t *testing.T) {
 	probing, release := make(chan struct{}), make(chan struct{})
 	var applied []State
 	c := pipes(t, Handlers{
-		Apply: func(s State) (Process, error) {
+		Apply: func(s State) (faults.ProcessState, error) {
 			applied = append(applied, s)
-			if s.Process == Killed {
-				return Running, errors.New("it does not die")
+			if s.Process == faults.Killed {
+				return faults.Running, errors.New("it does not die")
 			}
 			return s.Process, nil
 		},
-		Probe: func(p Probe) (map[netip.Addr]TCP, error) {
+		Probe: func(p Probe) (map[netip.Addr]faults.TCPResult, error) {
 			close(probing)
 			<-release
-			return map[netip.Addr]TCP{p.Peers[0]: Refused}, nil
+			return map[netip.Addr]faults.TCPResult{p.Peers[0]: faults.TCPRefused}, nil
 		},
 		Heard: func(h Heard) (Hearing, error) {
-			return Hearing{Heard: []netip.Addr{peer1, peer2}, Process: Paused}, nil
+			return Hearing{Heard: []netip.Addr{peer1, peer2}, Process: faults.Paused}, nil
 		},
 	})
 	probed := make(chan Reply, 1)
@@ -61,24 +63,24 @@ func TestClientAndServe(t *testing.T) {
 	}()
 	<-probing
 
-	reply, err := c.Do(t.Context(), Request{Apply: &State{Process: Paused, Drop: []netip.Addr{peer1}}})
+	reply, err := c.Do(t.Context(), Request{Apply: &State{Process: faults.Paused, Links: map[netip.Addr]faults.Link{peer1: {Drop: true}}}})
 	require.NoError(t, err, "a probe under way holds nobody up")
-	require.Equal(t, Paused, reply.Process)
-	_, err = c.Do(t.Context(), Request{Apply: &State{Process: Killed}})
+	require.Equal(t, faults.Paused, *reply.Process)
+	_, err = c.Do(t.Context(), Request{Apply: &State{Process: faults.Killed}})
 	require.EqualError(t, err, "it does not die")
 	require.NotErrorIs(t, err, ErrStream)
-	require.Equal(t, []State{{Process: Paused, Drop: []netip.Addr{peer1}}, {Process: Killed}}, applied)
+	require.Equal(t, []State{{Process: faults.Paused, Links: map[netip.Addr]faults.Link{peer1: {Drop: true}}}, {Process: faults.Killed}}, applied)
 
 	reply, err = c.Do(t.Context(), Request{Heard: &Heard{Nonce: 1}})
 	require.NoError(t, err)
 	require.Equal(t, []netip.Addr{peer1, peer2}, reply.Heard)
-	require.Equal(t, Paused, reply.Process)
+	require.Equal(t, faults.Paused, *reply.Process)
 
 	_, err = c.Do(t.Context(), Request{})
 	require.ErrorContains(t, err, "0 commands")
 
 	close(release)
-	require.Equal(t, map[netip.Addr]TCP{peer2: Refused}, (<-probed).TCP)
+	require.Equal(t, map[netip.Addr]faults.TCPResult{peer2: faults.TCPRefused}, (<-probed).TCP)
 	require.True(t, c.Alive())
 }
 

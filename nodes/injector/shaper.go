@@ -1,16 +1,17 @@
 package injector
 
 import (
-	"math"
 	"math/rand/v2"
 	"time"
+
+	"faultline/nodes/faults"
 )
 
 // shaper decides what becomes of the packets of one link, one after the other. It knows no
-// kernel and no clock: the fate of the n-th packet follows from the Shape, n, and, where
+// kernel and no clock: the fate of the n-th packet follows from the link, n, and, where
 // there is a rate or an order to keep, the times of the packets before it.
 type shaper struct {
-	Shape
+	faults.Link
 	rng           *rand.Rand
 	toBad, toGood float64 // chances to change the state of the burst model
 	bad           bool
@@ -29,31 +30,11 @@ type fate struct {
 // shaperStream sets this use of a seed apart from others.
 const shaperStream = 0x6c696e6b
 
-func newShaper(s Shape) *shaper {
-	h := &shaper{Shape: s, rng: rand.New(rand.NewPCG(s.Seed, shaperStream))}
-	h.toBad, h.toGood = gilbert(s.BurstLoss, s.Burst)
+func newShaper(s faults.Link) *shaper {
+	h := &shaper{Link: s, rng: rand.New(rand.NewPCG(s.Seed, shaperStream))}
+	h.toBad, h.toGood = faults.Gilbert(s.BurstLoss, s.Burst)
 	h.bad = h.rng.Float64() < s.BurstLoss // as if it had been so for ever
 	return h
-}
-
-// gilbert are the chances, from packet to packet, to leave the good and the bad state of
-// Gilbert's model (Capacity of a Burst-Noise Channel, Bell System Technical Journal 39,
-// 1960), given the share of time in the bad one and how many packets it lasts on average.
-// In it all packets are lost. Loss beside it makes the good state lose some, as in Elliott
-// (Estimates of Error Rates for Codes on Burst-Noise Channels, the same, 42, 1963). From
-//
-//	share = toBad / (toBad + toGood)   and   burst = 1 / toGood
-//
-// follows the rest; toBad is 1 at most, so bursts last at least share / (1 - share).
-func gilbert(share, burst float64) (toBad, toGood float64) {
-	switch {
-	case share <= 0:
-		return 0, 1
-	case share >= 1:
-		return 1, 0
-	}
-	toGood = math.Min(1/math.Max(burst, 1), (1-share)/share)
-	return toGood * share / (1 - share), toGood
 }
 
 // fate decides about a packet of so many bytes, with its IP header, that arrives now. It
@@ -81,7 +62,7 @@ func (h *shaper) fate(now time.Duration, bytes int) fate {
 		h.last = f.at
 	}
 	if reorder < h.Reorder {
-		f.at += h.HoldBack
+		f.at += faults.HoldBack
 	}
 	if corrupt < h.Corrupt {
 		f.flip = bit | 1<<63
@@ -97,7 +78,7 @@ func (h *shaper) queue(now time.Duration, bytes int) (sent time.Duration, fits b
 	}
 	second := float64(time.Second)
 	waiting := float64(h.free-now) / second * float64(h.Rate)
-	if waiting > 0 && waiting+float64(bytes) > float64(h.Queue) {
+	if waiting > 0 && waiting+float64(bytes) > float64(h.QueueBytes()) {
 		return 0, false
 	}
 	h.free = max(h.free, now) + time.Duration(float64(bytes)/float64(h.Rate)*second)

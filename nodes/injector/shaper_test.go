@@ -6,12 +6,14 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"faultline/nodes/faults"
 )
 
 const ms = time.Millisecond
 
 // pass sends packets of 1000 bytes, one a millisecond.
-func pass(s Shape, packets int) []fate {
+func pass(s faults.Link, packets int) []fate {
 	h := newShaper(s)
 	fates := make([]fate, packets)
 	for i := range fates {
@@ -30,7 +32,7 @@ func countFates(fates []fate, is func(fate) bool) (n int) {
 }
 
 func TestTheSameSeedIsTheSameFate(t *testing.T) {
-	s := Shape{Loss: 0.2, BurstLoss: 0.1, Burst: 4, Delay: ms, Jitter: 9 * ms, Scramble: true, Reorder: 0.1, HoldBack: ms,
+	s := faults.Link{Loss: 0.2, BurstLoss: 0.1, Burst: 4, Delay: ms, Jitter: 9 * ms, Scramble: true, Reorder: 0.1,
 		Duplicate: 0.1, Corrupt: 0.1, Seed: 7}
 	first := pass(s, 1000)
 	require.Equal(t, first, pass(s, 1000))
@@ -41,8 +43,8 @@ func TestTheSameSeedIsTheSameFate(t *testing.T) {
 // TestKindsDoNotDisturbEachOther: whether a packet is lost does not depend on what else
 // happens to packets.
 func TestKindsDoNotDisturbEachOther(t *testing.T) {
-	alone := pass(Shape{Loss: 0.3, Seed: 5}, 1000)
-	among := pass(Shape{Loss: 0.3, Delay: ms, Jitter: ms, Duplicate: 0.5, Corrupt: 0.5, Reorder: 0.5, HoldBack: ms, Seed: 5}, 1000)
+	alone := pass(faults.Link{Loss: 0.3, Seed: 5}, 1000)
+	among := pass(faults.Link{Loss: 0.3, Delay: ms, Jitter: ms, Duplicate: 0.5, Corrupt: 0.5, Reorder: 0.5, Seed: 5}, 1000)
 	for i := range alone {
 		require.Equal(t, alone[i].lost, among[i].lost)
 	}
@@ -50,7 +52,7 @@ func TestKindsDoNotDisturbEachOther(t *testing.T) {
 
 func TestSharesAreAsAsked(t *testing.T) {
 	const packets = 100_000
-	fates := pass(Shape{Loss: 0.05, Duplicate: 0.1, Corrupt: 0.2, Reorder: 0.3, HoldBack: 10 * ms, Seed: 1}, packets)
+	fates := pass(faults.Link{Loss: 0.05, Duplicate: 0.1, Corrupt: 0.2, Reorder: 0.3, Seed: 1}, packets)
 	lost := countFates(fates, func(f fate) bool { return f.lost })
 	require.InDelta(t, 0.05*packets, lost, 500)
 	passed := float64(packets - lost)
@@ -64,7 +66,7 @@ func TestSharesAreAsAsked(t *testing.T) {
 }
 
 func TestBurstsAreAsAsked(t *testing.T) {
-	for _, s := range []Shape{{BurstLoss: 0.2, Burst: 5}, {BurstLoss: 0.02, Burst: 10}, {BurstLoss: 0.9, Burst: 1}} {
+	for _, s := range []faults.Link{{BurstLoss: 0.2, Burst: 5}, {BurstLoss: 0.02, Burst: 10}, {BurstLoss: 0.9, Burst: 1}} {
 		fates := pass(s, 400_000)
 		lost, bursts := 0, 0
 		for i, f := range fates {
@@ -79,13 +81,13 @@ func TestBurstsAreAsAsked(t *testing.T) {
 		burst := max(s.Burst, s.BurstLoss/(1-s.BurstLoss))
 		require.InEpsilon(t, burst, float64(lost)/float64(bursts), 0.1)
 	}
-	require.Equal(t, 100, countFates(pass(Shape{BurstLoss: 1}, 100), func(f fate) bool { return f.lost }))
+	require.Equal(t, 100, countFates(pass(faults.Link{BurstLoss: 1}, 100), func(f fate) bool { return f.lost }))
 }
 
 func TestJitterKeepsOrderUnlessScrambled(t *testing.T) {
 	for _, scramble := range []bool{false, true} {
 		overtaken := 0
-		fates := pass(Shape{Delay: 5 * ms, Jitter: 20 * ms, Scramble: scramble, Seed: 3}, 10_000)
+		fates := pass(faults.Link{Delay: 5 * ms, Jitter: 20 * ms, Scramble: scramble, Seed: 3}, 10_000)
 		for i, f := range fates {
 			arrived := time.Duration(i) * ms
 			require.GreaterOrEqual(t, f.at, arrived+5*ms)
@@ -100,7 +102,7 @@ func TestJitterKeepsOrderUnlessScrambled(t *testing.T) {
 }
 
 func TestRateAndItsQueue(t *testing.T) {
-	h := newShaper(Shape{Rate: 10_000, Queue: 3000})
+	h := newShaper(faults.Link{Rate: 10_000, Queue: 3000})
 	for i, want := range []fate{{at: 100 * ms}, {at: 200 * ms}, {at: 300 * ms}, {lost: true}, {lost: true}} {
 		require.Equal(t, want, h.fate(0, 1000), i)
 	}
@@ -126,7 +128,7 @@ func TestHeldPacketsLeaveInOrder(t *testing.T) {
 }
 
 func BenchmarkFate(b *testing.B) {
-	h := newShaper(Shape{Loss: 0.1, BurstLoss: 0.1, Burst: 5, Delay: ms, Jitter: ms, Duplicate: 0.1, Corrupt: 0.1, Reorder: 0.1})
+	h := newShaper(faults.Link{Loss: 0.1, BurstLoss: 0.1, Burst: 5, Delay: ms, Jitter: ms, Duplicate: 0.1, Corrupt: 0.1, Reorder: 0.1})
 	for b.Loop() {
 		h.fate(0, 1000)
 	}

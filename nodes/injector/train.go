@@ -10,29 +10,9 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"faultline/nodes/faults"
 )
-
-// Train is how many numbered datagrams a probe sends to a peer beside the others, and how.
-type Train struct {
-	Count int           `json:"count"`
-	Bytes int           `json:"bytes"` // of one datagram
-	Pace  time.Duration `json:"pace_ns,omitempty"`
-	Wait  time.Duration `json:"wait_ns,omitempty"` // after the last one
-}
-
-// Arrivals is what became of a train at the receiver. Delays are one-way: sender and
-// receiver read the same CLOCK_MONOTONIC, because pods share a kernel.
-type Arrivals struct {
-	Arrived   int           `json:"arrived"` // different ones
-	Damaged   int           `json:"damaged,omitempty"`
-	Doubled   int           `json:"doubled,omitempty"`
-	Overtaken int           `json:"overtaken,omitempty"`
-	Least     time.Duration `json:"least_ns,omitempty"` // of the fastest
-	Median    time.Duration `json:"median_ns,omitempty"`
-	P90       time.Duration `json:"p90_ns,omitempty"`
-	Bytes     int           `json:"bytes,omitempty"`   // with headers, without the first
-	Span      time.Duration `json:"span_ns,omitempty"` // from the first one's sending to the last one's reading
-}
 
 const (
 	maxTrain      = 4096
@@ -43,7 +23,7 @@ const (
 	ipUDPHeaders  = 28
 )
 
-func (t Train) check() error {
+func checkTrain(t faults.Train) error {
 	if t.Count < 1 || t.Count > maxTrain || t.Bytes < minTrainBytes || t.Bytes > maxTrainBytes {
 		return fmt.Errorf("a train of %d datagrams of %d bytes: want 1 to %d of %d to %d", t.Count, t.Bytes, maxTrain, minTrainBytes, maxTrainBytes)
 	}
@@ -105,9 +85,10 @@ type trains struct {
 	nonces []uint64 // keys of by, oldest first
 }
 
-// tally is what has arrived of one train.
+// tally is what has arrived of one train. Delays are one-way: sender and receiver read the
+// same CLOCK_MONOTONIC, because pods share a kernel.
 type tally struct {
-	Arrivals
+	faults.TrainMeasurement
 	times  map[uint32]int // how often a number arrived
 	newest uint32
 	delays []time.Duration
@@ -160,18 +141,20 @@ func (t *tally) note(c car, whole bool, size int, read time.Duration) {
 }
 
 // list sums up the trains with a nonce, by sender.
-func (t *trains) list(nonce uint64) map[netip.Addr]Arrivals {
+func (t *trains) list(nonce uint64) map[netip.Addr]faults.TrainMeasurement {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.by[nonce]) == 0 {
 		return nil
 	}
-	all := map[netip.Addr]Arrivals{}
+	all := map[netip.Addr]faults.TrainMeasurement{}
 	for from, one := range t.by[nonce] {
-		a := one.Arrivals
+		a := one.TrainMeasurement
 		sorted := slices.Sorted(slices.Values(one.delays))
 		a.Least, a.Median, a.P90 = sorted[0], sorted[len(sorted)/2], sorted[(len(sorted)-1)*9/10]
-		a.Bytes, a.Span = (a.Arrived-1)*one.size, one.last-one.first
+		if span := one.last - one.first; span > 0 {
+			a.Rate = float64((a.Arrived-1)*one.size) / span.Seconds()
+		}
 		all[from] = a
 	}
 	return all

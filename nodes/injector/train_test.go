@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"faultline/nodes/faults"
 )
 
 func TestCarsSurviveOneWrongBit(t *testing.T) {
@@ -60,8 +62,8 @@ func TestTrainsAreSummedUp(t *testing.T) {
 	for i, c := range []car{{9, 0, 0}, {9, 2, 2 * ms}, {9, 1, ms}, {9, 1, ms}, {9, 1, ms}, {9, 4, 4 * ms}} {
 		all.note(c, c.number != 4, peer1, 100, time.Duration(10+i)*ms)
 	}
-	require.Equal(t, map[netip.Addr]Arrivals{peer1: {Arrived: 4, Damaged: 1, Doubled: 1, Overtaken: 1,
-		Least: 9 * ms, Median: 11 * ms, P90: 11 * ms, Bytes: 3 * 128, Span: 15 * ms}}, all.list(9))
+	require.Equal(t, map[netip.Addr]faults.TrainMeasurement{peer1: {Arrived: 4, Damaged: 1, Doubled: 1, Overtaken: 1,
+		Least: 9 * ms, Median: 11 * ms, P90: 11 * ms, Rate: 3 * 128 / 0.015}}, all.list(9))
 	require.Nil(t, all.list(8))
 	for nonce := range uint64(100) {
 		all.note(car{nonce: nonce}, true, peer2, 64, 0)

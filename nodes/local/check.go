@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"faultline/nodes/faults"
 	"faultline/nodes/injector"
 	"faultline/topologies"
 )
@@ -42,9 +43,9 @@ func (c *cluster) tryRules(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	peer := []netip.Addr{gateway.Addr()}
+	links := map[netip.Addr]faults.Link{gateway.Addr(): {Drop: true}, gateway.Addr().Next(): {Reject: true}}
 	client := injector.NewClient(stream)
-	_, err = client.Do(ctx, injector.Request{Apply: &injector.State{Drop: peer, Reject: peer, Process: injector.Killed}})
+	_, err = client.Do(ctx, injector.Request{Apply: &injector.State{Links: links, Process: faults.Killed}})
 	if err != nil {
 		err = fmt.Errorf("link faults %s: %w; the kernel must have CONFIG_NF_TABLES, "+
 			"CONFIG_NF_TABLES_IPV4 and CONFIG_NFT_REJECT_IPV4, and, as modules, root must have loaded them "+

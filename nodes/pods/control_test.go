@@ -32,13 +32,13 @@ func TestAStreamThatBreaksIsOpenedAgainUnasked(t *testing.T) {
 		go func() {
 			defer theirs.Close()
 			injector.Serve(theirs, theirs, injector.Handlers{
-				Apply: func(s injector.State) (injector.Process, error) { applied <- s; return s.Process, nil },
+				Apply: func(s injector.State) (faults.ProcessState, error) { applied <- s; return s.Process, nil },
 				Heard: func(injector.Heard) (injector.Hearing, error) { return injector.Hearing{}, nil },
 			})
 		}()
 		return ours, nil
 	})
-	asked := injector.State{Process: injector.Paused, Torn: 7}
+	asked := injector.State{Process: faults.Paused, Disk: faults.Disk{Torn: 7}}
 	go c.do(t.Context(), time.Minute, injector.Request{Apply: &asked})
 	require.Equal(t, asked, <-applied)
 	require.NoError(t, broken.Close())
@@ -56,7 +56,7 @@ func TestAPodIsToldBeforeItsNodeBegins(t *testing.T) {
 	f.starting = func(context.Context) error { before = f.applied; return nil }
 	g := f.group(t)
 	require.NoError(t, g.Begin(t.Context(), "a", faults.Conditions{}))
-	require.Equal(t, injector.Running, before.Process)
+	require.Equal(t, faults.Running, before.Process)
 }
 
 func TestPodsAreToldOfTheirPeers(t *testing.T) {

@@ -39,10 +39,10 @@ func (c *Group) Measure(ctx context.Context) (faults.Measurement, error) {
 	}
 	err = Each(c.pods, func(p *pod) (err error) {
 		probe := injector.Probe{Nonce: nonce, Peers: c.peers(p), TimeoutMS: int(connectLimit.Milliseconds()),
-			Trains: map[netip.Addr]injector.Train{}}
+			Trains: map[netip.Addr]faults.Train{}}
 		for link, t := range trains {
 			if link.From == p.node.Name {
-				probe.Trains[c.byName[link.To].addr] = injector.Train{Count: t.Count, Bytes: t.Bytes, Pace: t.Pace, Wait: t.Wait}
+				probe.Trains[c.byName[link.To].addr] = t
 			}
 		}
 		replies[p.node.Name].probe, err = p.control.do(ctx, probeLimit, injector.Request{Probe: &probe})
@@ -75,35 +75,20 @@ func probeError(p *pod, err error) error {
 
 type podReplies struct{ probe, heard injector.Reply }
 
-var sawTCP = map[injector.TCP]faults.TCPResult{
-	injector.Open:    faults.TCPOpen,
-	injector.Refused: faults.TCPRefused,
-	injector.Timeout: faults.TCPTimeout,
-}
-
-var sawProcess = map[injector.Process]faults.ProcessState{
-	injector.Running: faults.Running,
-	injector.Paused:  faults.Paused,
-	injector.Killed:  faults.Killed,
-	injector.Off:     faults.PoweredOff,
-	injector.Absent:  faults.Wiped,
-}
-
 func (c *Group) measurement(replies map[string]*podReplies, trains map[faults.Pair]faults.Train) (faults.Measurement, error) {
 	m := faults.Measurement{Links: map[faults.Pair]faults.LinkMeasurement{}, Processes: map[string]faults.ProcessState{},
 		Clocks: map[string]faults.ClockMeasurement{}, Disks: map[string]faults.DiskMeasurement{}}
 	for _, p := range c.pods {
 		r := replies[p.node.Name]
-		process, ok := sawProcess[r.heard.Process]
-		if !ok {
+		if r.heard.Process == nil {
 			return m, fmt.Errorf("probing %s: the injector does not tell what the process is", p.node.Name)
 		}
-		m.Processes[p.node.Name] = process
+		m.Processes[p.node.Name] = *r.heard.Process
 		if c := r.heard.Clock; c != nil {
-			m.Clocks[p.node.Name] = clockSeen(c)
+			m.Clocks[p.node.Name] = *c
 		}
 		if d := r.heard.Disk; d != nil {
-			m.Disks[p.node.Name] = diskSeen(d)
+			m.Disks[p.node.Name] = *d
 		}
 		if r.heard.Overrun > 0 {
 			c.log.Warn("packets were dropped because the machine was too slow to delay them", "node", p.node.Name, "times", r.heard.Overrun)
@@ -112,7 +97,7 @@ func (c *Group) measurement(replies map[string]*podReplies, trains map[faults.Pa
 			if peer == p {
 				continue
 			}
-			tcp, ok := sawTCP[r.probe.TCP[peer.addr]]
+			tcp, ok := r.probe.TCP[peer.addr]
 			if !ok {
 				return m, fmt.Errorf("probing %s: the injector does not tell how its connection to %s ended", p.node.Name, peer.node.Name)
 			}
@@ -120,38 +105,17 @@ func (c *Group) measurement(replies map[string]*podReplies, trains map[faults.Pa
 			m.Links[link] = faults.LinkMeasurement{
 				UDP:   slices.Contains(there.Heard, p.addr) || there.Trains[p.addr].Arrived > 0,
 				TCP:   tcp,
-				Train: trainSeen(trains[link], there.Trains[p.addr]),
+				Train: seenTrain(trains[link], there.Trains[p.addr]),
 			}
 		}
 	}
 	return m, nil
 }
 
-func clockSeen(c *injector.ClockReading) faults.ClockMeasurement {
-	seen := faults.ClockMeasurement{Read: true, Offset: c.Wall, After: c.After, Gained: c.Monotonic, Base: c.Base, BaseWithin: c.BaseWithin,
-		Patched: c.Patched, Drift: c.WallRate, Monotonic: c.MonotonicRate, Within: c.RateWithin}
-	for _, l := range c.Looks {
-		seen.Looks = append(seen.Looks, faults.ClockSample{After: l.After, Offset: l.Wall, Within: l.Within})
-	}
+// seenTrain is what a pod saw of a train that another sent.
+func seenTrain(sent faults.Train, seen faults.TrainMeasurement) faults.TrainMeasurement {
+	seen.Sent = sent.Count
 	return seen
-}
-
-func diskSeen(d *injector.DiskReport) faults.DiskMeasurement {
-	seen := faults.DiskMeasurement{Tried: true, Read: d.Read, Write: d.Write, Create: d.Create, Sync: d.Sync,
-		SyncTook: d.SyncTook, PlainTook: d.PlainTook, Kept: d.Durable, Unsynced: d.Unsynced, Lost: d.Lost, LostBy: d.Names}
-	for _, one := range d.Damaged {
-		seen.Damaged = append(seen.Damaged, faults.DamageMeasurement{Kind: faults.DamageKind(one.Kind), File: one.File, What: one.What})
-	}
-	return seen
-}
-
-func trainSeen(sent faults.Train, a injector.Arrivals) faults.TrainMeasurement {
-	t := faults.TrainMeasurement{Sent: sent.Count, Arrived: a.Arrived, Damaged: a.Damaged, Doubled: a.Doubled,
-		Overtaken: a.Overtaken, Least: a.Least, Median: a.Median, P90: a.P90}
-	if a.Span > 0 {
-		t.Rate = float64(a.Bytes) / a.Span.Seconds()
-	}
-	return t
 }
 
 // peers are the addresses of all pods but p.

@@ -53,7 +53,7 @@ func Capabilities() []faults.Capability {
 	return []faults.Capability{faults.LinkDrop, faults.LinkReject, faults.LinkLoss, faults.LinkDelay, faults.LinkRate,
 		faults.LinkReorder, faults.LinkDuplicate, faults.LinkCorrupt,
 		faults.ProcessPause, faults.ProcessKill, faults.ProcessOff, faults.ProcessAbsent,
-		faults.ClockWall, faults.ClockMonotonic, faults.DiskSync, faults.DiskFull, faults.DiskError, faults.DiskDamage}
+		faults.ClockWall, faults.ClockMonotonic, faults.DiskSync, faults.DiskSlow, faults.DiskFull, faults.DiskError, faults.DiskDamage}
 }
 
 // Group is all pods of a cluster. Its methods may be called by many goroutines.
@@ -73,7 +73,7 @@ type pod struct {
 	control *control
 	start   func(context.Context) error
 	died    func(context.Context) error
-	asked   injector.Process // by the last Set; belongs to whose turn it is
+	asked   faults.ProcessState // by the last Set; belongs to whose turn it is
 }
 
 // NewGroup makes a group of pods none of whose nodes has been started.
@@ -81,7 +81,7 @@ func NewGroup(log *slog.Logger, members []Member) *Group {
 	c := &Group{log: log, byName: map[string]*pod{}, turn: make(chan struct{}, 1)}
 	for _, m := range members {
 		p := &pod{node: m.Node, addr: m.Addr, start: m.Start, died: m.Died,
-			control: newControl(log.With("node", m.Node.Name), m.Open), asked: injector.Killed}
+			control: newControl(log.With("node", m.Node.Name), m.Open), asked: faults.Killed}
 		c.pods = append(c.pods, p)
 		c.byName[m.Node.Name] = p
 	}
@@ -146,7 +146,7 @@ func (c *Group) Settle(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	return Each(c.pods, func(p *pod) error {
-		if p.asked != injector.Running {
+		if p.asked != faults.Running {
 			return nil // not begun
 		}
 		return p.died(ctx)

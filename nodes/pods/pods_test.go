@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"faultline/nodes"
-	"faultline/nodes/injector"
+	"faultline/nodes/faults"
 	"faultline/topologies"
 )
 
@@ -21,7 +21,7 @@ func TestSettleTellsWhoHasEnded(t *testing.T) {
 			{Node: topologies.Node{Name: "b"}, Died: func(context.Context) error { return died }},
 			{Node: topologies.Node{Name: "c"}, Died: func(context.Context) error { return ended }},
 		})
-		g.byName["a"].asked, g.byName["b"].asked = injector.Running, injector.Running // and c is not begun
+		g.byName["a"].asked, g.byName["b"].asked = faults.Running, faults.Running // and c is not begun
 		return g
 	}
 	require.NoError(t, group(nil).Settle(t.Context()))

@@ -14,6 +14,6 @@ func RightsFor(needs []faults.Capability) injector.Rights {
 	}
 	return injector.Rights{
 		Clock: anyOf(faults.ClockWall, faults.ClockMonotonic),
-		Disk:  anyOf(faults.ProcessOff, faults.DiskSync, faults.DiskFull, faults.DiskError, faults.DiskDamage),
+		Disk:  anyOf(faults.ProcessOff, faults.DiskSync, faults.DiskSlow, faults.DiskFull, faults.DiskError, faults.DiskDamage),
 	}
 }

@@ -1,6 +1,7 @@
 package pods
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,8 +12,6 @@ import (
 
 	"faultline/nodes/faults"
 	"faultline/nodes/injector"
-	"faultline/nodes/injector/clock"
-	"faultline/nodes/injector/disk"
 )
 
 const (
@@ -21,44 +20,6 @@ const (
 	appearLimit = 10 * time.Second // for a started node to execute
 	appearPoll  = 2 * time.Millisecond
 )
-
-// shape says in the injector's words what a link does beside dropping and rejecting.
-func shape(s faults.Link) injector.Shape {
-	queue := s.Queue
-	if queue == 0 {
-		queue = faults.DefaultQueue
-	}
-	return injector.Shape{
-		Loss:      s.Loss,
-		BurstLoss: s.BurstLoss,
-		Burst:     s.Burst,
-		Rate:      s.Rate,
-		Queue:     queue,
-		Delay:     s.Delay,
-		Jitter:    s.Jitter,
-		Scramble:  s.Scramble,
-		Reorder:   s.Reorder,
-		HoldBack:  faults.HoldBack,
-		Duplicate: s.Duplicate,
-		Corrupt:   s.Corrupt,
-		Seed:      s.Seed,
-	}
-}
-
-func clockOf(s faults.Clock) clock.Setting {
-	return clock.Setting{Offset: s.Offset, Drift: s.Drift, Strobe: s.Strobe, Period: s.Period, Monotonic: s.Monotonic, Forward: s.Forward}
-}
-
-func diskOf(s faults.Disk) disk.State {
-	return disk.State{Lie: s.Lie, SlowSync: s.SlowSync, Full: s.Full, FailRead: s.FailRead, FailWrite: s.FailWrite, FailSync: s.FailSync}
-}
-
-func damagesOf(s faults.Disk) (all []injector.Damage) {
-	for _, d := range s.Damages {
-		all = append(all, injector.Damage{Kind: string(d.Kind), File: d.File, Draw: d.Draw})
-	}
-	return all
-}
 
 // Set sends every pod its whole desired state. Pods take it in parallel, so links that
 // end at different nodes change within milliseconds, not at one instant.
@@ -87,25 +48,16 @@ func (c *Group) Set(ctx context.Context, want faults.Conditions) error {
 	})
 }
 
-var wantProcess = map[faults.ProcessState]injector.Process{
-	faults.Running:    injector.Running,
-	faults.Paused:     injector.Paused,
-	faults.Killed:     injector.Killed,
-	faults.PoweredOff: injector.Off,
-	faults.Wiped:      injector.Absent,
-}
-
 // states deals the conditions out to pods, by node: a link is its receiver's business.
 func (c *Group) states(want faults.Conditions) (map[string]injector.State, error) {
 	states := map[string]injector.State{}
 	for _, p := range c.pods {
-		process, ok := wantProcess[want.Processes[p.node.Name]]
-		if !ok {
-			return nil, fmt.Errorf("%s: no process state %q", p.node.Name, want.Processes[p.node.Name])
+		name := p.node.Name
+		if err := want.Processes[name].Check(); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
 		}
-		damaged := want.Disks[p.node.Name]
-		states[p.node.Name] = injector.State{Process: process, Peers: c.peers(p), Clock: clockOf(want.Clocks[p.node.Name]),
-			Disk: diskOf(damaged), Torn: damaged.Torn, Names: disk.Names(damaged.Names.String()), Damages: damagesOf(damaged)}
+		states[name] = injector.State{Links: map[netip.Addr]faults.Link{}, Process: want.Processes[name], Peers: c.peers(p),
+			Clock: want.Clocks[name], Disk: want.Disks[name]}
 	}
 	for link, state := range want.Links {
 		from, err := Find(c.byName, link.From)
@@ -116,19 +68,9 @@ func (c *Group) states(want faults.Conditions) (map[string]injector.State, error
 		if !ok {
 			return nil, fmt.Errorf("link %s: no node %q in this cluster", link, link.To)
 		}
-		switch {
-		case state.Drop:
-			to.Drop = append(to.Drop, from.addr)
-		case state.Reject:
-			to.Reject = append(to.Reject, from.addr)
+		if !state.Healthy() {
+			to.Links[from.addr] = state
 		}
-		if state.Shaped() {
-			if to.Shape == nil {
-				to.Shape = map[netip.Addr]injector.Shape{}
-			}
-			to.Shape[from.addr] = shape(state)
-		}
-		states[link.To] = to
 	}
 	for _, names := range []iter.Seq[string]{maps.Keys(want.Processes), maps.Keys(want.Clocks), maps.Keys(want.Disks)} {
 		for node := range names {
@@ -138,6 +80,18 @@ func (c *Group) states(want faults.Conditions) (map[string]injector.State, error
 		}
 	}
 	return states, nil
+}
+
+// is reports whether a pod says that this is its process.
+func is(r injector.Reply, state faults.ProcessState) bool {
+	return r.Process != nil && *r.Process == state
+}
+
+func processOf(r injector.Reply) string {
+	if r.Process == nil {
+		return "untold"
+	}
+	return cmp.Or(string(*r.Process), "running")
 }
 
 // diedError says how a node's process ended that had just been started.
@@ -151,13 +105,13 @@ func (c *Group) bring(ctx context.Context, p *pod, want injector.State) error {
 	before := p.asked
 	p.asked = want.Process
 	reply, err := p.control.do(ctx, applyLimit, injector.Request{Apply: &want})
-	if err != nil || reply.Process == want.Process {
+	if err != nil || is(reply, want.Process) {
 		return err
 	}
-	if reply.Process != injector.Killed || want.Process != injector.Running && want.Process != injector.Paused {
-		return fmt.Errorf("its process is %s", reply.Process)
+	if !is(reply, faults.Killed) || want.Process != faults.Running && want.Process != faults.Paused {
+		return fmt.Errorf("its process is %s", processOf(reply))
 	}
-	if before == injector.Running || before == injector.Paused {
+	if before == faults.Running || before == faults.Paused {
 		c.log.Warn("a node has ended by itself; starting it again", "node", p.node.Name)
 	}
 	return c.start(ctx, p, want)
@@ -177,14 +131,14 @@ func (c *Group) start(ctx context.Context, p *pod, want injector.State) error {
 	}
 	for began := time.Now(); ; {
 		reply, err := p.control.do(ctx, applyLimit, injector.Request{Apply: &want})
-		if err != nil || reply.Process == want.Process {
+		if err != nil || is(reply, want.Process) {
 			return err
 		}
 		if err := p.died(ctx); err != nil {
 			return diedError{err}
 		}
 		if time.Since(began) > appearLimit {
-			return fmt.Errorf("%s was started and is %s after %v", p.node.Name, reply.Process, appearLimit)
+			return fmt.Errorf("%s was started and is %s after %v", p.node.Name, processOf(reply), appearLimit)
 		}
 		select {
 		case <-time.After(appearPoll):

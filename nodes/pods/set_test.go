@@ -13,7 +13,6 @@ import (
 
 	"faultline/nodes/faults"
 	"faultline/nodes/injector"
-	"faultline/nodes/injector/disk"
 	"faultline/topologies"
 )
 
@@ -30,17 +29,17 @@ type fakePod struct {
 
 var errEnded = errors.New("a ended as soon as it was started")
 
-func (f *fakePod) apply(s injector.State) (injector.Process, error) {
+func (f *fakePod) apply(s injector.State) (faults.ProcessState, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if len(s.Damages) != len(f.applied.Damages) {
+	if len(s.Disk.Damages) != len(f.applied.Disk.Damages) {
 		f.running = false
 	}
 	f.applied = s
 	if !f.running {
-		return injector.Killed, nil
+		return faults.Killed, nil
 	}
-	return injector.Running, nil
+	return faults.Running, nil
 }
 
 func (f *fakePod) start(ctx context.Context) error {
@@ -92,7 +91,7 @@ func TestANodeThatEndsOnItsDamagedDiskIsTolerated(t *testing.T) {
 	damaged.SetDisk([]string{"a"}, faults.Disk{Damages: []faults.Damage{{Kind: faults.BitFlip, File: "log", Draw: 7}}})
 	f.bad = true
 	require.NoError(t, g.Set(t.Context(), damaged))
-	require.Equal(t, []injector.Damage{{Kind: injector.BitFlip, File: "log", Draw: 7}}, f.applied.Damages)
+	require.Equal(t, []faults.Damage{{Kind: faults.BitFlip, File: "log", Draw: 7}}, f.applied.Disk.Damages)
 	require.Equal(t, 2, f.starts, "it was tried")
 	require.False(t, f.running)
 
@@ -100,7 +99,7 @@ func TestANodeThatEndsOnItsDamagedDiskIsTolerated(t *testing.T) {
 	f.bad = false
 	require.NoError(t, g.Set(t.Context(), faults.Conditions{}))
 	require.True(t, f.running, "it is back")
-	require.Empty(t, f.applied.Damages)
+	require.Empty(t, f.applied.Disk.Damages)
 }
 
 // A start that has begun is carried through.
@@ -153,18 +152,11 @@ func TestStatesCarryClocksAndDisks(t *testing.T) {
 	states, err := f.group(t).states(want)
 	require.NoError(t, err)
 	got := states["a"]
-	require.Equal(t, clockOf(want.Clocks["a"]), got.Clock)
-	require.EqualValues(t, []any{1, 2.0, 3, 4, 5.0},
-		[]any{int(got.Clock.Offset), got.Clock.Drift, int(got.Clock.Strobe), int(got.Clock.Period), got.Clock.Monotonic})
-	d := got.Disk
-	require.Equal(t, []bool{true, true, true, true, true}, []bool{d.Lie, d.Full, d.FailRead, d.FailWrite, d.FailSync})
-	require.EqualValues(t, 6, d.SlowSync)
-	require.EqualValues(t, 7, got.Torn)
-	require.Equal(t, disk.POSIX, got.Names)
+	require.Equal(t, want.Clocks["a"], got.Clock)
+	require.Equal(t, want.Disks["a"], got.Disk)
 	healthy, err := f.group(t).states(faults.Conditions{})
 	require.NoError(t, err)
-	require.Equal(t, disk.Journaled, healthy["a"].Names)
-	require.Equal(t, []injector.Damage{{Kind: injector.BitFlip, File: "x", Draw: 8}, {Kind: injector.Truncate, File: "y", Draw: 9}}, got.Damages)
+	require.True(t, healthy["a"].Disk.Healthy() && healthy["a"].Clock.Healthy())
 	for _, unknown := range []faults.Conditions{
 		{Clocks: map[string]faults.Clock{"x": {Offset: 1}}}, {Disks: map[string]faults.Disk{"x": {Full: true}}},
 	} {
@@ -177,7 +169,7 @@ func TestRightsAreWhatConditionsTake(t *testing.T) {
 	for need, want := range map[faults.Capability]injector.Rights{
 		faults.LinkDrop: {}, faults.ProcessKill: {}, faults.ProcessAbsent: {},
 		faults.ClockWall: {Clock: true}, faults.ClockMonotonic: {Clock: true},
-		faults.ProcessOff: {Disk: true}, faults.DiskSync: {Disk: true}, faults.DiskFull: {Disk: true},
+		faults.ProcessOff: {Disk: true}, faults.DiskSync: {Disk: true}, faults.DiskSlow: {Disk: true}, faults.DiskFull: {Disk: true},
 		faults.DiskError: {Disk: true}, faults.DiskDamage: {Disk: true},
 	} {
 		require.Equal(t, want, RightsFor([]faults.Capability{need}), need)

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"faultline/nodes/faults"
 )
 
 const seed = 7 // of whatever is drawn in these tests
@@ -71,7 +73,7 @@ func TestMonotonicNeverStepsBack(t *testing.T) {
 		now := instant{1_700_000_000e9, 1_700_000_037e9, 5e12, 4e12, 6e12}
 		var last [clocks]int64
 		for range 50 {
-			s := Setting{Monotonic: []float64{0, 0, 0.1, -0.5, 3, -0.999}[r.IntN(6)], Forward: time.Duration(r.IntN(1000))}
+			s := Setting{Clock: faults.Clock{Monotonic: []float64{0, 0, 0.1, -0.5, 3, -0.999}[r.IntN(6)], Forward: time.Duration(r.IntN(1000))}}
 			n := b.next(s, now)
 			require.Equal(t, n, n.next(s, now), "the same setting again")
 			require.Equal(t, max(0, int64(s.Forward)-b.mono.strobe), leapt(b, n, now[monotonic]))
@@ -90,13 +92,13 @@ func TestMonotonicNeverStepsBack(t *testing.T) {
 				last[c] = shown
 			}
 			step := r.Int64N(1e10)
-			if b = n; b.unsettled(b.next(Setting{Monotonic: 7}, now), now) > 0 {
+			if b = n; b.unsettled(b.next(Setting{Clock: faults.Clock{Monotonic: 7}}, now), now) > 0 {
 				step += int64(settles)
 			}
 			for c := range now {
 				now[c] += step
 			}
-			require.Zero(t, b.unsettled(b.next(Setting{Monotonic: 7}, now), now))
+			require.Zero(t, b.unsettled(b.next(Setting{Clock: faults.Clock{Monotonic: 7}}, now), now))
 		}
 	}
 }
@@ -114,7 +116,7 @@ func leapt(b, n bank, now int64) int64 {
 func TestWallClockOfASetting(t *testing.T) {
 	now := instant{1_700_000_000e9, 1_700_000_037e9, 5e12, 4e12, 6e12}
 	since := time.Duration(now[monotonic]) - 10*time.Second
-	s := Setting{Offset: time.Hour, Drift: 0.5, Strobe: time.Minute, Period: 4 * time.Second, Since: since}
+	s := Setting{Clock: faults.Clock{Offset: time.Hour, Drift: 0.5, Strobe: time.Minute, Period: 4 * time.Second}, Since: since}
 	var b bank
 	b = b.next(s, now)
 	for _, c := range []int{realtime, tai} {
@@ -133,5 +135,5 @@ func TestWallClockOfASetting(t *testing.T) {
 		require.Zero(t, b.ahead(c, now[c]))
 	}
 	require.False(t, b.gained())
-	require.True(t, b.next(Setting{Forward: 1}, now).gained())
+	require.True(t, b.next(Setting{Clock: faults.Clock{Forward: 1}}, now).gained())
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"faultline/nodes/faults"
 )
 
 // What one reading costs a process: of this process's own vDSO, and of patched copies.
@@ -23,8 +25,8 @@ func BenchmarkReading(b *testing.B) {
 			call(uintptr(start+own.entries[clockGettime].at), unix.CLOCK_REALTIME, uintptr(unsafe.Pointer(&result.result[0])))
 		}
 	})
-	for name, s := range map[string]Setting{"offset": {Offset: time.Hour}, "drift": {Drift: 0.1, Since: 1},
-		"strobe": {Strobe: 1, Period: time.Second, Since: 1}} {
+	for name, s := range map[string]Setting{"offset": {Clock: faults.Clock{Offset: time.Hour}}, "drift": {Clock: faults.Clock{Drift: 0.1}, Since: 1},
+		"strobe": {Clock: faults.Clock{Strobe: 1, Period: time.Second}, Since: 1}} {
 		b.Run(name, func(b *testing.B) {
 			now, err := instantNow()
 			require.NoError(b, err)
@@ -40,15 +42,15 @@ func BenchmarkReading(b *testing.B) {
 
 func BenchmarkSet(b *testing.B) {
 	needsTracing(b)
-	_, p := under(b, self("tell"), Setting{Offset: 1})
+	_, p := under(b, self("tell"), Setting{Clock: faults.Clock{Offset: 1}})
 	for i := 0; b.Loop(); i++ {
-		require.NoError(b, p.Set(Setting{Offset: time.Duration(i)}))
+		require.NoError(b, p.Set(Setting{Clock: faults.Clock{Offset: time.Duration(i)}}))
 	}
 }
 
 func BenchmarkRead(b *testing.B) {
 	needsTracing(b)
-	_, p := under(b, self("tell"), Setting{Offset: 1})
+	_, p := under(b, self("tell"), Setting{Clock: faults.Clock{Offset: 1}})
 	for b.Loop() {
 		read(b, p)
 	}
@@ -59,7 +61,7 @@ func BenchmarkPatchAndRestore(b *testing.B) {
 	needsTracing(b)
 	_, p := running(b, self("tell"))
 	for b.Loop() {
-		require.NoError(b, p.Set(Setting{Offset: 1}))
+		require.NoError(b, p.Set(Setting{Clock: faults.Clock{Offset: 1}}))
 		require.NoError(b, p.Restore())
 	}
 }
@@ -75,7 +77,7 @@ func BenchmarkStart(b *testing.B) {
 	b.Run("patched", func(b *testing.B) {
 		for b.Loop() {
 			cmd := self("nothing")
-			p, err := Start(cmd, Setting{Offset: time.Hour})
+			p, err := Start(cmd, Setting{Clock: faults.Clock{Offset: time.Hour}})
 			require.NoError(b, err)
 			require.NoError(b, p.Close())
 			require.NoError(b, cmd.Wait())

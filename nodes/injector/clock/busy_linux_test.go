@@ -14,6 +14,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"faultline/nodes/faults"
 )
 
 const busyThreads = 4
@@ -72,13 +74,13 @@ func TestBusyProcess(t *testing.T) {
 		// The strobe holds all the time: a reading that had it of one setting and the offset
 		// of another would show no multiple of step.
 		part := time.Duration(1+i%7) * time.Minute
-		require.NoError(t, p.Set(Setting{Offset: time.Duration(i%steps)*step - part, Strobe: part, Period: year, Since: since}))
+		require.NoError(t, p.Set(Setting{Clock: faults.Clock{Offset: time.Duration(i%steps)*step - part, Strobe: part, Period: year}, Since: since}))
 		if i%300 == 299 {
 			require.NoError(t, p.Restore())
 		}
 	}
 	for i := range 12 { // the monotonic clock too: faster and slower
-		require.NoError(t, p.Set(Setting{Monotonic: []float64{2, -0.5, 0.5, 0}[i%4], Forward: time.Hour}))
+		require.NoError(t, p.Set(Setting{Clock: faults.Clock{Monotonic: []float64{2, -0.5, 0.5, 0}[i%4], Forward: time.Hour}}))
 	}
 	var calls, wrong int
 	line := c.ask(t)

@@ -6,7 +6,7 @@
 //
 //	now, err := clock.Now()
 //	p, err := clock.Open(pid)
-//	err = p.Set(clock.Setting{Offset: time.Hour, Drift: 0.1, Since: now})
+//	err = p.Set(clock.Setting{Clock: faults.Clock{Offset: time.Hour, Drift: 0.1}, Since: now})
 //	seen, err := p.Read()      // what the process is shown: seen.Wall is 1h and a little
 //	err = p.Set(clock.Setting{})  // healed
 //
@@ -100,17 +100,14 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"faultline/nodes/faults"
 )
 
-// Setting is what a process's clocks show. The zero value is the truth.
+// Setting is what a process's clocks show, and from when on. The zero value is the truth.
 type Setting struct {
-	Offset    time.Duration `json:"offset_ns,omitempty"`  // added to the wall clock
-	Drift     float64       `json:"drift,omitempty"`      // the wall clock gains this many s/s from Since on; 0.1 is 10 % fast
-	Strobe    time.Duration `json:"strobe_ns,omitempty"`  // from Since on, this much more is shown for one Period, not for the next, and so on
-	Period    time.Duration `json:"period_ns,omitempty"`  // of the strobe
-	Monotonic float64       `json:"monotonic,omitempty"`  // the monotonic clock gains this many s/s from when it is set
-	Forward   time.Duration `json:"forward_ns,omitempty"` // the monotonic clock leaps ahead by so much, once
-	Since     time.Duration `json:"since_ns,omitempty"`   // a moment of the true CLOCK_MONOTONIC, from which Drift and Strobe count: see Now
+	faults.Clock
+	Since time.Duration `json:"since_ns,omitempty"` // a moment of the true CLOCK_MONOTONIC, from which Drift and Strobe count: see Now
 }
 
 // What a Setting may ask for, so that no sum of nanoseconds leaves 64 bits: the longest offset

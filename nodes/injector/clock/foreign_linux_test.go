@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"faultline/nodes/faults"
 )
 
 // Programs of other languages. Each writes a line at once and one for each line that it reads:
@@ -38,7 +40,7 @@ const rounding = 2 * time.Microsecond
 func TestPythonFromItsFirstStatement(t *testing.T) {
 	needsTracing(t)
 	since := now(t)
-	c, p := under(t, exec.Command(interpreter(t), "-c", python), Setting{Offset: -24 * time.Hour, Drift: 0.1, Since: since})
+	c, p := under(t, exec.Command(interpreter(t), "-c", python), Setting{Clock: faults.Clock{Offset: -24 * time.Hour, Drift: 0.1}, Since: since})
 	h := c.hear(t, c.line)
 	h.shifted(t, -24*time.Hour-time.Minute, -24*time.Hour+(now(t)-since)/10+rounding)
 	for range 10 {
@@ -60,10 +62,10 @@ while True:
     if not sys.stdin.readline():
         break
 `
-	c, p := under(t, exec.Command(interpreter(t), "-c", program), Setting{Offset: time.Hour})
+	c, p := under(t, exec.Command(interpreter(t), "-c", program), Setting{Clock: faults.Clock{Offset: time.Hour}})
 	c.line(t)
 	for _, forward := range []time.Duration{0, time.Hour} {
-		require.NoError(t, p.Set(Setting{Offset: time.Hour, Forward: forward}))
+		require.NoError(t, p.Set(Setting{Clock: faults.Clock{Offset: time.Hour, Forward: forward}}))
 		before := now(t)
 		shown, err := time.ParseDuration(c.ask(t) + "ns")
 		require.NoError(t, err)
@@ -99,7 +101,7 @@ func TestC(t *testing.T) {
 			require.NoError(t, os.WriteFile(source, []byte(inC), 0o644))
 			out, err := exec.Command(cc, append(flags, "-o", binary, source)...).CombinedOutput()
 			require.NoError(t, err, string(out))
-			c, p := under(t, exec.Command(binary), Setting{Offset: time.Hour})
+			c, p := under(t, exec.Command(binary), Setting{Clock: faults.Clock{Offset: time.Hour}})
 			c.hear(t, c.line).shifted(t, time.Hour-time.Minute, time.Hour)
 			c.hear(t, c.ask).shifted(t, time.Hour-time.Microsecond, time.Hour)
 			require.NoError(t, p.Restore())
@@ -119,6 +121,6 @@ if os.fork() == 0:
 else:
     os.wait()
 `
-	c, _ := under(t, exec.Command(interpreter(t), "-c", program), Setting{Offset: time.Hour})
+	c, _ := under(t, exec.Command(interpreter(t), "-c", program), Setting{Clock: faults.Clock{Offset: time.Hour}})
 	c.hear(t, c.line).shifted(t, time.Hour-time.Minute, time.Hour)
 }

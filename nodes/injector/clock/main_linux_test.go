@@ -15,6 +15,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"faultline/nodes/faults"
 )
 
 // role, in the environment, makes this program be one whose clocks are set.
@@ -155,7 +157,7 @@ func needsTracing(t testing.TB) {
 	t.Helper()
 	cmd := self("tell")
 	cmd.Stdin, cmd.Stdout = nil, nil
-	p, err := Start(cmd, Setting{Offset: 1})
+	p, err := Start(cmd, Setting{Clock: faults.Clock{Offset: 1}})
 	lacking(t, err)
 	require.NoError(t, p.Close())
 	require.NoError(t, cmd.Wait())

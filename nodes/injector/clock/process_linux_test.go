@@ -14,6 +14,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"faultline/nodes/faults"
 )
 
 func now(t testing.TB) time.Duration {
@@ -37,7 +39,7 @@ func differs(t testing.TB, p *Process) (file, behind int) {
 // A process of the same program that was not asked to be wrong is right.
 func TestOneProcessAlone(t *testing.T) {
 	needsTracing(t)
-	wrong, p := under(t, self("tell"), Setting{Offset: time.Hour})
+	wrong, p := under(t, self("tell"), Setting{Clock: faults.Clock{Offset: time.Hour}})
 	right, q := under(t, self("tell"), Setting{})
 	wrong.hear(t, wrong.line).shifted(t, time.Hour-time.Minute, time.Hour) // its first reading: before was read after that
 	right.line(t)
@@ -63,7 +65,7 @@ func TestOpenSetRestore(t *testing.T) {
 	require.NoError(t, p.Set(Setting{}))
 	require.False(t, read(t, p).Patched, "the truth changes nothing")
 
-	require.NoError(t, p.Set(Setting{Offset: -time.Hour}))
+	require.NoError(t, p.Set(Setting{Clock: faults.Clock{Offset: -time.Hour}}))
 	c.hear(t, c.ask).shifted(t, -time.Hour, -time.Hour)
 	require.InDelta(t, -int64(time.Hour), int64(read(t, p).Wall), float64(read(t, p).Within)+1e3)
 	file, behind := differs(t, p)
@@ -81,7 +83,7 @@ func TestOpenSetRestore(t *testing.T) {
 	require.Zero(t, file)
 	require.NotZero(t, behind, "the payload stays, unreachable")
 
-	require.NoError(t, p.Set(Setting{Offset: time.Minute}), "again")
+	require.NoError(t, p.Set(Setting{Clock: faults.Clock{Offset: time.Minute}}), "again")
 	c.hear(t, c.ask).shifted(t, time.Minute, time.Minute)
 	require.NoError(t, p.Restore())
 	require.NoError(t, p.Restore(), "what is restored may be restored")
@@ -90,14 +92,14 @@ func TestOpenSetRestore(t *testing.T) {
 func TestDriftAndStrobe(t *testing.T) {
 	needsTracing(t)
 	since := now(t) / 2 // after the machine was started, whenever that was
-	c, p := under(t, self("tell"), Setting{Drift: 0.5, Since: since})
+	c, p := under(t, self("tell"), Setting{Clock: faults.Clock{Drift: 0.5}, Since: since})
 	c.line(t)
 	low := (now(t) - since) / 2
 	h := c.hear(t, c.ask)
 	high := (now(t) - since) / 2
 	h.shifted(t, low-time.Microsecond, high+time.Microsecond)
 
-	s := Setting{Strobe: time.Hour, Period: 100 * time.Millisecond, Since: now(t)}
+	s := Setting{Clock: faults.Clock{Strobe: time.Hour, Period: 100 * time.Millisecond}, Since: now(t)}
 	require.NoError(t, p.Set(s))
 	shown := map[bool]bool{}
 	for len(shown) < 2 {
@@ -130,18 +132,18 @@ func TestMonotonicKeepsWhatItGained(t *testing.T) {
 	needsTracing(t)
 	c, p := running(t, self("tell"))
 	c.line(t)
-	require.NoError(t, p.Set(Setting{Offset: time.Hour}))
+	require.NoError(t, p.Set(Setting{Clock: faults.Clock{Offset: time.Hour}}))
 	h := c.hear(t, c.ask)
 	require.InDelta(t, 0, h.ahead, float64(time.Second))
 
-	require.NoError(t, p.Set(Setting{Forward: time.Hour}))
-	require.NoError(t, p.Set(Setting{Forward: time.Hour}), "again")
+	require.NoError(t, p.Set(Setting{Clock: faults.Clock{Forward: time.Hour}}))
+	require.NoError(t, p.Set(Setting{Clock: faults.Clock{Forward: time.Hour}}), "again")
 	require.InDelta(t, int64(time.Hour), int64(read(t, p).Monotonic), float64(read(t, p).Within)+1e3)
 	h = c.hear(t, c.ask)
 	h.shifted(t, 0, 0)
 	require.InDelta(t, int64(time.Hour), h.ahead, float64(time.Minute))
 
-	require.NoError(t, p.Set(Setting{Monotonic: 1, Forward: time.Minute}))
+	require.NoError(t, p.Set(Setting{Clock: faults.Clock{Monotonic: 1, Forward: time.Minute}}))
 	first := read(t, p)
 	for read(t, p).At < first.At+20*time.Millisecond {
 	}
@@ -162,11 +164,11 @@ func TestMonotonicKeepsWhatItGained(t *testing.T) {
 // A process that was patched by somebody who has ended since goes on, and is known again.
 func TestOpenAgain(t *testing.T) {
 	needsTracing(t)
-	c, p := under(t, self("tell"), Setting{Offset: time.Hour, Forward: time.Hour})
+	c, p := under(t, self("tell"), Setting{Clock: faults.Clock{Offset: time.Hour, Forward: time.Hour}})
 	q, err := Open(c.Process.Pid)
 	require.NoError(t, err)
 	require.InDelta(t, int64(time.Hour), int64(read(t, q).Wall), 1e5)
-	require.NoError(t, q.Set(Setting{Forward: time.Hour}))
+	require.NoError(t, q.Set(Setting{Clock: faults.Clock{Forward: time.Hour}}))
 	require.NoError(t, q.Close())
 	require.InDelta(t, int64(time.Hour), int64(read(t, p).Monotonic), float64(read(t, p).Within)+1e3, "forward once")
 }
@@ -178,7 +180,7 @@ func TestPausedStaysPaused(t *testing.T) {
 	c.line(t)
 	require.NoError(t, c.Process.Signal(unix.SIGSTOP))
 	require.Eventually(t, func() bool { return letter(t, c.Process.Pid) == "T" }, 20*time.Second, time.Millisecond)
-	require.NoError(t, p.Set(Setting{Offset: time.Hour}))
+	require.NoError(t, p.Set(Setting{Clock: faults.Clock{Offset: time.Hour}}))
 	require.Eventually(t, func() bool { return letter(t, c.Process.Pid) == "T" }, 20*time.Second, time.Millisecond)
 	require.NoError(t, c.Process.Signal(unix.SIGCONT))
 	c.hear(t, c.ask).shifted(t, time.Hour, time.Hour)
@@ -197,7 +199,7 @@ func letter(t testing.TB, pid int) string {
 
 func TestProcessThatIsGone(t *testing.T) {
 	needsTracing(t)
-	c, p := under(t, self("tell"), Setting{Offset: time.Hour})
+	c, p := under(t, self("tell"), Setting{Clock: faults.Clock{Offset: time.Hour}})
 	require.NoError(t, c.in.Close())
 	require.NoError(t, c.Wait())
 	_, err := p.Read()
@@ -214,7 +216,7 @@ func TestProcessThatIsGone(t *testing.T) {
 func TestExecDiscards(t *testing.T) {
 	needsTracing(t)
 	cmd := self("exec", "/proc/self/exe")
-	c, p := under(t, cmd, Setting{Offset: time.Hour})
+	c, p := under(t, cmd, Setting{Clock: faults.Clock{Offset: time.Hour}})
 	c.hear(t, c.ask).shifted(t, 0, 0)
 	require.ErrorIs(t, p.Set(Setting{}), ErrGone)
 }
@@ -231,7 +233,7 @@ func TestCatch(t *testing.T) {
 	_, err = c.in.Write([]byte("\n"))
 	require.NoError(t, err)
 	require.NoError(t, cmd.Process.Signal(unix.SIGURG), "signals are passed on")
-	p, err := caught.Exec(context.Background(), Setting{Offset: time.Hour})
+	p, err := caught.Exec(context.Background(), Setting{Clock: faults.Clock{Offset: time.Hour}})
 	require.NoError(t, err)
 	defer p.Close() // was looked at
 	c.hear(t, c.line).shifted(t, time.Hour-time.Minute, time.Hour)
@@ -248,7 +250,7 @@ func TestCatchOfWhatDoesNotExec(t *testing.T) {
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeoutCause(context.Background(), 50*time.Millisecond, errors.New("enough"))
 	defer cancel()
-	_, err = caught.Exec(ctx, Setting{Offset: time.Hour})
+	_, err = caught.Exec(ctx, Setting{Clock: faults.Clock{Offset: time.Hour}})
 	require.ErrorContains(t, err, "has not executed anything: enough")
 	c.hear(t, c.ask).shifted(t, 0, 0)
 
@@ -267,12 +269,12 @@ func TestTracedByOthers(t *testing.T) {
 	c.line(t)
 	caught, err := Catch(c.Process.Pid)
 	require.NoError(t, err)
-	err = p.Set(Setting{Offset: 1})
+	err = p.Set(Setting{Clock: faults.Clock{Offset: 1}})
 	require.ErrorIs(t, err, unix.EPERM)
 	require.ErrorContains(t, err, fmt.Sprintf("thread %d traces it already", caught.thread.tid))
 	caught.Release()
 	require.Zero(t, tracerOf(c.Process.Pid), "Release has let it go when it returns")
-	require.NoError(t, p.Set(Setting{Offset: 1}))
+	require.NoError(t, p.Set(Setting{Clock: faults.Clock{Offset: 1}}))
 }
 
 // The main thread never ends, so it never traces.
@@ -286,9 +288,9 @@ func TestThreadsEnd(t *testing.T) {
 }
 
 func TestStartOfWhatCannotRun(t *testing.T) {
-	_, err := Start(exec.Command("/nowhere/at/all"), Setting{Offset: 1})
+	_, err := Start(exec.Command("/nowhere/at/all"), Setting{Clock: faults.Clock{Offset: 1}})
 	require.ErrorIs(t, err, os.ErrNotExist)
-	_, err = Start(exec.Command("/bin/true"), Setting{Drift: -2})
+	_, err = Start(exec.Command("/bin/true"), Setting{Clock: faults.Clock{Drift: -2}})
 	require.ErrorContains(t, err, "want more than -1")
 	_, err = Open(1 << 29)
 	require.ErrorIs(t, err, ErrGone)

@@ -15,6 +15,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"faultline/nodes/faults"
 )
 
 // asVictim, in the environment, makes this program PID 1 of a pid namespace that serves a disk over a backing directory,
@@ -36,9 +38,9 @@ func beVictim(role string) error {
 	}
 	slow := 40 * time.Millisecond
 	if what == "itself" {
-		slow = slowest
+		slow = time.Minute
 	}
-	if err := d.Set(State{SlowSync: slow}); err != nil {
+	if err := d.Set(faults.Disk{SlowSync: slow}); err != nil {
 		return err
 	}
 	node := shellIn(at, "while echo x >>a; do sync a; done") // it waits in an fsync as well
@@ -57,7 +59,7 @@ func beVictim(role string) error {
 		if _, err := d.Probe(); err != nil {
 			return err
 		}
-		if _, err := d.PowerLoss(0, Journaled); err != nil {
+		if _, err := d.PowerLoss(0, faults.NamesJournaled); err != nil {
 			return err
 		}
 		if first {

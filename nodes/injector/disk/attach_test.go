@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"faultline/nodes/faults"
 )
 
 // asServer, in the environment, makes this program serve a disk over its own backing directory,
@@ -54,7 +56,7 @@ func serveHere(at string) error {
 	if err != nil {
 		return fmt.Errorf("%w: %s", err, out)
 	}
-	loss, err := d.PowerLoss(0, Journaled)
+	loss, err := d.PowerLoss(0, faults.NamesJournaled)
 	if err != nil {
 		return err
 	}
@@ -127,7 +129,7 @@ func TestAttachInOtherMountNamespaces(t *testing.T) {
 		require.Equal(t, want, lines)
 		_, left := d.Unsynced()
 		require.NotZero(t, left, "the shell wrote to the mount, not below it")
-		loss, err := d.PowerLoss(0, Journaled)
+		loss, err := d.PowerLoss(0, faults.NamesJournaled)
 		require.NoError(t, err)
 		require.Equal(t, Canary{Synced: true, Named: true, Lost: true}, loss.Canary)
 		require.NoFileExists(t, backing+"/lost")

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"faultline/nodes/faults"
 )
 
 func BenchmarkWrite(b *testing.B) {
@@ -56,7 +58,7 @@ func BenchmarkPowerLoss(b *testing.B) {
 		}
 		require.NoError(b, f.Close())
 		b.StartTimer()
-		_, err = m.PowerLoss(0, Journaled)
+		_, err = m.PowerLoss(0, faults.NamesJournaled)
 		require.NoError(b, err)
 	}
 }

@@ -9,19 +9,21 @@ import (
 	"time"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"faultline/nodes/faults"
 )
 
-// condition is a State that calls can wait on.
+// condition is a [faults.Disk] that calls can wait on.
 type condition struct {
 	mu      sync.Mutex
-	now     State
+	now     faults.Disk
 	changed chan struct{} // closed at the next change
 }
 
 // Set brings the disk to this state at once, also for files that are open and for calls that wait.
 // When it no longer lies, all that it has is durable: it makes good on its promises.
-func (d *Disk) Set(s State) error {
-	if err := s.Check(); err != nil {
+func (d *Disk) Set(s faults.Disk) error {
+	if err := s.CheckBounds(); err != nil {
 		return err
 	}
 	d.acts.Lock()
@@ -66,12 +68,12 @@ func (d *Disk) keepAll() error {
 }
 
 // State is what the disk was Set to last.
-func (d *Disk) State() State {
+func (d *Disk) State() faults.Disk {
 	s, _ := d.state.get()
 	return s
 }
 
-func (c *condition) set(s State) (before State) {
+func (c *condition) set(s faults.Disk) (before faults.Disk) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	before, c.now = c.now, s
@@ -80,7 +82,7 @@ func (c *condition) set(s State) (before State) {
 	return before
 }
 
-func (c *condition) get() (State, <-chan struct{}) {
+func (c *condition) get() (faults.Disk, <-chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.now, c.changed
@@ -88,7 +90,7 @@ func (c *condition) get() (State, <-chan struct{}) {
 
 // close ends all waiting.
 func (c *condition) close() {
-	c.set(State{})
+	c.set(faults.Disk{})
 }
 
 // wait takes as long as delay of the state says, counted from its start; a change of the state
@@ -96,7 +98,7 @@ func (c *condition) close() {
 // program that gets EINTR from fsync may give its data up (of Go's programs each does that is
 // preempted meanwhile). It ends early, with EINTR that nobody sees, for a caller that is being killed, which
 // the kernel does not let go before it has an answer.
-func (c *condition) wait(cancel <-chan struct{}, thread uint32, delay func(State) time.Duration) fuse.Status {
+func (c *condition) wait(cancel <-chan struct{}, thread uint32, delay func(faults.Disk) time.Duration) fuse.Status {
 	start := time.Now()
 	var look <-chan time.Time // since the first signal
 	for {
@@ -124,5 +126,5 @@ func (c *condition) wait(cancel <-chan struct{}, thread uint32, delay func(State
 	}
 }
 
-func slowSync(s State) time.Duration { return s.SlowSync }
-func slowIO(s State) time.Duration   { return s.SlowIO }
+func slowSync(s faults.Disk) time.Duration { return s.SlowSync }
+func slowIO(s faults.Disk) time.Duration   { return s.SlowIO }

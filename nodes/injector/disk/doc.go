@@ -4,7 +4,7 @@
 //	d, err := disk.New("/data", client)                  // serve this directory; client: see New
 //	err = d.Mount("/data")                               // over itself, for processes of this mount namespace
 //	err = d.Attach(fd, "/data")                          // or in that of /proc/PID/ns/mnt
-//	err = d.Set(disk.State{SlowSync: 200 * time.Millisecond})
+//	err = d.Set(faults.Disk{SlowSync: 200 * time.Millisecond})
 //	seen, err := d.Probe()                               // it is so: real system calls say it
 //	// … the node is killed …
 //	loss, err := d.PowerLoss(0, disk.Journaled)          // what it had not synced is gone

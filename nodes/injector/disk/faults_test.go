@@ -4,7 +4,6 @@ package disk
 
 import (
 	"bytes"
-	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +13,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"faultline/nodes/faults"
 )
 
 func TestAGoodDiskIsSeenAsSuch(t *testing.T) {
@@ -32,14 +33,14 @@ func TestAGoodDiskIsSeenAsSuch(t *testing.T) {
 func TestProbeSeesEachFault(t *testing.T) {
 	m := mountedDisk(t)
 	for _, c := range []struct {
-		state State
+		state faults.Disk
 		sees  Seen
 	}{
-		{State{Lie: true}, Seen{Same: true}},
-		{State{Full: true}, Seen{Create: "ENOSPC", Append: "ENOSPC", Same: true, Durable: true}},
-		{State{FailRead: true}, Seen{Read: "EIO", Durable: true}},
-		{State{FailWrite: true}, Seen{Write: "EIO", Append: "EIO", Durable: true}},
-		{State{FailSync: true}, Seen{Sync: "EIO", Same: true}},
+		{faults.Disk{Lie: true}, Seen{Same: true}},
+		{faults.Disk{Full: true}, Seen{Create: "ENOSPC", Append: "ENOSPC", Same: true, Durable: true}},
+		{faults.Disk{FailRead: true}, Seen{Read: "EIO", Durable: true}},
+		{faults.Disk{FailWrite: true}, Seen{Write: "EIO", Append: "EIO", Durable: true}},
+		{faults.Disk{FailSync: true}, Seen{Sync: "EIO", Same: true}},
 	} {
 		require.NoError(t, m.Set(c.state))
 		seen, err := m.Probe()
@@ -48,7 +49,7 @@ func TestProbeSeesEachFault(t *testing.T) {
 		seen.WriteTook, seen.SyncTook, seen.ReadTook, seen.PlainTook, seen.File = 0, 0, 0, 0, 0
 		require.Equal(t, c.sees, seen, "%+v", c.state)
 	}
-	require.NoError(t, m.Set(State{SlowSync: 50 * time.Millisecond, SlowIO: 20 * time.Millisecond}))
+	require.NoError(t, m.Set(faults.Disk{SlowSync: 50 * time.Millisecond, SlowIO: 20 * time.Millisecond}))
 	seen, err := m.Probe()
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, seen.SyncTook, 50*time.Millisecond)
@@ -61,14 +62,14 @@ func TestALieIsFoundOutByAPowerLoss(t *testing.T) {
 	m.write(t, "a", "one")
 	m.sync(t, "a")
 	m.sync(t, ".")
-	require.NoError(t, m.Set(State{Lie: true}))
+	require.NoError(t, m.Set(faults.Disk{Lie: true}))
 	m.write(t, "a", "two")
 	m.sync(t, "a")
-	loss, err := m.PowerLoss(0, Journaled)
+	loss, err := m.PowerLoss(0, faults.NamesJournaled)
 	require.NoError(t, err)
 	require.Equal(t, Canary{Lost: true}, loss.Canary)
 	require.Equal(t, "one", m.content(t, "a"))
-	require.NoError(t, m.Set(State{}))
+	require.NoError(t, m.Set(faults.Disk{}))
 }
 
 func TestAWriteWithODSYNCIsDurable(t *testing.T) {
@@ -93,10 +94,10 @@ func TestOpenFilesFailAtOnceAndAreDeadAfterAPowerLoss(t *testing.T) {
 	buf := make([]byte, 4)
 	_, err = f.ReadAt(buf, 0)
 	require.NoError(t, err)
-	require.NoError(t, m.Set(State{FailRead: true}))
+	require.NoError(t, m.Set(faults.Disk{FailRead: true}))
 	_, err = f.ReadAt(buf, 0)
 	require.ErrorIs(t, err, unix.EIO, "the page cache must not hide it")
-	require.NoError(t, m.Set(State{}))
+	require.NoError(t, m.Set(faults.Disk{}))
 	m.lose(t)
 	_, err = f.WriteAt(buf, 0)
 	require.ErrorIs(t, err, unix.EIO)
@@ -106,7 +107,7 @@ func TestAFullDiskTakesWhatNeedsNoSpace(t *testing.T) {
 	m := mountedDisk(t)
 	m.write(t, "a", strings.Repeat("x", 8192))
 	m.write(t, "b", "b")
-	require.NoError(t, m.Set(State{Full: true}))
+	require.NoError(t, m.Set(faults.Disk{Full: true}))
 	f, err := os.OpenFile(m.path("a"), os.O_RDWR, 0)
 	require.NoError(t, err)
 	defer f.Close()
@@ -125,7 +126,7 @@ func TestWhatIsTooMuchToRememberIsSaid(t *testing.T) {
 	m.sync(t, "a")
 	m.sync(t, ".")
 	m.write(t, "a", strings.Repeat("y", 256<<10))
-	_, err := m.PowerLoss(0, Journaled)
+	_, err := m.PowerLoss(0, faults.NamesJournaled)
 	require.ErrorIs(t, err, ErrForgotten)
 	m.lose(t) // and the next one is in order
 	require.Zero(t, m.memory.Load())
@@ -146,7 +147,7 @@ func TestTornWritesAreSectorsOldOrNewAndRepeat(t *testing.T) {
 			require.NoError(t, err)
 		}
 		require.NoError(t, f.Close())
-		_, err = m.PowerLoss(seed, Journaled)
+		_, err = m.PowerLoss(seed, faults.NamesJournaled)
 		require.NoError(t, err)
 		content := []byte(m.content(t, "a"))
 		require.Len(t, content, size)
@@ -206,30 +207,18 @@ func TestCloseWithOpenFilesDoesNotHang(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, m.Close())
 	require.NoError(t, m.Close())
-	require.ErrorIs(t, m.Set(State{}), ErrClosed)
+	require.ErrorIs(t, m.Set(faults.Disk{}), ErrClosed)
 	_, err = os.Stat(filepath.Join(m.backing, "held"))
 	require.NoError(t, err)
 }
 
-func TestStateIsChecked(t *testing.T) {
-	require.NoError(t, State{SlowSync: time.Minute}.Check())
-	require.Error(t, State{SlowSync: -1}.Check())
-	require.Error(t, State{SlowIO: time.Hour}.Check())
-	want := State{true, 1, 2, true, true, true, true}
-	text, err := json.Marshal(want)
-	require.NoError(t, err)
-	var got State
-	require.NoError(t, json.Unmarshal(text, &got))
-	require.Equal(t, want, got)
-}
-
 func TestALieThatEndsIsMadeGood(t *testing.T) {
 	m := mountedDisk(t)
-	require.NoError(t, m.Set(State{Lie: true}))
+	require.NoError(t, m.Set(faults.Disk{Lie: true}))
 	m.write(t, "a", "promised")
 	m.sync(t, "a")
 	m.sync(t, ".")
-	require.NoError(t, m.Set(State{}))
+	require.NoError(t, m.Set(faults.Disk{}))
 	_, operations := m.Unsynced()
 	require.Zero(t, operations)
 	m.lose(t)

@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"faultline/nodes/faults"
 )
 
 // asClient makes this program a client of the disk that starts it.
@@ -86,7 +88,7 @@ func (m mounted) sync(t testing.TB, name string) {
 
 func (m mounted) lose(t testing.TB) Loss {
 	t.Helper()
-	loss, err := m.PowerLoss(0, Journaled)
+	loss, err := m.PowerLoss(0, faults.NamesJournaled)
 	require.NoError(t, err)
 	require.Equal(t, Canary{Synced: true, Named: true, Lost: true}, loss.Canary)
 	return loss

@@ -8,6 +8,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"faultline/nodes/faults"
 )
 
 // model is the two images of a file system in memory: what processes see, and what a power loss
@@ -15,7 +17,7 @@ import (
 // relative, "" is the root; directories hold nodes, so that hard links and moved directories
 // are one node.
 type model struct {
-	by   Names
+	by   faults.Names
 	root *node
 	dirs []*node          // all that there ever were
 	ties []map[*node]bool // directories that become durable together, by POSIX
@@ -32,7 +34,7 @@ type node struct {
 	removed          bool // a directory
 }
 
-func newModel(by Names) *model {
+func newModel(by faults.Names) *model {
 	m := &model{by: by, safe: map[*node]bool{}}
 	m.root = m.newDir()
 	return m
@@ -94,7 +96,7 @@ func (m *model) join(into map[*node]bool, dir *node) {
 
 func (m *model) syncDir(dir *node) {
 	defer m.notice()
-	if m.by != POSIX {
+	if m.by != faults.NamesPOSIX {
 		hang := map[*node]bool{dir: true}
 		for _, name := range dir.differing() {
 			m.take(hang, dir, name)
@@ -120,7 +122,7 @@ func (m *model) syncNames(n *node, whole bool) {
 			kept = kept || child == n
 		}
 	}
-	if m.by != POSIX && named && (whole || !kept) {
+	if m.by != faults.NamesPOSIX && named && (whole || !kept) {
 		m.settle(map[*node]bool{n: true})
 	}
 	m.notice()

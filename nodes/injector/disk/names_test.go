@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"faultline/nodes/faults"
 )
 
 // What outlasts a loss of power, as shell commands: "sync FILE" is fsync, "sync -d FILE" fdatasync, of a directory too. Each begins
@@ -52,14 +54,14 @@ func TestWhichNamesOutlastALossOfPower(t *testing.T) {
 		{"ln o a; rm o; sync a", "a=old k/", "k/ o=old"},
 		{"exec 3<o; rm o; python3 -c 'import os; os.fsync(3)'", "k/ o=old", "k/ o=old"},
 	} {
-		for _, by := range []Names{Journaled, POSIX} {
+		for _, by := range []faults.Names{faults.NamesJournaled, faults.NamesPOSIX} {
 			require.NoError(t, m.Wipe())
 			m.shell(t, "echo old >o; mkdir k; sync o k .")
 			m.shell(t, c.commands)
 			loss, err := m.PowerLoss(0, by)
 			require.NoError(t, err)
-			require.Equal(t, Canary{Synced: true, Named: by == Journaled, Lost: true}, loss.Canary)
-			require.Equal(t, map[Names]string{Journaled: c.journaled, POSIX: c.posix}[by], m.listing(t), "%s (%s)", c.commands, by)
+			require.Equal(t, Canary{Synced: true, Named: by == faults.NamesJournaled, Lost: true}, loss.Canary)
+			require.Equal(t, map[faults.Names]string{faults.NamesJournaled: c.journaled, faults.NamesPOSIX: c.posix}[by], m.listing(t), "%s (%s)", c.commands, by)
 		}
 	}
 	_, err := m.PowerLoss(0, "other")
@@ -99,15 +101,15 @@ func (m mounted) listing(t *testing.T) string {
 // A lie makes nothing durable, whatever the model, and all when it ends.
 func TestALieKeepsNoNames(t *testing.T) {
 	m := mountedDisk(t)
-	require.NoError(t, m.Set(State{Lie: true}))
+	require.NoError(t, m.Set(faults.Disk{Lie: true}))
 	m.shell(t, "echo x >a; sync a .")
-	loss, err := m.PowerLoss(0, Journaled)
+	loss, err := m.PowerLoss(0, faults.NamesJournaled)
 	require.NoError(t, err)
 	require.Equal(t, Canary{Lost: true}, loss.Canary)
 	require.Empty(t, m.listing(t))
 	m.shell(t, "echo x >a; sync a .")
-	require.NoError(t, m.Set(State{}))
-	_, err = m.PowerLoss(0, POSIX)
+	require.NoError(t, m.Set(faults.Disk{}))
+	_, err = m.PowerLoss(0, faults.NamesPOSIX)
 	require.NoError(t, err)
 	require.Equal(t, "a=x", m.listing(t))
 }

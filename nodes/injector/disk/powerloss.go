@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"os"
 	"slices"
+
+	"faultline/nodes/faults"
 )
 
 // Loss is what a power loss took.
@@ -49,7 +51,7 @@ func (d *Disk) unsynced() (bytes int64, operations int) {
 // that is unsynced is lost. Otherwise torn seeds what of the last writes reached the disk:
 // see the package doc, also of names. The state stays what it was. With ErrForgotten what could be
 // taken back was.
-func (d *Disk) PowerLoss(torn uint64, names Names) (Loss, error) {
+func (d *Disk) PowerLoss(torn uint64, names faults.Names) (Loss, error) {
 	if err := names.Check(); err != nil {
 		return Loss{}, err
 	}
@@ -72,7 +74,7 @@ func (d *Disk) PowerLoss(torn uint64, names Names) (Loss, error) {
 	return loss, nil
 }
 
-func (d *Disk) rollBack(torn uint64, names Names) (loss Loss, err error) {
+func (d *Disk) rollBack(torn uint64, names faults.Names) (loss Loss, err error) {
 	d.gate.Lock()
 	defer d.gate.Unlock()
 	d.mu.Lock()

@@ -15,6 +15,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"faultline/nodes/faults"
 )
 
 var names = []string{"a", "b", "d", "e", "d/a", "d/b", "d/e", "e/a", "e/b", "e/d", "d/e/a", "e/d/a"}
@@ -192,13 +194,13 @@ func (p *pair) syncFile(name string, fails, dataOnly bool) {
 	if n == nil || n.dir {
 		return
 	}
-	require.NoError(p.t, p.disk.Set(State{FailSync: fails}))
+	require.NoError(p.t, p.disk.Set(faults.Disk{FailSync: fails}))
 	f, err := os.Open(p.disk.path(name))
 	require.NoError(p.t, err)
 	err = map[bool]func(int) error{true: unix.Fdatasync, false: unix.Fsync}[dataOnly](int(f.Fd()))
 	require.NoError(p.t, f.Close())
 	p.both(err, !fails, "sync %s (data only: %v)", name, dataOnly)
-	require.NoError(p.t, p.disk.Set(State{}))
+	require.NoError(p.t, p.disk.Set(faults.Disk{}))
 	if fails {
 		n.failSync()
 		return
@@ -225,11 +227,11 @@ func (p *pair) powerLoss() {
 	loss, err := p.disk.PowerLoss(0, p.model.by)
 	p.log = append(p.log, fmt.Sprintf("power loss: %+v", loss))
 	require.NoError(p.t, err, strings.Join(p.log, "\n"))
-	require.Equal(p.t, Canary{Synced: true, Named: p.model.by != POSIX, Lost: true}, loss.Canary)
+	require.Equal(p.t, Canary{Synced: true, Named: p.model.by != faults.NamesPOSIX, Lost: true}, loss.Canary)
 	had := p.model.files((*node).seen)
 	p.model.powerLoss()
 	p.compare()
-	if has := p.model.files((*node).seen); p.model.by == Journaled {
+	if has := p.model.files((*node).seen); p.model.by == faults.NamesJournaled {
 		for n := range p.model.safe {
 			require.False(p.t, had[n] && !has[n], "a durable file that always had a name has none\n%s", strings.Join(p.log, "\n"))
 		}
@@ -291,7 +293,7 @@ func TestTheDiskIsTheModel(t *testing.T) {
 			for i := range ops {
 				ops[i] = byte(random.Uint32())
 			}
-			for _, by := range []Names{Journaled, POSIX} {
+			for _, by := range []faults.Names{faults.NamesJournaled, faults.NamesPOSIX} {
 				p := pair{t: t, disk: mountedDisk(t), model: newModel(by)}
 				p.play(ops)
 			}
@@ -302,7 +304,7 @@ func TestTheDiskIsTheModel(t *testing.T) {
 func FuzzOperations(f *testing.F) {
 	f.Add([]byte{5, 2, 0, 0, 0, 4, 0, 9, 7, 4, 0, 0, 13, 0, 0, 0, 15, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, ops []byte) {
-		for _, by := range []Names{Journaled, POSIX} {
+		for _, by := range []faults.Names{faults.NamesJournaled, faults.NamesPOSIX} {
 			p := pair{t: t, disk: mountedDisk(t), model: newModel(by)}
 			p.play(ops[:min(len(ops), 4*100)])
 		}

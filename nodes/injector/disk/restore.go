@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"faultline/nodes/faults"
 )
 
 // keepNames makes all names of the journal durable as they are. The caller holds mu.
@@ -25,8 +27,8 @@ func (d *Disk) keepNames() {
 }
 
 // changed is what the changed names of a directory led to when they were last durable, by one of the models.
-func (n *inode) changed(by Names) map[string]*inode {
-	if by == POSIX {
+func (n *inode) changed(by faults.Names) map[string]*inode {
+	if by == faults.NamesPOSIX {
 		return n.names
 	}
 	names := map[string]*inode{}
@@ -41,7 +43,7 @@ func (n *inode) changed(by Names) map[string]*inode {
 // stands at a changed name and does not belong there goes to keptDir, so that nothing is in
 // the way of anything; then what belongs there comes from keptDir. Directories are reached
 // by descriptors, so it does not matter where they are meanwhile. The caller holds gate and mu.
-func (d *Disk) restoreNames(by Names) error {
+func (d *Disk) restoreNames(by faults.Names) error {
 	changed := map[*inode]map[string]*inode{}
 	for _, n := range d.byID {
 		if names := n.changed(by); len(names) > 0 {

@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"faultline/nodes/faults"
 )
 
 // TestWhatWasSyncedIsThereWhenPowerGoesMidway appends numbers to logs, each with a sync, from several
@@ -44,7 +46,7 @@ func TestWhatWasSyncedIsThereWhenPowerGoesMidway(t *testing.T) {
 			})
 		}
 		warm.Wait()
-		_, err := m.PowerLoss(torn, Journaled)
+		_, err := m.PowerLoss(torn, faults.NamesJournaled)
 		require.NoError(t, err)
 		wait.Wait()
 		for i, last := range synced {

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"faultline/nodes/faults"
 )
 
 // TestTornFilesAreOnesThatADiskCanLeave writes and truncates at random, and looks at each sector after
@@ -27,7 +29,7 @@ func TestTornFilesAreOnesThatADiskCanLeave(t *testing.T) {
 		m.sync(t, name)
 		m.sync(t, ".")
 		smallest, now := change(t, m.path(name), random)
-		_, err := m.PowerLoss(seed, Journaled)
+		_, err := m.PowerLoss(seed, faults.NamesJournaled)
 		require.NoError(t, err)
 		got := []byte(m.content(t, name))
 		if bytes.Equal(got, durable) {

@@ -15,7 +15,7 @@ func granted(t *testing.T, s Subject, name string) nodes.Cluster {
 	t.Helper()
 	Need(t, s)
 	want := spec(t, name, "dc1-3")
-	want.Needs = []faults.Capability{faults.ClockWall, faults.ClockMonotonic, faults.ProcessOff, faults.DiskSync, faults.DiskFull,
+	want.Needs = []faults.Capability{faults.ClockWall, faults.ClockMonotonic, faults.ProcessOff, faults.DiskSync, faults.DiskSlow, faults.DiskFull,
 		faults.DiskError, faults.DiskDamage}
 	return start(t, s, want)
 }

@@ -28,10 +28,10 @@ func attack(args []string, inherited []int) (all []attempt) {
 	var drop []string
 	for _, a := range args {
 		if name, addr, ok := strings.Cut(a, "="); ok && name != "self" {
-			drop = append(drop, strconv.Quote(addr))
+			drop = append(drop, strconv.Quote(addr)+`:{"drop":true}`)
 		}
 	}
-	command := `{"id":7,"apply":{"process":"running","drop":[` + strings.Join(drop, ",") + "]}}\n"
+	command := `{"id":7,"apply":{"links":{` + strings.Join(drop, ",") + "}}}\n"
 	for _, message := range []string{"c" + command, command, "e"} { // as control, without a word before it, as entry
 		for _, name := range unixNames() {
 			for _, network := range []string{"unix", "unixgram", "unixpacket"} {
