@@ -13,6 +13,7 @@ import (
 
 	"faultline/checker"
 	"faultline/checker/report"
+	"faultline/checker/rundir"
 	"faultline/topologies"
 	"faultline/workloads/history"
 )
@@ -50,7 +51,7 @@ func Analyze(ctx context.Context, dir string) (Outcome, error) {
 // storedRun is a run directory, read.
 type storedRun struct {
 	scenario  Scenario
-	record    Record
+	record    rundir.Record
 	run       *checker.Run
 	notes     []string
 	resolved  string
@@ -62,40 +63,40 @@ func loadRun(dir string) (*storedRun, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, err := readRunFile(dir, fileTopology)
+	text, err := rundir.Read(dir, rundir.TopologyFile)
 	if err != nil {
 		return nil, err
 	}
-	topology, err := topologies.Parse(filepath.Join(dir, fileTopology), text)
+	topology, err := topologies.Parse(filepath.Join(dir, rundir.TopologyFile), text)
 	if err != nil {
 		return nil, err
 	}
-	record, err := readRecord(dir)
+	record, err := rundir.ReadRecord(dir)
 	if err != nil {
 		return nil, err
 	}
-	schedule, scheduled, err := readSchedule(dir, fileSchedule)
+	schedule, scheduled, err := readSchedule(dir, rundir.ScheduleFile)
 	if err != nil {
 		return nil, err
 	}
-	_, resolved, err := readSchedule(dir, fileResolved)
+	_, resolved, err := readSchedule(dir, rundir.ResolvedFile)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) { // a killed run has none
 		return nil, err
 	}
 	events, truncated, err := readHistory(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s holds no %s: the run ended before its cluster was up, so there is nothing to judge", dir, fileHistory)
+		return nil, fmt.Errorf("%s holds no %s: the run ended before its cluster was up, so there is nothing to judge", dir, rundir.HistoryFile)
 	}
 	if err != nil {
 		return nil, err
 	}
 	ops, err := history.Operations(events)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, fileHistory), err)
+		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, rundir.HistoryFile), err)
 	}
 	faults, baseline, err := history.Faults(events)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, fileHistory), err)
+		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, rundir.HistoryFile), err)
 	}
 	p := plan{scenario: scenario.Defaults(), schedule: schedule, format: record.Format}
 	s := &storedRun{scenario: scenario, record: record, scheduled: scheduled, resolved: resolved, notes: record.Notes,
@@ -119,22 +120,22 @@ func cutShort(events []history.Event) (notes []string) {
 }
 
 func readScenario(dir string) (Scenario, error) {
-	text, err := readRunFile(dir, fileScenario)
+	text, err := rundir.Read(dir, rundir.ScenarioFile)
 	if err != nil {
 		return Scenario{}, err
 	}
-	return ParseScenario(filepath.Join(dir, fileScenario), text)
+	return ParseScenario(filepath.Join(dir, rundir.ScenarioFile), text)
 }
 
 func readHistory(dir string) (events []history.Event, truncated bool, err error) {
-	f, err := openRunFile(dir, fileHistory)
+	f, err := rundir.Open(dir, rundir.HistoryFile)
 	if err != nil {
 		return nil, false, err
 	}
 	defer f.Close() // was only read
 	events, truncated, err = history.Read(f)
 	if err != nil {
-		return nil, false, fmt.Errorf("%s:%w", filepath.Join(dir, fileHistory), err)
+		return nil, false, fmt.Errorf("%s:%w", filepath.Join(dir, rundir.HistoryFile), err)
 	}
 	return events, truncated, nil
 }
@@ -148,7 +149,7 @@ func (s *storedRun) data(dir string, verdict checker.Verdict, results []checker.
 		Scenario: s.scenario.Name, Seed: s.scenario.Seed, Command: s.record.Command, Started: s.record.Started, Length: length,
 		Runtime: s.record.Runtime, System: s.systemName(), Verdict: verdict, Results: results, Run: s.run,
 		ScenarioText: s.scenario.String(), ScheduleText: s.scheduled, ResolvedText: s.resolved,
-		TopologyText: s.run.Topology.String(), Versions: s.record.allVersions(), Notes: s.notes, Dir: dir,
+		TopologyText: s.run.Topology.String(), Versions: s.record.AllVersions(), Notes: s.notes, Dir: dir,
 	}
 }
 
@@ -161,7 +162,7 @@ func (s *storedRun) systemName() string {
 
 // writePictures keeps Porcupine's pages beside the report and notes where.
 func writePictures(dir string, results []checker.Result) error {
-	if err := removeFolder(dir, dirPictures); err != nil { // of an earlier analysis
+	if err := rundir.RemoveFolder(dir, rundir.PicturesDir); err != nil { // of an earlier analysis
 		return err
 	}
 	for i := range results {
@@ -170,8 +171,8 @@ func writePictures(dir string, results []checker.Result) error {
 			if len(c.Picture) == 0 {
 				continue
 			}
-			c.File = filepath.Join(dirPictures, fileSafe(c.Key)+".html")
-			if err := writeFile(dir, c.File, string(c.Picture)); err != nil {
+			c.File = filepath.Join(rundir.PicturesDir, rundir.FileSafe(c.Key)+".html")
+			if err := rundir.Write(dir, c.File, string(c.Picture)); err != nil {
 				return err
 			}
 		}
@@ -197,9 +198,9 @@ func writeReports(o Outcome) error {
 		return err
 	}
 	return errors.Join(
-		writeFile(o.Dir, fileResults, string(results)+"\n"),
-		writeFile(o.Dir, fileReport, string(page)),
-		writeFile(o.Dir, fileJUnit, string(junit)),
-		writeFile(o.Dir, fileSummary, report.Markdown(o.Report)),
+		rundir.Write(o.Dir, rundir.ResultsFile, string(results)+"\n"),
+		rundir.Write(o.Dir, rundir.ReportFile, string(page)),
+		rundir.Write(o.Dir, rundir.JUnitFile, string(junit)),
+		rundir.Write(o.Dir, rundir.SummaryFile, report.Markdown(o.Report)),
 	)
 }

@@ -19,8 +19,8 @@ import (
 	"fmt"
 )
 
-// UsageError is a mistake in what was asked: a flag, a file, a machine that lacks
-// something. Nothing was started, or all of it was removed again.
+// UsageError is a mistake in what was asked: a flag, a file, a machine on which
+// something is missing. Nothing was started, or all of it was removed again.
 type UsageError struct{ Err error }
 
 // ErrInterrupted says that the caller's context ended before there was anything to

@@ -25,6 +25,7 @@ var floors = map[string]struct {
 	"faultline/nodes/consul":      {3, "consul"},
 	"faultline/checker/report":    {3, "report"},
 	"faultline/nodes/pods":        {2, "pods"},
+	"faultline/checker/rundir":    {2, "rundir"},
 	"faultline/nodes":             {1, "nodes"},
 	"faultline/nodes/injector":    {1, "injector"},
 	"faultline/checker":           {1, "checker"},

@@ -40,9 +40,10 @@ func makePlan(ctx context.Context, s Scenario, o Options) (*plan, error) {
 	return p, p.place(ctx)
 }
 
-// checkSuite finds what is wrong with any of the scenarios, before the first is run: all
+// Check finds what is wrong with any of the scenarios, before the first is run: all
 // mistakes in what they say, a line each, or else the first thing that the machine lacks.
-func checkSuite(ctx context.Context, scenarios []Scenario, o Options) error {
+// Run checks its scenario itself.
+func Check(ctx context.Context, scenarios []Scenario, o Options) error {
 	var plans []*plan
 	var wrong []error
 	seen := map[string]bool{}

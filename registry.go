@@ -3,6 +3,7 @@ package faultline
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"faultline/nodes"
@@ -20,6 +21,16 @@ func Runtimes() []Named[func() nodes.Runtime] {
 		{"docker", "a container a node, in a pod of its own", func() nodes.Runtime { return docker.New() }},
 		{"local", "a process a node, in Linux namespaces; without an engine, a daemon or root", func() nodes.Runtime { return local.New() }},
 	}
+}
+
+// AllCapabilities is what all runtimes together can do.
+func AllCapabilities() []faults.Capability {
+	var all []faults.Capability
+	for _, r := range Runtimes() {
+		all = append(all, r.Make().Capabilities()...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // Systems lists what can be tested.

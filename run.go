@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"faultline/checker/rundir"
 	"faultline/nemesis"
 	"faultline/nodes"
 	"faultline/topologies"
@@ -21,8 +22,6 @@ import (
 const (
 	startWithin    = 10 * time.Minute // with what has to be built first
 	closeWithin    = 30 * time.Second
-	closeTries     = 3
-	closePause     = time.Second
 	logsWithin     = time.Minute     // to read the logs of all nodes
 	mostOfAStep    = 5 * time.Minute // beyond its time: two changes and two actions, by their own limits
 	mostOfTheRest  = 5 * time.Minute // the last heal, the baselines, the final reads
@@ -36,8 +35,6 @@ type Options struct {
 	Runtime  nodes.Runtime   // where to run it instead of on Scenario.Runtime; may be a program's own
 	Progress Progress        // told what happens; may be nil
 	Log      *slog.Logger    // the harness's own log; may be nil
-	Jobs     int             // how many scenarios of a suite run at a time; 0 is 1
-	Keep     string          // a folder in which a suite keeps the schedules of runs that were invalid; empty: none
 	Abort    context.Context // when it ends, even recovery and final reads are given up; may be nil
 }
 
@@ -90,9 +87,9 @@ func Run(ctx context.Context, s Scenario, o Options) (Outcome, error) {
 	kept, err := play(ctx, p, o, dir, record)
 	switch {
 	case !kept && ctx.Err() != nil:
-		return Outcome{}, errors.Join(cutOff(err), discard(dir))
+		return Outcome{}, errors.Join(cutOff(err), rundir.Discard(dir))
 	case !kept:
-		return Outcome{}, errors.Join(fullDisk(dir, err), discard(dir))
+		return Outcome{}, errors.Join(fullDisk(dir, err), rundir.Discard(dir))
 	case err != nil:
 		return Outcome{Dir: dir}, brokenOff(dir, err)
 	case o.Abort.Err() != nil:
@@ -104,7 +101,7 @@ func Run(ctx context.Context, s Scenario, o Options) (Outcome, error) {
 
 // play starts the cluster, runs clients and nemesis on it, and removes it. It tells
 // whether the run directory then holds something to keep.
-func play(ctx context.Context, p *plan, o Options, dir string, record Record) (kept bool, err error) {
+func play(ctx context.Context, p *plan, o Options, dir string, record rundir.Record) (kept bool, err error) {
 	for _, note := range p.notes {
 		o.Progress.Say(note)
 	}
@@ -122,8 +119,8 @@ func play(ctx context.Context, p *plan, o Options, dir string, record Record) (k
 	case err != nil:
 		return false, fmt.Errorf("start on %s: %w", p.runtime.Name(), err)
 	}
-	defer func() { err = errors.Join(err, remove(ctx, cluster), broken.err()) }()
-	log, err := history.Create(filepath.Join(dir, fileHistory))
+	defer func() { err = errors.Join(err, nodes.Remove(ctx, cluster), broken.err()) }()
+	log, err := history.Create(filepath.Join(dir, rundir.HistoryFile))
 	if err != nil {
 		return false, err
 	}
@@ -134,7 +131,7 @@ func play(ctx context.Context, p *plan, o Options, dir string, record Record) (k
 	session := p.session(o, dir, broken, abort)
 	session.Ready = func() error {
 		o.Progress.Say(fmt.Sprintf("cluster ready after %.1f s", time.Since(began).Seconds()))
-		return announce(dir)
+		return rundir.Announce(dir)
 	}
 	logs := nodeLogs{cluster, p.topology, dir}
 	err = Play(ctx, session, cluster, log)
@@ -164,7 +161,9 @@ func (p *plan) session(o Options, dir string, broken *broken, abort context.Cont
 		Rate: s.Rate, Concurrency: s.Concurrency, Timeout: s.Timeout,
 		TimeLimit: s.TimeLimit, Quiet: s.Quiet, RecoverWithin: s.RecoverWithin,
 		Name: s.Name, Progress: o.Progress, Abort: abort, broken: broken,
-		Resolved: func(resolved nemesis.Schedule) error { return writeFile(dir, fileResolved, resolved.String()) }}
+		Resolved: func(resolved nemesis.Schedule) error {
+			return rundir.Write(dir, rundir.ResolvedFile, resolved.String())
+		}}
 }
 
 // start starts the cluster. One that comes up after it was given up is removed.
@@ -173,7 +172,7 @@ func (p *plan) start(ctx context.Context, broken *broken, spec nodes.Spec) (node
 	defer cancel()
 	cluster, err := nodes.Bounded(ctx, closeWithin, "Start of the runtime",
 		func(ctx context.Context) (nodes.Cluster, error) { return p.runtime.Start(ctx, spec) },
-		func(late nodes.Cluster) { _ = remove(ctx, nodes.Guarded(late, broken.by)) }) // nobody waits for how that ends
+		func(late nodes.Cluster) { _ = nodes.Remove(ctx, nodes.Guarded(late, broken.by)) }) // nobody waits for how that ends
 	switch {
 	case errors.Is(err, nodes.ErrGivenUp), errors.As(err, new(*nodes.Panicked)):
 		return nil, fmt.Errorf("%w; %s", err, leftBehind)
@@ -192,24 +191,6 @@ func (p *plan) longest() time.Duration {
 	return s.TimeLimit + s.Quiet + s.RecoverWithin + s.Timeout + time.Duration(len(p.schedule.Steps))*mostOfAStep + mostOfTheRest
 }
 
-// remove takes the cluster away, even if ctx is over. A Close that failed is called again: it
-// may only have met something that has passed by then.
-func remove(ctx context.Context, cluster nodes.Cluster) (err error) {
-	for range closeTries {
-		if err = closeOnce(ctx, cluster); err == nil {
-			return nil
-		}
-		time.Sleep(closePause)
-	}
-	return fmt.Errorf("the cluster was not removed, so run `faultline clean`: %w", err)
-}
-
-func closeOnce(ctx context.Context, cluster nodes.Cluster) error {
-	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), closeWithin, fmt.Errorf("not closed within %v", closeWithin))
-	defer cancel()
-	return cluster.Close(ctx)
-}
-
 // nodeLogs is what the nodes of a cluster said, and the run directory where it is kept.
 type nodeLogs struct {
 	cluster  nodes.Cluster
@@ -221,7 +202,7 @@ type nodeLogs struct {
 func (l nodeLogs) keep(within time.Duration) error {
 	ctx, cancel := context.WithTimeoutCause(context.Background(), within, fmt.Errorf("not read within %v", within))
 	defer cancel()
-	if err := os.MkdirAll(filepath.Join(l.dir, dirNodes), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Join(l.dir, rundir.NodesDir), 0o755); err != nil {
 		return fmt.Errorf("the logs of the nodes were not kept: %w", err)
 	}
 	all := l.topology.Nodes()
@@ -235,7 +216,7 @@ func (l nodeLogs) keep(within time.Duration) error {
 }
 
 func (l nodeLogs) keepOne(ctx context.Context, name string) error {
-	dir := filepath.Join(l.dir, dirNodes, name)
+	dir := filepath.Join(l.dir, rundir.NodesDir, name)
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return err
 	}

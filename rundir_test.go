@@ -2,13 +2,13 @@ package faultline
 
 import (
 	"errors"
-	"os"
 	"path/filepath"
 	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"faultline/checker/rundir"
 	"faultline/nodes/docker"
 )
 
@@ -32,7 +32,7 @@ func TestRunsThatBeginAtOnceGetDirectoriesOfTheirOwn(t *testing.T) {
 		all.Go(func() {
 			dir, record, err := newRunDir(store, p)
 			if err == nil {
-				err = announce(dir)
+				err = rundir.Announce(dir)
 			}
 			mu.Lock()
 			defer mu.Unlock()
@@ -44,7 +44,7 @@ func TestRunsThatBeginAtOnceGetDirectoriesOfTheirOwn(t *testing.T) {
 	require.NoError(t, errors.Join(errs...))
 	require.Len(t, started, runs)
 	for _, link := range []string{store, filepath.Join(store, "here")} {
-		latest, err := Locate(link)
+		latest, err := rundir.Locate(link)
 		require.NoError(t, err)
 		require.Contains(t, started, runIDOf(t, latest))
 	}
@@ -55,36 +55,7 @@ func TestRunsThatBeginAtOnceGetDirectoriesOfTheirOwn(t *testing.T) {
 
 func runIDOf(t *testing.T, dir string) string {
 	t.Helper()
-	record, err := readRecord(dir)
+	record, err := rundir.ReadRecord(dir)
 	require.NoError(t, err)
 	return runID("here", record.Started)
-}
-
-func TestADiscardedRunLeavesOtherRunsAlone(t *testing.T) {
-	store := t.TempDir()
-	p := aPlan(t)
-	first, _, err := newRunDir(store, p)
-	require.NoError(t, err)
-	second, _, err := newRunDir(store, p)
-	require.NoError(t, err)
-	require.NoError(t, discard(second))
-	require.NoDirExists(t, second)
-	require.DirExists(t, first)
-	require.NoError(t, discard(first))
-	require.NoDirExists(t, filepath.Dir(first))
-	require.DirExists(t, store)
-}
-
-func TestAFileIsReplacedAsAWhole(t *testing.T) {
-	dir := t.TempDir()
-	require.NoError(t, writeFile(dir, "f", "before"))
-	require.NoError(t, writeFile(dir, "f", "after"))
-	data, err := os.ReadFile(filepath.Join(dir, "f"))
-	require.NoError(t, err)
-	require.Equal(t, "after", string(data))
-	require.NoError(t, os.Mkdir(filepath.Join(dir, "d"), 0o755))
-	require.Error(t, writeFile(dir, "d", "a folder is in the way"))
-	names, err := os.ReadDir(dir)
-	require.NoError(t, err)
-	require.Len(t, names, 2, "nothing is left beside")
 }

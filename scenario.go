@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"faultline/checker/rundir"
 	"faultline/nemesis"
 	"faultline/topologies"
 	"faultline/topologies/strict"
@@ -62,6 +63,9 @@ type Scenario struct {
 	file string // where it was read, for error texts
 }
 
+// File is the path of the file that the scenario was read from; empty if it was made by a program.
+func (s Scenario) File() string { return s.file }
+
 // Defaults fills in what a scenario leaves out.
 func (s Scenario) Defaults() Scenario {
 	fill(&s.Name, "unnamed")
@@ -92,12 +96,6 @@ func fill[T comparable](field *T, value T) {
 
 var scenarioName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,60}$`)
 
-// Folders of a store that belong to no scenario.
-const (
-	dirLatest = "latest"
-	dirSuites = "suites"
-)
-
 // Validate refuses what makes no sense by itself; what depends on the topology, the
 // schedule or the machine is refused by Run, before anything starts.
 func (s Scenario) Validate() error {
@@ -110,7 +108,7 @@ func (s Scenario) Validate() error {
 	switch {
 	case !scenarioName.MatchString(s.Name):
 		return fmt.Errorf("name %q: want at most 61 lower-case letters, digits and dashes", s.Name)
-	case s.Name == dirLatest || s.Name == dirSuites:
+	case s.Name == rundir.Latest || s.Name == rundir.Suites:
 		return fmt.Errorf("name %q: the store keeps a folder of that name for itself; take another", s.Name)
 	case ways > 1:
 		return fmt.Errorf("nemesis, schedule and steps exclude each other: give one")

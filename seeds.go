@@ -1,9 +1,6 @@
 package faultline
 
-import (
-	"math/rand/v2"
-	"slices"
-)
+import "math/rand/v2"
 
 // mostSeed keeps drawn seeds short enough to be read out and typed.
 const mostSeed = 1_000_000_000
@@ -15,12 +12,4 @@ func (s Scenario) Drawn() Scenario {
 		s.Seed = 1 + rand.Uint64N(mostSeed)
 	}
 	return s
-}
-
-func drawn(scenarios []Scenario) []Scenario {
-	scenarios = slices.Clone(scenarios)
-	for i := range scenarios {
-		scenarios[i] = scenarios[i].Drawn()
-	}
-	return scenarios
 }

@@ -7,6 +7,7 @@ import (
 
 	"faultline"
 	"faultline/checker/report"
+	"faultline/checker/rundir"
 )
 
 func analyzeCommand() *cobra.Command {
@@ -17,6 +18,8 @@ func analyzeCommand() *cobra.Command {
 		Long:    "RUN is a run directory, or a folder whose latest run is meant; without it, the store's latest.",
 		Args:    cobra.MaximumNArgs(1),
 		Example: "  faultline analyze store/latest",
+
+		ValidArgsFunction: first(runs),
 	}
 	out.add(c.Flags())
 	c.RunE = command(func(c *cobra.Command, args []string) error {
@@ -24,15 +27,21 @@ func analyzeCommand() *cobra.Command {
 		if len(args) == 1 {
 			path = args[0]
 		}
-		dir, err := faultline.Locate(path)
+		dir, err := rundir.Locate(path)
 		if err != nil {
-			return err
+			return &faultline.UsageError{Err: err}
 		}
 		outcome, err := faultline.Analyze(c.Context(), dir)
 		if err != nil {
 			return err
 		}
-		fmt.Print(report.Terminal(outcome.Report, out.colour(), out.width()))
+		if out.json {
+			if err := printJSON(runDocument(outcome)); err != nil {
+				return err
+			}
+		} else {
+			fmt.Print(report.Terminal(outcome.Report, out.colour(), out.width()))
+		}
 		return verdict(outcome.Verdict)
 	})
 	return c

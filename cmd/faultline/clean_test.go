@@ -25,7 +25,7 @@ func TestCleanOnAMachineWithoutDocker(t *testing.T) {
 	require.Regexp(t, `^note: docker: nothing to clean: no Docker engine answers at unix:///var/run/docker.sock[^\n]*\n0 things removed\n$`, h.stdout.String())
 }
 
-// A user without rights is told which, and all else is done.
+// A user without permissions learns which, and all else is done.
 func TestCleanWithoutPermission(t *testing.T) {
 	t.Setenv("DOCKER_HOST", "unix:///nonexistent.sock")
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())

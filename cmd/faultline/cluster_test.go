@@ -12,6 +12,7 @@ import (
 
 	"faultline"
 	"faultline/checker"
+	"faultline/checker/rundir"
 	"faultline/nodes/pods/podstest"
 )
 
@@ -53,7 +54,7 @@ steps:
 		require.FileExists(t, filepath.Join(dir, name))
 	}
 	for _, link := range []string{store, filepath.Join(store, "short")} {
-		latest, err := faultline.Locate(link)
+		latest, err := rundir.Locate(link)
 		require.NoError(t, err)
 		require.Equal(t, dir, latest)
 	}
@@ -183,7 +184,7 @@ func TestADiskThatIsFull(t *testing.T) {
 	})
 }
 
-// mountTrial tells whether this machine lets us mount something.
+// mountTrial reports whether this machine lets us mount something.
 func mountTrial(dir string) error {
 	trial := exec.Command("/bin/true")
 	inNamespace("mount -t tmpfs -o size=1m tmpfs " + dir)(trial)

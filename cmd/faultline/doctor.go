@@ -8,75 +8,108 @@ import (
 	"github.com/spf13/cobra"
 
 	"faultline"
+	"faultline/cmd/faultline/output"
+	"faultline/cmd/internal/doctor"
 	"faultline/nemesis"
 )
 
 func doctorCommand() *cobra.Command {
 	var (
-		store string
-		deep  bool
+		store      string
+		deep, json bool
 	)
 	c := &cobra.Command{
 		Use:   "doctor",
-		Short: "Tell what this machine offers and lacks, and the way out of what it lacks",
+		Short: "Report what this machine offers, what is missing, and how to fix that",
 		Long: "One runtime is enough, and not every run needs everything: the exit code is 254 only if no runtime is\n" +
-			"offered, or if something is lacking that every run needs.\n\n" +
+			"offered, or if something is missing that every run needs.\n\n" +
 			"With --deep it also tries every fault for real, on two pods that it throws away, and shows what was\n" +
 			"asked, what was measured, and what was measured after the heal. A fault that cannot be made is then 254, too.",
 		Args: cobra.NoArgs,
 	}
 	c.Flags().StringVar(&store, "store", "store", "where run directories would be kept")
 	c.Flags().BoolVar(&deep, "deep", false, "try every fault on every runtime that this machine offers")
+	addJSON(c.Flags(), &json)
 	c.RunE = command(func(c *cobra.Command, _ []string) error {
-		findings := faultline.Doctor(c.Context(), store)
-		for _, f := range findings {
-			mark := "ok  "
-			if f.Err != nil {
-				mark = "LACK"
-			}
-			printf("%s  %-22s %s\n", mark, f.What, f.Text())
-		}
-		failing := faultline.Failing(findings)
+		document := examine(c.Context(), store, !json)
 		if deep {
-			failed, err := tryAll(c.Context())
+			trials, err := tryAll(c.Context(), !json)
 			if err != nil {
 				return err
 			}
-			failing += failed
+			document.Trials = trials
+			document.Failing += failed(trials)
 		}
-		if failing > 0 {
-			return &faultline.UsageError{Err: fmt.Errorf("%d things are lacking; the lines above say the way out", failing)}
+		if json {
+			if err := printJSON(document); err != nil {
+				return err
+			}
+		}
+		if document.Failing > 0 {
+			return &faultline.UsageError{Err: fmt.Errorf("failed checks: %d; each says how to fix it", document.Failing)}
 		}
 		return nil
 	})
 	return c
 }
 
-// tryAll tries every fault on every runtime that is offered, and counts what failed.
-func tryAll(ctx context.Context) (failed int, err error) {
+// examine looks at this machine, and shows what it finds.
+func examine(ctx context.Context, store string, show bool) output.Doctor {
+	findings := doctor.Examine(ctx, store)
+	document := output.Doctor{Failing: doctor.Failing(findings)}
+	for _, f := range findings {
+		document.Findings = append(document.Findings, output.Finding{Name: f.What, OK: f.Err == nil, Need: f.Need.String(), Text: f.Text()})
+		if show {
+			printf("%s  %-22s %s\n", mark(f.Err), f.What, f.Text())
+		}
+	}
+	return document
+}
+
+func mark(err error) string {
+	if err != nil {
+		return "FAIL"
+	}
+	return "ok  "
+}
+
+// tryAll tries every fault on every runtime that is offered, and shows each as it ends.
+func tryAll(ctx context.Context, show bool) (all []output.Trial, err error) {
 	for _, line := range faultline.Runtimes() {
 		rt := line.Make()
 		if rt.Check(ctx) != nil {
-			continue // the lines above say so
+			continue // the findings say so
 		}
-		printf("\ntrying every fault on %s\n", line.Name)
-		deepErr := faultline.DoctorDeep(ctx, rt, func(t nemesis.Trial) {
-			mark := "ok  "
-			if t.Err != nil {
-				mark = "LACK"
-				failed++
+		if show {
+			printf("\ntrying every fault on %s\n", line.Name)
+		}
+		err = errors.Join(err, doctor.TryFaults(ctx, rt, func(t nemesis.Trial) {
+			all = append(all, trialDocument(line.Name, t))
+			if show {
+				showTrial(line.Name, t)
 			}
-			if t.Asked == "" {
-				printf("%s  %s: not tried; why, stands above with \"all faults, %s\"\n", mark, t.Step.Label(), line.Name)
-				return
-			}
-			printf("%s  %s (%.1f s)\n        asked     %s\n        measured  %s\n        healed    %s\n", mark,
-				t.Step.Label(), t.Took.Seconds(), t.Asked, t.Measured, t.Healed)
-			if t.Err != nil {
-				printf("        %v\n", t.Err)
-			}
-		})
-		err = errors.Join(err, deepErr)
+		}))
 	}
-	return failed, err
+	return all, err
+}
+
+func failed(trials []output.Trial) (n int) {
+	for _, t := range trials {
+		if !t.OK {
+			n++
+		}
+	}
+	return n
+}
+
+func showTrial(runtime string, t nemesis.Trial) {
+	if t.Asked == "" {
+		printf("%s  %s: not tried; the reason is above, at \"all faults, %s\"\n", mark(t.Err), t.Step.Label(), runtime)
+		return
+	}
+	printf("%s  %s (%.1f s)\n        asked     %s\n        measured  %s\n        healed    %s\n", mark(t.Err),
+		t.Step.Label(), t.Took.Seconds(), t.Asked, t.Measured, t.Healed)
+	if t.Err != nil {
+		printf("        %v\n", t.Err)
+	}
 }

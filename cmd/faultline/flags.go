@@ -40,7 +40,7 @@ func (f *scenarioFlags) add(flags *pflag.FlagSet) {
 	flags.BoolVar(&g.Hops, "hops", false, "ask every answer for the nodes that it came through")
 	flags.StringSliceVar(&g.Nemesis, "nemesis", nil, "families of faults (faultline list faults)")
 	flags.DurationVar(&g.NemesisInterval, "nemesis-interval", d.NemesisInterval, "mean time between the starts of faults")
-	flags.Uint64Var(&g.Seed, "seed", 0, "makes the schedule and the choice of operations; 0 draws one, which the report tells")
+	flags.Uint64Var(&g.Seed, "seed", 0, "makes the schedule and the choice of operations; 0 draws one, which the report shows")
 	flags.StringVar(&g.Schedule, "schedule", "", "play this schedule file instead")
 	flags.DurationVar(&g.TimeLimit, "time-limit", d.TimeLimit, "from the first operation to the last heal")
 	flags.DurationVar(&g.Quiet, "quiet", d.Quiet, "after the faults, before the final reads")
@@ -120,6 +120,7 @@ type outputFlags struct {
 	store   string
 	noColor bool
 	verbose bool
+	json    bool
 	jobs    int
 	live    *live
 }
@@ -128,7 +129,8 @@ func (f *outputFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.store, "store", "store", "where run directories are kept")
 	flags.BoolVar(&f.noColor, "no-color", os.Getenv("NO_COLOR") != "", "plain text (also by the environment's NO_COLOR)")
 	flags.IntVarP(&f.jobs, "jobs", "j", 1, "how many scenarios run at a time, each on a cluster of its own")
-	flags.BoolVarP(&f.verbose, "verbose", "v", false, "tell what the harness itself does")
+	flags.BoolVarP(&f.verbose, "verbose", "v", false, "log what the harness itself does, on the standard error")
+	addJSON(flags, &f.json)
 }
 
 func (f *outputFlags) check() error {

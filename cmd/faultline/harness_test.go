@@ -172,7 +172,7 @@ func (h *harness) signal(s os.Signal) {
 	require.NoError(h.t, h.cmd.Process.Signal(s))
 }
 
-// exits waits for the end and tells the exit code; -1 is a death by signal.
+// exits waits for the end and returns the exit code; -1 is a death by signal.
 func (h *harness) exits() int {
 	h.t.Helper()
 	select {

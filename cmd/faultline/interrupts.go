@@ -18,7 +18,7 @@ type interrupts struct {
 	end        []context.CancelFunc // of ctx and abort
 
 	mu  sync.Mutex
-	say func(string) // where a run tells what happens; nil where none goes on
+	say func(string) // where a run reports what happens; nil while there is no run
 }
 
 func listen() *interrupts {
@@ -49,7 +49,7 @@ func (i *interrupts) wait() {
 	os.Exit(declare(exitHarness))
 }
 
-// announce has what interrupts do be told by say from now on.
+// announce has what interrupts do reported by say from now on.
 func (i *interrupts) announce(say func(string)) {
 	i.mu.Lock()
 	defer i.mu.Unlock()

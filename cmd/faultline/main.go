@@ -5,12 +5,13 @@
 //	faultline analyze store/latest
 //
 // Exit codes are Jepsen's: 0 valid, 1 invalid, 2 unknown, 254 bad arguments or a machine
-// that lacks something, 255 the harness failed.
+// on which something is missing, 255 the harness failed.
 package main
 
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -54,6 +55,19 @@ func main() {
 func run(args []string) int {
 	stop := listen()
 	defer stop.close()
+	root, err := rootCommand(stop, os.Stdout)
+	if err != nil {
+		return exitCode(err)
+	}
+	root.SetArgs(args)
+	asked, err := root.ExecuteContextC(stop.ctx)
+	if isCobraUsage(err) {
+		err = &faultline.UsageError{Err: fmt.Errorf("%w; see %s --help", err, asked.CommandPath())}
+	}
+	return exitCode(err)
+}
+
+func rootCommand(stop *interrupts, out io.Writer) (*cobra.Command, error) {
 	root := &cobra.Command{
 		Use:   "faultline",
 		Short: "Chaos and verification for systems shaped like Consul",
@@ -63,16 +77,16 @@ func run(args []string) int {
 		SilenceUsage:  true,
 
 		DisableSuggestions: true, // they take more lines than one
+
+		Version: versionText(version()),
 	}
-	root.CompletionOptions.DisableDefaultCmd = true
+	root.SetOut(out) // before the scripts of shells are bound to it
+	root.SetVersionTemplate("{{.Version}}")
+	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	root.AddCommand(testCommand(stop), proveCommand(stop), analyzeCommand(), scheduleCommand(), listCommand(),
-		doctorCommand(), cleanCommand())
-	root.SetArgs(args)
-	asked, err := root.ExecuteContextC(stop.ctx)
-	if isCobraUsage(err) {
-		err = &faultline.UsageError{Err: fmt.Errorf("%w; see %s --help", err, asked.CommandPath())}
-	}
-	return exitCode(err)
+		doctorCommand(), cleanCommand(), schemaCommand(), versionCommand())
+	root.InitDefaultCompletionCmd()
+	return root, completeCommands(root)
 }
 
 func exitCode(err error) int {
@@ -106,7 +120,7 @@ func isCobraUsage(err error) bool {
 	return err != nil && !errors.As(err, new(harnessError)) && !errors.As(err, new(verdictError))
 }
 
-// command wraps a command's work so that its errors are told apart from cobra's.
+// command wraps a command's work so that its errors can be distinguished from cobra's.
 func command(work func(*cobra.Command, []string) error) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, args []string) error {
 		err := work(c, args)

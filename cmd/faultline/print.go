@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"faultline/checker/report"
+	"faultline/cmd/faultline/output"
 )
 
 // What goes to a terminal and may hold words of a file, a node or the machine goes through
@@ -28,4 +30,22 @@ func printFile(text string) {
 		text = report.Visible(text)
 	}
 	fmt.Print(text)
+}
+
+// printJSON writes the one document of a command that was asked for JSON. No terminal obeys
+// anything in it (output.Encode).
+func printJSON(document any) error {
+	text, err := output.Encode(document)
+	if err != nil {
+		return fmt.Errorf("--json: %w", err)
+	}
+	if _, err := os.Stdout.WriteString(text); err != nil {
+		return fmt.Errorf("--json: %w", err)
+	}
+	return nil
+}
+
+// addJSON adds the flag --json.
+func addJSON(flags *pflag.FlagSet, json *bool) {
+	flags.BoolVar(json, "json", false, "print one JSON document on the standard output, and nothing else")
 }

@@ -29,6 +29,8 @@ func scheduleMake() *cobra.Command {
 		Short:   "Write the schedule that a scenario's families and seed make",
 		Args:    cobra.MaximumNArgs(1),
 		Example: "  faultline schedule make --topology dc1-5 --nemesis partition,kill --seed 7 > my.schedule.yaml",
+
+		ValidArgsFunction: first(yamlFiles),
 	}
 	flags.add(c.Flags())
 	c.RunE = command(func(c *cobra.Command, args []string) error {
@@ -64,6 +66,8 @@ func scheduleShow() *cobra.Command {
 		Short:   "Draw a schedule over the nodes of a topology",
 		Args:    cobra.ExactArgs(1),
 		Example: "  faultline schedule show store/latest/resolved.yaml --topology store/latest/topology.yaml",
+
+		ValidArgsFunction: first(yamlFiles),
 	}
 	c.Flags().StringVar(&topology, "topology", "dc1-3", "a name (faultline list topologies) or a file")
 	c.RunE = command(func(c *cobra.Command, args []string) error {

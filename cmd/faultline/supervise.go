@@ -16,7 +16,7 @@ const envInner = "FAULTLINE_INNER"
 // declareFD is where the inner process says its exit code before it exits.
 const declareFD = 3
 
-// supervise runs the command as a child of this process, and tells its exit code. The Go
+// supervise runs the command as a child of this process, and returns its exit code. The Go
 // runtime ends a program in which any goroutine panics, and one that gets a SIGQUIT, with
 // exit code 2, which is our word for unknown, and nothing in that program can change it. So a
 // code counts only if the child has said so before it exited; what ends in any other way is
@@ -76,7 +76,7 @@ func fail(err error) int {
 func declare(code int) int {
 	says := os.NewFile(declareFD, "supervisor")
 	if _, err := says.Write([]byte{byte(code)}); err != nil {
-		return fail(fmt.Errorf("the exit code %d could not be told: %w", code, err))
+		return fail(fmt.Errorf("the exit code %d could not be passed on: %w", code, err))
 	}
 	return code
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -14,6 +13,7 @@ import (
 	"faultline"
 	"faultline/checker"
 	"faultline/checker/report"
+	"faultline/cmd/internal/suite"
 )
 
 func testCommand(stop *interrupts) *cobra.Command {
@@ -27,6 +27,8 @@ func testCommand(stop *interrupts) *cobra.Command {
 		Use:   "test [SCENARIO.yaml | DIRECTORY]",
 		Short: "Run a scenario, all scenarios of a directory, or what the flags say, and judge it",
 		Args:  cobra.MaximumNArgs(1),
+
+		ValidArgsFunction: first(yamlFiles),
 		Example: "  faultline test ci/smoke\n" +
 			"  faultline test --topology dc1-5 --nemesis partition,kill --time-limit 2m\n" +
 			"  faultline test ci/smoke/partitions.yaml --mode consistent --seed 7 --test-count 5",
@@ -36,127 +38,79 @@ func testCommand(stop *interrupts) *cobra.Command {
 	c.Flags().IntVar(&count, "test-count", 1, "run everything this often, with seeds that follow each other, or are drawn")
 	c.Flags().StringVar(&keep, "keep", "", "keep the schedule of every invalid run in this `folder`, and play what is kept there first")
 	c.RunE = command(func(c *cobra.Command, args []string) error {
-		suite := []faultline.Scenario{fromFlags}
+		scenarios := []faultline.Scenario{fromFlags}
 		name := "flags"
 		if len(args) == 1 {
 			var err error
-			if suite, err = faultline.LoadSuite(args[0]); err != nil {
+			if scenarios, err = faultline.LoadSuite(args[0]); err != nil {
 				return err
 			}
 			name = filepath.Clean(args[0])
 		}
-		suite, err := flags.apply(c.Flags(), suite, count)
+		scenarios, err := flags.apply(c.Flags(), scenarios, count)
 		if err := errors.Join(err, out.check()); err != nil {
 			return err
 		}
 		o := out.options(stop)
 		if o.Keep = keep; keep != "" {
-			kept, err := faultline.Kept(keep)
+			kept, err := suite.Kept(keep)
 			if err != nil {
 				return err
 			}
-			suite = append(kept, suite...)
+			scenarios = append(kept, scenarios...)
 		}
-		return runSuite(c.Context(), name, suite, o, out)
+		return runSuite(c.Context(), name, scenarios, o, out)
 	})
 	return c
 }
 
-func runSuite(ctx context.Context, name string, scenarios []faultline.Scenario, o faultline.Options, out outputFlags) error {
+func runSuite(ctx context.Context, name string, scenarios []faultline.Scenario, o suite.Options, out outputFlags) error {
 	show := func(outcome faultline.Outcome) {
+		if out.json {
+			o.Run.Progress.Say(fmt.Sprintf("%s: %s, see %s", outcome.Report.Scenario, outcome.Verdict, outcome.Dir))
+			return
+		}
 		out.print(report.Terminal(outcome.Report, out.colour(), out.width()))
 	}
-	suite, err := faultline.RunSuite(ctx, name, scenarios, o, show)
-	if len(suite.Outcomes) > 1 {
-		out.print(report.TerminalSuite(suite.Data(), out.colour(), out.width()))
+	result, err := suite.Run(ctx, name, scenarios, o, show)
+	if err != nil && len(result.Outcomes) == 0 {
+		return err
 	}
-	if err != nil && !(errors.Is(err, faultline.ErrInterrupted) && len(suite.Outcomes) > 0) {
+	if failed := showSuite(result, len(scenarios), err, out); failed != nil {
+		return errors.Join(err, failed)
+	}
+	if err != nil && !errors.Is(err, faultline.ErrInterrupted) {
 		return err
 	}
 	if err != nil {
 		complain(err)
 	}
-	if missing := len(scenarios) - len(suite.Outcomes); missing > 0 {
-		fmt.Printf("interrupted: %d of %d scenarios have no verdict\n", missing, len(scenarios))
-		return verdict(checker.Worst(suite.Verdict(), checker.Unknown))
+	if missing := len(scenarios) - len(result.Outcomes); missing > 0 {
+		return verdict(checker.Worst(result.Verdict(), checker.Unknown))
 	}
-	return verdict(suite.Verdict())
+	return verdict(result.Verdict())
 }
 
-func (f *outputFlags) options(stop *interrupts) faultline.Options {
-	o := faultline.Options{Store: f.store, Jobs: f.jobs, Progress: f.progress(), Abort: stop.abort}
-	stop.announce(o.Progress.Say)
-	if f.verbose {
-		o.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+// showSuite prints what became of so many scenarios; stopped is why some have no verdict.
+func showSuite(result suite.Result, scenarios int, stopped error, out outputFlags) error {
+	if out.json {
+		out.print("") // takes the status away
+		return printJSON(suiteDocument(result, scenarios, stopped))
 	}
-	return o
-}
-
-func proveCommand(stop *interrupts) *cobra.Command {
-	var (
-		attempts int
-		flags    scenarioFlags
-		out      outputFlags
-	)
-	c := &cobra.Command{
-		Use:   "prove [SCENARIO.yaml | DIRECTORY]",
-		Short: "Show that planted defects are found, and that nothing is found without them",
-		Long: "Every scenario must name defects. It is run with them until it is invalid, at most --attempts\n" +
-			"times, and once without them, which must be valid.",
-		Args: cobra.MaximumNArgs(1),
+	if len(result.Outcomes) > 1 {
+		out.print(report.TerminalSuite(result.Data(), out.colour(), out.width()))
 	}
-	flags.add(c.Flags())
-	out.add(c.Flags())
-	c.Flags().IntVar(&attempts, "attempts", 8, "runs with the defect before it counts as missed")
-	c.RunE = command(func(c *cobra.Command, args []string) error {
-		path := filepath.Join("ci", "prove")
-		if len(args) == 1 {
-			path = args[0]
-		}
-		suite, err := faultline.LoadSuite(path)
-		if err != nil {
-			return err
-		}
-		if suite, err = flags.apply(c.Flags(), suite, 1); err != nil {
-			return err
-		}
-		if attempts < 1 {
-			return &faultline.UsageError{Err: fmt.Errorf("--attempts %d: want at least 1", attempts)}
-		}
-		if err := out.check(); err != nil {
-			return err
-		}
-		proofs, err := faultline.Prove(c.Context(), suite, attempts, out.options(stop), func(p faultline.Proof) {
-			out.print(report.Visible(p.String()) + "\n")
-		})
-		if err != nil {
-			return err
-		}
-		return summarise(os.Stdout, proofs)
-	})
-	return c
-}
-
-// summarise counts, and is invalid if a defect was missed or a sound system accused.
-func summarise(w io.Writer, proofs []faultline.Proof) error {
-	caught, alarms, silent := 0, 0, 0
-	for _, p := range proofs {
-		if p.Caught() {
-			caught++
-		}
-		if p.Silent() {
-			silent++
-		}
-		if p.Without.Verdict == checker.Invalid {
-			alarms++
-		}
-	}
-	fmt.Fprintf(w, "%d of %d defects caught, %d false alarms\n", caught, len(proofs), alarms)
-	switch {
-	case alarms > 0 || caught < len(proofs):
-		return verdict(checker.Invalid)
-	case silent < len(proofs):
-		return verdict(checker.Unknown)
+	if missing := scenarios - len(result.Outcomes); missing > 0 && (stopped == nil || errors.Is(stopped, faultline.ErrInterrupted)) {
+		fmt.Printf("interrupted: %d of %d scenarios have no verdict\n", missing, scenarios)
 	}
 	return nil
+}
+
+func (f *outputFlags) options(stop *interrupts) suite.Options {
+	o := suite.Options{Run: faultline.Options{Store: f.store, Progress: f.progress(), Abort: stop.abort}, Jobs: f.jobs}
+	stop.announce(o.Run.Progress.Say)
+	if f.verbose {
+		o.Run.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
+	return o
 }

@@ -1,4 +1,4 @@
-package faultline
+package clean
 
 import (
 	"context"
@@ -7,8 +7,8 @@ import (
 	"faultline/nodes/injector/disk"
 )
 
-// cleanDisks frees the processes of nodes whose disk's server was killed and cannot end.
-func cleanDisks(context.Context) (nodes.Cleaned, error) {
+// abortDisks frees the processes of nodes whose disk's server was killed and cannot end.
+func abortDisks(context.Context) (nodes.Cleaned, error) {
 	var cleaned nodes.Cleaned
 	aborted, err := disk.AbortAbandoned()
 	for _, a := range aborted {

@@ -1,4 +1,4 @@
-package faultline
+package suite
 
 import (
 	"context"
@@ -10,17 +10,17 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestLanesAreFullAndNoMore(t *testing.T) {
-	for _, lanes := range []int{0, 1, 3} {
+func TestWorkersAreAllBusyAndNoMore(t *testing.T) {
+	for _, workers := range []int{0, 1, 3} {
 		var busy, most atomic.Int32
 		var mu sync.Mutex
-		var met sync.WaitGroup // of the first of every lane
-		met.Add(max(1, lanes))
+		var met sync.WaitGroup // of the first of every worker
+		met.Add(max(1, workers))
 		var begun []int
-		require.NoError(t, inLanes(t.Context(), lanes, 12, func(i int) error {
+		require.NoError(t, forEach(t.Context(), workers, 12, func(i int) error {
 			mu.Lock()
 			begun = append(begun, i)
-			first := len(begun) <= max(1, lanes)
+			first := len(begun) <= max(1, workers)
 			mu.Unlock()
 			now := busy.Add(1)
 			defer busy.Add(-1)
@@ -32,7 +32,7 @@ func TestLanesAreFullAndNoMore(t *testing.T) {
 			}
 			return nil
 		}))
-		require.EqualValues(t, max(1, lanes), most.Load())
+		require.EqualValues(t, max(1, workers), most.Load())
 		require.ElementsMatch(t, []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}, begun)
 	}
 }
@@ -41,7 +41,7 @@ func TestAfterAFailureWhatHasBegunIsWaitedFor(t *testing.T) {
 	bad := errors.New("bad")
 	var ended atomic.Int32
 	failed := make(chan struct{})
-	err := inLanes(t.Context(), 2, 100, func(i int) error {
+	err := forEach(t.Context(), 2, 100, func(i int) error {
 		defer ended.Add(1)
 		if i == 0 {
 			close(failed)
@@ -55,5 +55,5 @@ func TestAfterAFailureWhatHasBegunIsWaitedFor(t *testing.T) {
 
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
-	require.NoError(t, inLanes(over, 2, 3, func(int) error { return bad }), "nothing was begun")
+	require.NoError(t, forEach(over, 2, 3, func(int) error { return bad }), "nothing was begun")
 }

@@ -1,13 +1,16 @@
-package faultline
+package doctor
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"slices"
+	"strings"
 	"time"
 
+	"faultline"
 	"faultline/nemesis"
 	"faultline/nodes"
 	"faultline/nodes/faults"
@@ -18,10 +21,10 @@ import (
 var trialNodes = topologies.Topology{Name: "trial", Datacenters: []topologies.Datacenter{
 	{Name: "dc1", Servers: topologies.Members{Count: 2}}}}
 
-// DoctorDeep tries every condition that faults are made of for real, on two pods of the
-// runtime that it throws away. done is told of each trial as it ends. A trial that the
-// machine did not pass is no error of DoctorDeep.
-func DoctorDeep(ctx context.Context, rt nodes.Runtime, done func(nemesis.Trial)) (err error) {
+// TryFaults tries every condition that faults are made of for real, on two pods of the
+// runtime that it throws away. done is called with each trial as it ends. A trial that the
+// machine did not pass is no error of TryFaults.
+func TryFaults(ctx context.Context, rt nodes.Runtime, done func(nemesis.Trial)) (err error) {
 	trials := slices.DeleteFunc(nemesis.Trials(trialNodes), func(step nemesis.Step) bool {
 		for _, need := range (nemesis.Schedule{Steps: []nemesis.Step{step}}).Needs(trialNodes) {
 			if !slices.Contains(rt.Capabilities(), need) {
@@ -32,29 +35,29 @@ func DoctorDeep(ctx context.Context, rt nodes.Runtime, done func(nemesis.Trial))
 	})
 	trials, impossible := possible(ctx, rt, trials)
 	if ctx.Err() != nil { // nothing that was looked at since says anything of the machine
-		return ErrInterrupted
+		return faultline.ErrInterrupted
 	}
 	for _, t := range impossible {
 		done(t)
 	}
-	cluster, err := rt.Start(ctx, nodes.Spec{Run: runID("doctor", time.Now()), Topology: trialNodes,
-		System: Systems()[0].Make(Scenario{}.Defaults()), Log: slog.New(slog.DiscardHandler),
+	cluster, err := rt.Start(ctx, nodes.Spec{Run: runID(time.Now()), Topology: trialNodes,
+		System: faultline.Systems()[0].Make(faultline.Scenario{}.Defaults()), Log: slog.New(slog.DiscardHandler),
 		Needs: nemesis.Schedule{Steps: trials}.Needs(trialNodes)})
 	if err != nil {
 		return fmt.Errorf("start on %s: %w", rt.Name(), err)
 	}
-	defer func() { err = errors.Join(err, remove(ctx, cluster)) }()
+	defer func() { err = errors.Join(err, nodes.Remove(ctx, cluster)) }()
 	for _, step := range trials {
 		if ctx.Err() != nil {
-			return ErrInterrupted
+			return faultline.ErrInterrupted
 		}
 		done(nemesis.Try(ctx, step, nemesis.World{Topology: trialNodes, Cluster: cluster}))
 	}
 	return nil
 }
 
-// possible tells trials for which this machine can give pods the rights from those for which
-// it cannot.
+// possible divides trials into those for which this machine can give pods the rights, and
+// those for which it cannot.
 func possible(ctx context.Context, rt nodes.Runtime, steps []nemesis.Step) (can []nemesis.Step, cannot []nemesis.Trial) {
 	needs := func(steps ...nemesis.Step) []faults.Capability {
 		return nemesis.Schedule{Steps: steps}.Needs(trialNodes)
@@ -70,4 +73,9 @@ func possible(ctx context.Context, rt nodes.Runtime, steps []nemesis.Step) (can 
 		}
 	}
 	return can, cannot
+}
+
+// runID names the cluster on its machine.
+func runID(started time.Time) string {
+	return fmt.Sprintf("doctor-%s-%d", strings.ReplaceAll(started.Format("150405.000"), ".", "-"), os.Getpid())
 }

@@ -4,12 +4,13 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"faultline/checker/rundir"
 )
 
 // aStoredRun copies a run that was made for real.
@@ -24,7 +25,7 @@ func aStoredRun(t *testing.T) string {
 func TestNothingIsWrittenThroughLinks(t *testing.T) {
 	victims := t.TempDir()
 	victim := filepath.Join(victims, "victim")
-	for _, name := range []string{fileResults, fileReport, fileJUnit, fileSummary, dirPictures} {
+	for _, name := range []string{rundir.ResultsFile, rundir.ReportFile, rundir.JUnitFile, rundir.SummaryFile, rundir.PicturesDir} {
 		for _, suffix := range []string{"", ".new"} {
 			t.Run(name+suffix, func(t *testing.T) {
 				dir := aStoredRun(t)
@@ -32,7 +33,7 @@ func TestNothingIsWrittenThroughLinks(t *testing.T) {
 				path := filepath.Join(dir, name+suffix)
 				require.NoError(t, os.RemoveAll(path))
 				target := victim
-				if name == dirPictures {
+				if name == rundir.PicturesDir {
 					target = victims
 				}
 				require.NoError(t, os.Symlink(target, path))
@@ -57,7 +58,7 @@ func TestNothingIsWrittenThroughLinks(t *testing.T) {
 // What is no regular file is refused by name, and holds nobody up.
 func TestOnlyRegularFilesOfARunDirectoryAreRead(t *testing.T) {
 	outside := filepath.Join(t.TempDir(), "outside")
-	for _, name := range []string{fileScenario, fileTopology, fileRecord, fileSchedule, fileResolved, fileHistory} {
+	for _, name := range []string{rundir.ScenarioFile, rundir.TopologyFile, rundir.RecordFile, rundir.ScheduleFile, rundir.ResolvedFile, rundir.HistoryFile} {
 		for kind, plant := range map[string]func(string) error{
 			"a link": func(path string) error {
 				data, err := os.ReadFile(path)
@@ -101,9 +102,9 @@ func TestOnlyRegularFilesOfARunDirectoryAreRead(t *testing.T) {
 
 func TestLargeTextsAreRefused(t *testing.T) {
 	dir := aStoredRun(t)
-	f, err := os.OpenFile(filepath.Join(dir, fileTopology), os.O_WRONLY, 0)
+	f, err := os.OpenFile(filepath.Join(dir, rundir.TopologyFile), os.O_WRONLY, 0)
 	require.NoError(t, err)
-	require.NoError(t, f.Truncate(mostText+1))
+	require.NoError(t, f.Truncate(16<<20+1))
 	require.NoError(t, f.Close())
 	_, err = Analyze(t.Context(), dir)
 	require.ErrorContains(t, err, "topology.yaml is larger than 16 MiB")
@@ -111,26 +112,11 @@ func TestLargeTextsAreRefused(t *testing.T) {
 
 func TestAFolderInTheWayOfAReport(t *testing.T) {
 	dir := aStoredRun(t)
-	require.NoError(t, os.RemoveAll(filepath.Join(dir, fileReport)))
-	require.NoError(t, os.MkdirAll(filepath.Join(dir, fileReport, "full"), 0o755))
+	require.NoError(t, os.RemoveAll(filepath.Join(dir, rundir.ReportFile)))
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, rundir.ReportFile, "full"), 0o755))
 	_, err := Analyze(t.Context(), dir)
-	require.ErrorContains(t, err, fileReport)
-	left, err := filepath.Glob(filepath.Join(dir, fileReport+".*"))
+	require.ErrorContains(t, err, rundir.ReportFile)
+	left, err := filepath.Glob(filepath.Join(dir, rundir.ReportFile+".*"))
 	require.NoError(t, err)
 	require.Empty(t, left, "nothing half written is left")
-}
-
-func TestFilesOfKeys(t *testing.T) {
-	long := strings.Repeat("k", 300)
-	seen := map[string]string{}
-	for _, key := range []string{"", "k1", "a/b", "a_b", "a.b", "A", "a", "ä", "../../etc/passwd", ".", "..", long, long + "1", "k1." + strings.Repeat("0", 16), "\x00"} {
-		name := fileSafe(key)
-		require.LessOrEqual(t, len(name), 100, "%q", key)
-		require.NotContains(t, name, "/")
-		require.NotEqual(t, ".", name[:1], "%q", key)
-		require.Empty(t, seen[name], "%q and %q share %s", key, seen[name], name)
-		seen[name] = "key " + key
-	}
-	require.Equal(t, "k1", fileSafe("k1"))
-	require.NoError(t, writeFile(t.TempDir(), filepath.Join(dirPictures, fileSafe(long)+".html"), "x"))
 }

@@ -1,4 +1,4 @@
-package faultline
+package clean
 
 import (
 	"context"
@@ -10,20 +10,21 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"faultline"
 	"faultline/nodes"
 )
 
 // cleanWith cleans where each kind ends with one of errs, after it has removed something.
 func cleanWith(ctx context.Context, errs ...error) (lines []string, err error) {
-	var cleaners []Named[Cleaner]
+	var cleaners []Cleaner
 	for i, err := range errs {
 		name := fmt.Sprintf("kind %d", i)
-		cleaners = append(cleaners, Named[Cleaner]{Name: name, Make: func(context.Context) (nodes.Cleaned, error) {
+		cleaners = append(cleaners, Cleaner{Kind: name, Clean: func(context.Context) (nodes.Cleaned, error) {
 			return nodes.Cleaned{Removed: []string{name}, Left: []string{name}}, err
 		}})
 	}
 	tell := func(kind string) func(string) { return func(line string) { lines = append(lines, kind+" "+line) } }
-	return lines, Clean(ctx, cleaners, CleanTold{Removed: tell("removed"), Left: tell("left"), Note: tell("note")})
+	return lines, Run(ctx, cleaners, Show{Removed: tell("removed"), Left: tell("left"), Note: tell("note")})
 }
 
 func TestCleanSaysWhatItCouldNotDo(t *testing.T) {
@@ -42,12 +43,12 @@ func TestCleanSaysWhatItCouldNotDo(t *testing.T) {
 		{"broken", []error{broken, nil}, false, []string{"kind 0: unlinkat x: input/output error"}},
 		{"one of many is broken", []error{errors.Join(refused, broken), slow}, false,
 			[]string{"kind 0: unlinkat x: permission denied", "kind 0: unlinkat x: input/output error", "kind 1: the engine"}},
-		{"many that can be mended", []error{errors.Join(refused, refused), refused}, true, []string{"kind 0", "kind 1"}},
+		{"many that can be fixed", []error{errors.Join(refused, refused), refused}, true, []string{"kind 0", "kind 1"}},
 	} {
 		lines, err := cleanWith(t.Context(), c.errs...)
 		require.Equal(t, []string{"removed kind 0", "left kind 0", "removed kind 1", "left kind 1"}, lines, "%s: none is left out", c.name)
 		require.Equal(t, len(c.failed) > 0, err != nil, c.name)
-		require.Equal(t, c.usage, errors.As(err, new(*UsageError)), c.name)
+		require.Equal(t, c.usage, errors.As(err, new(*faultline.UsageError)), c.name)
 		for _, text := range c.failed {
 			require.ErrorContains(t, err, text, c.name)
 		}
@@ -64,16 +65,16 @@ func TestAnInterruptedCleanSaysSo(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	lines, err := cleanWith(ctx, errors.New("listing: context canceled"), nil)
-	require.ErrorIs(t, err, ErrInterrupted)
+	require.ErrorIs(t, err, faultline.ErrInterrupted)
 	require.Equal(t, []string{"removed kind 0", "left kind 0"}, lines)
 }
 
 func TestCleanLooksAtEveryRuntime(t *testing.T) {
 	var names []string
-	for _, c := range Cleaners() {
-		names = append(names, c.Name)
+	for _, c := range All() {
+		names = append(names, c.Kind)
 	}
-	for _, line := range Runtimes() {
+	for _, line := range faultline.Runtimes() {
 		require.Contains(t, names, line.Name)
 	}
 }

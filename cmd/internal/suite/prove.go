@@ -1,4 +1,4 @@
-package faultline
+package suite
 
 import (
 	"context"
@@ -6,24 +6,25 @@ import (
 	"strings"
 	"sync"
 
+	"faultline"
 	"faultline/checker"
 )
 
 // Proof is what became of one scenario with planted defects: the harness must find
 // them, and must be silent without them.
 type Proof struct {
-	Scenario Scenario
-	With     []Outcome // runs with the defect, until one was invalid
-	Without  Outcome
+	Scenario faultline.Scenario
+	With     []faultline.Outcome // runs with the defect, until one was invalid
+	Without  faultline.Outcome
 }
 
-// Caught tells whether a run with the defect was invalid.
+// Caught reports whether a run with the defect was invalid.
 func (p Proof) Caught() bool {
 	n := len(p.With)
 	return n > 0 && p.With[n-1].Verdict == checker.Invalid
 }
 
-// Silent tells whether the run without the defect was valid.
+// Silent reports whether the run without the defect was valid.
 func (p Proof) Silent() bool { return p.Without.Verdict == checker.Valid }
 
 // String is the proof in a line.
@@ -39,22 +40,26 @@ func (p Proof) String() string {
 }
 
 // Prove runs every scenario of a suite with its defects, at most attempts times with
-// seeds that follow each other until the verdict is invalid, and once without. So many
-// scenarios as Options.Jobs are proved at a time.
-func Prove(ctx context.Context, scenarios []Scenario, attempts int, o Options, done func(Proof)) ([]Proof, error) {
+// seeds that follow each other until the verdict is invalid, and once without. done is
+// called with one proof at a time.
+func Prove(ctx context.Context, scenarios []faultline.Scenario, attempts int, o Options, done func(Proof)) ([]Proof, error) {
 	for _, s := range scenarios {
 		if len(s.Defects) == 0 {
-			return nil, s.mistake(fmt.Errorf("scenario %s plants no defect, so it can prove nothing; give it defects", s.Name))
+			err := fmt.Errorf("scenario %s plants no defect, so it can prove nothing; give it defects", s.Name)
+			if s.File() != "" {
+				err = fmt.Errorf("%s: %w", s.File(), err)
+			}
+			return nil, &faultline.UsageError{Err: err}
 		}
 	}
 	scenarios = drawn(scenarios)
-	if err := checkSuite(ctx, scenarios, o); err != nil {
+	if err := faultline.Check(ctx, scenarios, o.Run); err != nil {
 		return nil, err
 	}
 	var showing sync.Mutex
 	proofs := make([]Proof, len(scenarios))
-	err := inLanes(ctx, o.Jobs, len(scenarios), func(i int) error {
-		p, err := prove(ctx, scenarios[i], attempts, o.inLane(scenarios[i]))
+	err := forEach(ctx, o.Jobs, len(scenarios), func(i int) error {
+		p, err := prove(ctx, scenarios[i], attempts, o.of(scenarios[i]))
 		if err != nil {
 			return fmt.Errorf("scenario %s: %w", scenarios[i].Name, err)
 		}
@@ -65,7 +70,7 @@ func Prove(ctx context.Context, scenarios []Scenario, attempts int, o Options, d
 		return nil
 	})
 	if err == nil && ctx.Err() != nil {
-		err = fmt.Errorf("%w before all was proved", ErrInterrupted)
+		err = fmt.Errorf("%w before all was proved", faultline.ErrInterrupted)
 	}
 	if err != nil {
 		return nil, err
@@ -73,7 +78,7 @@ func Prove(ctx context.Context, scenarios []Scenario, attempts int, o Options, d
 	return proofs, nil
 }
 
-func prove(ctx context.Context, s Scenario, attempts int, o Options) (Proof, error) {
+func prove(ctx context.Context, s faultline.Scenario, attempts int, o faultline.Options) (Proof, error) {
 	p := Proof{Scenario: s}
 	for range attempts {
 		outcome, err := runWhole(ctx, s, o)
@@ -94,11 +99,11 @@ func prove(ctx context.Context, s Scenario, attempts int, o Options) (Proof, err
 	return p, err
 }
 
-// runWhole is Run, except that a run which was cut short is no proof of anything.
-func runWhole(ctx context.Context, s Scenario, o Options) (Outcome, error) {
-	outcome, err := Run(ctx, s, o)
+// runWhole is Run, except that a run which was interrupted proves nothing.
+func runWhole(ctx context.Context, s faultline.Scenario, o faultline.Options) (faultline.Outcome, error) {
+	outcome, err := faultline.Run(ctx, s, o)
 	if err == nil && ctx.Err() != nil {
-		err = fmt.Errorf("%w before it was proved", ErrInterrupted)
+		err = fmt.Errorf("%w before it was proved", faultline.ErrInterrupted)
 	}
 	return outcome, err
 }

@@ -1,14 +1,16 @@
-package faultline
+package suite
 
 import (
 	"context"
 	"errors"
 	"sync"
+
+	"faultline"
 )
 
-// inLanes calls do with 0 to n-1, in this order, so many at a time as there are lanes. Once one
-// has failed, or ctx has ended, no more are begun; those that have are waited for.
-func inLanes(ctx context.Context, lanes, n int, do func(i int) error) error {
+// forEach calls do with 0 to n-1, in this order, as many at a time as there are workers. Once
+// one has failed, or ctx has ended, no more are begun; those that have are waited for.
+func forEach(ctx context.Context, workers, n int, do func(i int) error) error {
 	var (
 		mu   sync.Mutex
 		next int
@@ -24,7 +26,7 @@ func inLanes(ctx context.Context, lanes, n int, do func(i int) error) error {
 		return next - 1, true
 	}
 	var work sync.WaitGroup
-	for range max(1, lanes) {
+	for range max(1, workers) {
 		work.Go(func() {
 			for i, ok := take(); ok; i, ok = take() {
 				if err := do(i); err != nil {
@@ -39,17 +41,18 @@ func inLanes(ctx context.Context, lanes, n int, do func(i int) error) error {
 	return errors.Join(errs...)
 }
 
-// inLane is the options for one of several scenarios: where they run side by side, what is said
+// of is the options for one of several scenarios: where they run side by side, what is said
 // of each names it.
-func (o Options) inLane(s Scenario) Options {
-	if o.Jobs > 1 && o.Progress != nil {
-		o.Progress = named{o.Progress, s.Name}
+func (o Options) of(s faultline.Scenario) faultline.Options {
+	run := o.Run
+	if o.Jobs > 1 && run.Progress != nil {
+		run.Progress = named{run.Progress, s.Name}
 	}
-	return o
+	return run
 }
 
 type named struct {
-	Progress
+	faultline.Progress
 	name string
 }
 

@@ -1,4 +1,4 @@
-package faultline
+package rundir
 
 import (
 	"cmp"
@@ -16,16 +16,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Run directories travel: they are kept as artifacts, unpacked and judged by somebody else.
-// So nothing in one is followed out of it. What is read must be a regular file; what is
-// written goes to a new file with a name that nobody can guess, and takes the place of
-// whatever was there, be it a link.
+// What is read of a run directory must be a regular file; what is written goes to a new file
+// with a name that nobody can guess, and takes the place of whatever was there, be it a link.
 
-// mostText bounds what is read of every file but a history, in bytes.
-const mostText = 16 << 20
+// maxText bounds what is read of every file but a history, in bytes.
+const maxText = 16 << 20
 
-// openRunFile opens a regular file of a run directory.
-func openRunFile(dir, name string) (*os.File, error) {
+// Open opens a regular file of a run directory.
+func Open(dir, name string) (*os.File, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, err
@@ -56,23 +54,23 @@ func openRunFile(dir, name string) (*os.File, error) {
 	return f, nil
 }
 
-// readRunFile reads a text of a run directory.
-func readRunFile(dir, name string) ([]byte, error) {
-	f, err := openRunFile(dir, name)
+// Read reads a text of a run directory.
+func Read(dir, name string) ([]byte, error) {
+	f, err := Open(dir, name)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close() // was only read
-	data, err := io.ReadAll(io.LimitReader(f, mostText+1))
-	if err == nil && len(data) > mostText {
-		err = fmt.Errorf("%s is larger than %d MiB", filepath.Join(dir, name), mostText>>20)
+	data, err := io.ReadAll(io.LimitReader(f, maxText+1))
+	if err == nil && len(data) > maxText {
+		err = fmt.Errorf("%s is larger than %d MiB", filepath.Join(dir, name), maxText>>20)
 	}
 	return data, err
 }
 
-// writeFile replaces a file of a directory as a whole, or leaves it as it was. A folder in
+// Write replaces a file of a directory as a whole, or leaves it as it was. A folder in
 // its name is made, unless it is there; one that is a link is not followed.
-func writeFile(dir, name, text string) error {
+func Write(dir, name, text string) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return err
@@ -124,9 +122,9 @@ func makeFolder(root *os.Root, name string) error {
 	return nil
 }
 
-// removeFolder removes a folder of a run directory with all that is in it, or the link that
+// RemoveFolder removes a folder of a run directory with all that is in it, or the link that
 // has its name.
-func removeFolder(dir, name string) error {
+func RemoveFolder(dir, name string) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return err
@@ -135,18 +133,18 @@ func removeFolder(dir, name string) error {
 	return root.RemoveAll(name)
 }
 
-// mostKeyShown bounds the part of a file's name that shows a key.
-const mostKeyShown = 60
+// maxKeyShown bounds the part of a file's name that shows a key.
+const maxKeyShown = 60
 
-// fileSafe makes a file's name of a key, which may hold anything. Two keys never get the
-// same: what it cannot show of one it tells by a sum of it.
-func fileSafe(key string) string {
+// FileSafe makes a file's name of a key, which may hold anything. Two keys never get the
+// same: what it cannot show of one is in a checksum of it.
+func FileSafe(key string) string {
 	shown := strings.Map(func(r rune) rune {
 		if r == '-' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' {
 			return r
 		}
 		return '_'
-	}, key[:min(len(key), mostKeyShown)])
+	}, key[:min(len(key), maxKeyShown)])
 	if shown == key && key != "" {
 		return shown
 	}

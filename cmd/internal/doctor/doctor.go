@@ -1,19 +1,25 @@
-package faultline
+// Package doctor looks at what runs need of this machine: what it offers, what is missing,
+// and how to fix that.
+package doctor
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"runtime"
+	"strings"
 
+	"faultline"
+	"faultline/checker/rundir"
+	"faultline/cmd/internal/catalogue"
 	"faultline/nodes/programs"
 )
 
-// Finding is what Doctor says of one thing that runs need.
+// Finding is what Examine says of one thing that runs need.
 type Finding struct {
 	What string
 	Good string // how it is
-	Err  error  // what lacks and the way out; nil if nothing does
+	Err  error  // what is missing and how to fix it; nil if nothing is
 	Need Need
 }
 
@@ -26,8 +32,20 @@ const (
 	SomeRuns             // those that ask for it; they are refused by name
 )
 
+// String is the need in a word.
+func (n Need) String() string {
+	switch n {
+	case EveryRun:
+		return "every-run"
+	case AnyOf:
+		return "one-of"
+	default:
+		return "some-runs"
+	}
+}
+
 // Failing counts the findings over which this machine can run nothing: what every run
-// needs and lacks, and all runtimes if none is offered.
+// needs and this machine lacks, and all runtimes if it offers none.
 func Failing(findings []Finding) (failing int) {
 	offered, lacking := 0, 0
 	for _, f := range findings {
@@ -54,18 +72,18 @@ func (f Finding) Text() string {
 	return f.Good
 }
 
-// Doctor looks at this machine.
-func Doctor(ctx context.Context, store string) []Finding {
+// Examine looks at this machine, and at the store of run directories, which need not exist.
+func Examine(ctx context.Context, store string) []Finding {
 	findings := []Finding{platform()}
 	for _, p := range programs.All() {
 		findings = append(findings, tried(ctx, p))
 	}
 	findings = append(findings, storeSpace(store), processors(), clocks())
-	for _, line := range Runtimes() {
+	for _, line := range faultline.Runtimes() {
 		f := Finding{What: "runtime " + line.Name, Need: AnyOf}
 		rt := line.Make()
 		if f.Err = rt.Check(ctx); f.Err == nil {
-			f.Good = "can: " + joinCapabilities(rt.Capabilities())
+			f.Good = "can: " + strings.Join(catalogue.Words(rt.Capabilities()), ", ")
 		}
 		findings = append(findings, f)
 		if f.Err == nil {
@@ -77,20 +95,20 @@ func Doctor(ctx context.Context, store string) []Finding {
 }
 
 func platform() Finding {
-	f := Finding{What: "platform", Good: runtime.GOOS + "/" + runtime.GOARCH + ", kernel " + versions()["kernel"]}
+	f := Finding{What: "platform", Good: runtime.GOOS + "/" + runtime.GOARCH + ", kernel " + rundir.Versions()["kernel"]}
 	if runtime.GOOS != "linux" {
 		f.Err = fmt.Errorf("%s: faults need a Linux kernel; run Faultline in a Linux machine", runtime.GOOS)
 	}
 	return f
 }
 
-// clocks tells how far the faults of clocks have been tried on this kind of processor.
+// clocks says how far the faults of clocks have been tried on this kind of processor.
 func clocks() Finding {
 	f := Finding{What: "clocks", Need: SomeRuns, Good: runtime.GOARCH + ": tried on real kernels"}
 	switch runtime.GOARCH {
 	case "amd64":
 	case "arm64":
-		f.Good = "arm64: assembled, and tried on recorded kernels' vDSO images only; `doctor --deep` tells whether they work here"
+		f.Good = "arm64: assembled, and tried on recorded kernels' vDSO images only; `doctor --deep` reports whether they work here"
 	default:
 		f.Err = fmt.Errorf("%s: clocks can be wrong on amd64 and arm64 only; other faults work", runtime.GOARCH)
 	}
@@ -107,7 +125,7 @@ func tried(ctx context.Context, p programs.Program) (f Finding) {
 func storeSpace(store string) Finding {
 	f := Finding{What: "store " + store}
 	var free uint64
-	free, f.Err = freeSpace(store)
+	free, f.Err = rundir.FreeSpace(store)
 	f.Good = fmt.Sprintf("%d MiB free", free)
 	return f
 }

@@ -1,10 +1,12 @@
-package faultline
+package doctor
 
 import (
 	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"faultline"
 )
 
 // One runtime is enough, and what only some runs ask for is no reason to fail.
@@ -31,11 +33,11 @@ func TestDoctorFailsOverWhatEveryRunNeeds(t *testing.T) {
 // A machine without any way to fake clocks still runs everything else.
 func TestDoctorKnowsWhoNeedsWhat(t *testing.T) {
 	needs := map[string]Need{}
-	for _, f := range Doctor(t.Context(), t.TempDir()) {
+	for _, f := range Examine(t.Context(), t.TempDir()) {
 		needs[f.What] = f.Need
 	}
 	require.Equal(t, SomeRuns, needs["clocks"])
-	for _, line := range Runtimes() {
+	for _, line := range faultline.Runtimes() {
 		require.Equal(t, AnyOf, needs["runtime "+line.Name])
 	}
 	require.Equal(t, EveryRun, needs["processors"])

@@ -1,0 +1,197 @@
+// Package output is what `faultline COMMAND --json` prints, as Go types.
+//
+// Every command prints one document, and nothing else, on the standard output:
+//
+//	faultline list --json        Catalogue
+//	faultline doctor --json      Doctor
+//	faultline test --json        Suite
+//	faultline analyze --json     Run
+//	faultline prove --json       Proofs
+//	faultline version --json     Version
+//
+// Exit codes are the same as without --json. A command that refuses what was asked, or that
+// fails before there is anything to tell, prints no document; why is on the standard error.
+//
+// A program in Go reads a document with [json.Unmarshal]:
+//
+//	out, err := exec.Command("faultline", "test", "ci/smoke", "--json").Output()
+//	var suite output.Suite
+//	err = json.Unmarshal(out, &suite)
+//	for _, run := range suite.Runs { fmt.Println(run.Scenario, run.Verdict) }
+//
+// Names of fields are in snake_case. New versions may add fields; they take none away and
+// rename none. Durations are seconds, in fields whose names end in _seconds.
+package output
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+
+	"faultline/checker"
+)
+
+// Encode returns a document as indented JSON, with a line break at its end. Characters that a
+// terminal obeys, or that turn the reading order around, are escaped.
+func Encode(document any) (string, error) {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(document); err != nil {
+		return "", err
+	}
+	var visible strings.Builder
+	for _, r := range text.String() {
+		if r != '\n' && (unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r)) { // only strings hold such
+			fmt.Fprintf(&visible, `\u%04x`, r)
+		} else {
+			visible.WriteRune(r)
+		}
+	}
+	return visible.String(), nil
+}
+
+// Catalogue is everything that can be named in a scenario, by kind: runtimes, systems,
+// topologies, workloads, families, faults, checkers, defects. A command that was asked for
+// one kind prints only that.
+type Catalogue map[string][]Entry
+
+// Entry is one thing that can be named. What does not apply to its kind is left out.
+type Entry struct {
+	Name         string   `json:"name"`
+	Doc          string   `json:"doc,omitempty"`
+	Capabilities []string `json:"capabilities,omitempty"` // of a runtime: the faults that it can make are made of these
+	Needs        []string `json:"needs,omitempty"`        // of a fault: the capabilities that it takes at most
+	Family       string   `json:"family,omitempty"`       // of a fault
+	Targets      []string `json:"targets,omitempty"`      // of a fault: words that it takes beside names of nodes
+	Options      []string `json:"options,omitempty"`      // of a fault
+	SeenIn       string   `json:"seen_in,omitempty"`      // of a defect: the real behaviour or report that it is taken from
+}
+
+// Doctor is what a machine offers, and what is missing.
+type Doctor struct {
+	Failing  int       `json:"failing"` // things that must be fixed; the exit code is 0 only without any
+	Findings []Finding `json:"findings"`
+	Trials   []Trial   `json:"trials,omitempty"` // with --deep
+}
+
+// Finding is one thing that runs need.
+type Finding struct {
+	Name string `json:"name"`
+	OK   bool   `json:"ok"`
+	Need string `json:"need"` // every-run; one-of: one of the findings with this need is enough; some-runs
+	Text string `json:"text"` // how it is, or what is missing and how to fix it
+}
+
+// Trial is a fault that was tried for real.
+type Trial struct {
+	Runtime     string  `json:"runtime"`
+	Fault       string  `json:"fault"` // with its options
+	OK          bool    `json:"ok"`
+	Asked       string  `json:"asked,omitempty"` // empty if it could not be tried
+	Measured    string  `json:"measured,omitempty"`
+	Healed      string  `json:"healed,omitempty"` // what was measured after the heal
+	TookSeconds float64 `json:"took_seconds"`
+	Error       string  `json:"error,omitempty"` // why it is not ok
+}
+
+// Suite is what became of one scenario or of several.
+type Suite struct {
+	Name    string          `json:"name"` // the path of the scenarios, or flags
+	Verdict checker.Verdict `json:"verdict"`
+	Runs    []Run           `json:"runs"`
+	Missing int             `json:"missing"`           // scenarios that have no verdict
+	Stopped string          `json:"stopped,omitempty"` // why there is no verdict on them
+}
+
+// Run is a judged run.
+type Run struct {
+	Scenario      string            `json:"scenario"`
+	Seed          uint64            `json:"seed"`
+	Verdict       checker.Verdict   `json:"verdict"`
+	Results       []Result          `json:"results"` // of each checker
+	Directory     string            `json:"directory"`
+	Command       string            `json:"command"` // repeats the run
+	Started       time.Time         `json:"started"`
+	LengthSeconds float64           `json:"length_seconds"` // without setting the cluster up
+	Runtime       string            `json:"runtime"`
+	System        string            `json:"system"`
+	Notes         []string          `json:"notes,omitempty"` // what a reader must know before believing the verdict
+	Versions      map[string]string `json:"versions"`
+}
+
+// Result is what one checker found.
+type Result struct {
+	Checker         string           `json:"checker"`
+	Verdict         checker.Verdict  `json:"verdict"`
+	Summary         string           `json:"summary"`                   // one sentence for people
+	Reasons         []string         `json:"reasons,omitempty"`         // why it is not valid, most telling first
+	Figures         []Figure         `json:"figures,omitempty"`         // what was measured
+	Counterexamples []Counterexample `json:"counterexamples,omitempty"` // what proves it invalid, worst first
+}
+
+// Figure is a named number.
+type Figure struct {
+	Name  string  `json:"name"`
+	Value float64 `json:"value"`
+	Unit  string  `json:"unit,omitempty"`
+}
+
+// Counterexample is a part of the history that no correct system could have produced.
+type Counterexample struct {
+	Key        string      `json:"key"`
+	Why        string      `json:"why"`               // the contradiction, in words
+	Operations []Operation `json:"operations"`        // the smallest part that fails, by when they were invoked
+	Of         int         `json:"of"`                // operations on this key in the whole history
+	Picture    string      `json:"picture,omitempty"` // file of the run directory
+}
+
+// Operation is what one client asked, and the answer. Times are seconds since the history began.
+type Operation struct {
+	ID              int64           `json:"id"` // index of its invocation in the history
+	Process         int64           `json:"process"`
+	Node            string          `json:"node"`
+	Operation       string          `json:"operation"` // read, write, cas …
+	Mode            string          `json:"mode,omitempty"`
+	Key             string          `json:"key"`
+	Input           json.RawMessage `json:"input,omitempty"`
+	Output          json.RawMessage `json:"output,omitempty"`
+	InvokedSeconds  float64         `json:"invoked_seconds"`
+	ReturnedSeconds *float64        `json:"returned_seconds,omitempty"` // absent: it may still take effect
+	Type            string          `json:"type"`                       // ok, fail, info
+	Error           string          `json:"error,omitempty"`
+	ModifyIndex     uint64          `json:"modify_index,omitempty"`
+}
+
+// Proofs is what became of planted defects.
+type Proofs struct {
+	Verdict     checker.Verdict `json:"verdict"` // valid: all were caught, and nothing was found without them
+	Caught      int             `json:"caught"`
+	FalseAlarms int             `json:"false_alarms"` // runs without the defect that were invalid
+	Proofs      []Proof         `json:"proofs"`
+}
+
+// Proof is what became of one scenario with planted defects.
+type Proof struct {
+	Scenario string   `json:"scenario"`
+	Defects  []string `json:"defects"`
+	Caught   bool     `json:"caught"`  // the last run with the defect was invalid
+	Silent   bool     `json:"silent"`  // the run without it was valid
+	With     []Run    `json:"with"`    // runs with the defect, until one was invalid
+	Without  Run      `json:"without"` // the run without it
+}
+
+// Version is what the program is made of.
+type Version struct {
+	Version            string            `json:"version"`            // of Faultline; "(devel)" if it was built in a checkout
+	Revision           string            `json:"revision,omitempty"` // of the source, if the build knew it
+	Modified           bool              `json:"modified,omitempty"` // the source was not as committed in that revision
+	Go                 string            `json:"go"`
+	Platform           string            `json:"platform"`             // GOOS/GOARCH
+	RunDirectoryFormat int               `json:"run_directory_format"` // that runs are written in; it reads older ones, too
+	Modules            map[string]string `json:"modules"`              // versions of what agrees, gossips, judges, starts containers
+}

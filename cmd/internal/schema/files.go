@@ -1,0 +1,142 @@
+package schema
+
+import (
+	"reflect"
+	"slices"
+	"time"
+
+	"faultline"
+	"faultline/cmd/faultline/output"
+	"faultline/cmd/internal/catalogue"
+	"faultline/nemesis"
+	"faultline/topologies"
+	"faultline/workloads/history"
+)
+
+// Durations are written as Go writes them: 250ms, 1m30s.
+const (
+	oneTime    = `([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)`
+	someTime   = `^(` + oneTime + `)+$`
+	signedTime = `^[-+]?(` + oneTime + `)+$`
+)
+
+// nodeName is what names of nodes and datacenters look like.
+var nodeName = &Schema{Type: "string", Pattern: `^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$`}
+
+var times = map[reflect.Type]*Schema{
+	reflect.TypeFor[time.Duration](): {Type: "string", Pattern: signedTime, Description: "a duration such as 3s or 250ms"},
+}
+
+// Scenario is the schema of a scenario. doc says what a field is, by its name; it may be nil.
+func Scenario(doc func(field string) string) *Schema {
+	names := func(entries []output.Entry, more ...string) *Schema {
+		for _, e := range entries {
+			more = append(more, e.Name)
+		}
+		return oneOfWords(more)
+	}
+	auto := faultline.Scenario{}.Defaults().Runtime
+	s := object(fieldsOf(reflect.TypeFor[faultline.Scenario](), map[reflect.Type]*Schema{
+		reflect.TypeFor[time.Duration](): {Type: "string", Pattern: someTime},
+		reflect.TypeFor[nemesis.Steps](): list(ref("step")),
+		reflect.TypeFor[history.Mode]():  oneOfWords(words(history.Modes)),
+	}))
+	for field, schema := range map[string]*Schema{
+		"runtime":  names(catalogue.Runtimes(), auto),
+		"system":   names(catalogue.Systems()),
+		"workload": names(catalogue.Workloads()),
+		"defects":  list(names(catalogue.Defects())),
+		"nemesis":  list(names(catalogue.Families())),
+		"topology": {Type: "string", AnyOf: []*Schema{names(catalogue.Topologies()), {Pattern: `[/.]`}}}, // a name or a path
+	} {
+		if _, ok := s.Properties[field]; !ok {
+			panic("schema: a scenario has no field " + field)
+		}
+		s.Properties[field] = schema
+	}
+	if doc != nil {
+		for field := range s.Properties {
+			s.Properties[field] = s.Properties[field].described(doc(field))
+		}
+	}
+	s.Not = &Schema{AnyOf: []*Schema{{Required: []string{"nemesis", "schedule"}}, {Required: []string{"nemesis", "steps"}}, {Required: []string{"schedule", "steps"}}}}
+	s.Draft, s.Title, s.Definitions = draft07, "A scenario of Faultline", steps()
+	return s
+}
+
+// Schedule is the schema of a schedule.
+func Schedule() *Schema {
+	s := object(map[string]*Schema{"seed": atLeast(0), "steps": list(ref("step"))}, "steps")
+	s.Draft, s.Title, s.Definitions = draft07, "A schedule of Faultline", steps()
+	return s
+}
+
+// steps are the definitions of a step: one for every fault, whose options are the fields of
+// the fault's type.
+func steps() map[string]*Schema {
+	step := &Schema{}
+	all := map[string]*Schema{"step": step}
+	for _, f := range nemesis.Faults() {
+		name := f.Kind().Name
+		all[name] = stepOf(f)
+		step.OneOf = append(step.OneOf, ref(name))
+	}
+	return all
+}
+
+func stepOf(f nemesis.Fault) *Schema {
+	kind := f.Kind()
+	fields := fieldsOf(reflect.TypeOf(f), map[reflect.Type]*Schema{
+		reflect.TypeFor[time.Duration]():  times[reflect.TypeFor[time.Duration]()],
+		reflect.TypeFor[nemesis.OneWay](): oneOfWords([]string{string(nemesis.In), string(nemesis.Out)}),
+	})
+	when := &Schema{AnyOf: []*Schema{{Type: "string", Pattern: someTime}, {Const: 0}}}
+	s := object(fields, "fault")
+	fields["fault"] = &Schema{Const: kind.Name}
+	fields["at"] = when.described("when it begins, from the start of the faults")
+	fields["draw"] = atLeast(0).described("which nodes a word means")
+	fields["target"] = &Schema{AnyOf: []*Schema{oneOfWords(kind.Targets), {Type: "array", Items: nodeName, MinItems: 1}},
+		Description: "a word, or a list of node names"}
+	if !kind.Momentary {
+		fields["for"] = when.described("how long it lasts")
+		if kind.For == 0 {
+			s.Required = append(s.Required, "for")
+		}
+	}
+	if !slices.Equal(kind.Targets, []string{nemesis.Primary}) {
+		s.Required = append(s.Required, "target")
+	}
+	return s.described(kind.Doc)
+}
+
+// Topology is the schema of a topology.
+func Topology() *Schema {
+	count := atLeast(0)
+	most := topologies.MaxNodes
+	count.Maximum = &most
+	members := &Schema{AnyOf: []*Schema{count, list(nodeName)}, Description: "how many, or their names"}
+	s := object(fieldsOf(reflect.TypeFor[topologies.Topology](), map[reflect.Type]*Schema{
+		reflect.TypeFor[time.Duration]():         times[reflect.TypeFor[time.Duration]()],
+		reflect.TypeFor[topologies.Datacenter](): ref("datacenter"),
+		reflect.TypeFor[topologies.Link]():       ref("link"),
+	}), "name", "datacenters")
+	s.Properties["name"] = nodeName
+	s.Properties["datacenters"].MinItems = 1
+
+	datacenter := object(fieldsOf(reflect.TypeFor[topologies.Datacenter](), map[reflect.Type]*Schema{
+		reflect.TypeFor[topologies.Members](): members}), "name", "servers")
+	datacenter.Properties["name"] = nodeName
+	link := object(fieldsOf(reflect.TypeFor[topologies.Link](), times), "between")
+	link.Properties["between"] = &Schema{Type: "array", Items: nodeName, MinItems: 2, MaxItems: 2,
+		Description: "two datacenters or nodes; of one twice: all links within it"}
+	s.Draft, s.Title = draft07, "A topology of Faultline"
+	s.Definitions = map[string]*Schema{"datacenter": datacenter, "link": link}
+	return s
+}
+
+func words[T ~string](all []T) (words []string) {
+	for _, one := range all {
+		words = append(words, string(one))
+	}
+	return words
+}
