@@ -40,29 +40,42 @@ type leftOut struct{ failed, blank, stale int }
 // Reads in mode stale promise nothing and are left out, unless the run asked for that
 // mode: then it asks whether they are fresh all the same, and they are judged like any.
 // A key in which somebody else wrote is undecided (strangers).
+//
+// It searches within a [Budget] of wall time and memory: the time until ctx ends, and
+// Settings.CheckMemoryMB.
 func checkLinearizable(ctx context.Context, run *Run) Result {
 	if run.Settings.Workload != "register" {
 		return Result{Verdict: Unknown, Summary: fmt.Sprintf("no model of the workload %q", run.Settings.Workload)}
 	}
+	meter := newMeter(ctx, run.Settings.CheckMemoryMB)
 	jobs, left, err := keyJobs(run)
 	if err != nil {
 		return Result{Verdict: Unknown, Summary: "the history does not fit the register: " + err.Error()}
 	}
-	sights := 0
-	for _, j := range jobs {
-		for i := range j.facts {
-			if f := &j.facts[i]; f.sight != sawNothing && !f.maybe {
-				sights++
-			}
-		}
-	}
-	if sights == 0 && !slices.ContainsFunc(jobs, func(j *keyJob) bool { return j.closed }) {
+	if !tested(jobs) {
 		return Result{Verdict: Unknown, Summary: "no operation saw a value, so nothing was tested",
 			Figures: linearizableFigures(jobs, left)}
 	}
-	memory := newMemory(run.Settings.CheckMemoryMB, min(runtime.GOMAXPROCS(0), len(jobs)))
+	memory := newMemory(meter.MemoryMB, min(meter.Cores, len(jobs)))
 	judgeKeys(ctx, jobs, memory)
-	r := Result{Figures: linearizableFigures(jobs, left)}
+	r := conclude(ctx, run, jobs, memory)
+	r.Figures, r.Budget = linearizableFigures(jobs, left), meter.read(memory)
+	r.Budget.Exhausted = slices.ContainsFunc(jobs, func(j *keyJob) bool { return j.answer == undecided && !j.closed })
+	return r
+}
+
+// tested reports whether any operation saw a value, or a key is undecided for another reason.
+func tested(jobs []*keyJob) bool {
+	for _, j := range jobs {
+		if j.closed || slices.ContainsFunc(j.facts, func(f fact) bool { return f.sight != sawNothing && !f.maybe }) {
+			return true
+		}
+	}
+	return false
+}
+
+// conclude makes one result of the answers about all keys, and explains those that are illegal.
+func conclude(ctx context.Context, run *Run, jobs []*keyJob, memory *memory) (r Result) {
 	var bad, open []*keyJob
 	for _, j := range jobs {
 		switch j.answer {

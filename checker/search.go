@@ -3,8 +3,6 @@ package checker
 import (
 	"context"
 	"fmt"
-	"runtime"
-	"runtime/metrics"
 	"slices"
 
 	"github.com/anishathalye/porcupine"
@@ -99,6 +97,7 @@ func search(ctx context.Context, facts []fact, memory *memory) (a answer, why st
 			return false, state
 		}
 		if steps++; steps%1024 == 0 {
+			memory.sample()
 			if ctx.Err() != nil {
 				stopped = "out of time"
 				return false, state
@@ -193,44 +192,6 @@ func registerModel() porcupine.Model {
 		// Spread over all bits: Porcupine combines it with the hash of a bit set by xor.
 		Hash: func(state any) uint64 { return uint64(state.(int)) * 0x9e3779b97f4a7c15 },
 	}
-}
-
-// memory is the budget that the searches of one checker share. nil is no limit.
-type memory struct {
-	bytes    int64
-	baseline int64 // live before the first search
-	workers  int64
-}
-
-func newMemory(megabytes, workers int) *memory {
-	if megabytes <= 0 {
-		megabytes = defaultMemoryMB
-	}
-	runtime.GC() // the live heap is known only after a collection
-	return &memory{bytes: int64(megabytes) << 20, baseline: liveHeap(), workers: int64(workers)}
-}
-
-const defaultMemoryMB = 1024
-
-// share is what one search may use without asking.
-func (m *memory) share() int64 {
-	if m == nil {
-		return 1 << 62
-	}
-	return m.bytes / m.workers
-}
-
-// exhausted tells whether the searches really hold what they may. It is asked only by
-// a search whose own estimate, which counts states that were met twice, is above its
-// share. Half of the budget is for garbage that is not collected yet.
-func (m *memory) exhausted() bool {
-	return m != nil && liveHeap()-m.baseline > m.bytes/2
-}
-
-func liveHeap() int64 {
-	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	metrics.Read(sample)
-	return int64(sample[0].Value.Uint64())
 }
 
 // stepBytes is what Porcupine keeps for a state that it has not met before, in a

@@ -28,6 +28,7 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{
 	"thousands": thousands[int],
 	"seconds":   seconds,
 	"figure":    figure,
+	"budget":    budget,
 	"span":      func(ns int64) string { return span(time.Duration(ns)) },
 }).Parse(pageText))
 

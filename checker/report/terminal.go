@@ -131,6 +131,9 @@ func (s *screen) checkers(d Data) {
 		for _, reason := range untold(r, mostTerminalStories) {
 			s.wrap(strings.Repeat(" ", longest+6)+"- ", longest+8, shorten(reason, 400))
 		}
+		if text := budget(r); text != "" && r.Budget.Exhausted {
+			s.wrap(strings.Repeat(" ", longest+6)+"- ", longest+8, text)
+		}
 	}
 	if len(results) > 0 {
 		s.b.WriteString("\n")
