@@ -2,7 +2,6 @@ package checker
 
 import (
 	"context"
-	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -156,27 +155,6 @@ func TestFirstOKIsTheFirstAnswerNotTheFirstRequest(t *testing.T) {
 	require.EqualValues(t, 9, at)
 	_, ok = firstOK(ops, 11, changes)
 	require.False(t, ok)
-}
-
-func TestBuckets(t *testing.T) {
-	tp := &tape{}
-	tp.ok(0, 4, "write").ok(5, 6, "read").op(7, 9, "cas", history.Fail, "cas-mismatch")
-	tp.op(10, 11, "write", history.Fail, "no-leader").op(19, 35, "write", history.Info, "timeout")
-	at := 10 * time.Millisecond
-	require.Equal(t, []Bucket{
-		{OK: 3, P50: 2 * time.Millisecond, P99: 4 * time.Millisecond},
-		{At: at, Fail: 1, Info: 1},
-		{At: 2 * at},
-		{At: 3 * at},
-	}, Buckets(tp.run(t, Settings{}), at))
-	require.Nil(t, Buckets(&Run{}, at))
-	late := &Run{Events: []history.Event{{}, {Time: math.MaxInt64}}, Ops: []history.Operation{
-		{F: "write", Type: history.OK, Invoke: 1, Return: math.MaxInt64 - 1}, {F: "write", Type: history.Info, Invoke: math.MaxInt64, Return: history.Pending}}}
-	all := Buckets(late, 1)
-	require.LessOrEqual(t, len(all), mostBuckets)
-	require.Equal(t, []int{1, 1}, []int{all[len(all)-1].OK, all[len(all)-1].Info})
-	require.Len(t, Buckets(&Run{Events: []history.Event{{Time: int64(7 * 24 * time.Hour)}}}, 10*time.Second), 60_481, "the wanted width")
-	require.Nil(t, Buckets(tp.run(t, Settings{}), 0))
 }
 
 // The longest stretches, against counting every nanosecond.

@@ -67,7 +67,7 @@ type Settings struct {
 	CheckTime     time.Duration `json:"check_time"`      // budget of wall time for one checker; 0 is no limit
 	CheckMemoryMB int           `json:"check_memory_mb"` // budget of memory for one checker, in MiB; 0 is 1024
 	PlannedFaults int           `json:"planned_faults"`  // steps in the schedule
-	Format        int           `json:"format"`          // of the run directory: see FormatSealed
+	Format        int           `json:"format"`          // of the run directory: 0 has no seal, 1 has one, see FormatEvidence for 2
 }
 
 // Checker judges one property.

@@ -27,7 +27,7 @@ func checkCrashes(_ context.Context, run *Run) Result {
 	if err != nil {
 		return Result{Verdict: Unknown, Summary: err.Error()}
 	}
-	if len(all) == 0 && run.Settings.Format < FormatSealed {
+	if len(all) == 0 && run.Settings.Format < formatSealed {
 		return bootCrashes(run)
 	}
 	var broken, foreign []string

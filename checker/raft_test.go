@@ -227,7 +227,7 @@ func TestRaftOfServersThatTellNoBoot(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			tp := begin()
 			c.record(tp)
-			r := checkRaft(context.Background(), tp.run(t, Settings{Format: FormatSealed}))
+			r := checkRaft(context.Background(), tp.run(t, Settings{Format: formatSealed}))
 			require.Equal(t, c.verdict, r.Verdict, "%s", r.Summary)
 			require.Contains(t, r.Summary, c.says)
 		})

@@ -42,9 +42,9 @@ func checkRecord(_ context.Context, run *Run) Result {
 	return r
 }
 
-// FormatSealed is the first format of run directories whose histories end with a seal and
+// formatSealed is the first format of run directories whose histories end with a seal and
 // tell the starts and ends of processes. Those before it are 0.
-const FormatSealed = 1
+const formatSealed = 1
 
 // unsealed tells what is wrong with the seal; runs of old had none.
 func unsealed(run *Run) (reasons []string, sealed bool) {
@@ -52,7 +52,7 @@ func unsealed(run *Run) (reasons []string, sealed bool) {
 	switch {
 	case err == nil:
 		return nil, true
-	case errors.Is(err, history.ErrUnsealed) && run.Settings.Format < FormatSealed:
+	case errors.Is(err, history.ErrUnsealed) && run.Settings.Format < formatSealed:
 		return nil, false
 	case errors.Is(err, history.ErrUnsealed):
 		return []string{err.Error() + ": its harness was killed, or the end of it was lost"}, false
