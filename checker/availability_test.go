@@ -105,15 +105,15 @@ func TestAvailability(t *testing.T) {
 	}
 }
 
-func TestAvailabilityFigures(t *testing.T) {
+func TestAvailabilityMetrics(t *testing.T) {
 	tp := &tape{}
 	tp.phase(0, history.PhaseFaults)
 	tp.ok(0, 10, "write").ok(20, 50, "read") // then nothing for 50 ms before and 150 ms within the fault
 	tp.begin(100, 0).op(110, 240, "write", history.Fail, "no-leader").op(241, 250, "cas", history.Fail, "cas-mismatch")
 	tp.heal(300, 0).baseline(310).phase(310, history.PhaseQuiet)
 	tp.ok(320, 330, "write").ok(331, 335, "read").phase(410, history.PhaseFinal).ok(800, 801, "read").phase(900, history.PhaseEnd)
-	got := checkAvailability(context.Background(), tp.run(t, bound(time.Second))).Figures
-	require.Equal(t, []Figure{
+	got := checkAvailability(context.Background(), tp.run(t, bound(time.Second))).Metrics
+	require.Equal(t, []Metric{
 		{"faults: success rate", 75, "%"},
 		{"faults: served", 3 / 0.31, "ops/s"},
 		{"faults: latency p50", 10, "ms"},
@@ -195,7 +195,7 @@ func TestQuantile(t *testing.T) {
 	require.EqualValues(t, 0, quantile(nil, 0.99))
 }
 
-// A fault that was told that it may take a majority for good is an excuse for ever.
+// A fault that was told that it may take a majority for good is an excuse forever.
 func TestNobodyOwesARecoveryFromALostMajority(t *testing.T) {
 	tp := &tape{}
 	tp.phase(0, history.PhaseFaults).begin(10, 0).heal(100, 0).baseline(110).phase(110, history.PhaseQuiet)

@@ -85,14 +85,14 @@ type Result struct {
 	Verdict Verdict  `json:"verdict"`
 	Summary string   `json:"summary"`           // one sentence for people
 	Reasons []string `json:"reasons,omitempty"` // why it is not valid, most telling first
-	Figures []Figure `json:"figures,omitempty"` // what was measured, in a fixed order
+	Metrics []Metric `json:"figures,omitempty"` // what was measured, in a fixed order
 	// Counterexamples are what proves an invalid linearizable result, worst first.
 	Counterexamples []Counterexample `json:"counterexamples,omitempty"`
 	Budget          *Budget          `json:"budget,omitempty"` // of a checker that searches
 }
 
-// Figure is a named number.
-type Figure struct {
+// Metric is a named number.
+type Metric struct {
 	Name  string  `json:"name"`
 	Value float64 `json:"value"`
 	Unit  string  `json:"unit,omitempty"`

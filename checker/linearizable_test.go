@@ -193,7 +193,7 @@ func TestStaleReadsAreJudgedOnlyInModeStale(t *testing.T) {
 	}
 	r := checkLinearizable(context.Background(), registerRun("default", ops))
 	require.Equal(t, Valid, r.Verdict)
-	require.Contains(t, r.Figures, Figure{Name: "left out: stale reads", Value: 1})
+	require.Contains(t, r.Metrics, Metric{Name: "left out: stale reads", Value: 1})
 
 	r = checkLinearizable(context.Background(), registerRun("stale", ops))
 	require.Equal(t, Invalid, r.Verdict)
@@ -316,8 +316,8 @@ func TestAHardKeyEndsWithTheBudgetAndHidesNoOther(t *testing.T) {
 func TestAContextThatIsOverDecidesNothing(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	facts := factsOf(t, draw(t, `p0 read nil  |--|`))
-	a, why := search(ctx, facts, nil)
+	constraints := constraintsOf(t, draw(t, `p0 read nil  |--|`))
+	a, why := search(ctx, constraints, nil)
 	require.Equal(t, undecided, a)
 	require.Equal(t, "out of time", why)
 }
@@ -408,9 +408,9 @@ func TestJepsenHistoriesOfEtcd(t *testing.T) {
 	}
 	good, bad := 0, 0
 	for _, log := range jepsenLogs(t) {
-		facts := factsOf(t, log.ops)
+		constraints := constraintsOf(t, log.ops)
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-		a, why := decide(ctx, facts, uniqueWrites(facts), nil)
+		a, why := decide(ctx, constraints, uniqueWrites(constraints), nil)
 		cancel()
 		require.NotEqual(t, undecided, a, "%s: %s", log.name, why)
 		if a == legal {

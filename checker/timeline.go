@@ -10,14 +10,14 @@ import (
 	"faultline/workloads/history"
 )
 
-// answered tells whether the system served the operation: it took effect, or its condition
+// answered reports whether the system served the operation: it took effect, or its condition
 // did not hold, which is an answer too.
 func answered(op *history.Operation) bool {
 	return op.Type == history.OK || op.Type == history.Fail &&
 		(op.Error == history.CASMismatch || op.Error == history.LockHeld || op.Error == history.NoSession)
 }
 
-// changes tells whether an operation of this f is one that only a leader can serve.
+// changes reports whether an operation of this f is one that only a leader can serve.
 func changes(f history.Op) bool { return f != history.OpRead }
 
 // Recovery is how long after the heal of a fault a write or compare-and-set succeeded

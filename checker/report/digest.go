@@ -111,7 +111,7 @@ func budget(r checker.Result) string {
 	}
 	peak := "peak of memory unknown"
 	if b.PeakMemoryMB > 0 {
-		peak = "peak of memory " + figure(checker.Figure{Value: b.PeakMemoryMB, Unit: "MiB"})
+		peak = "peak of memory " + metric(checker.Metric{Value: b.PeakMemoryMB, Unit: "MiB"})
 	}
 	text := fmt.Sprintf("Budget of the search: %s, %s MiB, %s; used: %s, %s. Valid and invalid never depend on the budget, unknown may.",
 		limit, thousands(b.MemoryMB), count(b.Cores, "core"), span(time.Duration(b.UsedWallSeconds*1e9)), peak)

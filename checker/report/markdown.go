@@ -27,7 +27,7 @@ func Markdown(d Data) string {
 	}
 	markdownCheckers(&b, d)
 	markdownFaults(&b, d)
-	fmt.Fprintf(&b, "%s.\n", md(figures(d)))
+	fmt.Fprintf(&b, "%s.\n", md(keyMetrics(d)))
 	if d.Command != "" {
 		fmt.Fprintf(&b, "\nRepeat it:\n\n%s\n", mdBlock(d.Command))
 	}

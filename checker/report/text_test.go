@@ -132,7 +132,7 @@ func TestStaysFollowTheObserver(t *testing.T) {
 	require.Equal(t, []stay{
 		{"a", "Leader", 2, 1, 5}, {"b", "Leader", 3, 4, 8}, {"a", "silent", 0, 5, 7}, {"b", "silent", 0, 8, 10},
 	}, got)
-	require.Equal(t, 1, changes(reigns(got)))
+	require.Equal(t, 1, changes(leaderships(got)))
 }
 
 func TestThinKeepsProofs(t *testing.T) {
