@@ -7,7 +7,7 @@ import "slices"
 func All() []Checker {
 	return []Checker{
 		{Name: "linearizable", Workload: "register", Check: checkLinearizable,
-			Doc: "Every key behaves as one register: each operation takes effect at one instant between its request and its answer."},
+			Doc: "Every key behaves as one register: each operation takes effect at one instant between its request and its answer. The search has a budget: valid and invalid never depend on it, unknown may."},
 		{Name: "mutex", Workload: "lock", Check: checkMutex,
 			Doc: "A lock never has two holders, by what these could know, and its fencing tokens rise."},
 		{Name: "index", Check: checkIndex,

@@ -20,7 +20,7 @@ func checkAvailability(_ context.Context, run *Run) Result {
 	if err != nil {
 		return Result{Verdict: Unknown, Summary: err.Error()}
 	}
-	r := Result{Verdict: Valid, Figures: availabilityFigures(run, spans)}
+	r := Result{Verdict: Valid, Metrics: availabilityMetrics(run, spans)}
 	if len(run.Ops) == 0 {
 		r.Verdict, r.Summary = Unknown, "no client asked for anything"
 		return r
@@ -180,15 +180,15 @@ func longestIdle(events []history.Event, is func(history.Op) bool, from, to int6
 	return longest
 }
 
-func availabilityFigures(run *Run, spans []phaseSpan) []Figure {
-	var figures []Figure
+func availabilityMetrics(run *Run, spans []phaseSpan) []Metric {
+	var figures []Metric
 	for _, p := range spans {
-		figures = append(figures, phaseFigures(run, p)...)
+		figures = append(figures, phaseMetrics(run, p)...)
 	}
 	inside, outside := longestOutages(run, spans)
 	figures = append(figures,
-		Figure{"longest outage inside faults", seconds(inside), "s"},
-		Figure{"longest outage outside faults", seconds(outside), "s"})
+		Metric{"longest outage inside faults", seconds(inside), "s"},
+		Metric{"longest outage outside faults", seconds(outside), "s"})
 	slowest, lost := time.Duration(0), 0
 	for _, r := range Recoveries(run) {
 		slowest = max(slowest, r.After)
@@ -197,14 +197,14 @@ func availabilityFigures(run *Run, spans []phaseSpan) []Figure {
 		}
 	}
 	return append(figures,
-		Figure{"slowest recovery after a heal", slowest.Seconds(), "s"},
-		Figure{"heals without a write after them", float64(lost), ""})
+		Metric{"slowest recovery after a heal", slowest.Seconds(), "s"},
+		Metric{"heals without a write after them", float64(lost), ""})
 }
 
 func seconds(ns int64) float64 { return time.Duration(ns).Seconds() }
 
-// phaseFigures counts the operations asked for in a phase.
-func phaseFigures(run *Run, p phaseSpan) []Figure {
+// phaseMetrics counts the operations asked for in a phase.
+func phaseMetrics(run *Run, p phaseSpan) []Metric {
 	total, good := 0, 0
 	var spans []int64
 	for i := range run.Ops {
@@ -223,7 +223,7 @@ func phaseFigures(run *Run, p phaseSpan) []Figure {
 	}
 	slices.Sort(spans)
 	name := string(p.name)
-	return []Figure{
+	return []Metric{
 		{name + ": success rate", 100 * float64(good) / float64(total), "%"},
 		{name + ": served", float64(good) / max(seconds(p.to-p.from), 1e-9), "ops/s"},
 		{name + ": latency p50", quantile(spans, 0.50).Seconds() * 1000, "ms"},

@@ -2,7 +2,6 @@ package checker
 
 import (
 	"context"
-	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -106,15 +105,15 @@ func TestAvailability(t *testing.T) {
 	}
 }
 
-func TestAvailabilityFigures(t *testing.T) {
+func TestAvailabilityMetrics(t *testing.T) {
 	tp := &tape{}
 	tp.phase(0, history.PhaseFaults)
 	tp.ok(0, 10, "write").ok(20, 50, "read") // then nothing for 50 ms before and 150 ms within the fault
 	tp.begin(100, 0).op(110, 240, "write", history.Fail, "no-leader").op(241, 250, "cas", history.Fail, "cas-mismatch")
 	tp.heal(300, 0).baseline(310).phase(310, history.PhaseQuiet)
 	tp.ok(320, 330, "write").ok(331, 335, "read").phase(410, history.PhaseFinal).ok(800, 801, "read").phase(900, history.PhaseEnd)
-	got := checkAvailability(context.Background(), tp.run(t, bound(time.Second))).Figures
-	require.Equal(t, []Figure{
+	got := checkAvailability(context.Background(), tp.run(t, bound(time.Second))).Metrics
+	require.Equal(t, []Metric{
 		{"faults: success rate", 75, "%"},
 		{"faults: served", 3 / 0.31, "ops/s"},
 		{"faults: latency p50", 10, "ms"},
@@ -158,27 +157,6 @@ func TestFirstOKIsTheFirstAnswerNotTheFirstRequest(t *testing.T) {
 	require.False(t, ok)
 }
 
-func TestBuckets(t *testing.T) {
-	tp := &tape{}
-	tp.ok(0, 4, "write").ok(5, 6, "read").op(7, 9, "cas", history.Fail, "cas-mismatch")
-	tp.op(10, 11, "write", history.Fail, "no-leader").op(19, 35, "write", history.Info, "timeout")
-	at := 10 * time.Millisecond
-	require.Equal(t, []Bucket{
-		{OK: 3, P50: 2 * time.Millisecond, P99: 4 * time.Millisecond},
-		{At: at, Fail: 1, Info: 1},
-		{At: 2 * at},
-		{At: 3 * at},
-	}, Buckets(tp.run(t, Settings{}), at))
-	require.Nil(t, Buckets(&Run{}, at))
-	late := &Run{Events: []history.Event{{}, {Time: math.MaxInt64}}, Ops: []history.Operation{
-		{F: "write", Type: history.OK, Invoke: 1, Return: math.MaxInt64 - 1}, {F: "write", Type: history.Info, Invoke: math.MaxInt64, Return: history.Pending}}}
-	all := Buckets(late, 1)
-	require.LessOrEqual(t, len(all), mostBuckets)
-	require.Equal(t, []int{1, 1}, []int{all[len(all)-1].OK, all[len(all)-1].Info})
-	require.Len(t, Buckets(&Run{Events: []history.Event{{Time: int64(7 * 24 * time.Hour)}}}, 10*time.Second), 60_481, "the wanted width")
-	require.Nil(t, Buckets(tp.run(t, Settings{}), 0))
-}
-
 // The longest stretches, against counting every nanosecond.
 func TestSplitAgainstCounting(t *testing.T) {
 	for seed := range uint64(2000) {
@@ -217,7 +195,7 @@ func TestQuantile(t *testing.T) {
 	require.EqualValues(t, 0, quantile(nil, 0.99))
 }
 
-// A fault that was told that it may take a majority for good is an excuse for ever.
+// A fault that was told that it may take a majority for good is an excuse forever.
 func TestNobodyOwesARecoveryFromALostMajority(t *testing.T) {
 	tp := &tape{}
 	tp.phase(0, history.PhaseFaults).begin(10, 0).heal(100, 0).baseline(110).phase(110, history.PhaseQuiet)

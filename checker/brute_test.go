@@ -176,14 +176,14 @@ func TestTheVerdictIsThatOfBruteForce(t *testing.T) {
 		good, bad, shortcuts, searched := 0, 0, 0, 0
 		for seed := range uint64(bruteSeeds) {
 			ops := randomHistory(seed, 3+int(seed%6), unique)
-			facts := factsOf(t, ops)
+			constraints := constraintsOf(t, ops)
 			want := legal
 			if !brute(ops, false) {
 				want = illegal
 			}
-			bare, _ := search(ctx, facts, nil)
+			bare, _ := search(ctx, constraints, nil)
 			require.Equal(t, want, bare, "without preparation, seed %d, unique %v: %s", seed, unique, encode(ops))
-			got, _ := decide(ctx, facts, uniqueWrites(facts), nil)
+			got, _ := decide(ctx, constraints, uniqueWrites(constraints), nil)
 			require.Equal(t, want, got, "with preparation, seed %d, unique %v: %s", seed, unique, encode(ops))
 			if want == legal {
 				good++
@@ -191,14 +191,14 @@ func TestTheVerdictIsThatOfBruteForce(t *testing.T) {
 				bad++
 			}
 			if unique {
-				kept, _ := prepare(facts)
+				kept, _ := prepare(constraints)
 				if certified(kept) {
 					require.Equal(t, legal, want, "certified, seed %d: %s", seed, encode(ops))
 					shortcuts++
-				} else if conflicting(facts) || refuted(kept) {
+				} else if conflicting(constraints) || refuted(kept) {
 					require.Equal(t, illegal, want, "in conflict, seed %d: %s", seed, encode(ops))
 					shortcuts++
-				} else if !hides(facts) {
+				} else if !hides(constraints) {
 					searched++
 				}
 			}
@@ -213,9 +213,9 @@ func TestPreparationNeverChangesTheVerdict(t *testing.T) {
 	ctx := context.Background()
 	for seed := range uint64(1500) {
 		ops := randomHistory(seed, 20+int(seed%20), true)
-		facts := factsOf(t, ops)
-		want, _ := search(ctx, facts, nil)
-		got, _ := decide(ctx, facts, true, nil)
+		constraints := constraintsOf(t, ops)
+		want, _ := search(ctx, constraints, nil)
+		got, _ := decide(ctx, constraints, true, nil)
 		require.Equal(t, want, got, "seed %d: %s", seed, encode(ops))
 	}
 }
@@ -225,11 +225,11 @@ func TestAProjectionOfALinearizableHistoryIsLinearizable(t *testing.T) {
 	for seed := range uint64(3000) {
 		unique := seed%2 == 0
 		ops := randomHistory(seed, 8, unique)
-		facts := factsOf(t, ops)
-		if a, _ := search(ctx, facts, nil); a != legal {
+		constraints := constraintsOf(t, ops)
+		if a, _ := search(ctx, constraints, nil); a != legal {
 			continue
 		}
-		part := project(facts, func(v value) bool { return (uint64(v.n)*2654435761+seed)>>3%2 == 0 })
+		part := project(constraints, func(v value) bool { return (uint64(v.n)*2654435761+seed)>>3%2 == 0 })
 		a, _ := search(ctx, part, nil)
 		require.Equal(t, legal, a, "seed %d: %s", seed, encode(ops))
 	}
@@ -241,12 +241,12 @@ func TestShrinkLeavesAProofAndNothingElse(t *testing.T) {
 	for seed := range uint64(3000) {
 		unique := seed%4 != 0
 		ops := randomHistory(seed, 4+int(seed%12), unique)
-		facts := factsOf(t, ops)
-		unique = uniqueWrites(facts)
-		if a, _ := decide(ctx, facts, unique, nil); a != illegal {
+		constraints := constraintsOf(t, ops)
+		unique = uniqueWrites(constraints)
+		if a, _ := decide(ctx, constraints, unique, nil); a != illegal {
 			continue
 		}
-		small := shrink(ctx, facts, unique, nil)
+		small := shrink(ctx, constraints, unique, nil)
 		a, _ := search(ctx, small, nil)
 		require.Equal(t, illegal, a, "seed %d: %s", seed, encode(ops))
 		sizes[len(small)]++
@@ -258,7 +258,7 @@ func TestShrinkLeavesAProofAndNothingElse(t *testing.T) {
 		}
 		require.False(t, brute(proof, !opaque), "not a proof, seed %d: %s", seed, encode(proof))
 		for i := range small {
-			if f := small[i]; f.sight != sawNothing && !f.writes {
+			if f := small[i]; f.read != readNothing && !f.writes {
 				rest, _ := search(ctx, slices.Delete(slices.Clone(small), i, i+1), nil)
 				require.Equal(t, legal, rest, "operation %d can be left out, seed %d: %s", f.op.ID, seed, encode(proof))
 			}
@@ -281,8 +281,8 @@ func FuzzVerdict(f *testing.F) {
 	f.Add(uint64(2), uint8(7), false)
 	f.Fuzz(func(t *testing.T, seed uint64, n uint8, unique bool) {
 		ops := randomHistory(seed, 1+int(n%8), unique)
-		facts := factsOf(t, ops)
-		got, _ := decide(context.Background(), facts, uniqueWrites(facts), nil)
+		constraints := constraintsOf(t, ops)
+		got, _ := decide(context.Background(), constraints, uniqueWrites(constraints), nil)
 		require.Equal(t, brute(ops, false), got == legal, "%s", encode(ops))
 	})
 }

@@ -6,9 +6,9 @@ import (
 	"slices"
 )
 
-// certified tells whether a guess at a linearization holds. The guess costs n log n, and
+// certified reports whether a guess at a linearization holds. The guess costs n log n, and
 // replaying it is a proof, so a yes needs no trust in how it was made; a no says nothing.
-// The facts have to be prepared and unique; where a failed compare hides what it found, the
+// The constraints have to be prepared and unique; where a failed compare hides what it found, the
 // answer is no.
 //
 // The guess: a value stands in the register once, and compare-and-set joins values into
@@ -17,14 +17,14 @@ import (
 // come in their order. Any other chain fits into an instant, at the first that all of it
 // allows and that no span covers. (Gibbons and Korach, "Testing Shared Memories", 1997,
 // for chains of one value.)
-func certified(facts []fact) bool {
-	return replay(guess(facts), len(facts))
+func certified(constraints []constraint) bool {
+	return replay(guess(constraints), len(constraints))
 }
 
 // chain is the operations of values that compare-and-set joins, in the only order in
 // which they can have happened, but for reads of the same value.
 type chain struct {
-	facts []*fact
+	constraints []*constraint
 	// No operation is answered before answered or asked for after asked.
 	answered, asked int64
 	at              int64 // where to place it
@@ -32,13 +32,13 @@ type chain struct {
 
 func (c *chain) spans() bool { return c.answered < c.asked }
 
-// refuted tells whether prepared facts contradict each other by chains: one does not fit
+// refuted reports whether prepared constraints contradict each other by chains: one does not fit
 // into its own order, or of two neither can come first. It finds what conflicting, which
 // looks at single values to tell a short story, does not.
-func refuted(facts []fact) bool {
-	chains := chainsOf(facts)
+func refuted(constraints []constraint) bool {
+	chains := chainsOf(constraints)
 	for i, a := range chains {
-		if !replay(a.facts, len(a.facts)) {
+		if !replay(a.constraints, len(a.constraints)) {
 			return true
 		}
 		for _, b := range chains[:i] {
@@ -50,8 +50,8 @@ func refuted(facts []fact) bool {
 	return false
 }
 
-func guess(facts []fact) []*fact {
-	chains := chainsOf(facts)
+func guess(constraints []constraint) []*constraint {
+	chains := chainsOf(constraints)
 	var spans []*chain
 	for _, c := range chains {
 		if c.at = c.answered; c.spans() {
@@ -73,9 +73,9 @@ func guess(facts []fact) []*fact {
 		}
 		return cmp.Compare(a.at, b.at)
 	})
-	var order []*fact
+	var order []*constraint
 	for _, c := range chains {
-		order = append(order, c.facts...)
+		order = append(order, c.constraints...)
 	}
 	return order
 }
@@ -92,23 +92,23 @@ func outside(at int64, spans []*chain) int64 {
 
 // chainsOf begins a chain at every write that is no compare-and-set, and one at "absent".
 // It leaves out failed compares that hide what they found.
-func chainsOf(facts []fact) []*chain {
-	readers := map[value][]*fact{}
-	next := map[value]*fact{}
-	starts := []*fact{nil}
-	for i := range facts {
-		f := &facts[i]
+func chainsOf(constraints []constraint) []*chain {
+	readers := map[value][]*constraint{}
+	next := map[value]*constraint{}
+	starts := []*constraint{nil}
+	for i := range constraints {
+		f := &constraints[i]
 		switch {
-		case f.writes && f.sight == sawIs:
+		case f.writes && f.read == readIs:
 			next[f.saw] = f
 		case f.writes:
 			starts = append(starts, f)
-		case f.sight == sawIs:
+		case f.read == readIs:
 			readers[f.saw] = append(readers[f.saw], f)
 		}
 	}
 	for _, r := range readers {
-		slices.SortStableFunc(r, func(a, b *fact) int { return cmp.Compare(a.call, b.call) })
+		slices.SortStableFunc(r, func(a, b *constraint) int { return cmp.Compare(a.call, b.call) })
 	}
 	var chains []*chain
 	for _, f := range starts {
@@ -118,38 +118,38 @@ func chainsOf(facts []fact) []*chain {
 			v = f.wrote
 			c.add(f)
 		}
-		for c.add(readers[v]...); next[v] != nil && len(c.facts) < len(facts); c.add(readers[v]...) {
+		for c.add(readers[v]...); next[v] != nil && len(c.constraints) < len(constraints); c.add(readers[v]...) {
 			c.add(next[v])
 			v = next[v].wrote
 		}
 		if f == nil {
 			c.answered = math.MinInt64 // absent before all
 		}
-		if len(c.facts) > 0 {
+		if len(c.constraints) > 0 {
 			chains = append(chains, c)
 		}
 	}
 	return chains
 }
 
-func (c *chain) add(facts ...*fact) {
-	for _, f := range facts {
-		c.facts = append(c.facts, f)
+func (c *chain) add(constraints ...*constraint) {
+	for _, f := range constraints {
+		c.constraints = append(c.constraints, f)
 		c.answered, c.asked = min(c.answered, f.ret), max(c.asked, f.call)
 	}
 }
 
-// replay tells whether these are n operations that can happen in this order: everyone
+// replay reports whether these are n operations that can happen in this order: everyone
 // finds what it saw, at an instant within its interval that is not before the last one.
-func replay(order []*fact, n int) bool {
-	done := make(map[*fact]bool, n)
+func replay(order []*constraint, n int) bool {
+	done := make(map[*constraint]bool, n)
 	state, now := absent, int64(math.MinInt64)
 	for _, f := range order {
 		now = max(now, f.call)
-		if done[f] || now > f.ret || f.absurd || f.maybe {
+		if done[f] || now > f.ret || f.contradictory || f.maybe {
 			return false
 		}
-		if f.sight == sawIs && f.saw != state || f.sight == sawIsNot && f.saw == state {
+		if f.read == readIs && f.saw != state || f.read == readIsNot && f.saw == state {
 			return false
 		}
 		if f.writes {

@@ -1,6 +1,10 @@
 // Package checker decides from the record of a run whether the system kept its
-// promises. Every checker is a pure function of a Run: no clock, no network, no files.
-// So a stored run is judged again, by anyone, to the same result.
+// promises. A checker reads a [Run] and nothing else: no network, no files, no clock of its own. So
+// anyone can judge a stored run again, to the same result, with one exception: linearizable
+// searches, within a [Budget] of wall time, memory and cores. What it calls valid or invalid
+// is so on every machine and with every budget; what it leaves unknown for want of time or
+// memory, a larger budget may decide. Its result records the budget that it was given and what
+// it used. No other checker searches, mutex included.
 //
 // One file a property; All lists them. The verdict of a run is the worst of its
 // checkers: invalid before unknown before valid.
@@ -57,19 +61,19 @@ type Run struct {
 // Settings are the parts of a scenario that judgement depends on.
 type Settings struct {
 	Workload      string        `json:"workload"`
-	Mode          history.Mode  `json:"mode"`           // read mode that clients asked for
-	RecoverWithin time.Duration `json:"recover_within"` // after the last heal, operations must succeed again by then
-	MinOps        int           `json:"min_ops"`        // fewer successful operations prove nothing
-	CheckTime     time.Duration `json:"check_time"`     // budget of wall time for one checker
-	CheckMemoryMB int           `json:"check_memory_mb"`
-	PlannedFaults int           `json:"planned_faults"` // steps in the schedule
-	Format        int           `json:"format"`         // of the run directory: see FormatSealed
+	Mode          history.Mode  `json:"mode"`            // read mode that clients asked for
+	RecoverWithin time.Duration `json:"recover_within"`  // after the last heal, operations must succeed again by then
+	MinOps        int           `json:"min_ops"`         // fewer successful operations prove nothing
+	CheckTime     time.Duration `json:"check_time"`      // budget of wall time for one checker; 0 is no limit
+	CheckMemoryMB int           `json:"check_memory_mb"` // budget of memory for one checker, in MiB; 0 is 1024
+	PlannedFaults int           `json:"planned_faults"`  // steps in the schedule
+	Format        int           `json:"format"`          // of the run directory: 0 has no seal, 1 has one, see FormatEvidence for 2
 }
 
 // Checker judges one property.
 type Checker struct {
 	Name string // as in reports: linearizable
-	Doc  string // one sentence: what is promised
+	Doc  string // what is promised, and what the verdict depends on, in a sentence or two
 	// Workload is the one whose histories it can judge; "" is any.
 	Workload string
 	Check    func(ctx context.Context, run *Run) Result
@@ -81,13 +85,14 @@ type Result struct {
 	Verdict Verdict  `json:"verdict"`
 	Summary string   `json:"summary"`           // one sentence for people
 	Reasons []string `json:"reasons,omitempty"` // why it is not valid, most telling first
-	Figures []Figure `json:"figures,omitempty"` // what was measured, in a fixed order
+	Metrics []Metric `json:"figures,omitempty"` // what was measured, in a fixed order
 	// Counterexamples are what proves an invalid linearizable result, worst first.
 	Counterexamples []Counterexample `json:"counterexamples,omitempty"`
+	Budget          *Budget          `json:"budget,omitempty"` // of a checker that searches
 }
 
-// Figure is a named number.
-type Figure struct {
+// Metric is a named number.
+type Metric struct {
 	Name  string  `json:"name"`
 	Value float64 `json:"value"`
 	Unit  string  `json:"unit,omitempty"`

@@ -18,11 +18,11 @@ import (
 // zones are the same two numbers; for reads and writes alone it is complete. With
 // compare-and-set there are contradictions among three and more values that it misses.
 type block struct {
-	value  value
-	writer *fact // nil for "absent", which needs none
-	facts  []*fact
-	first  *fact // answered first
-	last   *fact // asked for last
+	value       value
+	writer      *constraint // nil for "absent", which needs none
+	constraints []*constraint
+	first       *constraint // answered first
+	last        *constraint // asked for last
 }
 
 // answered is when the first operation of the block was over.
@@ -36,19 +36,19 @@ func (b *block) answered() int64 {
 // asked is when the last operation of the block began.
 func (b *block) asked() int64 { return b.last.call }
 
-// blocks groups facts by value, in the order of their first request; only values that
+// blocks groups constraints by value, in the order of their first request; only values that
 // certainly stood in the register. Written values must be unique.
-func blocks(facts []fact) []*block {
-	shown := firstShown(facts)
+func blocks(constraints []constraint) []*block {
+	shown := firstShown(constraints)
 	by := map[value]*block{}
 	var all []*block
-	join := func(v value, f *fact) *block {
+	join := func(v value, f *constraint) *block {
 		b := by[v]
 		if b == nil {
 			b = &block{value: v, first: f, last: f}
 			by[v], all = b, append(all, b)
 		}
-		b.facts = append(b.facts, f)
+		b.constraints = append(b.constraints, f)
 		if f.ret < b.first.ret {
 			b.first = f
 		}
@@ -57,14 +57,14 @@ func blocks(facts []fact) []*block {
 		}
 		return b
 	}
-	for i := range facts {
-		f := &facts[i]
+	for i := range constraints {
+		f := &constraints[i]
 		if f.maybe {
 			if _, ok := shown[f.wrote]; !ok || !f.writes {
 				continue
 			}
 		}
-		if f.sight == sawIs {
+		if f.read == readIs {
 			join(f.saw, f)
 		}
 		if f.writes {
@@ -74,7 +74,7 @@ func blocks(facts []fact) []*block {
 	return all
 }
 
-// before tells whether block a can come before block b.
+// before reports whether block a can come before block b.
 func before(a, b *block) bool {
 	if !b.value.present {
 		return false
@@ -89,16 +89,16 @@ func before(a, b *block) bool {
 }
 
 // alone finds what one block contradicts itself by, nil if nothing.
-func alone(b *block) []*fact {
+func alone(b *block) []*constraint {
 	if b.value.present && b.writer == nil {
-		return []*fact{b.first} // nobody wrote it
+		return []*constraint{b.first} // nobody wrote it
 	}
 	if b.writer != nil && b.first.ret < b.writer.call {
-		return []*fact{b.writer, b.first} // seen before it was asked for
+		return []*constraint{b.writer, b.first} // seen before it was asked for
 	}
-	var replaced *fact
-	for _, f := range b.facts {
-		if f.absurd {
+	var replaced *constraint
+	for _, f := range b.constraints {
+		if f.contradictory {
 			return withWriter(b, f)
 		}
 		if !f.writes || !f.sees(b.value) {
@@ -113,24 +113,24 @@ func alone(b *block) []*fact {
 }
 
 // together finds what two blocks contradict each other by, nil if one can come first.
-func together(a, b *block) []*fact {
+func together(a, b *block) []*constraint {
 	if before(a, b) || before(b, a) {
 		return nil
 	}
 	return append(withWriter(a, a.first, a.last), withWriter(b, b.first, b.last)...)
 }
 
-func withWriter(b *block, facts ...*fact) []*fact {
+func withWriter(b *block, constraints ...*constraint) []*constraint {
 	if b.writer != nil {
-		facts = append(facts, b.writer)
+		constraints = append(constraints, b.writer)
 	}
-	return facts
+	return constraints
 }
 
-// conflicting tells whether facts contradict each other by pairs.
-func conflicting(facts []fact) bool {
+// conflicting reports whether constraints contradict each other by pairs.
+func conflicting(constraints []constraint) bool {
 	found := false
-	conflicts(blocks(facts), func([]*fact, ...*block) bool {
+	conflicts(blocks(constraints), func([]*constraint, ...*block) bool {
 		found = true
 		return false
 	})
@@ -139,28 +139,28 @@ func conflicting(facts []fact) bool {
 
 // conflicts calls yield with every contradiction within a block or between two, until
 // it returns false.
-func conflicts(all []*block, yield func(facts []*fact, of ...*block) bool) {
+func conflicts(all []*block, yield func(constraints []*constraint, of ...*block) bool) {
 	for _, b := range all {
-		if facts := alone(b); facts != nil && !yield(facts, b) {
+		if constraints := alone(b); constraints != nil && !yield(constraints, b) {
 			return
 		}
 	}
 	for i, a := range all {
 		for _, b := range all[:i] {
-			if facts := together(a, b); facts != nil && !yield(facts, a, b) {
+			if constraints := together(a, b); constraints != nil && !yield(constraints, a, b) {
 				return
 			}
 		}
 	}
 }
 
-// gather is the projection of facts on the blocks, and of that only the chosen ones.
-func gather(facts []fact, chosen []*fact, of ...*block) []fact {
+// gather is the projection of constraints on the blocks, and of that only the chosen ones.
+func gather(constraints []constraint, chosen []*constraint, of ...*block) []constraint {
 	wanted := map[*history.Operation]bool{}
 	for _, f := range chosen {
 		wanted[f.op] = true
 	}
-	some := slices.DeleteFunc(slices.Clone(facts), func(f fact) bool { return !wanted[f.op] })
+	some := slices.DeleteFunc(slices.Clone(constraints), func(f constraint) bool { return !wanted[f.op] })
 	return project(some, func(v value) bool {
 		return slices.ContainsFunc(of, func(b *block) bool { return b.value == v })
 	})

@@ -17,7 +17,7 @@ import (
 //     that fails), or else the system broke down by itself: invalid. A node that breaks down
 //     while the nemesis kills and starts it broke down all the same.
 //
-// Where the runtime cannot have told of all starts and ends (untold), what it did not tell may
+// Where the runtime cannot have told of all starts and ends (unreported), what it did not tell may
 // have been a crash: unknown.
 //
 // Runs from before runtimes told of processes are judged by what nodes said of themselves
@@ -27,7 +27,7 @@ func checkCrashes(_ context.Context, run *Run) Result {
 	if err != nil {
 		return Result{Verdict: Unknown, Summary: err.Error()}
 	}
-	if len(all) == 0 && run.Settings.Format < FormatSealed {
+	if len(all) == 0 && run.Settings.Format < formatSealed {
 		return bootCrashes(run)
 	}
 	var broken, foreign []string
@@ -51,9 +51,9 @@ func checkCrashes(_ context.Context, run *Run) Result {
 	for _, n := range lives {
 		restarts += n - 1
 	}
-	r := Result{Figures: []Figure{{Name: "nodes", Value: float64(len(lives))}, {Name: "restarts", Value: float64(restarts)},
+	r := Result{Metrics: []Metric{{Name: "nodes", Value: float64(len(lives))}, {Name: "restarts", Value: float64(restarts)},
 		{Name: "ends of processes", Value: float64(ends)}}}
-	missing, err := untold(run, all)
+	missing, err := unreported(run, all)
 	if err != nil {
 		return Result{Verdict: Unknown, Summary: err.Error()}
 	}
@@ -116,9 +116,9 @@ func foreignKills(run *Run) (reasons []string) {
 // may be after the heal of what killed; a node is only started again once its end was seen.
 const killLag = 2e8
 
-// killed tells whether a fault that kills processes was at work on the node.
+// killed reports whether a fault that kills processes was at work on the node.
 func killed(faults []history.Fault, e history.ProcessEvent) bool {
-	return struck(faults, e.Node, e.When-killLag+sightingLag, e.When, func(f history.Fault) bool { return f.Kills })
+	return struck(faults, e.Node, e.When-killLag+observationLag, e.When, func(f history.Fault) bool { return f.Kills })
 }
 
 // allowedToEnd tells the same of one that lets them end by themselves.
@@ -163,7 +163,7 @@ func bootCrashes(run *Run) Result {
 		}
 		last[e.Node] = life{o.BootID, e.Time}
 	}
-	r := Result{Figures: []Figure{{Name: "nodes", Value: float64(len(last))}, {Name: "restarts", Value: float64(starts)}}}
+	r := Result{Metrics: []Metric{{Name: "nodes", Value: float64(len(last))}, {Name: "restarts", Value: float64(starts)}}}
 	switch {
 	case len(reasons) > 0:
 		r.Verdict, r.Summary, r.Reasons = Invalid, reasons[0], capped(reasons)
@@ -175,15 +175,15 @@ func bootCrashes(run *Run) Result {
 	return r
 }
 
-// sightingLag is how long before its line in the history an answer may have been true, and
+// observationLag is how long before its line in the history an answer may have been true, and
 // how long after a fault what it did to a node may show, in nanoseconds: the observer asks,
 // waits at most a second, and writes.
-const sightingLag = 2e9
+const observationLag = 2e9
 
-// struck tells whether such a fault was at work on a node at some time between two.
+// struck reports whether such a fault was at work on a node at some time between two.
 func struck(faults []history.Fault, node string, from, to int64, is func(history.Fault) bool) bool {
 	for _, f := range faults {
-		if !is(f) || f.Start > to || f.Healed < from-sightingLag {
+		if !is(f) || f.Start > to || f.Healed < from-observationLag {
 			continue
 		}
 		for _, target := range f.Targets {

@@ -66,7 +66,7 @@ func TestCrashes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			tp := &tape{}
 			c.record(tp)
-			r := checkCrashes(context.Background(), tp.run(t, Settings{Format: FormatSealed}))
+			r := checkCrashes(context.Background(), tp.run(t, Settings{Format: formatSealed}))
 			require.Equal(t, c.verdict, r.Verdict, r.Summary)
 			require.Contains(t, r.Summary, c.says)
 		})

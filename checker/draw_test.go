@@ -95,17 +95,17 @@ func sortByInvoke(ops []history.Operation) {
 	}
 }
 
-func factsOf(t testing.TB, ops []history.Operation) []fact {
+func constraintsOf(t testing.TB, ops []history.Operation) []constraint {
 	t.Helper()
-	var facts []fact
+	var constraints []constraint
 	for i := range ops {
-		f, keep, err := toFact(&ops[i])
+		f, keep, err := toConstraint(&ops[i])
 		require.NoError(t, err)
 		if keep {
-			facts = append(facts, f)
+			constraints = append(constraints, f)
 		}
 	}
-	return facts
+	return constraints
 }
 
 // registerRun is a run of the register workload with these operations and nothing else.

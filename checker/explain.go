@@ -8,10 +8,10 @@ import (
 	"faultline/workloads/history"
 )
 
-// explain tells in words what the smallest failing facts contradict. all are the
+// explain tells in words what the smallest failing constraints contradict. all are the
 // operations of the key; of those that definitely failed, it returns the one that the
 // explanation speaks of, if any.
-func explain(small []fact, all []*history.Operation) (why string, failed *history.Operation) {
+func explain(small []constraint, all []*history.Operation) (why string, failed *history.Operation) {
 	if hides(small) || !uniqueWrites(small) {
 		return explainList(small), nil
 	}
@@ -31,20 +31,20 @@ func explain(small []fact, all []*history.Operation) (why string, failed *histor
 	return explainList(small), nil
 }
 
-// whole gives the facts back the roles that shrinking took from them, as far as they
+// whole gives the constraints back the roles that shrinking took from them, as far as they
 // speak of the values that are left: not needed for the proof, but for its story.
-func whole(small []fact) []fact {
+func whole(small []constraint) []constraint {
 	values := valuesOf(small)
-	facts := make([]fact, 0, len(small))
+	constraints := make([]constraint, 0, len(small))
 	for i := range small {
-		if f, keep, err := toFact(small[i].op); err == nil && keep {
-			facts = append(facts, f)
+		if f, keep, err := toConstraint(small[i].op); err == nil && keep {
+			constraints = append(constraints, f)
 		}
 	}
-	return project(facts, func(v value) bool { return slices.Contains(values, v) })
+	return project(constraints, func(v value) bool { return slices.Contains(values, v) })
 }
 
-func explainAlone(b *block, chosen []*fact, all []*history.Operation) (string, *history.Operation) {
+func explainAlone(b *block, chosen []*constraint, all []*history.Operation) (string, *history.Operation) {
 	last := chosen[len(chosen)-1]
 	switch {
 	case b.value.present && b.writer == nil:
@@ -57,8 +57,8 @@ func explainAlone(b *block, chosen []*fact, all []*history.Operation) (string, *
 		return fmt.Sprintf("%s %s %s before %s was even asked for", who(b.first.op),
 			found(b.first, b.value.String()), ms(b.writer.call-b.first.ret), who(b.writer.op)), nil
 	}
-	for _, f := range b.facts {
-		if f.absurd {
+	for _, f := range b.constraints {
+		if f.contradictory {
 			return fmt.Sprintf("%s was refused, although %s, which it asked for, is what it found", who(f.op), b.value), nil
 		}
 	}
@@ -67,7 +67,7 @@ func explainAlone(b *block, chosen []*fact, all []*history.Operation) (string, *
 		once = "which it never became again"
 	}
 	var both []string
-	for _, f := range b.facts {
+	for _, f := range b.constraints {
 		if f.writes && f.sees(b.value) {
 			both = append(both, who(f.op))
 		}
@@ -115,7 +115,7 @@ func preferOlder(older, newer *block) int {
 }
 
 // explainList is what is left to say where no two values tell the story.
-func explainList(small []fact) string {
+func explainList(small []constraint) string {
 	parts := make([]string, 0, len(small))
 	start := int64(0)
 	for i, f := range byCall(small) {
@@ -132,9 +132,9 @@ func explainList(small []fact) string {
 		len(small), strings.Join(parts, "; "))
 }
 
-func byCall(facts []fact) []fact {
-	sorted := slices.Clone(facts)
-	slices.SortStableFunc(sorted, func(a, b fact) int {
+func byCall(constraints []constraint) []constraint {
+	sorted := slices.Clone(constraints)
+	slices.SortStableFunc(sorted, func(a, b constraint) int {
 		if a.call != b.call {
 			if a.call < b.call {
 				return -1
@@ -165,7 +165,7 @@ func who(op *history.Operation) string {
 }
 
 // found tells that the operation met a value, named by what.
-func found(f *fact, what string) string {
+func found(f *constraint, what string) string {
 	switch {
 	case f.op.F == history.OpRead && f.saw.present:
 		return "returned " + what
@@ -177,7 +177,7 @@ func found(f *fact, what string) string {
 
 // proved tells by what the value v is known to have stood there when the operation's
 // answer came.
-func proved(f *fact, v value) string {
+func proved(f *constraint, v value) string {
 	switch {
 	case f.writes && f.wrote == v && f.op.F == history.OpCAS:
 		return who(f.op) + " had succeeded"
@@ -216,7 +216,7 @@ func failedWriter(all []*history.Operation, v value) *history.Operation {
 		}
 		attempt := *op
 		attempt.Type, attempt.Error = history.OK, ""
-		if f, keep, err := toFact(&attempt); err == nil && keep && f.wrote == v {
+		if f, keep, err := toConstraint(&attempt); err == nil && keep && f.wrote == v {
 			return op
 		}
 	}

@@ -23,7 +23,7 @@ func checkFaults(_ context.Context, run *Run) Result {
 		return Result{Verdict: Unknown, Summary: err.Error()}
 	}
 	planned := run.Settings.PlannedFaults
-	r := Result{Verdict: Valid, Figures: []Figure{
+	r := Result{Verdict: Valid, Metrics: []Metric{
 		{Name: "planned", Value: float64(planned)},
 		{Name: "begun", Value: float64(len(run.Faults))},
 		{Name: "measured effect", Value: float64(count(run.Faults, func(f history.Fault) bool { return f.Proved }))},
@@ -40,13 +40,13 @@ func checkFaults(_ context.Context, run *Run) Result {
 	}
 	missing, err := unevidenced(run)
 	if err != nil {
-		return Result{Verdict: Unknown, Summary: err.Error(), Figures: r.Figures}
+		return Result{Verdict: Unknown, Summary: err.Error(), Metrics: r.Metrics}
 	}
 	r.Reasons = append(r.Reasons, missing...)
 	if len(run.Faults) > 0 {
 		last, err := baselineLast(run.Events)
 		if err != nil {
-			return Result{Verdict: Unknown, Summary: err.Error(), Figures: r.Figures}
+			return Result{Verdict: Unknown, Summary: err.Error(), Metrics: r.Metrics}
 		}
 		r.Reasons = append(r.Reasons, unsound(run.Baseline, last)...)
 	}

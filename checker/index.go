@@ -12,8 +12,8 @@ import (
 	"faultline/workloads/history"
 )
 
-// told is an answer that told a key's modify index, and the value that it stood for.
-type told struct {
+// indexAnswer is an answer that told a key's modify index, and the value that it stood for.
+type indexAnswer struct {
 	op    *history.Operation
 	index uint64
 	value string // JSON
@@ -30,7 +30,7 @@ type told struct {
 //
 // Stale reads promise nothing and are left out, as are answers that tell no index.
 func checkIndex(_ context.Context, run *Run) Result {
-	byKey := map[string][]told{}
+	byKey := map[string][]indexAnswer{}
 	var keys []string
 	answers := 0
 	strange := strangers(run)
@@ -38,7 +38,7 @@ func checkIndex(_ context.Context, run *Run) Result {
 		if strange[run.Ops[i].Key] != "" {
 			continue
 		}
-		t, ok, err := toldBy(&run.Ops[i])
+		t, ok, err := indexAnswerOf(&run.Ops[i])
 		if err != nil {
 			return Result{Verdict: Unknown, Summary: err.Error()}
 		}
@@ -57,7 +57,7 @@ func checkIndex(_ context.Context, run *Run) Result {
 		reasons = append(reasons, indexFallen(byKey[key])...)
 	}
 	r := Result{Verdict: Valid, Summary: fmt.Sprintf("%d answers told the indexes of %d keys, which only grew", answers, len(keys)),
-		Figures: []Figure{{Name: "answers with an index", Value: float64(answers)}, {Name: "keys", Value: float64(len(keys))}}}
+		Metrics: []Metric{{Name: "answers with an index", Value: float64(answers)}, {Name: "keys", Value: float64(len(keys))}}}
 	if answers == 0 {
 		r.Summary = "no answer told an index"
 	}
@@ -74,9 +74,9 @@ func checkIndex(_ context.Context, run *Run) Result {
 	return r
 }
 
-// toldBy reads what an operation was told of its key, if it was.
-func toldBy(op *history.Operation) (t told, ok bool, err error) {
-	t = told{op: op, index: op.ModifyIndex}
+// indexAnswerOf reads what an operation was told of its key, if it was.
+func indexAnswerOf(op *history.Operation) (t indexAnswer, ok bool, err error) {
+	t = indexAnswer{op: op, index: op.ModifyIndex}
 	var value json.RawMessage
 	switch {
 	case op.ModifyIndex == 0 || op.Return == history.Pending:
@@ -100,8 +100,8 @@ func toldBy(op *history.Operation) (t told, ok bool, err error) {
 	return t, true, nil
 }
 
-func indexReused(answers []told) (reasons []string) {
-	first := map[uint64]told{}
+func indexReused(answers []indexAnswer) (reasons []string) {
+	first := map[uint64]indexAnswer{}
 	for _, a := range answers {
 		b, seen := first[a.index]
 		if !seen {
@@ -117,11 +117,11 @@ func indexReused(answers []told) (reasons []string) {
 }
 
 // indexFallen compares every answer with the highest that was there before its question.
-func indexFallen(answers []told) (reasons []string) {
+func indexFallen(answers []indexAnswer) (reasons []string) {
 	asked, answered := slices.Clone(answers), slices.Clone(answers)
-	slices.SortFunc(asked, func(a, b told) int { return cmp.Compare(a.op.Invoke, b.op.Invoke) })
-	slices.SortFunc(answered, func(a, b told) int { return cmp.Compare(a.op.Return, b.op.Return) })
-	highest := told{op: &history.Operation{Return: math.MinInt64}}
+	slices.SortFunc(asked, func(a, b indexAnswer) int { return cmp.Compare(a.op.Invoke, b.op.Invoke) })
+	slices.SortFunc(answered, func(a, b indexAnswer) int { return cmp.Compare(a.op.Return, b.op.Return) })
+	highest := indexAnswer{op: &history.Operation{Return: math.MinInt64}}
 	for _, a := range asked {
 		for len(answered) > 0 && answered[0].op.Return < a.op.Invoke {
 			if answered[0].index > highest.index {

@@ -22,13 +22,13 @@ const (
 
 // keyJob is one key and what became of it.
 type keyJob struct {
-	key    string
-	ops    []*history.Operation // all of the key
-	facts  []fact               // what is judged
-	unique bool
-	answer answer
-	why    string // why it is undecided
-	closed bool   // somebody else wrote there, so it is not judged
+	key         string
+	ops         []*history.Operation // all of the key
+	constraints []constraint         // what is judged
+	unique      bool
+	answer      answer
+	why         string // why it is undecided
+	closed      bool   // somebody else wrote there, so it is not judged
 }
 
 // leftOut counts operations that say nothing about the register.
@@ -40,29 +40,42 @@ type leftOut struct{ failed, blank, stale int }
 // Reads in mode stale promise nothing and are left out, unless the run asked for that
 // mode: then it asks whether they are fresh all the same, and they are judged like any.
 // A key in which somebody else wrote is undecided (strangers).
+//
+// It searches within a [Budget] of wall time and memory: the time until ctx ends, and
+// Settings.CheckMemoryMB.
 func checkLinearizable(ctx context.Context, run *Run) Result {
 	if run.Settings.Workload != "register" {
 		return Result{Verdict: Unknown, Summary: fmt.Sprintf("no model of the workload %q", run.Settings.Workload)}
 	}
+	meter := newMeter(ctx, run.Settings.CheckMemoryMB)
 	jobs, left, err := keyJobs(run)
 	if err != nil {
 		return Result{Verdict: Unknown, Summary: "the history does not fit the register: " + err.Error()}
 	}
-	sights := 0
+	if !tested(jobs) {
+		return Result{Verdict: Unknown, Summary: "no operation saw a value, so nothing was tested",
+			Metrics: linearizableMetrics(jobs, left)}
+	}
+	memory := newMemory(meter.MemoryMB, min(meter.Cores, len(jobs)))
+	judgeKeys(ctx, jobs, memory)
+	r := conclude(ctx, run, jobs, memory)
+	r.Metrics, r.Budget = linearizableMetrics(jobs, left), meter.read(memory)
+	r.Budget.Exhausted = slices.ContainsFunc(jobs, func(j *keyJob) bool { return j.answer == undecided && !j.closed })
+	return r
+}
+
+// tested reports whether any operation saw a value, or a key is undecided for another reason.
+func tested(jobs []*keyJob) bool {
 	for _, j := range jobs {
-		for i := range j.facts {
-			if f := &j.facts[i]; f.sight != sawNothing && !f.maybe {
-				sights++
-			}
+		if j.closed || slices.ContainsFunc(j.constraints, func(f constraint) bool { return f.read != readNothing && !f.maybe }) {
+			return true
 		}
 	}
-	if sights == 0 && !slices.ContainsFunc(jobs, func(j *keyJob) bool { return j.closed }) {
-		return Result{Verdict: Unknown, Summary: "no operation saw a value, so nothing was tested",
-			Figures: linearizableFigures(jobs, left)}
-	}
-	memory := newMemory(run.Settings.CheckMemoryMB, min(runtime.GOMAXPROCS(0), len(jobs)))
-	judgeKeys(ctx, jobs, memory)
-	r := Result{Figures: linearizableFigures(jobs, left)}
+	return false
+}
+
+// conclude makes one result of the answers about all keys, and explains those that are illegal.
+func conclude(ctx context.Context, run *Run, jobs []*keyJob, memory *memory) (r Result) {
 	var bad, open []*keyJob
 	for _, j := range jobs {
 		switch j.answer {
@@ -112,12 +125,12 @@ func keyJobs(run *Run) (jobs []*keyJob, left leftOut, err error) {
 			left.stale++
 			continue
 		}
-		f, keep, err := toFact(op)
+		f, keep, err := toConstraint(op)
 		switch {
 		case err != nil:
 			return nil, left, fmt.Errorf("key %s: %w", op.Key, err)
 		case keep:
-			j.facts = append(j.facts, f)
+			j.constraints = append(j.constraints, f)
 		case op.Type == history.Info:
 			left.blank++
 		default:
@@ -125,14 +138,14 @@ func keyJobs(run *Run) (jobs []*keyJob, left leftOut, err error) {
 		}
 	}
 	for _, j := range jobs {
-		j.unique = uniqueWrites(j.facts)
+		j.unique = uniqueWrites(j.constraints)
 	}
 	return jobs, left, nil
 }
 
 func judged(jobs []*keyJob) (n int) {
 	for _, j := range jobs {
-		n += len(j.facts)
+		n += len(j.constraints)
 	}
 	return n
 }
@@ -147,7 +160,7 @@ func judgeKeys(ctx context.Context, jobs []*keyJob, memory *memory) {
 		deadline = time.Now().Add(time.Duration(float64(left) * timeForSearch))
 	}
 	queue := slices.DeleteFunc(slices.Clone(jobs), func(j *keyJob) bool { return j.closed })
-	slices.SortStableFunc(queue, func(a, b *keyJob) int { return cmp.Compare(len(a.facts), len(b.facts)) })
+	slices.SortStableFunc(queue, func(a, b *keyJob) int { return cmp.Compare(len(a.constraints), len(b.constraints)) })
 	workers := min(runtime.GOMAXPROCS(0), len(queue))
 	var mu sync.Mutex
 	next := 0
@@ -182,7 +195,7 @@ func judgeKey(ctx context.Context, j *keyJob, timed bool, limit time.Duration, m
 		ctx, cancel = context.WithTimeout(ctx, limit)
 		defer cancel()
 	}
-	j.answer, j.why = decide(ctx, j.facts, j.unique, memory)
+	j.answer, j.why = decide(ctx, j.constraints, j.unique, memory)
 	if j.answer == undecided && !j.unique {
 		j.why += "; its written values repeat, so nothing could be left out"
 	}
@@ -191,10 +204,10 @@ func judgeKey(ctx context.Context, j *keyJob, timed bool, limit time.Duration, m
 // counterexamples explains bad keys, those with the fewest operations to look at first.
 func counterexamples(ctx context.Context, run *Run, bad []*keyJob, memory *memory) (found []Counterexample, reasons []string) {
 	shown := bad[:min(len(bad), maxCounterexamples)]
-	smallest := map[string][]fact{}
+	smallest := map[string][]constraint{}
 	for i, j := range shown {
 		limit, cancel := shareOf(ctx, len(shown)-i)
-		small := byCall(shrink(limit, j.facts, j.unique, memory))
+		small := byCall(shrink(limit, j.constraints, j.unique, memory))
 		cancel()
 		why, failed := explain(small, j.ops)
 		c := Counterexample{Key: j.key, Why: why, Of: len(j.ops)}
@@ -215,7 +228,7 @@ func counterexamples(ctx context.Context, run *Run, bad []*keyJob, memory *memor
 			continue
 		}
 		j := shown[slices.IndexFunc(shown, func(j *keyJob) bool { return j.key == c.Key })]
-		page, err := picture(ctx, c.Key, j.facts, smallest[c.Key], run.Faults)
+		page, err := picture(ctx, c.Key, j.constraints, smallest[c.Key], run.Faults)
 		if err != nil {
 			reasons = append(reasons, err.Error())
 		}
@@ -237,10 +250,10 @@ func shareOf(ctx context.Context, n int) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, time.Until(deadline)/time.Duration(2*n))
 }
 
-func linearizableFigures(jobs []*keyJob, left leftOut) []Figure {
+func linearizableMetrics(jobs []*keyJob, left leftOut) []Metric {
 	biggest, bad, open := 0, 0, 0
 	for _, j := range jobs {
-		biggest = max(biggest, len(j.facts))
+		biggest = max(biggest, len(j.constraints))
 		switch j.answer {
 		case illegal:
 			bad++
@@ -248,7 +261,7 @@ func linearizableFigures(jobs []*keyJob, left leftOut) []Figure {
 			open++
 		}
 	}
-	return []Figure{
+	return []Metric{
 		{Name: "keys", Value: float64(len(jobs))},
 		{Name: "keys not linearizable", Value: float64(bad)},
 		{Name: "keys undecided", Value: float64(open)},

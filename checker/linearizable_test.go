@@ -193,7 +193,7 @@ func TestStaleReadsAreJudgedOnlyInModeStale(t *testing.T) {
 	}
 	r := checkLinearizable(context.Background(), registerRun("default", ops))
 	require.Equal(t, Valid, r.Verdict)
-	require.Contains(t, r.Figures, Figure{Name: "left out: stale reads", Value: 1})
+	require.Contains(t, r.Metrics, Metric{Name: "left out: stale reads", Value: 1})
 
 	r = checkLinearizable(context.Background(), registerRun("stale", ops))
 	require.Equal(t, Invalid, r.Verdict)
@@ -245,6 +245,8 @@ func TestKeysAreJudgedApart(t *testing.T) {
 	require.Equal(t, []string{"k3", "k10", "k17"}, bad)
 	require.Contains(t, r.Summary, "3 of 20 keys")
 	again := checkLinearizable(context.Background(), registerRun("default", ops))
+	require.NotNil(t, r.Budget)
+	r.Budget, again.Budget = nil, nil // which is about the machine
 	require.Equal(t, encode(r), encode(again), "the same result again")
 }
 
@@ -314,8 +316,8 @@ func TestAHardKeyEndsWithTheBudgetAndHidesNoOther(t *testing.T) {
 func TestAContextThatIsOverDecidesNothing(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	facts := factsOf(t, draw(t, `p0 read nil  |--|`))
-	a, why := search(ctx, facts, nil)
+	constraints := constraintsOf(t, draw(t, `p0 read nil  |--|`))
+	a, why := search(ctx, constraints, nil)
 	require.Equal(t, undecided, a)
 	require.Equal(t, "out of time", why)
 }
@@ -406,9 +408,9 @@ func TestJepsenHistoriesOfEtcd(t *testing.T) {
 	}
 	good, bad := 0, 0
 	for _, log := range jepsenLogs(t) {
-		facts := factsOf(t, log.ops)
+		constraints := constraintsOf(t, log.ops)
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-		a, why := decide(ctx, facts, uniqueWrites(facts), nil)
+		a, why := decide(ctx, constraints, uniqueWrites(constraints), nil)
 		cancel()
 		require.NotEqual(t, undecided, a, "%s: %s", log.name, why)
 		if a == legal {

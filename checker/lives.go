@@ -29,7 +29,7 @@ func livesOf(run *Run) (lives, error) {
 		if e.Kind == history.ProcessStarted {
 			l.starts[e.Node] = append(l.starts[e.Node], e.When)
 		}
-		l.unsure[e.Node] = append(l.unsure[e.Node], band{e.When, e.When + sightingLag})
+		l.unsure[e.Node] = append(l.unsure[e.Node], band{e.When, e.When + observationLag})
 	}
 	for _, f := range run.Faults {
 		if !f.Kills && !f.Exits {
@@ -41,7 +41,7 @@ func livesOf(run *Run) (lives, error) {
 			}
 			healed := f.Healed
 			if healed != history.Pending {
-				healed += sightingLag
+				healed += observationLag
 			}
 			l.unsure[node] = append(l.unsure[node], band{f.Start, healed})
 		}

@@ -28,7 +28,7 @@ func checkLoad(_ context.Context, run *Run) Result {
 			changed++
 		}
 	}
-	r := Result{Verdict: Valid, Figures: []Figure{
+	r := Result{Verdict: Valid, Metrics: []Metric{
 		{Name: "operations", Value: float64(len(run.Ops))},
 		{Name: "succeeded", Value: float64(good)},
 		{Name: "reads that succeeded", Value: float64(reads)},
@@ -59,7 +59,7 @@ func checkLoad(_ context.Context, run *Run) Result {
 	return r
 }
 
-// tried tells whether an operation began or was answered during the fault. One that hangs
+// tried reports whether an operation began or was answered during the fault. One that hangs
 // since before it says nothing.
 func tried(ops []history.Operation, f history.Fault) bool {
 	during := func(t int64) bool { return t >= f.Start && t < f.Heal }

@@ -43,7 +43,7 @@ func checkMutex(_ context.Context, run *Run) Result {
 			refused++
 		}
 	}
-	r := Result{Figures: []Figure{{Name: "holds", Value: float64(len(holds))}, {Name: "locks", Value: float64(locksOf(holds))},
+	r := Result{Metrics: []Metric{{Name: "holds", Value: float64(len(holds))}, {Name: "locks", Value: float64(locksOf(holds))},
 		{Name: "refused, as the lock was held", Value: float64(refused)}, {Name: "fencing tokens", Value: float64(len(tokens))}}}
 	for _, pair := range overlaps(holds) {
 		r.Reasons = append(r.Reasons, pair.words())

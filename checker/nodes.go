@@ -25,13 +25,13 @@ func checkNodes(_ context.Context, run *Run) Result {
 	}
 	r := Result{Verdict: Valid}
 	due := run.Topology.Started()
-	r.Figures = []Figure{{Name: "nodes that should run", Value: float64(len(due))}}
+	r.Metrics = []Metric{{Name: "nodes that should run", Value: float64(len(due))}}
 	if len(run.Ops) == 0 {
-		return Result{Verdict: Unknown, Summary: "no client asked for anything", Figures: r.Figures}
+		return Result{Verdict: Unknown, Summary: "no client asked for anything", Metrics: r.Metrics}
 	}
 	since, _, err := lastHeal(run)
 	if err != nil {
-		return Result{Verdict: Unknown, Summary: err.Error(), Figures: r.Figures}
+		return Result{Verdict: Unknown, Summary: err.Error(), Metrics: r.Metrics}
 	}
 	from := runEnd(run)
 	for _, p := range spans {
@@ -45,7 +45,7 @@ func checkNodes(_ context.Context, run *Run) Result {
 	for _, n := range due {
 		seen, err := answersOf(run, n)
 		if err != nil {
-			return Result{Verdict: Unknown, Summary: err.Error(), Figures: r.Figures}
+			return Result{Verdict: Unknown, Summary: err.Error(), Metrics: r.Metrics}
 		}
 		last, tried := seen.lastGood(since)
 		if last >= from {
@@ -79,7 +79,7 @@ func checkNodes(_ context.Context, run *Run) Result {
 	return r
 }
 
-// servedBy tells whether a client got an answer through the node that takes a leader, asked for
+// servedBy reports whether a client got an answer through the node that takes a leader, asked for
 // after a time: then it is what the node says of itself, or who asks it, that cannot be
 // believed.
 func servedBy(run *Run, node string, since int64) string {

@@ -19,8 +19,8 @@ const (
 )
 
 // picture is Porcupine's page of a key: all of it, or the values around the smallest
-// failing facts. It shows projections (see project), so what it calls impossible is.
-func picture(ctx context.Context, key string, facts, small []fact, faults []history.Fault) ([]byte, error) {
+// failing constraints. It shows projections (see project), so what it calls impossible is.
+func picture(ctx context.Context, key string, constraints, small []constraint, faults []history.Fault) ([]byte, error) {
 	limit := pictureTime
 	if deadline, ok := ctx.Deadline(); ok {
 		limit = min(limit, time.Until(deadline))
@@ -28,7 +28,7 @@ func picture(ctx context.Context, key string, facts, small []fact, faults []hist
 	if limit <= 0 {
 		return nil, nil
 	}
-	shown := window(facts, small, pictureOps)
+	shown := window(constraints, small, pictureOps)
 	if uniqueWrites(shown) {
 		kept, dropped := prepare(shown)
 		if hidden(shown, dropped) {
@@ -62,9 +62,9 @@ func picture(ctx context.Context, key string, facts, small []fact, faults []hist
 
 // window is the projection on the values of small and on the nearest others, by time,
 // that together have at most limit operations.
-func window(facts, small []fact, limit int) []fact {
-	if len(facts) <= limit {
-		return facts
+func window(constraints, small []constraint, limit int) []constraint {
+	if len(constraints) <= limit {
+		return constraints
 	}
 	keep := map[value]bool{}
 	for _, v := range valuesOf(small) {
@@ -72,18 +72,18 @@ func window(facts, small []fact, limit int) []fact {
 	}
 	begun := map[value]int64{}
 	count := map[value]int{}
-	for i := range facts {
-		f := &facts[i]
+	for i := range constraints {
+		f := &constraints[i]
 		if f.writes {
 			begun[f.wrote] = f.call
 			count[f.wrote]++
 		}
-		if f.sight == sawIs {
+		if f.read == readIs {
 			count[f.saw]++
 		}
 	}
 	middle := small[len(small)/2].call
-	near := valuesOf(facts)
+	near := valuesOf(constraints)
 	distance := func(v value) int64 { return max(begun[v]-middle, middle-begun[v]) }
 	slices.SortStableFunc(near, func(a, b value) int { return cmp.Compare(distance(a), distance(b)) })
 	left := limit
@@ -96,7 +96,7 @@ func window(facts, small []fact, limit int) []fact {
 		}
 		keep[v] = true
 	}
-	return project(facts, func(v value) bool { return keep[v] })
+	return project(constraints, func(v value) bool { return keep[v] })
 }
 
 // label is short: it has to fit into a bar.
@@ -137,7 +137,7 @@ func describeState(ops []porcupine.Operation) func(any) string {
 }
 
 // annotations draw the faults that overlap the picture.
-func annotations(key string, shown []fact, faults []history.Fault) []porcupine.Annotation {
+func annotations(key string, shown []constraint, faults []history.Fault) []porcupine.Annotation {
 	from, to := int64(history.Pending), int64(0)
 	for i := range shown {
 		from, to = min(from, shown[i].call), max(to, shown[i].call)

@@ -2,7 +2,7 @@ package checker
 
 import "faultline/workloads/history"
 
-// prepare makes the facts of one key cheap to search without changing the answer. It
+// prepare makes the constraints of one key cheap to search without changing the answer. It
 // needs written values to be unique, so that whoever saw a value proves that its one
 // writer had begun. It returns what to search, and apart what it dropped.
 //
@@ -20,7 +20,7 @@ import "faultline/workloads/history"
 // It bounds every other such write by the first answer that shows its value, because it
 // took effect before that. Without a bound it could go anywhere until the end of time,
 // and n of those mean 2ⁿ ways. This is sound because each answer that bounds is itself
-// judged: the facts must hold no reads that are allowed to be stale.
+// judged: the constraints must hold no reads that are allowed to be stale.
 //
 //	p0  write 2 (open)   |---------------------
 //	p1  stale read 2          |--|
@@ -29,10 +29,10 @@ import "faultline/workloads/history"
 // This is fine for a system that only promises fresh reads to p2: a follower may have
 // applied the write before the leader did. Bounded by p1, it would be called broken. Where
 // stale reads are judged as if they were fresh, p1 and p2 contradict each other anyway.
-func prepare(facts []fact) (kept, dropped []fact) {
-	shown := firstShown(facts)
-	kept = make([]fact, 0, len(facts))
-	for _, f := range facts {
+func prepare(constraints []constraint) (kept, dropped []constraint) {
+	shown := firstShown(constraints)
+	kept = make([]constraint, 0, len(constraints))
+	for _, f := range constraints {
 		if !f.writes {
 			kept = append(kept, f)
 			continue
@@ -57,11 +57,11 @@ func prepare(facts []fact) (kept, dropped []fact) {
 // time at which the answer of an operation that saw it was there. A compare-and-set
 // also counts from the time at which the value that it wrote was shown, whatever became
 // of its own answer, because by then it had seen the value before.
-func firstShown(facts []fact) map[value]int64 {
+func firstShown(constraints []constraint) map[value]int64 {
 	shown := map[value]int64{}
-	chains := map[value]*fact{} // compare-and-sets by what they wrote
-	for i := range facts {
-		if f := &facts[i]; f.writes && f.sight == sawIs {
+	chains := map[value]*constraint{} // compare-and-sets by what they wrote
+	for i := range constraints {
+		if f := &constraints[i]; f.writes && f.read == readIs {
 			chains[f.wrote] = f
 		}
 	}
@@ -78,9 +78,9 @@ func firstShown(facts []fact) map[value]int64 {
 			v = f.saw
 		}
 	}
-	for i := range facts {
-		f := &facts[i]
-		if f.sight == sawIs && !f.maybe && f.ret != history.Pending {
+	for i := range constraints {
+		f := &constraints[i]
+		if f.read == readIs && !f.maybe && f.ret != history.Pending {
 			show(f.saw, f.ret)
 		}
 	}

@@ -11,8 +11,8 @@ import (
 
 const maxReasons = 20
 
-// sighting is an Observation and where it was made.
-type sighting struct {
+// observation is an Observation and where it was made.
+type observation struct {
 	history.Observation
 	node string
 	at   int64 // when the answer was there
@@ -39,7 +39,7 @@ type sighting struct {
 // something while it led: a snapshot moves the applied index of a follower, and only the
 // next message of a leader its commit index (hashicorp/raft, installSnapshot).
 func checkRaft(_ context.Context, run *Run) Result {
-	byNode, order, skipped, unsure, err := sightings(run)
+	byNode, order, skipped, unsure, err := observations(run)
 	if err != nil {
 		return Result{Verdict: Unknown, Summary: err.Error()}
 	}
@@ -49,25 +49,25 @@ func checkRaft(_ context.Context, run *Run) Result {
 	}
 	if total == 0 {
 		return Result{Verdict: Unknown, Summary: "no server told its Raft state",
-			Figures: []Figure{{Name: "observations without an answer", Value: float64(skipped)}}}
+			Metrics: []Metric{{Name: "observations without an answer", Value: float64(skipped)}}}
 	}
 	var reasons []string
-	var reigns []reign
+	var leaderships []leadership
 	var safe []durable
 	for _, name := range order {
 		seen := byNode[name]
 		reasons = append(reasons, fallen(seen)...)
-		own := reignsOf(seen)
+		own := leadershipsOf(seen)
 		for _, g := range own {
 			reasons = append(reasons, appliedAhead(seen[g.from:g.to+1])...)
 		}
-		reigns = append(reigns, own...)
+		leaderships = append(leaderships, own...)
 		safe = append(safe, durables(seen)...)
 	}
-	terms, rivals := oneLeaderATerm(reigns)
+	terms, rivals := oneLeaderATerm(leaderships)
 	reasons = append(rivals, reasons...)
-	reasons = append(reasons, incomplete(reigns, safe)...)
-	r := Result{Verdict: Valid, Figures: []Figure{
+	reasons = append(reasons, incomplete(leaderships, safe)...)
+	r := Result{Verdict: Valid, Metrics: []Metric{
 		{Name: "observations", Value: float64(total)},
 		{Name: "observations without an answer", Value: float64(skipped)},
 		{Name: "observations of an unknown life", Value: float64(unsure)},
@@ -84,12 +84,12 @@ func checkRaft(_ context.Context, run *Run) Result {
 	return r
 }
 
-// sightings collects the usable observations by server, in their order. The key of a
+// observations collects the usable observations by server, in their order. The key of a
 // server whose disk was emptied since is another. A server that tells no boot gets its
 // lives in place of them, as far as these can be told; nor does one that is just starting
 // tell a term of its own, which is no term 0.
-func sightings(run *Run) (byNode map[string][]sighting, order []string, skipped, unsure int, err error) {
-	byNode = map[string][]sighting{}
+func observations(run *Run) (byNode map[string][]observation, order []string, skipped, unsure int, err error) {
+	byNode = map[string][]observation{}
 	keys := map[string]string{} // of the server that is now at work under a name
 	life, err := livesOf(run)
 	if err != nil {
@@ -100,7 +100,7 @@ func sightings(run *Run) (byNode map[string][]sighting, order []string, skipped,
 		if e.Process != history.Observer || e.F != history.FObserve {
 			continue
 		}
-		s := sighting{node: e.Node, at: e.Time}
+		s := observation{node: e.Node, at: e.Time}
 		if err := json.Unmarshal(e.Value, &s.Observation); err != nil {
 			return nil, nil, 0, 0, fmt.Errorf("event %d: an observation that cannot be read: %w", e.Index, err)
 		}
@@ -136,7 +136,7 @@ func sightings(run *Run) (byNode map[string][]sighting, order []string, skipped,
 
 // fallen finds what went back: terms ever, since they are durable; the commit and applied
 // indexes within one life of the process.
-func fallen(seen []sighting) (reasons []string) {
+func fallen(seen []observation) (reasons []string) {
 	for i := 1; i < len(seen); i++ {
 		was, is := &seen[i-1], &seen[i]
 		fell := func(what string, before, now uint64) {
@@ -154,15 +154,15 @@ func fallen(seen []sighting) (reasons []string) {
 	return reasons
 }
 
-// reign is the part of a node's sightings in which it provably led a term.
-type reign struct {
+// leadership is the part of a node's observations in which it provably led a term.
+type leadership struct {
 	node     string
 	term     uint64
-	from, to int // positions in the node's sightings, at least one apart
-	seen     []sighting
+	from, to int // positions in the node's observations, at least one apart
+	seen     []observation
 }
 
-func reignsOf(seen []sighting) (reigns []reign) {
+func leadershipsOf(seen []observation) (leaderships []leadership) {
 	for from := 0; from < len(seen); from++ {
 		first := &seen[from]
 		if first.State != leader {
@@ -179,20 +179,20 @@ func reignsOf(seen []sighting) (reigns []reign) {
 			}
 		}
 		if to > from {
-			reigns = append(reigns, reign{node: first.node, term: first.Term, from: from, to: to, seen: seen})
+			leaderships = append(leaderships, leadership{node: first.node, term: first.Term, from: from, to: to, seen: seen})
 		}
 		from = to
 	}
-	return reigns
+	return leaderships
 }
 
 const leader = "Leader"
 
 // oneLeaderATerm is Raft's election safety ("In Search of an Understandable Consensus
 // Algorithm", 2014, figure 3).
-func oneLeaderATerm(reigns []reign) (terms int, reasons []string) {
-	of := map[uint64]reign{}
-	for _, g := range reigns {
+func oneLeaderATerm(leaderships []leadership) (terms int, reasons []string) {
+	of := map[uint64]leadership{}
+	for _, g := range leaderships {
 		other, ok := of[g.term]
 		if !ok {
 			of[g.term] = g
@@ -208,8 +208,8 @@ func oneLeaderATerm(reigns []reign) (terms int, reasons []string) {
 }
 
 // appliedAhead finds where a leader had applied what it had not committed. The first
-// sighting of a reign may be torn, and its applied index from before.
-func appliedAhead(seen []sighting) (reasons []string) {
+// observation of a leadership may be torn, and its applied index from before.
+func appliedAhead(seen []observation) (reasons []string) {
 	for i := 2; i+1 < len(seen); i++ {
 		grew := seen[i].Applied > seen[i-1].Applied
 		if grew && seen[i].Applied > seen[i+1].Commit {
@@ -229,7 +229,7 @@ type durable struct {
 }
 
 // durables keeps the highest index of every term.
-func durables(seen []sighting) (all []durable) {
+func durables(seen []observation) (all []durable) {
 	for i := 0; i+1 < len(seen); i++ {
 		d := durable{seen[i].node, seen[i].at, max(seen[i].Commit, seen[i].Applied), seen[i+1].Term}
 		if n := len(all); n > 0 && all[n-1].term == d.term {
@@ -245,9 +245,9 @@ func durables(seen []sighting) (all []durable) {
 
 // incomplete is Raft's leader completeness (figure 3 of the same): a leader's log holds
 // everything that was committed in earlier terms. Its last index is believed only
-// between two other sightings of its reign, because at the edges it may be torn.
-func incomplete(reigns []reign, safe []durable) (reasons []string) {
-	for _, g := range reigns {
+// between two other observations of its leadership, because at the edges it may be torn.
+func incomplete(leaderships []leadership, safe []durable) (reasons []string) {
+	for _, g := range leaderships {
 		for i := g.from + 1; i < g.to; i++ {
 			worst := lacking(g, g.seen[i].Last, safe)
 			if worst == nil {
@@ -261,7 +261,7 @@ func incomplete(reigns []reign, safe []durable) (reasons []string) {
 	return reasons
 }
 
-func lacking(g reign, last uint64, safe []durable) (worst *durable) {
+func lacking(g leadership, last uint64, safe []durable) (worst *durable) {
 	for i := range safe {
 		d := &safe[i]
 		if d.term < g.term && d.index > last && (worst == nil || d.index > worst.index) {

@@ -67,12 +67,12 @@ func TestRaft(t *testing.T) {
 			s1 a Leader   3 10 10 10
 			s2 a Leader   3 11 11 11
 			s1 a Follower 3 11 11 11`, Valid, ""},
-		{"answers of two lives prove no reign together", `
+		{"answers of two lives prove no leadership together", `
 			s1 a Leader   3 10 10 11
 			s2 a Leader   3 10 10 11
 			s1 b Leader   3 10 10 11
 			s2 a Leader   3 10 10 11`, Valid, ""},
-		{"a follower between two sightings of a reign changes nothing", `
+		{"a follower between two observations of a leadership changes nothing", `
 			s1 a Follower 2 10 10 10
 			s1 a Leader   2 10 10 10
 			s1 a Leader   2 10 10 10
@@ -227,7 +227,7 @@ func TestRaftOfServersThatTellNoBoot(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			tp := begin()
 			c.record(tp)
-			r := checkRaft(context.Background(), tp.run(t, Settings{Format: FormatSealed}))
+			r := checkRaft(context.Background(), tp.run(t, Settings{Format: formatSealed}))
 			require.Equal(t, c.verdict, r.Verdict, "%s", r.Summary)
 			require.Contains(t, r.Summary, c.says)
 		})

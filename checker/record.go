@@ -16,10 +16,10 @@ import (
 // there proves nothing, so it is never invalid, and a run that was cut short is at best
 // unknown: what would have followed was not tried.
 func checkRecord(_ context.Context, run *Run) Result {
-	r := Result{Figures: []Figure{{Name: "events", Value: float64(len(run.Events))}}}
+	r := Result{Metrics: []Metric{{Name: "events", Value: float64(len(run.Events))}}}
 	spans, ended, _, err := phases(run)
 	if err != nil {
-		return Result{Verdict: Unknown, Summary: err.Error(), Figures: r.Figures}
+		return Result{Verdict: Unknown, Summary: err.Error(), Metrics: r.Metrics}
 	}
 	said, sealed := unsealed(run)
 	r.Reasons = slices.Concat(lostCluster(run), said, disorder(spans, ended), strangeEvents(run))
@@ -29,7 +29,7 @@ func checkRecord(_ context.Context, run *Run) Result {
 	for _, s := range silences {
 		longest = max(longest, s.to-s.from)
 	}
-	r.Figures = append(r.Figures, Figure{"longest silence of the harness", seconds(longest), "s"})
+	r.Metrics = append(r.Metrics, Metric{"longest silence of the harness", seconds(longest), "s"})
 	switch {
 	case len(r.Reasons) > 0:
 		r.Verdict, r.Summary = Unknown, r.Reasons[0]
@@ -42,9 +42,9 @@ func checkRecord(_ context.Context, run *Run) Result {
 	return r
 }
 
-// FormatSealed is the first format of run directories whose histories end with a seal and
+// formatSealed is the first format of run directories whose histories end with a seal and
 // tell the starts and ends of processes. Those before it are 0.
-const FormatSealed = 1
+const formatSealed = 1
 
 // unsealed tells what is wrong with the seal; runs of old had none.
 func unsealed(run *Run) (reasons []string, sealed bool) {
@@ -52,7 +52,7 @@ func unsealed(run *Run) (reasons []string, sealed bool) {
 	switch {
 	case err == nil:
 		return nil, true
-	case errors.Is(err, history.ErrUnsealed) && run.Settings.Format < FormatSealed:
+	case errors.Is(err, history.ErrUnsealed) && run.Settings.Format < formatSealed:
 		return nil, false
 	case errors.Is(err, history.ErrUnsealed):
 		return []string{err.Error() + ": its harness was killed, or the end of it was lost"}, false
@@ -172,7 +172,7 @@ func standstills(run *Run, spans []phaseSpan) (all []silence, mattered []string)
 	return all, mattered
 }
 
-// recovering tells whether a silence covers a part of the run after its faults.
+// recovering reports whether a silence covers a part of the run after its faults.
 func recovering(spans []phaseSpan, s silence) bool {
 	for _, p := range spans {
 		if p.name != history.PhaseFaults && p.from < s.to && p.to > s.from {

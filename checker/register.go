@@ -22,35 +22,35 @@ func (v value) String() string {
 	return strconv.FormatInt(v.n, 10)
 }
 
-// sight is what an operation learned of the value before it.
-type sight uint8
+// read is what an operation learned of the value before it.
+type read uint8
 
 const (
-	sawNothing sight = iota
-	sawIs            // it was fact.saw
-	sawIsNot         // it was anything but fact.saw: a failed compare that does not say what it found
+	readNothing read = iota
+	readIs           // it was constraint.saw
+	readIsNot        // it was anything but constraint.saw: a failed compare that does not say what it found
 )
 
-// fact is what one operation says about its register: what it saw, and what it put
+// constraint is what one operation says about its register: what it saw, and what it put
 // there instead. A write sees nothing, a read writes nothing, a compare-and-set that
-// succeeded does both at one instant. Taking a role away from a fact weakens it, which
+// succeeded does both at one instant. Taking a role away from a constraint weakens it, which
 // is what projections and shrinking are made of (see project).
-type fact struct {
-	op     *history.Operation
-	sight  sight
-	saw    value
-	writes bool
-	wrote  value
-	maybe  bool // it may not have happened at all; if it sees, it acts only where it sees saw
-	absurd bool // a compare-and-set that was refused, and found the very value that it asked for
-	call   int64
-	ret    int64
+type constraint struct {
+	op            *history.Operation
+	read          read
+	saw           value
+	writes        bool
+	wrote         value
+	maybe         bool // it may not have happened at all; if it sees, it acts only where it sees saw
+	contradictory bool // a compare-and-set that was refused, and found the very value that it asked for
+	call          int64
+	ret           int64
 }
 
-func (f *fact) empty() bool { return f.sight == sawNothing && !f.writes }
+func (f *constraint) empty() bool { return f.read == readNothing && !f.writes }
 
-// sees tells whether the operation, if it happened, found exactly v.
-func (f *fact) sees(v value) bool { return f.sight == sawIs && f.saw == v }
+// sees reports whether the operation, if it happened, found exactly v.
+func (f *constraint) sees(v value) bool { return f.read == readIs && f.saw == v }
 
 func toValue(n *int64) value {
 	if n == nil {
@@ -59,61 +59,61 @@ func toValue(n *int64) value {
 	return value{present: true, n: *n}
 }
 
-// toFact reads an operation of the register workload. keep is false for what says
+// toConstraint reads an operation of the register workload. keep is false for what says
 // nothing: an operation that definitely did not happen, and a read without an answer.
-func toFact(op *history.Operation) (f fact, keep bool, err error) {
-	f = fact{op: op, call: op.Invoke, ret: op.Return, maybe: op.Type == history.Info}
+func toConstraint(op *history.Operation) (f constraint, keep bool, err error) {
+	f = constraint{op: op, call: op.Invoke, ret: op.Return, maybe: op.Type == history.Info}
 	mismatch := op.F == history.OpCAS && op.Error == history.CASMismatch
 	if op.Type == history.Fail && !mismatch {
-		return fact{}, false, nil
+		return constraint{}, false, nil
 	}
 	switch op.F {
 	case history.OpRead:
 		if op.Type == history.Info {
-			return fact{}, false, nil
+			return constraint{}, false, nil
 		}
 		n, err := history.AsInt(op.Output)
 		if err != nil {
-			return fact{}, false, fmt.Errorf("operation %d: the read value %q: %w", op.ID, op.Output, err)
+			return constraint{}, false, fmt.Errorf("operation %d: the read value %q: %w", op.ID, op.Output, err)
 		}
-		f.sight, f.saw = sawIs, toValue(n)
+		f.read, f.saw = readIs, toValue(n)
 	case history.OpWrite:
 		n, err := history.AsInt(op.Input)
 		if err != nil || n == nil {
-			return fact{}, false, fmt.Errorf("operation %d: the written value %q is no integer", op.ID, op.Input)
+			return constraint{}, false, fmt.Errorf("operation %d: the written value %q is no integer", op.ID, op.Input)
 		}
 		f.writes, f.wrote = true, toValue(n)
 	case history.OpCAS:
 		old, n, err := history.AsPair(op.Input)
 		if err != nil {
-			return fact{}, false, fmt.Errorf("operation %d: the pair %q: %w", op.ID, op.Input, err)
+			return constraint{}, false, fmt.Errorf("operation %d: the pair %q: %w", op.ID, op.Input, err)
 		}
-		f.sight, f.saw = sawIs, toValue(old)
+		f.read, f.saw = readIs, toValue(old)
 		if op.Type != history.Fail {
 			f.writes, f.wrote = true, toValue(&n)
 			break
 		}
 		if len(op.Current) == 0 {
-			f.sight = sawIsNot
+			f.read = readIsNot
 			break
 		}
 		found, err := history.AsInt(op.Current)
 		if err != nil {
-			return fact{}, false, fmt.Errorf("operation %d: the value found %q: %w", op.ID, op.Current, err)
+			return constraint{}, false, fmt.Errorf("operation %d: the value found %q: %w", op.ID, op.Current, err)
 		}
 		f.saw = toValue(found)
-		f.absurd = f.saw == toValue(old)
+		f.contradictory = f.saw == toValue(old)
 	default:
-		return fact{}, false, fmt.Errorf("operation %d: a register has no %q", op.ID, op.F)
+		return constraint{}, false, fmt.Errorf("operation %d: a register has no %q", op.ID, op.F)
 	}
 	return f, true, nil
 }
 
-// uniqueWrites tells whether no value is written by two operations.
-func uniqueWrites(facts []fact) bool {
+// uniqueWrites reports whether no value is written by two operations.
+func uniqueWrites(constraints []constraint) bool {
 	seen := map[value]bool{}
-	for i := range facts {
-		f := &facts[i]
+	for i := range constraints {
+		f := &constraints[i]
 		if !f.writes {
 			continue
 		}
@@ -125,7 +125,7 @@ func uniqueWrites(facts []fact) bool {
 	return true
 }
 
-// project keeps of the facts what concerns the values of keep; "absent" always stays. A
+// project keeps of the constraints what concerns the values of keep; "absent" always stays. A
 // compare-and-set from a kept to a dropped value stays as a read, one from a dropped to a
 // kept value as a write, and failed compares that do not tell what they found are dropped.
 //
@@ -134,23 +134,23 @@ func uniqueWrites(facts []fact) bool {
 // were those that saw it or replaced it; the former are struck out, and the latter no
 // longer say what they replaced. So a projection that is not linearizable proves that
 // the whole is not. (Striking out a write but not those that saw it proves nothing.)
-func project(facts []fact, keep func(value) bool) []fact {
-	told := make([]fact, 0, len(facts))
-	for _, f := range facts {
-		if f.sight != sawIsNot {
-			told = append(told, f)
+func project(constraints []constraint, keep func(value) bool) []constraint {
+	open := make([]constraint, 0, len(constraints))
+	for _, f := range constraints {
+		if f.read != readIsNot {
+			open = append(open, f)
 		}
 	}
-	return strike(told, keep)
+	return strike(open, keep)
 }
 
 // strike is project without dropping failed compares that hide what they found. It is
 // sound only if none of them can have found a dropped value.
-func strike(facts []fact, keep func(value) bool) []fact {
-	out := make([]fact, 0, len(facts))
-	for _, f := range facts {
-		if f.sight == sawIs && f.saw.present && !keep(f.saw) {
-			f.sight = sawNothing
+func strike(constraints []constraint, keep func(value) bool) []constraint {
+	out := make([]constraint, 0, len(constraints))
+	for _, f := range constraints {
+		if f.read == readIs && f.saw.present && !keep(f.saw) {
+			f.read = readNothing
 		}
 		if f.writes && !keep(f.wrote) {
 			f.writes = false

@@ -3,14 +3,12 @@ package checker
 import (
 	"context"
 	"fmt"
-	"runtime"
-	"runtime/metrics"
 	"slices"
 
 	"github.com/anishathalye/porcupine"
 )
 
-// answer is what a search says of some facts.
+// answer is what a search says of some constraints.
 type answer uint8
 
 const (
@@ -19,7 +17,7 @@ const (
 	undecided
 )
 
-// decide tells whether the facts of one key are linearizable. why is for undecided.
+// decide reports whether the constraints of one key are linearizable. why is for undecided.
 // Where written values are unique, most keys are decided by a contradiction between two
 // values or by a guess that holds, in a time that does not explode. Porcupine searches
 // the rest.
@@ -28,14 +26,14 @@ const (
 // to three questions, of which the first two are nearly always enough: without the
 // dropped writes (yes is an answer); without the failed compares as well (no is an
 // answer); with all of it.
-func decide(ctx context.Context, facts []fact, unique bool, memory *memory) (a answer, why string) {
+func decide(ctx context.Context, constraints []constraint, unique bool, memory *memory) (a answer, why string) {
 	if !unique {
-		return search(ctx, facts, memory)
+		return search(ctx, constraints, memory)
 	}
-	if conflicting(facts) {
+	if conflicting(constraints) {
 		return illegal, ""
 	}
-	kept, dropped := prepare(facts)
+	kept, dropped := prepare(constraints)
 	if certified(kept) {
 		return legal, ""
 	}
@@ -43,12 +41,12 @@ func decide(ctx context.Context, facts []fact, unique bool, memory *memory) (a a
 		return illegal, ""
 	}
 	a, why = search(ctx, kept, memory)
-	if a != illegal || !hidden(facts, dropped) {
+	if a != illegal || !hidden(constraints, dropped) {
 		return a, why
 	}
-	open := make([]fact, 0, len(kept))
+	open := make([]constraint, 0, len(kept))
 	for _, f := range kept {
-		if f.sight != sawIsNot {
+		if f.read != readIsNot {
 			open = append(open, f)
 		}
 	}
@@ -58,20 +56,20 @@ func decide(ctx context.Context, facts []fact, unique bool, memory *memory) (a a
 	return search(ctx, append(kept, dropped...), memory)
 }
 
-// hides tells whether there is a failed compare that hides what it found.
-func hides(facts []fact) bool {
-	return slices.ContainsFunc(facts, func(f fact) bool { return f.sight == sawIsNot })
+// hides reports whether there is a failed compare that hides what it found.
+func hides(constraints []constraint) bool {
+	return slices.ContainsFunc(constraints, func(f constraint) bool { return f.read == readIsNot })
 }
 
-// hidden tells whether a failed compare that hides what it found may have found one of
+// hidden reports whether a failed compare that hides what it found may have found one of
 // the dropped writes.
-func hidden(facts, dropped []fact) bool {
-	for i := range facts {
-		if facts[i].sight != sawIsNot {
+func hidden(constraints, dropped []constraint) bool {
+	for i := range constraints {
+		if constraints[i].read != readIsNot {
 			continue
 		}
 		for j := range dropped {
-			if facts[i].ret >= dropped[j].call {
+			if constraints[i].ret >= dropped[j].call {
 				return true
 			}
 		}
@@ -85,20 +83,21 @@ func hidden(facts, dropped []fact) bool {
 // would return and leave that goroutine behind. So the search is stopped from the
 // inside: once it is to stop, no step is possible any more, and Porcupine gives up
 // by itself, having undone at most the steps that it stands on.
-func search(ctx context.Context, facts []fact, memory *memory) (a answer, why string) {
-	if n := len(facts); needs(n) > memory.share() {
+func search(ctx context.Context, constraints []constraint, memory *memory) (a answer, why string) {
+	if n := len(constraints); needs(n) > memory.share() {
 		return undecided, fmt.Sprintf("%d operations on one key need at least %d MB to judge", n, needs(n)>>20)
 	}
 	model := registerModel()
 	plain := model.Step
 	var steps int
 	var stopped string
-	each := stepBytes(len(facts))
+	each := stepBytes(len(constraints))
 	model.StepContext = func(_ context.Context, state, input, output any) (bool, any) {
 		if stopped != "" {
 			return false, state
 		}
 		if steps++; steps%1024 == 0 {
+			memory.sample()
 			if ctx.Err() != nil {
 				stopped = "out of time"
 				return false, state
@@ -114,27 +113,27 @@ func search(ctx context.Context, facts []fact, memory *memory) (a answer, why st
 		return undecided, "out of time"
 	}
 	// No timeout, so Porcupine has joined its goroutine when it returns.
-	ok := porcupine.CheckOperations(model, toPorcupine(facts))
+	ok := porcupine.CheckOperations(model, toPorcupine(constraints))
 	switch {
 	case stopped != "":
-		return undecided, fmt.Sprintf("%s after %d steps through %d operations", stopped, steps, len(facts))
+		return undecided, fmt.Sprintf("%s after %d steps through %d operations", stopped, steps, len(constraints))
 	case ok:
 		return legal, ""
 	}
 	return illegal, ""
 }
 
-// step is a fact as the model sees it. Values are numbered, 0 being "absent", so that
+// step is a constraint as the model sees it. Values are numbered, 0 being "absent", so that
 // a state is a small integer, which Go boxes without allocating.
 type step struct {
-	fact
+	constraint
 	sawID, wroteID int
 	label          string // for pictures
 }
 
-// toPorcupine keeps the order of the facts. Processes are numbered from 0 in the order
+// toPorcupine keeps the order of the constraints. Processes are numbered from 0 in the order
 // of their first operation, because pictures draw a row for every number.
-func toPorcupine(facts []fact) []porcupine.Operation {
+func toPorcupine(constraints []constraint) []porcupine.Operation {
 	ids := map[value]int{absent: 0}
 	id := func(v value) int {
 		n, ok := ids[v]
@@ -145,10 +144,10 @@ func toPorcupine(facts []fact) []porcupine.Operation {
 		return n
 	}
 	rows := map[int64]int{}
-	ops := make([]porcupine.Operation, 0, len(facts))
-	for _, f := range facts {
-		s := &step{fact: f}
-		if f.sight != sawNothing {
+	ops := make([]porcupine.Operation, 0, len(constraints))
+	for _, f := range constraints {
+		s := &step{constraint: f}
+		if f.read != readNothing {
 			s.sawID = id(f.saw)
 		}
 		if f.writes {
@@ -171,15 +170,15 @@ func registerModel() porcupine.Model {
 		Step: func(state, input, _ any) (bool, any) {
 			s := input.(*step)
 			now := state.(int)
-			if s.absurd {
+			if s.contradictory {
 				return false, state
 			}
-			switch s.sight {
-			case sawIs:
+			switch s.read {
+			case readIs:
 				if now != s.sawID {
 					return s.maybe, state
 				}
-			case sawIsNot:
+			case readIsNot:
 				if now == s.sawID {
 					return false, state
 				}
@@ -193,44 +192,6 @@ func registerModel() porcupine.Model {
 		// Spread over all bits: Porcupine combines it with the hash of a bit set by xor.
 		Hash: func(state any) uint64 { return uint64(state.(int)) * 0x9e3779b97f4a7c15 },
 	}
-}
-
-// memory is the budget that the searches of one checker share. nil is no limit.
-type memory struct {
-	bytes    int64
-	baseline int64 // live before the first search
-	workers  int64
-}
-
-func newMemory(megabytes, workers int) *memory {
-	if megabytes <= 0 {
-		megabytes = defaultMemoryMB
-	}
-	runtime.GC() // the live heap is known only after a collection
-	return &memory{bytes: int64(megabytes) << 20, baseline: liveHeap(), workers: int64(workers)}
-}
-
-const defaultMemoryMB = 1024
-
-// share is what one search may use without asking.
-func (m *memory) share() int64 {
-	if m == nil {
-		return 1 << 62
-	}
-	return m.bytes / m.workers
-}
-
-// exhausted tells whether the searches really hold what they may. It is asked only by
-// a search whose own estimate, which counts states that were met twice, is above its
-// share. Half of the budget is for garbage that is not collected yet.
-func (m *memory) exhausted() bool {
-	return m != nil && liveHeap()-m.baseline > m.bytes/2
-}
-
-func liveHeap() int64 {
-	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	metrics.Read(sample)
-	return int64(sample[0].Value.Uint64())
 }
 
 // stepBytes is what Porcupine keeps for a state that it has not met before, in a

@@ -16,22 +16,22 @@ const (
 // that follow from the whole are tried: projections on some of the values, and within
 // them leaving out what single operations saw. From the result nothing can be left out
 // any more, unless ctx ended before.
-func shrink(ctx context.Context, facts []fact, unique bool, memory *memory) []fact {
+func shrink(ctx context.Context, constraints []constraint, unique bool, memory *memory) []constraint {
 	s := &shrinker{ctx: ctx, unique: unique, memory: memory}
 	if unique {
-		if best := s.shortest(facts); best != nil {
+		if best := s.shortest(constraints); best != nil {
 			return best
 		}
 	}
-	if told := project(facts, func(value) bool { return true }); len(told) < len(facts) && s.illegal(told) {
-		facts = told
+	if open := project(constraints, func(value) bool { return true }); len(open) < len(constraints) && s.illegal(open) {
+		constraints = open
 	}
-	for size := -1; ctx.Err() == nil && size != len(facts); {
-		size = len(facts)
-		facts = s.dropValues(facts)
-		facts = s.dropSights(facts)
+	for size := -1; ctx.Err() == nil && size != len(constraints); {
+		size = len(constraints)
+		constraints = s.dropValues(constraints)
+		constraints = s.dropReads(constraints)
 	}
-	return facts
+	return constraints
 }
 
 type shrinker struct {
@@ -40,24 +40,24 @@ type shrinker struct {
 	memory *memory
 }
 
-func (s *shrinker) illegal(facts []fact) bool {
+func (s *shrinker) illegal(constraints []constraint) bool {
 	ctx, cancel := context.WithTimeout(s.ctx, shrinkStep)
 	defer cancel()
-	a, _ := decide(ctx, facts, s.unique, s.memory)
+	a, _ := decide(ctx, constraints, s.unique, s.memory)
 	return a == illegal
 }
 
 // shortest is the shortest contradiction within one value or between two, nil if there
 // is none. Of several it takes the first that came to light.
-func (s *shrinker) shortest(facts []fact) []fact {
-	var best []fact
+func (s *shrinker) shortest(constraints []constraint) []constraint {
+	var best []constraint
 	tried := 0
-	conflicts(blocks(facts), func(chosen []*fact, of ...*block) bool {
-		small := gather(facts, chosen, of...)
+	conflicts(blocks(constraints), func(chosen []*constraint, of ...*block) bool {
+		small := gather(constraints, chosen, of...)
 		if !s.illegal(small) {
 			return true // the search has the last word
 		}
-		small = s.dropSights(small)
+		small = s.dropReads(small)
 		if best == nil || cmp.Or(cmp.Compare(len(small), len(best)), cmp.Compare(end(small), end(best))) < 0 {
 			best = small
 		}
@@ -68,67 +68,67 @@ func (s *shrinker) shortest(facts []fact) []fact {
 }
 
 // end is when the last operation was asked for.
-func end(facts []fact) int64 {
+func end(constraints []constraint) int64 {
 	latest := int64(0)
-	for i := range facts {
-		latest = max(latest, facts[i].call)
+	for i := range constraints {
+		latest = max(latest, constraints[i].call)
 	}
 	return latest
 }
 
 // dropValues takes values away as long as the rest stays illegal: first halves of them,
 // then quarters, and so on to single ones.
-func (s *shrinker) dropValues(facts []fact) []fact {
-	values := droppable(facts)
+func (s *shrinker) dropValues(constraints []constraint) []constraint {
+	values := droppable(constraints)
 	for chunk := (len(values) + 1) / 2; chunk > 0; chunk /= 2 {
 		for at := 0; at < len(values) && s.ctx.Err() == nil; {
 			away := values[at:min(at+chunk, len(values))]
-			small := strike(facts, func(v value) bool { return !slices.Contains(away, v) })
+			small := strike(constraints, func(v value) bool { return !slices.Contains(away, v) })
 			if !s.illegal(small) {
 				at += chunk
 				continue
 			}
-			facts = small
+			constraints = small
 			values = slices.Delete(values, at, at+len(away))
 		}
 	}
-	return facts
+	return constraints
 }
 
 // droppable lists the values that may be struck out: all that no failed compare can have
 // found and hidden, because they were first asked for after its answer.
-func droppable(facts []fact) []value {
+func droppable(constraints []constraint) []value {
 	hiddenUntil := int64(-1)
-	for i := range facts {
-		if facts[i].sight == sawIsNot {
-			hiddenUntil = max(hiddenUntil, facts[i].ret)
+	for i := range constraints {
+		if constraints[i].read == readIsNot {
+			hiddenUntil = max(hiddenUntil, constraints[i].ret)
 		}
 	}
 	early := map[value]bool{}
-	for i := range facts {
-		f := &facts[i]
+	for i := range constraints {
+		f := &constraints[i]
 		if f.writes && f.call <= hiddenUntil {
 			early[f.wrote] = true
 		}
 	}
-	return slices.DeleteFunc(valuesOf(facts), func(v value) bool { return early[v] })
+	return slices.DeleteFunc(valuesOf(constraints), func(v value) bool { return early[v] })
 }
 
-// dropSights takes away what single operations saw, as long as the rest stays illegal.
-func (s *shrinker) dropSights(facts []fact) []fact {
-	for i := 0; i < len(facts) && s.ctx.Err() == nil; {
-		f := facts[i]
-		if f.sight == sawNothing {
+// dropReads takes away what single operations saw, as long as the rest stays illegal.
+func (s *shrinker) dropReads(constraints []constraint) []constraint {
+	for i := 0; i < len(constraints) && s.ctx.Err() == nil; {
+		f := constraints[i]
+		if f.read == readNothing {
 			i++
 			continue
 		}
-		f.sight = sawNothing
-		small := slices.Clone(facts)
+		f.read = readNothing
+		small := slices.Clone(constraints)
 		if small[i] = f; f.empty() {
 			small = slices.Delete(small, i, i+1)
 		}
 		if s.illegal(small) {
-			facts = small
+			constraints = small
 			if !f.empty() {
 				i++
 			}
@@ -136,11 +136,11 @@ func (s *shrinker) dropSights(facts []fact) []fact {
 		}
 		i++
 	}
-	return facts
+	return constraints
 }
 
-// valuesOf lists the values that the facts speak of, without "absent", in their order.
-func valuesOf(facts []fact) []value {
+// valuesOf lists the values that the constraints speak of, without "absent", in their order.
+func valuesOf(constraints []constraint) []value {
 	var values []value
 	seen := map[value]bool{absent: true}
 	add := func(v value) {
@@ -148,12 +148,12 @@ func valuesOf(facts []fact) []value {
 			seen[v], values = true, append(values, v)
 		}
 	}
-	for i := range facts {
-		if facts[i].sight == sawIs {
-			add(facts[i].saw)
+	for i := range constraints {
+		if constraints[i].read == readIs {
+			add(constraints[i].saw)
 		}
-		if facts[i].writes {
-			add(facts[i].wrote)
+		if constraints[i].writes {
+			add(constraints[i].wrote)
 		}
 	}
 	return values

@@ -10,14 +10,14 @@ import (
 	"faultline/workloads/history"
 )
 
-// answered tells whether the system served the operation: it took effect, or its condition
+// answered reports whether the system served the operation: it took effect, or its condition
 // did not hold, which is an answer too.
 func answered(op *history.Operation) bool {
 	return op.Type == history.OK || op.Type == history.Fail &&
 		(op.Error == history.CASMismatch || op.Error == history.LockHeld || op.Error == history.NoSession)
 }
 
-// changes tells whether an operation of this f is one that only a leader can serve.
+// changes reports whether an operation of this f is one that only a leader can serve.
 func changes(f history.Op) bool { return f != history.OpRead }
 
 // Recovery is how long after the heal of a fault a write or compare-and-set succeeded
@@ -59,54 +59,6 @@ func firstOK(ops []history.Operation, from int64, of func(f history.Op) bool) (a
 		}
 	}
 	return at, ok
-}
-
-// Bucket is what clients saw in one stretch of a run.
-type Bucket struct {
-	At       time.Duration // when it begins
-	OK       int           // answers, those of compare-and-sets whose compare failed included
-	Fail     int           // definite failures
-	Info     int           // operations asked for in it of which nobody knows whether they happened
-	P50, P99 time.Duration // of the OK, 0 if there are none
-}
-
-// mostBuckets bounds what Buckets makes of a run whose last time is absurd; a run of seven
-// days, the longest, fits at a width of ten seconds.
-const mostBuckets = 100_000
-
-// Buckets cuts a run into stretches of equal width, from its start to its last event. The
-// width is the wanted one, or as much more as keeps them at 100,000 or fewer. An
-// operation belongs to the bucket of its answer; one without, to that of its request.
-func Buckets(run *Run, width time.Duration) []Bucket {
-	if width <= 0 || len(run.Events) == 0 {
-		return nil
-	}
-	end := runEnd(run)
-	width = max(width, time.Duration(end/mostBuckets+1))
-	all := make([]Bucket, end/int64(width)+1)
-	spans := make([][]int64, len(all))
-	for i := range all {
-		all[i].At = time.Duration(i) * width
-	}
-	for i := range run.Ops {
-		op := &run.Ops[i]
-		if op.Return == history.Pending {
-			all[op.Invoke/int64(width)].Info++
-			continue
-		}
-		at := op.Return / int64(width)
-		if !answered(op) {
-			all[at].Fail++
-			continue
-		}
-		all[at].OK++
-		spans[at] = append(spans[at], op.Return-op.Invoke)
-	}
-	for i := range all {
-		slices.Sort(spans[i])
-		all[i].P50, all[i].P99 = quantile(spans[i], 0.50), quantile(spans[i], 0.99)
-	}
-	return all
 }
 
 func runEnd(run *Run) int64 {

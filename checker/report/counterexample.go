@@ -19,7 +19,7 @@ type story struct {
 	checker.Counterexample
 	Number     int
 	LeftOut    int // operations beyond mostTold
-	Sentences  []told
+	Sentences  []operationLine
 	Drawing    template.HTML
 	Meanwhile  []string // faults in force
 	From, Till string   // seconds: the stretch of the run that holds it
@@ -29,8 +29,8 @@ type story struct {
 // not be made small in time may have hundreds.
 const mostTold = 24
 
-// told is an operation and what real time says of its order.
-type told struct {
+// operationLine is an operation and what real time says of its order.
+type operationLine struct {
 	Text, Order string
 	Type        history.Type
 }
@@ -40,7 +40,7 @@ func storyOf(number int, c checker.Counterexample, run *checker.Run) story {
 	c.Ops, c.Why = c.Ops[:len(c.Ops)-left], prose(c.Why)
 	s := story{Counterexample: c, Number: number, LeftOut: left, Drawing: drawStory(number, c, run.Faults)}
 	for i, op := range c.Ops {
-		s.Sentences = append(s.Sentences, told{sentence(op), before(c.Ops, i), op.Type})
+		s.Sentences = append(s.Sentences, operationLine{sentence(op), before(c.Ops, i), op.Type})
 	}
 	from, till := reach(c.Ops)
 	margin := 30e6 + float64(till-from)/5 // ns

@@ -98,6 +98,29 @@ func untold(r checker.Result, few int) []string {
 	})
 }
 
+// budget says what a checker that searches was given and what it used, and what of its verdict
+// depends on that. It is empty for one that does not search.
+func budget(r checker.Result) string {
+	b := r.Budget
+	if b == nil {
+		return ""
+	}
+	limit := "no limit of time"
+	if b.WallSeconds > 0 {
+		limit = span(time.Duration(b.WallSeconds * 1e9))
+	}
+	peak := "peak of memory unknown"
+	if b.PeakMemoryMB > 0 {
+		peak = "peak of memory " + metric(checker.Metric{Value: b.PeakMemoryMB, Unit: "MiB"})
+	}
+	text := fmt.Sprintf("Budget of the search: %s, %s MiB, %s; used: %s, %s. Valid and invalid never depend on the budget, unknown may.",
+		limit, thousands(b.MemoryMB), count(b.Cores, "core"), span(time.Duration(b.UsedWallSeconds*1e9)), peak)
+	if b.Exhausted {
+		text += " It ran out: more time (check-time) or memory (check-memory-mb) may decide what is open."
+	}
+	return text
+}
+
 // faultClause tells of faults only what was measured.
 func faultClause(faults []history.Fault) string {
 	if len(faults) == 0 {

@@ -33,8 +33,8 @@ const exampleClients = 10
 
 func sec(s float64) int64 { return int64(s * 1e9) }
 
-// reign is who led when, in seconds.
-var exampleReigns = []struct {
+// leadership is who led when, in seconds.
+var exampleLeaderships = []struct {
 	node       string
 	term       uint64
 	from, till float64
@@ -99,7 +99,7 @@ func (e *example) observer() {
 	for at := 0.05; at < e.length; at += 0.2 {
 		for i, node := range exampleNodes[:3] {
 			o := history.Observation{BootID: "b", State: "Follower", Commit: uint64(at * 100), Applied: uint64(at * 100)}
-			for _, r := range exampleReigns {
+			for _, r := range exampleLeaderships {
 				if at >= r.from {
 					o.Term = r.term
 					if r.node == node && at < r.till {
@@ -127,7 +127,7 @@ func (e *example) hit(node string, at float64) string {
 }
 
 func (e *example) leader(at float64) (string, bool) {
-	for _, r := range exampleReigns {
+	for _, r := range exampleLeaderships {
 		if at >= r.from && at < r.till && e.hit(r.node, at) == "" {
 			return r.node, true
 		}
@@ -232,9 +232,10 @@ func validData(t *testing.T, rate float64) Data {
 		Started: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Length: 60*time.Second + 214*time.Millisecond,
 		Runtime: "docker", System: "agent", Verdict: checker.Valid, Run: newExample(t, rate).run(),
 		Results: []checker.Result{
-			{Checker: "linearizable", Verdict: checker.Valid, Summary: "all 35 keys are linearizable", Figures: []checker.Figure{{Name: "keys", Value: 35}, {Name: "longest key", Value: 611, Unit: "operations"}, {Name: "search", Value: 0.8412, Unit: "s"}}},
-			{Checker: "raft", Verdict: checker.Valid, Summary: "at most one leader in each of 5 terms", Figures: []checker.Figure{{Name: "terms", Value: 5}, {Name: "observations", Value: 900}}},
-			{Checker: "availability", Verdict: checker.Valid, Summary: "writes succeeded 212 ms after the last heal", Figures: []checker.Figure{{Name: "success outside faults", Value: 99.3, Unit: "%"}, {Name: "longest outage", Value: 1.9, Unit: "s"}}},
+			{Checker: "linearizable", Verdict: checker.Valid, Summary: "all 35 keys are linearizable", Metrics: []checker.Metric{{Name: "keys", Value: 35}, {Name: "longest key", Value: 611, Unit: "operations"}, {Name: "search", Value: 0.8412, Unit: "s"}},
+				Budget: &checker.Budget{WallSeconds: 60, MemoryMB: 2048, Cores: 2, UsedWallSeconds: 0.8412, PeakMemoryMB: 11.5}},
+			{Checker: "raft", Verdict: checker.Valid, Summary: "at most one leader in each of 5 terms", Metrics: []checker.Metric{{Name: "terms", Value: 5}, {Name: "observations", Value: 900}}},
+			{Checker: "availability", Verdict: checker.Valid, Summary: "writes succeeded 212 ms after the last heal", Metrics: []checker.Metric{{Name: "success outside faults", Value: 99.3, Unit: "%"}, {Name: "longest outage", Value: 1.9, Unit: "s"}}},
 			{Checker: "faults", Verdict: checker.Valid, Summary: "all 9 faults took place, were measured and healed"},
 			{Checker: "load", Verdict: checker.Valid, Summary: "operations overlapped every fault"},
 		},
@@ -275,7 +276,7 @@ func invalidData(t *testing.T, rate float64) Data {
 	}
 	reasons := []string{"key k21: " + why[0], "key k24: " + why[1], "3 more keys are not linearizable either"}
 	d.Results[0] = checker.Result{Checker: "linearizable", Verdict: checker.Invalid, Summary: "5 of 35 keys not linearizable: " + reasons[0],
-		Reasons: reasons, Figures: d.Results[0].Figures,
+		Reasons: reasons, Metrics: d.Results[0].Metrics, Budget: d.Results[0].Budget,
 		Counterexamples: []checker.Counterexample{
 			{Key: "k21", Of: 611, File: "linearizability/k21.html", Ops: first, Why: why[0]},
 			{Key: "k24", Of: 574, File: "linearizability/k24.html", Ops: second, Why: why[1]},

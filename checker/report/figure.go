@@ -17,7 +17,7 @@ const (
 	figureWidth = 960.0 // of the plot
 	figureRight = 14.0
 	rowHeight   = 17.0
-	stateHeight = 5.0 // strip on top of a node's lane that tells whether it leads
+	stateHeight = 5.0 // strip on top of a node's lane that reports whether it leads
 	columns     = 480 // cells over the width of a lane
 	rateHeight  = 76.0
 	delayHeight = 58.0
@@ -82,7 +82,7 @@ func (f *runFigure) describe() string {
 	run := f.data.run()
 	return fmt.Sprintf("The run over %s: %s against %s, %s, %s of leadership. The tables on this page hold the same in words.",
 		seconds(f.scale.end), tallyOf(run.Ops), count(len(f.nodeNames()), "node"), count(len(run.Faults), "fault"),
-		count(changes(reigns(f.stays)), "change"))
+		count(changes(leaderships(f.stays)), "change"))
 }
 
 func (f *runFigure) label(text, class string, y float64) {
@@ -170,9 +170,9 @@ func (f *runFigure) bands(top float64) {
 
 // marks draws a line where a leader begins, and one at each counterexample.
 func (f *runFigure) marks(top float64) {
-	for _, s := range reigns(f.stays) {
+	for _, s := range leaderships(f.stays) {
 		x := f.scale.x(s.From)
-		f.line("reign", x, top, x, f.y-20)
+		f.line("leadership", x, top, x, f.y-20)
 	}
 	for _, r := range f.data.Results {
 		for _, c := range r.Counterexamples {

@@ -27,7 +27,8 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{
 	"mark":      mark,
 	"thousands": thousands[int],
 	"seconds":   seconds,
-	"figure":    figure,
+	"metric":    metric,
+	"budget":    budget,
 	"span":      func(ns int64) string { return span(time.Duration(ns)) },
 }).Parse(pageText))
 
@@ -74,7 +75,7 @@ func HTML(d Data) ([]byte, error) {
 	width := bucketWidth(end)
 	buckets := bucketsOf(run.Ops, end, width)
 	states := stays(run.Events, end)
-	leaders := reigns(states)
+	leaders := leaderships(states)
 	figure, lanes := drawRun(d, states, buckets, width)
 	phases := phasesOf(run.Events, end)
 	view := pageView{

@@ -142,7 +142,7 @@ func hostileData(s string) Data {
 	return Data{
 		Scenario: s, Command: s, Runtime: s, System: s, Verdict: checker.Verdict(s), Run: run, Dir: s, Notes: []string{s},
 		Results: []checker.Result{
-			{Checker: s, Verdict: checker.Invalid, Summary: s, Reasons: []string{s}, Figures: []checker.Figure{{Name: s, Value: 1.5, Unit: s}},
+			{Checker: s, Verdict: checker.Invalid, Summary: s, Reasons: []string{s}, Metrics: []checker.Metric{{Name: s, Value: 1.5, Unit: s}},
 				Counterexamples: []checker.Counterexample{{Key: s, Why: s, Ops: ops, File: "javascript:alert(1)"}}},
 			{Checker: s, Verdict: checker.Verdict(s), Summary: s},
 		},

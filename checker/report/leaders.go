@@ -55,20 +55,20 @@ func stays(events []history.Event, end int64) []stay {
 	return all
 }
 
-// reigns are the stays of leaders.
-func reigns(all []stay) []stay {
+// leaderships are the stays of leaders.
+func leaderships(all []stay) []stay {
 	return slices.DeleteFunc(slices.Clone(all), func(s stay) bool { return s.State != history.Leader })
 }
 
 // changes counts how often leadership went on to another term or node after the first.
 func changes(leaders []stay) int {
-	type reign struct {
+	type leadership struct {
 		node string
 		term uint64
 	}
-	seen := map[reign]bool{}
+	seen := map[leadership]bool{}
 	for _, s := range leaders {
-		seen[reign{s.Node, s.Term}] = true
+		seen[leadership{s.Node, s.Term}] = true
 	}
 	return max(0, len(seen)-1)
 }

@@ -27,7 +27,7 @@ func Markdown(d Data) string {
 	}
 	markdownCheckers(&b, d)
 	markdownFaults(&b, d)
-	fmt.Fprintf(&b, "%s.\n", md(figures(d)))
+	fmt.Fprintf(&b, "%s.\n", md(keyMetrics(d)))
 	if d.Command != "" {
 		fmt.Fprintf(&b, "\nRepeat it:\n\n%s\n", mdBlock(d.Command))
 	}
@@ -106,6 +106,11 @@ func markdownCheckers(b *strings.Builder, d Data) {
 		fmt.Fprintf(b, "| %s | %s | %s | %s |\n", mark(r.Verdict), md(r.Checker), md(string(r.Verdict)), md(r.Summary))
 	}
 	b.WriteString("\n")
+	for _, r := range d.Results {
+		if text := budget(r); text != "" {
+			fmt.Fprintf(b, "%s: %s\n\n", md(r.Checker), md(text))
+		}
+	}
 }
 
 func markdownFaults(b *strings.Builder, d Data) {

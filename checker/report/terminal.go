@@ -80,7 +80,7 @@ func Terminal(d Data, color bool, width int) string {
 	}
 	s.b.WriteString("\n")
 	s.checkers(d)
-	s.wrap("  ", 2, figures(d))
+	s.wrap("  ", 2, keyMetrics(d))
 	for _, r := range troubles(d.Results) {
 		s.stories(r, d)
 	}
@@ -131,14 +131,17 @@ func (s *screen) checkers(d Data) {
 		for _, reason := range untold(r, mostTerminalStories) {
 			s.wrap(strings.Repeat(" ", longest+6)+"- ", longest+8, shorten(reason, 400))
 		}
+		if text := budget(r); text != "" && r.Budget.Exhausted {
+			s.wrap(strings.Repeat(" ", longest+6)+"- ", longest+8, text)
+		}
 	}
 	if len(results) > 0 {
 		s.b.WriteString("\n")
 	}
 }
 
-// figures are the key figures of a run, in one sentence.
-func figures(d Data) string {
+// keyMetrics are the key metrics of a run, in one sentence.
+func keyMetrics(d Data) string {
 	run := d.run()
 	var durations []int64
 	for _, op := range run.Ops {
@@ -151,7 +154,7 @@ func figures(d Data) string {
 		q := quantilesOf(durations)
 		text += fmt.Sprintf(", p50 %s, p99 %s", span(time.Duration(q.P50)), span(time.Duration(q.P99)))
 	}
-	leaders := reigns(stays(run.Events, extent(d)))
+	leaders := leaderships(stays(run.Events, extent(d)))
 	return text + fmt.Sprintf("; %s (%s); %s of leadership", count(len(run.Faults), "fault"), faultNames(run.Faults),
 		count(changes(leaders), "change"))
 }

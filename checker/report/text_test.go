@@ -132,7 +132,7 @@ func TestStaysFollowTheObserver(t *testing.T) {
 	require.Equal(t, []stay{
 		{"a", "Leader", 2, 1, 5}, {"b", "Leader", 3, 4, 8}, {"a", "silent", 0, 5, 7}, {"b", "silent", 0, 8, 10},
 	}, got)
-	require.Equal(t, 1, changes(reigns(got)))
+	require.Equal(t, 1, changes(leaderships(got)))
 }
 
 func TestThinKeepsProofs(t *testing.T) {
@@ -153,4 +153,20 @@ func TestThinKeepsProofs(t *testing.T) {
 		}
 		return false
 	}())
+}
+
+func TestAnExhaustedBudgetIsSaidInEveryForm(t *testing.T) {
+	d := validData(t, 5)
+	d.Verdict = checker.Unknown
+	d.Results[0].Verdict, d.Results[0].Summary = checker.Unknown, "1 of 35 keys undecided: key k3: out of time"
+	d.Results[0].Budget = &checker.Budget{WallSeconds: 60, MemoryMB: 2048, Cores: 2, UsedWallSeconds: 45, Exhausted: true}
+	page, err := HTML(d)
+	require.NoError(t, err)
+	for form, text := range map[string]string{"html": string(page), "markdown": Markdown(d), "terminal": Terminal(d, false, 400)} {
+		require.Contains(t, text, "Budget of the search: 60.0 s, 2,048 MiB, 2 cores; used: 45.0 s, peak of memory unknown.", form)
+		require.Contains(t, text, "Valid and invalid never depend on the budget, unknown may.", form)
+		require.Contains(t, text, "more time (check-time) or memory (check-memory-mb) may decide", form)
+	}
+	d.Results[0].Budget = nil
+	require.NotContains(t, Markdown(d), "udget", "nothing searched")
 }

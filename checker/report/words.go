@@ -87,15 +87,15 @@ func span(d time.Duration) string {
 	return strconv.FormatInt(int64(d), 10) + " ns"
 }
 
-// figure writes a checker's figure: no decimals that say nothing.
-func figure(f checker.Figure) string {
-	value := strconv.FormatFloat(f.Value, 'f', -1, 64)
-	if whole := int64(f.Value); float64(whole) == f.Value {
+// metric writes a metric of a checker: no decimals that say nothing.
+func metric(m checker.Metric) string {
+	value := strconv.FormatFloat(m.Value, 'f', -1, 64)
+	if whole := int64(m.Value); float64(whole) == m.Value {
 		value = thousands(whole)
-	} else if f.Value > -1e6 && f.Value < 1e6 {
-		value = strconv.FormatFloat(f.Value, 'g', 4, 64)
+	} else if m.Value > -1e6 && m.Value < 1e6 {
+		value = strconv.FormatFloat(m.Value, 'g', 4, 64)
 	}
-	return strings.TrimSpace(value + " " + f.Unit)
+	return strings.TrimSpace(value + " " + m.Unit)
 }
 
 // maxValue bounds a value in running text; the history holds all of it.

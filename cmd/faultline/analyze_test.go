@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"regexp"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -30,13 +31,31 @@ func copyRun(t *testing.T, name string) (dir string) {
 	return dir
 }
 
+// analyze judges a run; the results are without the budget of the search.
 func analyze(t *testing.T, dir string) (o faultline.Outcome, results []byte) {
 	t.Helper()
 	o, err := faultline.Analyze(t.Context(), dir)
 	require.NoError(t, err)
-	results, err = os.ReadFile(filepath.Join(dir, "results.json"))
+	return o, resultsOf(t, dir)
+}
+
+// resultsOf reads the results of a judged run, all but the budget that the search was given and
+// what it used of that: they are about the machine.
+func resultsOf(t *testing.T, dir string) []byte {
+	t.Helper()
+	results, err := os.ReadFile(filepath.Join(dir, "results.json"))
 	require.NoError(t, err)
-	return o, results
+	return budget.ReplaceAll(results, nil)
+}
+
+var budget = regexp.MustCompile(`,\n +"budget": \{[^}]*\}`)
+
+func TestResultsSayWhatTheSearchWasGivenAndWhatItUsed(t *testing.T) {
+	dir := copyRun(t, "valid")
+	analyze(t, dir)
+	results, err := os.ReadFile(filepath.Join(dir, "results.json"))
+	require.NoError(t, err)
+	require.Regexp(t, `"budget": \{\s+"wall_seconds": 60,\s+"memory_mb": 2048,\s+"cores": \d+,\s+"used_wall_seconds": \d`, string(results))
 }
 
 func TestStoredRunsAreJudgedAlikeWheneverAndWherever(t *testing.T) {
@@ -97,10 +116,12 @@ func TestARunThatIsCutOffAnywhereIsJudgedAndNeverValid(t *testing.T) {
 
 func TestTheResultsOfAnInterruptedAnalysisStayAsTheyWere(t *testing.T) {
 	dir := copyRun(t, "valid")
-	_, before := analyze(t, dir)
+	analyze(t, dir)
+	before, err := os.ReadFile(filepath.Join(dir, "results.json"))
+	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := faultline.Analyze(ctx, dir)
+	_, err = faultline.Analyze(ctx, dir)
 	require.ErrorIs(t, err, faultline.ErrInterrupted)
 	require.ErrorContains(t, err, "`faultline analyze "+dir+"` judges it")
 	after, err := os.ReadFile(filepath.Join(dir, "results.json"))

@@ -58,13 +58,10 @@ steps:
 		require.NoError(t, err)
 		require.Equal(t, dir, latest)
 	}
-	before, err := os.ReadFile(filepath.Join(dir, "results.json"))
-	require.NoError(t, err)
+	before := resultsOf(t, dir)
 	code, _ = finish(t, "analyze", store)
 	require.Equal(t, exitValid, code)
-	after, err := os.ReadFile(filepath.Join(dir, "results.json"))
-	require.NoError(t, err)
-	require.Equal(t, string(before), string(after), "judged again to the same result")
+	require.Equal(t, string(before), string(resultsOf(t, dir)), "judged again to the same result")
 }
 
 // One harness is killed in the middle of six faults, beside another that lives. clean takes

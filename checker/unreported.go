@@ -7,11 +7,11 @@ import (
 	"faultline/workloads/history"
 )
 
-// untold finds where the runtime must have kept something to itself: an end of a process that
+// unreported finds where the runtime must have kept something to itself: an end of a process that
 // nobody saw begin, two starts without an end between them, a node that answers although its
 // last process has ended, a kill that was measured and ended nothing. What crashes were
 // among it, nobody knows.
-func untold(run *Run, all []history.ProcessEvent) (reasons []string, err error) {
+func unreported(run *Run, all []history.ProcessEvent) (reasons []string, err error) {
 	of := map[string][]history.ProcessEvent{}
 	for _, e := range all {
 		of[e.Node] = append(of[e.Node], e)
@@ -51,7 +51,7 @@ func answersOfNobody(run *Run, of map[string][]history.ProcessEvent) (reasons []
 			continue
 		}
 		last := events[len(events)-1]
-		if last.Kind != history.ProcessEnded || e.Time < last.When+sightingLag {
+		if last.Kind != history.ProcessEnded || e.Time < last.When+observationLag {
 			continue
 		}
 		var o history.Observation
@@ -76,10 +76,10 @@ func killsOfNobody(run *Run, of map[string][]history.ProcessEvent) (reasons []st
 		}
 		healed := f.Healed
 		if healed != history.Pending {
-			healed += sightingLag
+			healed += observationLag
 		}
 		for _, node := range f.Targets {
-			if ranAllAlong(of[node], f.Start-sightingLag, healed) {
+			if ranAllAlong(of[node], f.Start-observationLag, healed) {
 				reasons = append(reasons, fmt.Sprintf("step %d (%s) was measured to have ended the process of %s, and the runtime told of no end of it", f.Step, f.Name, node))
 			}
 		}
@@ -87,7 +87,7 @@ func killsOfNobody(run *Run, of map[string][]history.ProcessEvent) (reasons []st
 	return reasons
 }
 
-// ranAllAlong tells whether a process ran at every moment between two times.
+// ranAllAlong reports whether a process ran at every moment between two times.
 func ranAllAlong(events []history.ProcessEvent, from, to int64) bool {
 	running := false
 	for _, e := range events {

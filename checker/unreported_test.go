@@ -42,7 +42,7 @@ func TestWhatARuntimeDidNotTellIsUnknown(t *testing.T) {
 			tp := &tape{}
 			tp.started(1, "s1").started(1, "s2").started(1, "s3")
 			c.record(tp)
-			run := tp.run(t, Settings{Format: FormatSealed})
+			run := tp.run(t, Settings{Format: formatSealed})
 			run.Topology = threeServers()
 			r := checkCrashes(context.Background(), run)
 			require.Equal(t, c.verdict, r.Verdict, "%s %q", r.Summary, r.Reasons)
@@ -50,7 +50,7 @@ func TestWhatARuntimeDidNotTellIsUnknown(t *testing.T) {
 		})
 	}
 	tp := &tape{}
-	run := tp.started(1, "s1").started(1, "s3").run(t, Settings{Format: FormatSealed})
+	run := tp.started(1, "s1").started(1, "s3").run(t, Settings{Format: formatSealed})
 	run.Topology = threeServers()
 	r := checkCrashes(context.Background(), run)
 	require.Equal(t, Unknown, r.Verdict)
