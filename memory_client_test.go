@@ -38,9 +38,9 @@ func (c memoryClient) ask(ctx context.Context, what string, do func() error) err
 		conn, err := c.at.Dial(ctx)
 		switch {
 		case errors.Is(err, syscall.ECONNREFUSED):
-			return nodes.Errorf(nodes.Refused, "%v", err)
+			return nodes.Errorf(history.Refused, "%v", err)
 		case err != nil:
-			return nodes.Errorf(nodes.Unreachable, "%v", err)
+			return nodes.Errorf(history.Unreachable, "%v", err)
 		}
 		conn.Close() // carries nothing
 		for sleep(ctx, oneWay); ctx.Err() == nil; sleep(ctx, 50*time.Millisecond) {
@@ -49,7 +49,7 @@ func (c memoryClient) ask(ctx context.Context, what string, do func() error) err
 				return err
 			}
 		}
-		return nodes.Errorf(nodes.Timeout, "%v", context.Cause(ctx))
+		return nodes.Errorf(history.Timeout, "%v", context.Cause(ctx))
 	})
 }
 
@@ -59,7 +59,7 @@ func (m *memory) at(name string, do func() error) (answered bool, err error) {
 	defer m.mu.Unlock()
 	switch {
 	case !m.nodes[name].alive:
-		return true, nodes.Errorf(nodes.ConnectionLost, "%s ended", name)
+		return true, nodes.Errorf(history.ConnectionLost, "%s ended", name)
 	case !m.serves(name):
 		return false, nil
 	}
@@ -70,7 +70,7 @@ func (m *memory) at(name string, do func() error) (answered bool, err error) {
 func (c memoryClient) led(ctx context.Context, what string, do func() error) error {
 	return c.ask(ctx, what, func() error {
 		if c.m.follow(c.at.Node) == "" {
-			return nodes.Errorf(nodes.NoLeader, "%s knows no leader", c.at.Node)
+			return nodes.Errorf(history.NoLeader, "%s knows no leader", c.at.Node)
 		}
 		return do()
 	})
@@ -82,7 +82,7 @@ func (c memoryClient) set(key, value string) nodes.Item {
 	return c.m.items[key]
 }
 
-func (c memoryClient) Get(ctx context.Context, key string, _ nodes.Mode) (item nodes.Item, err error) {
+func (c memoryClient) Get(ctx context.Context, key string, _ history.Mode) (item nodes.Item, err error) {
 	err = c.led(ctx, "Get", func() error {
 		item = c.m.items[key]
 		return nil
@@ -102,7 +102,7 @@ func (c memoryClient) CAS(ctx context.Context, key, value string, index uint64) 
 	err = c.led(ctx, "CAS", func() error {
 		if item = c.m.items[key]; item.Index != index {
 			item.HasCurrent = true
-			return nodes.Errorf(nodes.CASMismatch, "index is %d", item.Index)
+			return nodes.Errorf(history.CASMismatch, "index is %d", item.Index)
 		}
 		item = c.set(key, value)
 		return nil
@@ -112,7 +112,7 @@ func (c memoryClient) CAS(ctx context.Context, key, value string, index uint64) 
 
 func (c memoryClient) Observe(ctx context.Context) (seen history.Observation, err error) {
 	if how := c.m.trap.spring("Observe of " + c.at.Node); how != "" {
-		return seen, nodes.Errorf(nodes.Timeout, "the trap")
+		return seen, nodes.Errorf(history.Timeout, "the trap")
 	}
 	err = c.ask(ctx, "Observe", func() error {
 		leader := c.m.follow(c.at.Node)
@@ -130,7 +130,7 @@ func (c memoryClient) Observe(ctx context.Context) (seen history.Observation, er
 func (c memoryClient) Transfer(ctx context.Context, to string) error {
 	return c.ask(ctx, "Transfer", func() error {
 		if c.m.leads() != c.at.Node {
-			return nodes.Errorf(nodes.NotLeader, "%s leads", c.m.leads())
+			return nodes.Errorf(history.NotLeader, "%s leads", c.m.leads())
 		}
 		for _, name := range c.m.names {
 			if name != c.at.Node && (to == "" || to == name) && c.m.quorum(name) {
@@ -138,7 +138,7 @@ func (c memoryClient) Transfer(ctx context.Context, to string) error {
 				return nil
 			}
 		}
-		return nodes.Errorf(nodes.Timeout, "nobody to hand over to")
+		return nodes.Errorf(history.Timeout, "nobody to hand over to")
 	})
 }
 

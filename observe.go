@@ -60,7 +60,7 @@ func (o *observer) sample(ctx context.Context, n topologies.Node) {
 		seen = history.Observation{Error: string(nodes.CodeOf(err))}
 	}
 	o.mu.Lock()
-	if seen.State == "Leader" {
+	if seen.State == history.Leader {
 		o.last = n.Name
 	} else if o.last == n.Name {
 		o.last = ""
@@ -117,7 +117,7 @@ func (o *observer) askForLeader(ctx context.Context) string {
 		}
 		all.Go(func() {
 			seen, err := o.ask(ctx, n.Name)
-			if err != nil || seen.State != "Leader" {
+			if err != nil || seen.State != history.Leader {
 				return // somebody else may lead
 			}
 			mu.Lock()

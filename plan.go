@@ -248,6 +248,6 @@ func (s Scenario) generator() (workloads.Generator, error) {
 
 func (p *plan) settings() checker.Settings {
 	s := p.scenario
-	return checker.Settings{Workload: s.Workload, Mode: string(s.Mode), RecoverWithin: s.RecoverWithin,
+	return checker.Settings{Workload: s.Workload, Mode: s.Mode, RecoverWithin: s.RecoverWithin,
 		MinOps: s.MinOps, CheckTime: s.CheckTime, CheckMemoryMB: s.CheckMemoryMB, PlannedFaults: len(p.schedule.Steps), Format: p.format}
 }

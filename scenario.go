@@ -11,9 +11,9 @@ import (
 	"time"
 
 	"faultline/nemesis"
-	"faultline/nodes"
 	"faultline/topologies"
 	"faultline/topologies/strict"
+	"faultline/workloads/history"
 )
 
 // Scenario is one experiment. Every field has a flag of `faultline test` with the same
@@ -34,7 +34,7 @@ type Scenario struct {
 
 	// The clients.
 	Workload    string        `yaml:"workload,omitempty"`
-	Mode        nodes.Mode    `yaml:"mode,omitempty"`        // read mode: default, consistent, stale
+	Mode        history.Mode  `yaml:"mode,omitempty"`        // read mode: default, consistent, stale
 	Rate        float64       `yaml:"rate,omitempty"`        // operations a second over all clients
 	Concurrency int           `yaml:"concurrency,omitempty"` // client processes
 	Timeout     time.Duration `yaml:"timeout,omitempty"`     // of one operation
@@ -70,7 +70,7 @@ func (s Scenario) Defaults() Scenario {
 	fill(&s.Topology, "dc1-3")
 	fill(&s.RaftMultiplier, 1)
 	fill(&s.Workload, "register")
-	fill(&s.Mode, nodes.Default)
+	fill(&s.Mode, history.ModeDefault)
 	fill(&s.Rate, 300)
 	fill(&s.Concurrency, 12)
 	fill(&s.Timeout, 3*time.Second)
@@ -114,7 +114,7 @@ func (s Scenario) Validate() error {
 		return fmt.Errorf("name %q: the store keeps a folder of that name for itself; take another", s.Name)
 	case ways > 1:
 		return fmt.Errorf("nemesis, schedule and steps exclude each other: give one")
-	case !slices.Contains(nodes.Modes, s.Mode):
+	case !slices.Contains(history.Modes, s.Mode):
 		return fmt.Errorf("mode %q is none of default, consistent, stale", s.Mode)
 	case s.Rate <= 0 || s.Rate > 1e6:
 		return fmt.Errorf("rate %v: want operations a second, at most 1000000", s.Rate)

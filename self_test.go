@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"faultline/checker"
-	"faultline/nodes"
+	"faultline/workloads/history"
 )
 
 // The harness injects faults into itself: of every seam, which is a place where it calls
@@ -62,7 +62,7 @@ var trials = []struct {
 	{"reply", []string{lost, garbled, replies, strange, empty, cut, ends}},
 	{"Get", clientWays()},
 	{"Put", clientWays()},
-	{"CAS", clientWays(nodes.CASMismatch)}, // which is an answer, and that of another store
+	{"CAS", clientWays(history.CASMismatch)}, // which is an answer, and that of another store
 	{"Observe", clientWays()},
 	{"Observe of dc1-s2", []string{forever}},
 	{"Transfer", clientWays()},
@@ -74,9 +74,9 @@ var trials = []struct {
 
 // clientWays are those in which a call of a client goes wrong: every error that it may
 // return, and those that it may not.
-func clientWays(but ...nodes.Code) []string {
+func clientWays(but ...history.Code) []string {
 	ways := []string{hangs, stuck, panics, foreign, drops, "a-code-that-nobody-knows"}
-	for _, code := range nodes.Codes() {
+	for _, code := range history.Codes() {
 		if !slices.Contains(but, code) {
 			ways = append(ways, string(code))
 		}

@@ -100,4 +100,3 @@ func TestASessionKnowsNoOperatingSystem(t *testing.T) {
 		}
 	}
 }
-

@@ -11,6 +11,7 @@ import (
 
 	"faultline/nodes"
 	"faultline/nodes/injector"
+	"faultline/workloads/history"
 )
 
 // trap makes one call of one seam go wrong, the n-th from 1 on. A seam is a place where the
@@ -96,20 +97,20 @@ func (t *trap) operation(ctx context.Context, seam string, do func() error) erro
 		return do()
 	case hangs:
 		<-ctx.Done()
-		return nodes.Errorf(nodes.Timeout, "%v", context.Cause(ctx))
+		return nodes.Errorf(history.Timeout, "%v", context.Cause(ctx))
 	case stuck:
 		<-t.release
-		return nodes.Errorf(nodes.Timeout, "late")
+		return nodes.Errorf(history.Timeout, "late")
 	case panics:
 		panic(errTrap)
 	case foreign:
 		return errTrap
 	case forever:
-		return nodes.Errorf(nodes.Timeout, "the trap")
+		return nodes.Errorf(history.Timeout, "the trap")
 	case drops:
-		return errors.Join(do(), nodes.Errorf(nodes.ConnectionLost, "the trap"))
+		return errors.Join(do(), nodes.Errorf(history.ConnectionLost, "the trap"))
 	default:
-		return nodes.Errorf(nodes.Code(how), "the trap")
+		return nodes.Errorf(history.Code(how), "the trap")
 	}
 }
 

@@ -32,7 +32,7 @@ func checkAvailability(_ context.Context, run *Run) Result {
 	}
 	excuses := excuse(run)
 	var said []string
-	for _, k := range []kind{{"write", "wrote", changes}, {"read", "read", func(f string) bool { return f == fRead }}} {
+	for _, k := range []kind{{"write", "wrote", changes}, {"read", "read", func(f history.Op) bool { return f == history.OpRead }}} {
 		v, text := recovered(run, k, since, after)
 		if v != Valid {
 			r.Reasons = append(r.Reasons, text)
@@ -94,7 +94,7 @@ func excuse(run *Run) (reasons []string) {
 // kind is a kind of operation that has to recover.
 type kind struct {
 	name, did string
-	is        func(f string) bool
+	is        func(f history.Op) bool
 }
 
 // lastHeal is the time from which the system has no more excuse: the check of the
@@ -155,7 +155,7 @@ func recovered(run *Run, k kind, since int64, after string) (Verdict, string) {
 
 // longestIdle is the longest time between from and to in which no operation of this kind
 // was open that had been asked for since from.
-func longestIdle(events []history.Event, is func(string) bool, from, to int64) int64 {
+func longestIdle(events []history.Event, is func(history.Op) bool, from, to int64) int64 {
 	open := map[history.Process]bool{}
 	longest, since := int64(0), from
 	for i := range events {

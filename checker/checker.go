@@ -57,7 +57,7 @@ type Run struct {
 // Settings are the parts of a scenario that judgement depends on.
 type Settings struct {
 	Workload      string        `json:"workload"`
-	Mode          string        `json:"mode"`           // read mode that clients asked for
+	Mode          history.Mode  `json:"mode"`           // read mode that clients asked for
 	RecoverWithin time.Duration `json:"recover_within"` // after the last heal, operations must succeed again by then
 	MinOps        int           `json:"min_ops"`        // fewer successful operations prove nothing
 	CheckTime     time.Duration `json:"check_time"`     // budget of wall time for one checker

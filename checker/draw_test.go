@@ -44,7 +44,7 @@ func draw(t testing.TB, picture string) []history.Operation {
 		}
 		p, err := strconv.Atoi(word(1))
 		require.NoError(t, err)
-		op := history.Operation{Process: history.Process(p), F: word(2), Key: "k", Node: fmt.Sprintf("n%d", p),
+		op := history.Operation{Process: history.Process(p), F: history.Op(word(2)), Key: "k", Node: fmt.Sprintf("n%d", p),
 			Invoke: int64(m[12]) * 1e6, Type: history.OK, Return: int64(m[13]-1) * 1e6}
 		switch word(6)[len(word(6))-1] {
 		case '-':
@@ -109,7 +109,7 @@ func factsOf(t testing.TB, ops []history.Operation) []fact {
 }
 
 // registerRun is a run of the register workload with these operations and nothing else.
-func registerRun(mode string, ops []history.Operation) *Run {
+func registerRun(mode history.Mode, ops []history.Operation) *Run {
 	return &Run{Settings: Settings{Workload: "register", Mode: mode, CheckTime: time.Minute}, Ops: ops}
 }
 
@@ -131,7 +131,7 @@ func (tp *tape) phase(ms int, p history.Phase) *tape {
 }
 
 // op records an operation by a process of its own. It has to begin after all before it.
-func (tp *tape) op(from, to int, f string, end history.Type, code string) *tape {
+func (tp *tape) op(from, to int, f history.Op, end history.Type, code history.Code) *tape {
 	p := tp.next
 	tp.next++
 	value := history.Int(int64(p) + 1)
@@ -139,9 +139,9 @@ func (tp *tape) op(from, to int, f string, end history.Type, code string) *tape 
 	return tp.add(to, history.Event{Process: p, Type: end, F: f, Key: "k", Value: value, Node: "s1", Error: code})
 }
 
-func (tp *tape) ok(from, to int, f string) *tape { return tp.op(from, to, f, history.OK, "") }
+func (tp *tape) ok(from, to int, f history.Op) *tape { return tp.op(from, to, f, history.OK, "") }
 
-func (tp *tape) mark(ms int, name string, mark string) *tape {
+func (tp *tape) mark(ms int, name history.Op, mark string) *tape {
 	return tp.add(ms, history.Event{Process: history.Nemesis, Type: history.Info, F: name, Value: []byte(mark)})
 }
 

@@ -153,9 +153,9 @@ func who(op *history.Operation) string {
 		by += " at " + op.Node
 	}
 	switch op.F {
-	case fRead:
-		return strings.TrimSpace("the "+op.Mode) + " read " + by
-	case fCAS:
+	case history.OpRead:
+		return strings.TrimSpace("the "+string(op.Mode)) + " read " + by
+	case history.OpCAS:
 		old, n, err := history.AsPair(op.Input)
 		if err == nil {
 			return fmt.Sprintf("the compare-and-set of %s to %d %s", toValue(old), n, by)
@@ -167,9 +167,9 @@ func who(op *history.Operation) string {
 // found tells that the operation met a value, named by what.
 func found(f *fact, what string) string {
 	switch {
-	case f.op.F == fRead && f.saw.present:
+	case f.op.F == history.OpRead && f.saw.present:
 		return "returned " + what
-	case f.op.F == fCAS && f.writes:
+	case f.op.F == history.OpCAS && f.writes:
 		return "succeeded on " + what
 	}
 	return "found " + what
@@ -179,11 +179,11 @@ func found(f *fact, what string) string {
 // answer came.
 func proved(f *fact, v value) string {
 	switch {
-	case f.writes && f.wrote == v && f.op.F == fCAS:
+	case f.writes && f.wrote == v && f.op.F == history.OpCAS:
 		return who(f.op) + " had succeeded"
 	case f.writes && f.wrote == v:
 		return who(f.op) + " had been acknowledged"
-	case f.op.F == fRead:
+	case f.op.F == history.OpRead:
 		return who(f.op) + " had " + found(f, v.String())
 	case f.writes:
 		return who(f.op) + " had succeeded"
@@ -196,9 +196,9 @@ func outcome(op *history.Operation) string {
 	switch {
 	case op.Type == history.Info:
 		return ", which may or may not have happened"
-	case op.F == fRead && string(op.Output) == "null":
+	case op.F == history.OpRead && string(op.Output) == "null":
 		return " found the key absent"
-	case op.F == fRead:
+	case op.F == history.OpRead:
 		return " returned " + string(op.Output)
 	case op.Type == history.Fail && len(op.Current) > 0:
 		return " was refused and found " + string(op.Current)
@@ -211,7 +211,7 @@ func outcome(op *history.Operation) string {
 // failedWriter finds the operation that wanted to write v and definitely did not.
 func failedWriter(all []*history.Operation, v value) *history.Operation {
 	for _, op := range all {
-		if op.Type != history.Fail || op.F == fRead {
+		if op.Type != history.Fail || op.F == history.OpRead {
 			continue
 		}
 		attempt := *op

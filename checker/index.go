@@ -81,17 +81,17 @@ func toldBy(op *history.Operation) (t told, ok bool, err error) {
 	switch {
 	case op.ModifyIndex == 0 || op.Return == history.Pending:
 		return t, false, nil
-	case op.F == fRead && op.Type == history.OK && op.Mode != "stale":
+	case op.F == history.OpRead && op.Type == history.OK && op.Mode != "stale":
 		value = op.Output
-	case op.F == fWrite && op.Type == history.OK:
+	case op.F == history.OpWrite && op.Type == history.OK:
 		value = op.Input
-	case op.F == fCAS && op.Type == history.OK:
+	case op.F == history.OpCAS && op.Type == history.OK:
 		_, set, err := history.AsPair(op.Input)
 		if err != nil {
 			return t, false, err
 		}
 		value = history.Int(set)
-	case op.F == fCAS && op.Type == history.Fail && len(op.Current) > 0:
+	case op.F == history.OpCAS && op.Type == history.Fail && len(op.Current) > 0:
 		value = op.Current
 	default:
 		return t, false, nil

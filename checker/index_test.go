@@ -10,40 +10,40 @@ import (
 	"faultline/workloads/history"
 )
 
-func indexed(f, value string, index uint64, invoke, ret int64) history.Operation {
+func indexed(f history.Op, value string, index uint64, invoke, ret int64) history.Operation {
 	op := history.Operation{F: f, Key: "k", Node: "s1", Type: history.OK, Invoke: invoke, Return: ret, ModifyIndex: index, Mode: "default"}
 	op.Input, op.Output = json.RawMessage(value), json.RawMessage(value)
-	if f == fCAS {
+	if f == history.OpCAS {
 		op.Input = json.RawMessage("[1," + value + "]")
 	}
 	return op
 }
 
 func TestIndex(t *testing.T) {
-	mismatch := indexed(fCAS, "9", 3, 30, 40)
+	mismatch := indexed(history.OpCAS, "9", 3, 30, 40)
 	mismatch.Type, mismatch.Current = history.Fail, json.RawMessage("1")
-	stale := indexed(fRead, "1", 3, 30, 40)
+	stale := indexed(history.OpRead, "1", 3, 30, 40)
 	stale.Mode = "stale"
-	open := indexed(fWrite, "2", 3, 30, history.Pending)
+	open := indexed(history.OpWrite, "2", 3, 30, history.Pending)
 	open.Type = history.Info
-	other := indexed(fRead, "1", 3, 30, 40)
+	other := indexed(history.OpRead, "1", 3, 30, 40)
 	other.Key = "other"
-	high := indexed(fWrite, "1", 90, 0, 10)
+	high := indexed(history.OpWrite, "1", 90, 0, 10)
 	for name, c := range map[string]struct {
 		ops  []history.Operation
 		want Verdict
 		why  string
 	}{
-		"it grows":                   {[]history.Operation{high, indexed(fCAS, "2", 91, 20, 30), indexed(fRead, "2", 91, 40, 50)}, Valid, ""},
-		"it falls":                   {[]history.Operation{high, indexed(fRead, "1", 3, 20, 30)}, Invalid, "told 3 (1)"},
+		"it grows":                   {[]history.Operation{high, indexed(history.OpCAS, "2", 91, 20, 30), indexed(history.OpRead, "2", 91, 40, 50)}, Valid, ""},
+		"it falls":                   {[]history.Operation{high, indexed(history.OpRead, "1", 3, 20, 30)}, Invalid, "told 3 (1)"},
 		"it falls in a mismatch":     {[]history.Operation{high, mismatch}, Invalid, "told 3 (1)"},
-		"it falls for a write":       {[]history.Operation{high, indexed(fWrite, "2", 89, 20, 30)}, Invalid, "told 89 (2)"},
-		"at the same time":           {[]history.Operation{high, indexed(fRead, "0", 3, 5, 30)}, Valid, ""},
+		"it falls for a write":       {[]history.Operation{high, indexed(history.OpWrite, "2", 89, 20, 30)}, Invalid, "told 89 (2)"},
+		"at the same time":           {[]history.Operation{high, indexed(history.OpRead, "0", 3, 5, 30)}, Valid, ""},
 		"it falls for a stale read":  {[]history.Operation{high, stale}, Valid, ""},
-		"nobody was told":            {[]history.Operation{high, indexed(fRead, "1", 0, 20, 30), open}, Valid, ""},
+		"nobody was told":            {[]history.Operation{high, indexed(history.OpRead, "1", 0, 20, 30), open}, Valid, ""},
 		"another key":                {[]history.Operation{high, other}, Valid, ""},
-		"two values":                 {[]history.Operation{high, indexed(fRead, "2", 90, 5, 30)}, Invalid, "index 90 stands for 1"},
-		"two values, by compare-set": {[]history.Operation{high, indexed(fCAS, "2", 90, 5, 30)}, Invalid, "index 90 stands for 1"},
+		"two values":                 {[]history.Operation{high, indexed(history.OpRead, "2", 90, 5, 30)}, Invalid, "index 90 stands for 1"},
+		"two values, by compare-set": {[]history.Operation{high, indexed(history.OpCAS, "2", 90, 5, 30)}, Invalid, "index 90 stands for 1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := checkIndex(t.Context(), &Run{Ops: c.ops})
@@ -64,10 +64,10 @@ func TestIndexOfCorrectRegisters(t *testing.T) {
 			invoke, ret := at*10-rng.Int64N(60), at*10+rng.Int64N(60)
 			if rng.IntN(2) == 0 {
 				index, value = index+1+rng.Uint64N(3), string(history.Int(at+1))
-				ops = append(ops, indexed([]string{fWrite, fCAS}[rng.IntN(2)], value, index, invoke, ret))
+				ops = append(ops, indexed([]history.Op{history.OpWrite, history.OpCAS}[rng.IntN(2)], value, index, invoke, ret))
 				continue
 			}
-			ops = append(ops, indexed(fRead, value, index, invoke, ret))
+			ops = append(ops, indexed(history.OpRead, value, index, invoke, ret))
 		}
 		rng.Shuffle(len(ops), func(i, j int) { ops[i], ops[j] = ops[j], ops[i] })
 		require.Equal(t, Valid, checkIndex(t.Context(), &Run{Ops: ops}).Verdict)

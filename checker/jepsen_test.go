@@ -58,7 +58,7 @@ func jepsenOps(t *testing.T, text string) []history.Operation {
 		require.NoError(t, err)
 		if m[2] == "invoke" {
 			open[p] = len(ops)
-			ops = append(ops, history.Operation{ID: int64(at), Process: history.Process(p), F: m[3], Key: "r",
+			ops = append(ops, history.Operation{ID: int64(at), Process: history.Process(p), F: history.Op(m[3]), Key: "r",
 				Input: value(m[4]), Invoke: int64(at), Return: history.Pending, Type: history.Info})
 			continue
 		}

@@ -108,7 +108,7 @@ func keyJobs(run *Run) (jobs []*keyJob, left leftOut, err error) {
 		if j.closed {
 			continue
 		}
-		if op.F == fRead && op.Mode == modeStale && run.Settings.Mode != modeStale {
+		if op.F == history.OpRead && op.Mode == history.ModeStale && run.Settings.Mode != history.ModeStale {
 			left.stale++
 			continue
 		}

@@ -352,7 +352,7 @@ func TestMemoryIsKept(t *testing.T) {
 // What makes Porcupine alone run for hours: a violation, and open writes beside it.
 func TestOpenWritesDoNotExplode(t *testing.T) {
 	var ops []history.Operation
-	add := func(f string, typ history.Type, v int64, from, to int64) {
+	add := func(f history.Op, typ history.Type, v int64, from, to int64) {
 		op := history.Operation{ID: int64(len(ops)), Process: history.Process(len(ops)), F: f, Key: "k", Type: typ,
 			Input: history.Int(v), Invoke: from, Return: to}
 		if f == "read" {

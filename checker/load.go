@@ -22,7 +22,7 @@ func checkLoad(_ context.Context, run *Run) Result {
 		}
 		good++
 		switch {
-		case op.F == fRead:
+		case op.F == history.OpRead:
 			reads++
 		case changes(op.F):
 			changed++

@@ -13,21 +13,6 @@ import (
 	"faultline/workloads/history"
 )
 
-// F of the operations of the workload lock.
-const (
-	fCreate  = "create"
-	fRenew   = "renew"
-	fDestroy = "destroy"
-	fAcquire = "acquire"
-	fRelease = "release"
-)
-
-// Codes of package nodes for answers that are no faults.
-const (
-	codeLockHeld  = "lock-held"
-	codeNoSession = "no-session"
-)
-
 // checkMutex asks whether a lock ever had two holders, by what these could know.
 //
 // A session lives at least its TTL after it was made or renewed. When the server began to
@@ -54,7 +39,7 @@ func checkMutex(_ context.Context, run *Run) Result {
 	}
 	refused := 0
 	for i := range run.Ops {
-		if op := &run.Ops[i]; op.F == fAcquire && op.Error == codeLockHeld {
+		if op := &run.Ops[i]; op.F == history.OpAcquire && op.Error == history.LockHeld {
 			refused++
 		}
 	}
@@ -113,7 +98,7 @@ func lockHistory(ops []history.Operation) (holds []hold, tokens []*history.Opera
 	sessions := map[string]*session{}
 	for i := range ops {
 		op := &ops[i]
-		if op.F == fCreate {
+		if op.F == history.OpCreate {
 			if err := newSession(sessions, op); err != nil {
 				return nil, nil, err
 			}
@@ -121,7 +106,7 @@ func lockHistory(ops []history.Operation) (holds []hold, tokens []*history.Opera
 	}
 	for i := range ops {
 		op := &ops[i]
-		if op.F == fCreate || op.F == fRead {
+		if op.F == history.OpCreate || op.F == history.OpRead {
 			continue
 		}
 		s := sessions[sessionOf(op)]
@@ -131,12 +116,12 @@ func lockHistory(ops []history.Operation) (holds []hold, tokens []*history.Opera
 		s.asks = append(s.asks, op)
 		good := op.Type == history.OK
 		switch {
-		case op.F == fRenew && good && op.Invoke+s.ttl > s.alive:
+		case op.F == history.OpRenew && good && op.Invoke+s.ttl > s.alive:
 			s.alive, s.by = op.Invoke+s.ttl, op
-		case op.F == fDestroy:
+		case op.F == history.OpDestroy:
 			s.ends = min(s.ends, op.Invoke)
 		}
-		if (op.F == fAcquire || op.F == fRelease) && good && op.ModifyIndex > 0 {
+		if (op.F == history.OpAcquire || op.F == history.OpRelease) && good && op.ModifyIndex > 0 {
 			tokens = append(tokens, op)
 		}
 	}
@@ -179,7 +164,7 @@ func sessionOf(op *history.Operation) (id string) {
 // what one holds goes on holding it.
 func (s *session) holds(id string) (all []hold) {
 	for i, op := range s.asks {
-		if op.F != fAcquire || op.Type != history.OK {
+		if op.F != history.OpAcquire || op.Type != history.OK {
 			continue
 		}
 		h := hold{key: op.Key, session: id, from: op.Return, till: min(s.alive, s.ends), acquired: op}
@@ -187,7 +172,7 @@ func (s *session) holds(id string) (all []hold) {
 			h.proof = s.by
 		}
 		for _, later := range s.asks[i+1:] {
-			if later.F == fRelease && later.Key == op.Key && later.Invoke < h.till {
+			if later.F == history.OpRelease && later.Key == op.Key && later.Invoke < h.till {
 				h.till, h.proof = later.Invoke, nil
 				break
 			}
@@ -229,7 +214,7 @@ func (o overlap) words() string {
 	a, b := o.first, o.second
 	text := fmt.Sprintf("lock %s had two holders from %s to %s: session %s since %s", a.key, clock(b.from), clock(min(a.till, b.till)), brief(a.session), clock(a.from))
 	if a.proof != nil {
-		verb := map[string]string{fRenew: "renewed", fCreate: "made"}[a.proof.F]
+		verb := map[history.Op]string{history.OpRenew: "renewed", history.OpCreate: "made"}[a.proof.F]
 		text += fmt.Sprintf(", %s at %s and so good until %s,", verb, clock(a.proof.Invoke), clock(a.till))
 	} else {
 		text += fmt.Sprintf(", and not released before %s,", clock(a.till))

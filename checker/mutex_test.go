@@ -17,22 +17,22 @@ import (
 // locks draws a history of sessions, in ms; every session lives for 2000 ms after a renewal.
 type locks struct{ ops []history.Operation }
 
-func (l *locks) add(f, session, key string, from, till int64, token uint64, typ history.Type, err string) *locks {
+func (l *locks) add(f history.Op, session, key string, from, till int64, token uint64, typ history.Type, err history.Code) *locks {
 	op := history.Operation{ID: int64(len(l.ops)), Process: history.Process(len(l.ops)), F: f, Key: key, Invoke: from * 1e6, Return: till * 1e6,
 		Type: typ, Error: err, ModifyIndex: token, Input: json.RawMessage(strconv.Quote(session))}
-	if f == fCreate {
+	if f == history.OpCreate {
 		op.Output = json.RawMessage(fmt.Sprintf(`{"session":%q,"ttl_ms":2000}`, session))
 	}
 	l.ops = append(l.ops, op)
 	return l
 }
 
-func (l *locks) good(f, session, key string, from, till int64, token uint64) *locks {
+func (l *locks) good(f history.Op, session, key string, from, till int64, token uint64) *locks {
 	return l.add(f, session, key, from, till, token, history.OK, "")
 }
 
 func (l *locks) create(session string, from, till int64) *locks {
-	return l.good(fCreate, session, "", from, till, 0)
+	return l.good(history.OpCreate, session, "", from, till, 0)
 }
 
 // judge adds a quiet lock with enough holds, so that the load is enough.
@@ -41,9 +41,9 @@ func (l *locks) judge(t *testing.T) Result {
 	for i := range int64(leastHolds) {
 		id := fmt.Sprint("quiet", i)
 		at := 100_000 + i*100
-		l.create(id, at, at+1).good(fAcquire, id, "quiet", at+10, at+11, uint64(1000+2*i)).good(fRelease, id, "quiet", at+20, at+21, uint64(1001+2*i))
+		l.create(id, at, at+1).good(history.OpAcquire, id, "quiet", at+10, at+11, uint64(1000+2*i)).good(history.OpRelease, id, "quiet", at+20, at+21, uint64(1001+2*i))
 	}
-	l.add(fAcquire, "quiet0", "quiet", 102_000, 102_001, 0, history.Fail, codeLockHeld)
+	l.add(history.OpAcquire, "quiet0", "quiet", 102_000, 102_001, 0, history.Fail, history.LockHeld)
 	return checkMutex(t.Context(), &Run{Settings: Settings{Workload: "lock"}, Ops: l.ops})
 }
 
@@ -55,31 +55,31 @@ func TestMutex(t *testing.T) {
 		say  string
 	}{
 		{"one after the other", new(locks).create("a", 0, 1).create("b", 0, 1).
-			good(fAcquire, "a", "k", 10, 20, 5).good(fRelease, "a", "k", 500, 510, 6).good(fAcquire, "b", "k", 505, 520, 7), Valid, "one at a time"},
+			good(history.OpAcquire, "a", "k", 10, 20, 5).good(history.OpRelease, "a", "k", 500, 510, 6).good(history.OpAcquire, "b", "k", 505, 520, 7), Valid, "one at a time"},
 		{"both at once", new(locks).create("a", 0, 1).create("b", 0, 1).
-			good(fAcquire, "a", "k", 10, 20, 5).good(fAcquire, "b", "k", 30, 40, 6), Invalid, "k had two holders from 0.040 s to 2.000 s"},
+			good(history.OpAcquire, "a", "k", 10, 20, 5).good(history.OpAcquire, "b", "k", 30, 40, 6), Invalid, "k had two holders from 0.040 s to 2.000 s"},
 		{"the first has run out", new(locks).create("a", 0, 1).create("b", 1900, 1901).
-			good(fAcquire, "a", "k", 10, 20, 5).good(fAcquire, "b", "k", 1990, 2000, 6), Valid, ""},
-		{"the first was renewed", new(locks).create("a", 0, 1).create("b", 1900, 1901).good(fAcquire, "a", "k", 10, 20, 5).
-			good(fRenew, "a", "", 1000, 1010, 0).good(fAcquire, "b", "k", 2100, 2110, 6), Invalid, "session a since 0.020 s, renewed at 1.000 s and so good until 3.000 s"},
-		{"a renewal that failed promises nothing", new(locks).create("a", 0, 1).create("b", 1900, 1901).good(fAcquire, "a", "k", 10, 20, 5).
-			add(fRenew, "a", "", 1000, 1010, 0, history.Info, "timeout").good(fAcquire, "b", "k", 2100, 2110, 6), Valid, ""},
-		{"a late renewal that succeeds proves that it was never lost", new(locks).create("a", 0, 1).create("b", 1900, 1901).good(fAcquire, "a", "k", 10, 20, 5).
-			good(fAcquire, "b", "k", 3000, 3010, 6).good(fRenew, "a", "", 3100, 3110, 0), Invalid, "two holders from 3.010 s"},
-		{"one that is being released is nobody's", new(locks).create("a", 0, 1).create("b", 0, 1).good(fAcquire, "a", "k", 10, 20, 5).
-			add(fRelease, "a", "k", 30, 5000, 0, history.Info, "timeout").good(fAcquire, "b", "k", 35, 40, 6), Valid, ""},
-		{"a session that is being ended holds nothing", new(locks).create("a", 0, 1).create("b", 0, 1).good(fAcquire, "a", "k", 10, 20, 5).
-			good(fDestroy, "a", "", 30, 50, 0).good(fAcquire, "b", "k", 35, 40, 6), Valid, ""},
+			good(history.OpAcquire, "a", "k", 10, 20, 5).good(history.OpAcquire, "b", "k", 1990, 2000, 6), Valid, ""},
+		{"the first was renewed", new(locks).create("a", 0, 1).create("b", 1900, 1901).good(history.OpAcquire, "a", "k", 10, 20, 5).
+			good(history.OpRenew, "a", "", 1000, 1010, 0).good(history.OpAcquire, "b", "k", 2100, 2110, 6), Invalid, "session a since 0.020 s, renewed at 1.000 s and so good until 3.000 s"},
+		{"a renewal that failed promises nothing", new(locks).create("a", 0, 1).create("b", 1900, 1901).good(history.OpAcquire, "a", "k", 10, 20, 5).
+			add(history.OpRenew, "a", "", 1000, 1010, 0, history.Info, "timeout").good(history.OpAcquire, "b", "k", 2100, 2110, 6), Valid, ""},
+		{"a late renewal that succeeds proves that it was never lost", new(locks).create("a", 0, 1).create("b", 1900, 1901).good(history.OpAcquire, "a", "k", 10, 20, 5).
+			good(history.OpAcquire, "b", "k", 3000, 3010, 6).good(history.OpRenew, "a", "", 3100, 3110, 0), Invalid, "two holders from 3.010 s"},
+		{"one that is being released is nobody's", new(locks).create("a", 0, 1).create("b", 0, 1).good(history.OpAcquire, "a", "k", 10, 20, 5).
+			add(history.OpRelease, "a", "k", 30, 5000, 0, history.Info, "timeout").good(history.OpAcquire, "b", "k", 35, 40, 6), Valid, ""},
+		{"a session that is being ended holds nothing", new(locks).create("a", 0, 1).create("b", 0, 1).good(history.OpAcquire, "a", "k", 10, 20, 5).
+			good(history.OpDestroy, "a", "", 30, 50, 0).good(history.OpAcquire, "b", "k", 35, 40, 6), Valid, ""},
 		{"an acquire of unknown fate holds nothing", new(locks).create("a", 0, 1).create("b", 0, 1).
-			add(fAcquire, "a", "k", 10, 20, 0, history.Info, "timeout").good(fAcquire, "b", "k", 30, 40, 6), Valid, ""},
-		{"to acquire again is to go on", new(locks).create("a", 0, 1).good(fAcquire, "a", "k", 10, 20, 5).good(fAcquire, "a", "k", 30, 40, 6), Valid, ""},
+			add(history.OpAcquire, "a", "k", 10, 20, 0, history.Info, "timeout").good(history.OpAcquire, "b", "k", 30, 40, 6), Valid, ""},
+		{"to acquire again is to go on", new(locks).create("a", 0, 1).good(history.OpAcquire, "a", "k", 10, 20, 5).good(history.OpAcquire, "a", "k", 30, 40, 6), Valid, ""},
 		{"another lock", new(locks).create("a", 0, 1).create("b", 0, 1).
-			good(fAcquire, "a", "k", 10, 20, 5).good(fAcquire, "b", "l", 30, 40, 6), Valid, ""},
-		{"a token that falls", new(locks).create("a", 0, 1).create("b", 0, 1).good(fAcquire, "a", "k", 10, 20, 9).
-			good(fRelease, "a", "k", 30, 40, 10).good(fAcquire, "b", "k", 50, 60, 8), Invalid, "acquire was asked for at 0.050 s and got the token 8, though release had got 10"},
-		{"a token that is given twice", new(locks).create("a", 0, 1).create("b", 0, 1).good(fAcquire, "a", "k", 10, 20, 9).
-			good(fRelease, "a", "k", 30, 40, 10).good(fAcquire, "b", "k", 50, 60, 10), Invalid, "token 10"},
-		{"a session that nobody made", new(locks).good(fAcquire, "a", "k", 10, 20, 5), Unknown, "nobody made"},
+			good(history.OpAcquire, "a", "k", 10, 20, 5).good(history.OpAcquire, "b", "l", 30, 40, 6), Valid, ""},
+		{"a token that falls", new(locks).create("a", 0, 1).create("b", 0, 1).good(history.OpAcquire, "a", "k", 10, 20, 9).
+			good(history.OpRelease, "a", "k", 30, 40, 10).good(history.OpAcquire, "b", "k", 50, 60, 8), Invalid, "acquire was asked for at 0.050 s and got the token 8, though release had got 10"},
+		{"a token that is given twice", new(locks).create("a", 0, 1).create("b", 0, 1).good(history.OpAcquire, "a", "k", 10, 20, 9).
+			good(history.OpRelease, "a", "k", 30, 40, 10).good(history.OpAcquire, "b", "k", 50, 60, 10), Invalid, "token 10"},
+		{"a session that nobody made", new(locks).good(history.OpAcquire, "a", "k", 10, 20, 5), Unknown, "nobody made"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := c.ops.judge(t)
@@ -97,7 +97,7 @@ func TestMutexNeedsContention(t *testing.T) {
 	require.Equal(t, Unknown, checkMutex(t.Context(), &Run{}).Verdict)
 	l := new(locks).create("a", 0, 1)
 	for i := range int64(leastHolds) {
-		l.good(fAcquire, "a", fmt.Sprint("k", i), 10+i, 20+i, uint64(i+1))
+		l.good(history.OpAcquire, "a", fmt.Sprint("k", i), 10+i, 20+i, uint64(i+1))
 	}
 	r := checkMutex(t.Context(), &Run{Ops: l.ops})
 	require.Equal(t, Unknown, r.Verdict)
@@ -137,17 +137,17 @@ func service(seed uint64, early int64) []history.Operation {
 			delete(sessions, h.id)
 		case draw < 5:
 			h.ends = at + 2000 + random.Int64N(2000) - early
-			l.good(fRenew, h.id, "", before, after, 0)
+			l.good(history.OpRenew, h.id, "", before, after, 0)
 		case draw < 8 && (!alive(held[key]) || held[key] == h):
 			token++
 			held[key] = h
-			l.good(fAcquire, h.id, key, before, after, token)
+			l.good(history.OpAcquire, h.id, key, before, after, token)
 		case draw < 8:
-			l.add(fAcquire, h.id, key, before, after, 0, history.Fail, codeLockHeld)
+			l.add(history.OpAcquire, h.id, key, before, after, 0, history.Fail, history.LockHeld)
 		case held[key] == h:
 			token++
 			delete(held, key)
-			l.good(fRelease, h.id, key, before, after, token)
+			l.good(history.OpRelease, h.id, key, before, after, token)
 		}
 		now = after
 	}

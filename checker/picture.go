@@ -101,11 +101,11 @@ func window(facts, small []fact, limit int) []fact {
 
 // label is short: it has to fit into a bar.
 func label(op *history.Operation) string {
-	text := op.F + " " + string(op.Input)
+	text := string(op.F) + " " + string(op.Input)
 	switch {
-	case op.F == fRead:
+	case op.F == history.OpRead:
 		text = "read → " + string(op.Output)
-	case op.F == fCAS && op.Type == history.Fail && len(op.Current) > 0:
+	case op.F == history.OpCAS && op.Type == history.Fail && len(op.Current) > 0:
 		text += " ✗ " + string(op.Current)
 	case op.Type == history.Fail:
 		text += " ✗"
@@ -116,8 +116,8 @@ func label(op *history.Operation) string {
 	if op.Node != "" {
 		text += " " + op.Node
 	}
-	if op.F == fRead && op.Mode != "" {
-		text += " " + op.Mode
+	if op.F == history.OpRead && op.Mode != "" {
+		text += " " + string(op.Mode)
 	}
 	return text
 }

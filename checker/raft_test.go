@@ -25,7 +25,7 @@ func watch(t *testing.T, text string) *Run {
 			tp.observe(len(tp.events), words[0], history.Observation{Error: "timeout"})
 			continue
 		}
-		o := history.Observation{BootID: words[1], State: words[2]}
+		o := history.Observation{BootID: words[1], State: history.State(words[2])}
 		_, err := fmt.Sscan(strings.Join(words[3:], " "), &o.Term, &o.Commit, &o.Applied, &o.Last)
 		require.NoError(t, err, line)
 		tp.observe(len(tp.events), words[0], o)

@@ -107,7 +107,7 @@ func strangeEvents(run *Run) (reasons []string) {
 	for _, n := range run.Topology.Nodes() {
 		known[n.Name] = true
 	}
-	of := map[history.Process][]string{
+	of := map[history.Process][]history.Op{
 		history.Observer: {history.FObserve},
 		history.Runtime:  {history.FProcess},
 		history.Harness:  {history.FPhase, history.FLost, history.FSeal},

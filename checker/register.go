@@ -7,20 +7,6 @@ import (
 	"faultline/workloads/history"
 )
 
-// The operations of the register workload.
-const (
-	fRead  = "read"
-	fWrite = "write"
-	fCAS   = "cas"
-)
-
-// Words of package nodes as a history spells them. A checker knows a history and not
-// what made it.
-const (
-	codeMismatch = "cas-mismatch" // the error of a compare-and-set whose compare failed
-	modeStale    = "stale"        // the mode of reads that promise nothing
-)
-
 // value is what a register holds; the zero value is "absent", as every key begins.
 type value struct {
 	present bool
@@ -77,12 +63,12 @@ func toValue(n *int64) value {
 // nothing: an operation that definitely did not happen, and a read without an answer.
 func toFact(op *history.Operation) (f fact, keep bool, err error) {
 	f = fact{op: op, call: op.Invoke, ret: op.Return, maybe: op.Type == history.Info}
-	mismatch := op.F == fCAS && op.Error == codeMismatch
+	mismatch := op.F == history.OpCAS && op.Error == history.CASMismatch
 	if op.Type == history.Fail && !mismatch {
 		return fact{}, false, nil
 	}
 	switch op.F {
-	case fRead:
+	case history.OpRead:
 		if op.Type == history.Info {
 			return fact{}, false, nil
 		}
@@ -91,13 +77,13 @@ func toFact(op *history.Operation) (f fact, keep bool, err error) {
 			return fact{}, false, fmt.Errorf("operation %d: the read value %q: %w", op.ID, op.Output, err)
 		}
 		f.sight, f.saw = sawIs, toValue(n)
-	case fWrite:
+	case history.OpWrite:
 		n, err := history.AsInt(op.Input)
 		if err != nil || n == nil {
 			return fact{}, false, fmt.Errorf("operation %d: the written value %q is no integer", op.ID, op.Input)
 		}
 		f.writes, f.wrote = true, toValue(n)
-	case fCAS:
+	case history.OpCAS:
 		old, n, err := history.AsPair(op.Input)
 		if err != nil {
 			return fact{}, false, fmt.Errorf("operation %d: the pair %q: %w", op.ID, op.Input, err)

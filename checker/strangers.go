@@ -20,11 +20,11 @@ func strangers(run *Run) map[string]string {
 	for i := range run.Ops {
 		op := &run.Ops[i]
 		switch op.F {
-		case fWrite:
+		case history.OpWrite:
 			if n, err := history.AsInt(op.Input); err == nil && n != nil {
 				wrote[*n] = true
 			}
-		case fCAS:
+		case history.OpCAS:
 			if _, n, err := history.AsPair(op.Input); err == nil {
 				wrote[n] = true
 			}
@@ -34,9 +34,9 @@ func strangers(run *Run) map[string]string {
 		op := &run.Ops[i]
 		var seen json.RawMessage
 		switch {
-		case op.F == fRead && op.Type == history.OK:
+		case op.F == history.OpRead && op.Type == history.OK:
 			seen = op.Output
-		case op.F == fCAS && op.Error == codeMismatch:
+		case op.F == history.OpCAS && op.Error == history.CASMismatch:
 			seen = op.Current
 		}
 		if len(seen) == 0 || found[op.Key] != "" {

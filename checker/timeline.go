@@ -14,11 +14,11 @@ import (
 // did not hold, which is an answer too.
 func answered(op *history.Operation) bool {
 	return op.Type == history.OK || op.Type == history.Fail &&
-		(op.Error == codeMismatch || op.Error == codeLockHeld || op.Error == codeNoSession)
+		(op.Error == history.CASMismatch || op.Error == history.LockHeld || op.Error == history.NoSession)
 }
 
 // changes tells whether an operation of this f is one that only a leader can serve.
-func changes(f string) bool { return f != fRead }
+func changes(f history.Op) bool { return f != history.OpRead }
 
 // Recovery is how long after the heal of a fault a write or compare-and-set succeeded
 // again. One that was asked for before the heal was done does not count.
@@ -45,7 +45,7 @@ func Recoveries(run *Run) []Recovery {
 }
 
 // firstOK is the earliest answer of a successful operation asked for at or after from.
-func firstOK(ops []history.Operation, from int64, of func(f string) bool) (at int64, ok bool) {
+func firstOK(ops []history.Operation, from int64, of func(f history.Op) bool) (at int64, ok bool) {
 	i, _ := slices.BinarySearchFunc(ops, from, func(op history.Operation, t int64) int {
 		if op.Invoke < t {
 			return -1

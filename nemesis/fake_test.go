@@ -334,7 +334,7 @@ func (c fakeClient) Identity(context.Context) (string, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.process(c.node) != faults.Running {
-		return "", nodes.Errorf(nodes.Refused, "it does not run")
+		return "", nodes.Errorf(history.Refused, "it does not run")
 	}
 	return fmt.Sprint(c.node, "/", c.lives[c.node]), nil
 }
@@ -377,7 +377,7 @@ func (c fakeClient) Leave(context.Context) error {
 	if !c.clinging {
 		delete(c.peers, c.node)
 	}
-	return nodes.Errorf(nodes.ConnectionLost, "it ended before it answered")
+	return nodes.Errorf(history.ConnectionLost, "it ended before it answered")
 }
 
 func (c fakeClient) Transfer(_ context.Context, to string) error {
@@ -387,10 +387,10 @@ func (c fakeClient) Transfer(_ context.Context, to string) error {
 		return nil
 	}
 	if c.leader != c.node {
-		return nodes.Errorf(nodes.NotLeader, "%s leads", c.leader)
+		return nodes.Errorf(history.NotLeader, "%s leads", c.leader)
 	}
 	if c.stuck {
-		return nodes.Errorf(nodes.Timeout, "no successor")
+		return nodes.Errorf(history.Timeout, "no successor")
 	}
 	if c.lazy {
 		return nil

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"faultline/nodes"
+	"faultline/workloads/history"
 )
 
 const everyMember = `steps:
@@ -46,7 +47,7 @@ func TestMembershipThatDoesNotShowIsNotProved(t *testing.T) {
 		{"a spare that does not join", "{at: 1s, for: 5s, fault: join, target: spare}",
 			func(f *fake) { f.shy["dc1-x1"] = true }, "dc1-x1 does not vote", ""},
 		{"a spare that does not leave", "{at: 1s, for: 5s, fault: join, target: spare}",
-			func(f *fake) { f.stay = nodes.Errorf(nodes.NotReady, "starting") }, "", "dc1-x1 did not leave"},
+			func(f *fake) { f.stay = nodes.Errorf(history.NotReady, "starting") }, "", "dc1-x1 did not leave"},
 		{"a peer that stays", "{at: 1s, for: 20s, fault: remove, target: one}",
 			func(f *fake) { f.clinging = true }, "dc1-s1 is still a peer", ""},
 		{"a newcomer that nobody takes in", "{at: 1s, for: 5s, fault: remove, target: one}",

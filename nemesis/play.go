@@ -184,7 +184,7 @@ func (p *player) begin(ctx context.Context, numbers []int) []*part {
 		part.mark.Wipes = part.kind.Wipes || part.ends(faults.Wiped)
 		part.mark.Fatal = mayGoBelow(step.Fault)
 		part.mark.Asked = part.asked()
-		p.mark(step.Name(), part.mark)
+		p.mark(history.Op(step.Name()), part.mark)
 		if part.acts.Note != nil {
 			part.note(part.acts.Note(ctx, p.World, part.targets))
 		}
@@ -211,7 +211,7 @@ func (p *player) end(numbers []int) []*part {
 		}
 		part.skipHeal = !inForce
 		part.mark.Asked = part.askedHeal()
-		p.mark(part.step.Name(), part.mark)
+		p.mark(history.Op(part.step.Name()), part.mark)
 		parts = append(parts, part)
 	}
 	return parts
@@ -235,9 +235,9 @@ func (p *player) part(number int, stage history.Stage) *part {
 func (p *player) fail(number int, why string) {
 	step := p.schedule.Steps[number]
 	mark := history.FaultMark{Step: number, Stage: history.FaultStart, Asked: step.Label()}
-	p.mark(step.Name(), mark)
+	p.mark(history.Op(step.Name()), mark)
 	mark.Done, mark.Evidence = true, &faults.Evidence{Error: why}
-	p.mark(step.Name(), mark)
+	p.mark(history.Op(step.Name()), mark)
 }
 
 // resolve puts names in place of primary.
@@ -378,7 +378,7 @@ func (p *player) notify() {
 	p.Notify(active)
 }
 
-func (p *player) mark(f string, m history.FaultMark) {
+func (p *player) mark(f history.Op, m history.FaultMark) {
 	var value bytes.Buffer
 	enc := json.NewEncoder(&value)
 	enc.SetEscapeHTML(false) // links are written a>b

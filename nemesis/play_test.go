@@ -149,9 +149,9 @@ func TestWhatDoesNotShowIsNotProved(t *testing.T) {
 		{"a handover of nothing", "{at: 1s, fault: transfer}",
 			func(f *fake) { f.lazy = true }, "waited for a leader of a later term than 1: context deadline exceeded (last: dc1-s1 leads)", ""},
 		{"a server that does not leave", "{at: 1s, for: 5s, fault: leave, target: one}",
-			func(f *fake) { f.stay = nodes.Errorf(nodes.NotReady, "starting") }, "dc1-s1 did not leave: not-ready: starting", ""},
+			func(f *fake) { f.stay = nodes.Errorf(history.NotReady, "starting") }, "dc1-s1 did not leave: not-ready: starting", ""},
 		{"a leave that does nothing", "{at: 1s, for: 40s, fault: leave, target: one}",
-			func(f *fake) { f.stay = nodes.Errorf(nodes.Timeout, "silence") },
+			func(f *fake) { f.stay = nodes.Errorf(history.Timeout, "silence") },
 			"dc1-s1 did not leave: timeout: silence; and did not end: context deadline exceeded", ""},
 		{"a server that leaves and stays a peer", "{at: 1s, for: 20s, fault: leave, target: one}",
 			func(f *fake) { f.clinging = true }, "dc1-s1 is still a peer", ""},
@@ -289,7 +289,7 @@ func TestHistoryThatCannotBeWrittenEndsTheRun(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, log.Close())
 		for err == nil { // the buffer takes a while to notice that the file is closed
-			_, err = log.Add(history.Event{Type: history.Info, Process: history.Harness, F: strings.Repeat("x", 10_000)})
+			_, err = log.Add(history.Event{Type: history.Info, Process: history.Harness, F: history.Op(strings.Repeat("x", 10_000))})
 		}
 		_, err = Play(t.Context(), parse(t, "steps:\n  - {at: 1s, for: 9s, fault: kill, target: one}\n  - {at: 5s, fault: transfer}\n"),
 			World{Topology: f.topology, Cluster: f, Client: f.Client, Leader: f.Leader, Log: log})

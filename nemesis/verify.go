@@ -128,7 +128,7 @@ func Verify(ctx context.Context, w World) error {
 }
 
 // markBaseline marks, before and after, what a check of the baseline asks and finds.
-func (p *player) markBaseline(f, when string, check func(want faults.Conditions) look) {
+func (p *player) markBaseline(f history.Op, when string, check func(want faults.Conditions) look) {
 	want := p.Topology.Baseline()
 	n, running := len(p.Topology.Nodes()), len(p.Topology.Started())
 	mark := history.FaultMark{Step: -1, Stage: history.Baseline,

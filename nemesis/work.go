@@ -20,7 +20,7 @@ var errStepOver = errors.New("the step is over")
 // close marks a part with all of its evidence.
 func (p *player) close(part *part) {
 	part.mark.Done, part.mark.Evidence = true, &part.evidence
-	p.mark(part.step.Name(), part.mark)
+	p.mark(history.Op(part.step.Name()), part.mark)
 }
 
 // goOn marks a part that is concluded, at once, or when its work is done.

@@ -4,10 +4,12 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"faultline/workloads/history"
 )
 
 func TestTheTableOfCodesAgreesWithItself(t *testing.T) {
-	for _, code := range Codes() {
+	for _, code := range history.Codes() {
 		require.True(t, code.Known())
 		if code.Final() {
 			require.True(t, code.Definite(), "%s: who knows that it would be the same again knows that it did nothing", code)
@@ -16,10 +18,10 @@ func TestTheTableOfCodesAgreesWithItself(t *testing.T) {
 			require.True(t, code.Final(), "%s is an answer", code)
 		}
 	}
-	for _, code := range []Code{CASMismatch, NoSession, LockHeld, BadRequest, NotFound} {
+	for _, code := range []history.Code{history.CASMismatch, history.NoSession, history.LockHeld, history.BadRequest, history.NotFound} {
 		require.True(t, code.Final(), code)
 	}
-	for _, code := range []Code{Unknown, "of no table"} {
+	for _, code := range []history.Code{history.Unknown, "of no table"} {
 		require.False(t, code.Definite() || code.Final() || code.Served(), code)
 	}
 }

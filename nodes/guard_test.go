@@ -91,7 +91,7 @@ func TestOfEveryPanicOfAClusterItsGuardIsTold(t *testing.T) {
 func TestOfEveryPanicOfAClientItsGuardIsTold(t *testing.T) {
 	ctx := t.Context()
 	for what, call := range map[string]func(Operator) error{
-		"Get":            func(c Operator) error { _, err := c.Get(ctx, "", Default); return err },
+		"Get":            func(c Operator) error { _, err := c.Get(ctx, "", history.ModeDefault); return err },
 		"Put":            func(c Operator) error { _, err := c.Put(ctx, "", ""); return err },
 		"CAS":            func(c Operator) error { _, err := c.CAS(ctx, "", "", 0); return err },
 		"CreateSession":  func(c Operator) error { _, err := c.CreateSession(ctx, 0, 0); return err },

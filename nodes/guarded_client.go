@@ -54,7 +54,7 @@ func bound[T any](ctx context.Context, g guardedClient, what string, f func(cont
 
 const clientGrace = time.Second
 
-func (g guardedClient) Get(ctx context.Context, key string, mode Mode) (Item, error) {
+func (g guardedClient) Get(ctx context.Context, key string, mode history.Mode) (Item, error) {
 	return guard(g, "Get", func() (Item, error) { return g.Client.Get(ctx, key, mode) })
 }
 

@@ -32,23 +32,11 @@ type NodeInfo struct {
 	Dir  string // its data directory, which outlives its process
 }
 
-// Mode is how fresh a read must be.
-type Mode string
-
-const (
-	Default    Mode = "default"    // by the leader, under its lease
-	Consistent Mode = "consistent" // by the leader, after a round of a quorum
-	Stale      Mode = "stale"      // by whoever is asked
-)
-
-// Modes lists all of them.
-var Modes = []Mode{Default, Consistent, Stale}
-
 // Client talks to one node. Every error is, or wraps, an *Error. Its methods may be
 // called by many goroutines, and never retry.
 type Client interface {
 	// Get reads a key. A key that is absent is not an error.
-	Get(ctx context.Context, key string, mode Mode) (Item, error)
+	Get(ctx context.Context, key string, mode history.Mode) (Item, error)
 	// Put writes a key.
 	Put(ctx context.Context, key, value string) (Item, error)
 	// CAS writes a key if its modify index is still index; 0 means "if it is absent". A

@@ -14,25 +14,25 @@ func perform(ctx context.Context, c nodes.Client, op Op) Answer {
 	var item nodes.Item
 	var err error
 	switch op.F {
-	case Read:
+	case history.OpRead:
 		item, err = c.Get(ctx, op.Key, op.Mode)
-	case Write:
+	case history.OpWrite:
 		item, err = c.Put(ctx, op.Key, op.Stored)
-	case CAS:
+	case history.OpCAS:
 		item, err = c.CAS(ctx, op.Key, op.Stored, op.Index)
-	case Create:
+	case history.OpCreate:
 		item.Found = true
 		item.Value, err = c.CreateSession(ctx, op.TTL, 0)
-	case Renew:
+	case history.OpRenew:
 		err = c.RenewSession(ctx, op.Session)
-	case Destroy:
+	case history.OpDestroy:
 		err = c.DestroySession(ctx, op.Session)
-	case Acquire:
+	case history.OpAcquire:
 		item, err = c.Acquire(ctx, op.Key, op.Stored, op.Session)
-	case Release:
+	case history.OpRelease:
 		item, err = c.Release(ctx, op.Key, op.Stored, op.Session)
 	default:
-		err = nodes.Errorf(nodes.BadRequest, "no client can do %q", op.F)
+		err = nodes.Errorf(history.BadRequest, "no client can do %q", op.F)
 	}
 	if err == nil {
 		item.HasCurrent = false
@@ -40,15 +40,15 @@ func perform(ctx context.Context, c nodes.Client, op Op) Answer {
 	}
 	code := nodes.CodeOf(err)
 	answer := Answer{Type: failure(op.F, code), Error: code, Item: nodes.Item{Hops: item.Hops}}
-	if op.F == CAS && code == nodes.CASMismatch && item.HasCurrent {
+	if op.F == history.OpCAS && code == history.CASMismatch && item.HasCurrent {
 		answer.Item = item
 	}
 	return answer
 }
 
 // failure is how an operation that ended with code is recorded.
-func failure(f string, code nodes.Code) history.Type {
-	if code.Definite() || f == Read { // a read has no effect that could come later
+func failure(f history.Op, code history.Code) history.Type {
+	if code.Definite() || f == history.OpRead { // a read has no effect that could come later
 		return history.Fail
 	}
 	return history.Info
@@ -57,23 +57,23 @@ func failure(f string, code nodes.Code) history.Type {
 // invocation is the event of an operation that is about to begin.
 func invocation(process history.Process, node string, op Op) history.Event {
 	return history.Event{Process: process, Type: history.Invoke, F: op.F, Key: op.Key, Value: op.Value,
-		Node: node, Mode: string(op.Mode)}
+		Node: node, Mode: op.Mode}
 }
 
 // completion is the event of its end. A write or cas keeps its argument as its value; a
 // read has one only if it is ok.
 func completion(process history.Process, node string, op Op, a Answer) history.Event {
 	e := history.Event{Process: process, Type: a.Type, F: op.F, Key: op.Key, Value: op.Value,
-		Error: string(a.Error), Node: node, Mode: string(op.Mode), Hops: a.Item.Hops}
+		Error: a.Error, Node: node, Mode: op.Mode, Hops: a.Item.Hops}
 	switch {
 	case a.Item.HasCurrent:
 		e.Current, e.ModifyIndex = found(a.Item), a.Item.Index
-	case a.Type == history.OK && op.F == Read:
+	case a.Type == history.OK && op.F == history.OpRead:
 		e.Value = found(a.Item)
 		if a.Item.Found {
 			e.ModifyIndex = a.Item.Index
 		}
-	case a.Type == history.OK && op.F == Create:
+	case a.Type == history.OK && op.F == history.OpCreate:
 		e.Value = created(op, a.Item.Value)
 	case a.Type == history.OK:
 		e.ModifyIndex = a.Item.Index

@@ -43,8 +43,8 @@ func FuzzFound(f *testing.F) {
 }
 
 func TestEventsOfAnOperation(t *testing.T) {
-	read := Op{F: Read, Key: "k1", Mode: nodes.Stale}
-	cas := Op{F: CAS, Key: "k1", Value: json.RawMessage("[3,4]"), Stored: "4", Index: 9}
+	read := Op{F: history.OpRead, Key: "k1", Mode: history.ModeStale}
+	cas := Op{F: history.OpCAS, Key: "k1", Value: json.RawMessage("[3,4]"), Stored: "4", Index: 9}
 	hops := []history.Hop{{Node: "a", Role: "leader", MS: 1}}
 	for _, c := range []struct {
 		op   Op
@@ -55,20 +55,20 @@ func TestEventsOfAnOperation(t *testing.T) {
 			history.Event{Type: history.OK, Value: json.RawMessage("5"), ModifyIndex: 8, Hops: hops}},
 		{read, Answer{Type: history.OK, Item: nodes.Item{Index: 8}},
 			history.Event{Type: history.OK, Value: history.Null}},
-		{read, Answer{Type: history.Fail, Error: nodes.Timeout},
+		{read, Answer{Type: history.Fail, Error: history.Timeout},
 			history.Event{Type: history.Fail, Error: "timeout"}},
 		{cas, Answer{Type: history.OK, Item: nodes.Item{Index: 10}},
 			history.Event{Type: history.OK, Value: cas.Value, ModifyIndex: 10}},
-		{cas, Answer{Type: history.Fail, Error: nodes.CASMismatch},
+		{cas, Answer{Type: history.Fail, Error: history.CASMismatch},
 			history.Event{Type: history.Fail, Value: cas.Value, Error: "cas-mismatch"}},
-		{cas, Answer{Type: history.Fail, Error: nodes.CASMismatch, Item: nodes.Item{Value: "6", Found: true, Index: 11, HasCurrent: true}},
+		{cas, Answer{Type: history.Fail, Error: history.CASMismatch, Item: nodes.Item{Value: "6", Found: true, Index: 11, HasCurrent: true}},
 			history.Event{Type: history.Fail, Value: cas.Value, Error: "cas-mismatch", Current: json.RawMessage("6"), ModifyIndex: 11}},
-		{cas, Answer{Type: history.Fail, Error: nodes.CASMismatch, Item: nodes.Item{HasCurrent: true}},
+		{cas, Answer{Type: history.Fail, Error: history.CASMismatch, Item: nodes.Item{HasCurrent: true}},
 			history.Event{Type: history.Fail, Value: cas.Value, Error: "cas-mismatch", Current: history.Null}},
-		{cas, Answer{Type: history.Info, Error: nodes.Timeout},
+		{cas, Answer{Type: history.Info, Error: history.Timeout},
 			history.Event{Type: history.Info, Value: cas.Value, Error: "timeout"}},
 	} {
-		c.want.Process, c.want.Node, c.want.F, c.want.Key, c.want.Mode = 3, "a", c.op.F, c.op.Key, string(c.op.Mode)
+		c.want.Process, c.want.Node, c.want.F, c.want.Key, c.want.Mode = 3, "a", c.op.F, c.op.Key, c.op.Mode
 		require.Equal(t, c.want, completion(3, "a", c.op, c.a))
 	}
 }

@@ -19,7 +19,7 @@ type null struct {
 	index *atomic.Uint64
 }
 
-func (n null) Get(context.Context, string, nodes.Mode) (nodes.Item, error) {
+func (n null) Get(context.Context, string, history.Mode) (nodes.Item, error) {
 	return nodes.Item{Value: "12345", Found: true, Index: n.index.Load()}, nil
 }
 func (n null) Put(context.Context, string, string) (nodes.Item, error) {

@@ -48,7 +48,7 @@ func (s *store) cas(key, value string, index uint64) (nodes.Item, error) {
 	defer s.mu.Unlock()
 	if was := s.items[key]; was.Index != index {
 		was.HasCurrent = true
-		return was, nodes.Errorf(nodes.CASMismatch, "index is %d", was.Index)
+		return was, nodes.Errorf(history.CASMismatch, "index is %d", was.Index)
 	}
 	return s.set(key, value), nil
 }
@@ -92,26 +92,26 @@ func (c *fakeClient) call(ctx context.Context, effect func() (nodes.Item, error)
 	time.Sleep(there)
 	switch t {
 	case refuse:
-		return nodes.Item{}, nodes.Errorf(nodes.Refused, "fake")
+		return nodes.Item{}, nodes.Errorf(history.Refused, "fake")
 	case lose:
-		return nodes.Item{}, nodes.Errorf(nodes.ConnectionLost, "fake")
+		return nodes.Item{}, nodes.Errorf(history.ConnectionLost, "fake")
 	case forget:
 		_, _ = effect() // nobody learns of it
-		return nodes.Item{}, nodes.Errorf(nodes.LeadershipLost, "fake")
+		return nodes.Item{}, nodes.Errorf(history.LeadershipLost, "fake")
 	case hang:
 		<-ctx.Done()
 		go func() {
 			time.Sleep(back)
 			_, _ = effect() // nobody learns of it
 		}()
-		return nodes.Item{}, nodes.Errorf(nodes.Timeout, "fake: %v", ctx.Err())
+		return nodes.Item{}, nodes.Errorf(history.Timeout, "fake: %v", ctx.Err())
 	}
 	item, err := effect()
 	time.Sleep(back)
 	return item, err
 }
 
-func (c *fakeClient) Get(ctx context.Context, key string, _ nodes.Mode) (nodes.Item, error) {
+func (c *fakeClient) Get(ctx context.Context, key string, _ history.Mode) (nodes.Item, error) {
 	return c.call(ctx, func() (nodes.Item, error) { return c.get(key), nil })
 }
 

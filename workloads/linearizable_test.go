@@ -30,9 +30,9 @@ var registerModel = porcupine.Model{
 	Step: func(state, input, _ any) (bool, any) {
 		o := input.(history.Operation)
 		switch o.F {
-		case Read:
+		case history.OpRead:
 			return state == string(o.Output), state
-		case Write:
+		case history.OpWrite:
 			return true, string(o.Input)
 		}
 		old, value := splitPair(o)
@@ -82,9 +82,9 @@ func requireLinearizable(t *testing.T, ops []history.Operation) {
 	for _, o := range ops {
 		value := string(o.Input)
 		switch o.F {
-		case Read:
+		case history.OpRead:
 			continue
-		case CAS:
+		case history.OpCAS:
 			_, value = splitPair(o)
 		}
 		require.False(t, written[value], "%s was written twice", value)

@@ -10,20 +10,10 @@ import (
 	"sync"
 	"time"
 
-	"faultline/nodes"
 	"faultline/workloads/history"
 )
 
-// F of the operations on sessions and locks.
-const (
-	Create  = "create" // a session; its value is a SessionValue
-	Renew   = "renew"
-	Destroy = "destroy"
-	Acquire = "acquire" // a lock; the value of this and the rest is the session's ID
-	Release = "release"
-)
-
-// SessionValue is the value of a Create in the history.
+// SessionValue is the value of an OpCreate in the history.
 type SessionValue struct {
 	Session string `json:"session,omitempty"` // ID, in the answer
 	TTLMS   int64  `json:"ttl_ms"`
@@ -41,7 +31,7 @@ const (
 // when: that is the runner's.
 type lock struct {
 	keys int
-	mode nodes.Mode
+	mode history.Mode
 
 	mu     sync.Mutex
 	random *rand.Rand
@@ -57,12 +47,12 @@ type actor struct {
 // NewLock makes the Generator of the workload lock.
 func NewLock(o Options) (Generator, error) {
 	o.Keys = cmp.Or(o.Keys, defaultLocks)
-	o.Mode = cmp.Or(o.Mode, nodes.Default)
+	o.Mode = cmp.Or(o.Mode, history.ModeDefault)
 	switch {
 	case o.Keys < 1:
 		return nil, fmt.Errorf("lock: %d locks; at least 1 is needed", o.Keys)
-	case !slices.Contains(nodes.Modes, o.Mode):
-		return nil, fmt.Errorf("lock: no read mode %q; there are %v", o.Mode, nodes.Modes)
+	case !slices.Contains(history.Modes, o.Mode):
+		return nil, fmt.Errorf("lock: no read mode %q; there are %v", o.Mode, history.Modes)
 	}
 	return &lock{keys: o.Keys, mode: o.Mode, random: rand.New(rand.NewPCG(o.Seed, 1))}, nil
 }
@@ -94,26 +84,26 @@ func (g *lock) act(a *actor) Op {
 		if err != nil {
 			panic(err) // it always encodes
 		}
-		return Op{F: Create, Value: value, TTL: lockTTL}
+		return Op{F: history.OpCreate, Value: value, TTL: lockTTL}
 	case a.key == "" && draw < 0.9:
-		return g.locking(Acquire, g.name(), a)
+		return g.locking(history.OpAcquire, g.name(), a)
 	case a.key == "":
-		return g.about(Renew, a)
+		return g.about(history.OpRenew, a)
 	case draw < 0.75:
-		return g.about(Renew, a)
+		return g.about(history.OpRenew, a)
 	case draw < 0.8: // one may acquire what one holds
-		return g.locking(Acquire, a.key, a)
+		return g.locking(history.OpAcquire, a.key, a)
 	case draw < 0.97:
-		return g.locking(Release, a.key, a)
+		return g.locking(history.OpRelease, a.key, a)
 	}
-	return g.about(Destroy, a)
+	return g.about(history.OpDestroy, a)
 }
 
-func (g *lock) about(f string, a *actor) Op {
+func (g *lock) about(f history.Op, a *actor) Op {
 	return Op{F: f, Value: quoted(a.session), Session: a.session}
 }
 
-func (g *lock) locking(f, key string, a *actor) Op {
+func (g *lock) locking(f history.Op, key string, a *actor) Op {
 	return Op{F: f, Key: key, Value: quoted(a.session), Stored: a.session, Session: a.session}
 }
 
@@ -129,7 +119,7 @@ func (g *lock) Read() Op {
 }
 
 func (g *lock) read() Op {
-	return Op{F: Read, Key: g.name(), Mode: g.mode}
+	return Op{F: history.OpRead, Key: g.name(), Mode: g.mode}
 }
 
 // Finals implements Generator: what a lock holds at the end says nothing.
@@ -144,16 +134,16 @@ func (g *lock) Learn(op Op, a Answer) {
 	}
 	next := *op.actor
 	switch {
-	case a.Type == history.Info || a.Error == nodes.NoSession:
+	case a.Type == history.Info || a.Error == history.NoSession:
 		next = actor{}
 	case a.Type == history.Fail:
-	case op.F == Create:
+	case op.F == history.OpCreate:
 		next = actor{session: a.Item.Value}
-	case op.F == Destroy:
+	case op.F == history.OpDestroy:
 		next = actor{}
-	case op.F == Acquire:
+	case op.F == history.OpAcquire:
 		next.key = op.Key
-	case op.F == Release:
+	case op.F == history.OpRelease:
 		next.key = ""
 	}
 	g.idle = append(g.idle, &next)

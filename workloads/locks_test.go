@@ -70,7 +70,7 @@ func (l *fakeLocks) renew(id string) error {
 	defer l.mu.Unlock()
 	s := l.live(id)
 	if s == nil {
-		return nodes.Errorf(nodes.NoSession, "fake")
+		return nodes.Errorf(history.NoSession, "fake")
 	}
 	s.ends = time.Now().Add(2 * s.ttl)
 	return nil
@@ -86,10 +86,10 @@ func (l *fakeLocks) acquire(key, id string) (nodes.Item, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.live(id) == nil {
-		return nodes.Item{}, nodes.Errorf(nodes.NoSession, "fake")
+		return nodes.Item{}, nodes.Errorf(history.NoSession, "fake")
 	}
 	if holder := l.holders[key]; holder != "" && holder != id && l.live(holder) != nil {
-		return nodes.Item{}, nodes.Errorf(nodes.LockHeld, "fake")
+		return nodes.Item{}, nodes.Errorf(history.LockHeld, "fake")
 	}
 	l.holders[key] = id
 	l.index++
@@ -100,7 +100,7 @@ func (l *fakeLocks) release(key, id string) (nodes.Item, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.holders[key] != id {
-		return nodes.Item{}, nodes.Errorf(nodes.LockHeld, "fake")
+		return nodes.Item{}, nodes.Errorf(history.LockHeld, "fake")
 	}
 	delete(l.holders, key)
 	l.index++
@@ -116,23 +116,23 @@ func TestLockWorkload(t *testing.T) {
 		b.troubles(map[trouble]float64{forget: 0.02})
 		b.run(30 * time.Second)
 		_, ops := b.finish()
-		good, held := map[string]int{}, 0
+		good, held := map[history.Op]int{}, 0
 		until := map[string]int64{}
 		for i := range ops {
 			op := &ops[i]
 			if op.Type == history.OK {
 				good[op.F]++
 			}
-			if op.Error == string(nodes.LockHeld) && op.F == Acquire {
+			if op.Error == history.LockHeld && op.F == history.OpAcquire {
 				held++
 			}
-			if op.F == Create || op.F == Read {
+			if op.F == history.OpCreate || op.F == history.OpRead {
 				continue
 			}
 			require.GreaterOrEqual(t, op.Invoke, until[string(op.Input)], "operation %d", op.ID)
 			until[string(op.Input)] = op.Return
 		}
-		for _, f := range []string{Create, Renew, Destroy, Acquire, Release, Read} {
+		for _, f := range []history.Op{history.OpCreate, history.OpRenew, history.OpDestroy, history.OpAcquire, history.OpRelease, history.OpRead} {
 			require.Positive(t, good[f], f)
 		}
 		require.Positive(t, held)

@@ -34,9 +34,9 @@ func TestABurstIsSentAtOnceAndRecorded(t *testing.T) {
 			}
 			require.False(t, seen[o.Process], "a process of its own for every read")
 			seen[o.Process] = true
-			require.Equal(t, Read, o.F)
+			require.Equal(t, history.OpRead, o.F)
 			require.Equal(t, "b", o.Node)
-			require.Equal(t, "timeout", o.Error, "it was waited for")
+			require.Equal(t, history.Timeout, o.Error, "it was waited for")
 		}
 		require.Len(t, seen, 60)
 	})
@@ -53,7 +53,7 @@ func TestABurstWithoutRun(t *testing.T) {
 		require.ErrorIs(t, b.Burst(ended, "a", 5), context.Canceled)
 		_, ops := b.finish()
 		require.Len(t, ops, 5)
-		require.EqualValues(t, 5, b.Stats().ByF[Read].OK)
+		require.EqualValues(t, 5, b.Stats().ByF[history.OpRead].OK)
 	})
 }
 
@@ -95,7 +95,7 @@ func TestFinalReadsEveryKey(t *testing.T) {
 			if o.Invoke < before {
 				continue
 			}
-			require.Equal(t, Read, o.F)
+			require.Equal(t, history.OpRead, o.F)
 			asked[o.Node] = true
 			if o.Type == history.OK {
 				read[o.Key]++

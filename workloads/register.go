@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"sync"
 
-	"faultline/nodes"
 	"faultline/workloads/history"
 )
 
@@ -29,7 +28,7 @@ const rememberedKeys = 1000
 // long histories cheap to check. Keys are replaced for the same reason: the price of a
 // check grows with the operations on one key much faster than with the number of keys.
 type register struct {
-	mode        nodes.Mode
+	mode        history.Mode
 	opsPerKey   int
 	reads, sets float64 // of a draw in [0,1): below reads a read, then below sets a cas
 
@@ -55,14 +54,14 @@ type registerKey struct {
 
 // NewRegister makes the Generator of the workload register.
 func NewRegister(o Options) (Generator, error) {
-	o.Mode = cmp.Or(o.Mode, nodes.Default)
+	o.Mode = cmp.Or(o.Mode, history.ModeDefault)
 	o.Keys = cmp.Or(o.Keys, defaultKeys)
 	o.OpsPerKey = cmp.Or(o.OpsPerKey, defaultOpsPerKey)
 	reads := max(0, cmp.Or(o.ReadShare, defaultReadShare))
 	sets := max(0, cmp.Or(o.CASShare, defaultCASShare))
 	switch {
-	case !slices.Contains(nodes.Modes, o.Mode):
-		return nil, fmt.Errorf("register: no read mode %q; there are %v", o.Mode, nodes.Modes)
+	case !slices.Contains(history.Modes, o.Mode):
+		return nil, fmt.Errorf("register: no read mode %q; there are %v", o.Mode, history.Modes)
 	case o.Keys < 1:
 		return nil, fmt.Errorf("register: %d keys in use at a time; at least 1 is needed", o.Keys)
 	case o.OpsPerKey < 1:
@@ -143,12 +142,12 @@ func (g *register) Finals(most int) []Op {
 }
 
 func (g *register) read(k *registerKey) Op {
-	return Op{F: Read, Key: k.name, Mode: g.mode, key: k}
+	return Op{F: history.OpRead, Key: k.name, Mode: g.mode, key: k}
 }
 
 func (g *register) write(k *registerKey) Op {
 	text := g.nextValue()
-	return Op{F: Write, Key: k.name, Value: json.RawMessage(text), Stored: text, key: k}
+	return Op{F: history.OpWrite, Key: k.name, Value: json.RawMessage(text), Stored: text, key: k}
 }
 
 func (g *register) cas(k *registerKey) Op {
@@ -160,7 +159,7 @@ func (g *register) cas(k *registerKey) Op {
 		pair = append(pair, k.value...)
 	}
 	pair = append(append(append(pair, ','), text...), ']')
-	return Op{F: CAS, Key: k.name, Value: pair, Stored: text, Index: k.index, key: k}
+	return Op{F: history.OpCAS, Key: k.name, Value: pair, Stored: text, Index: k.index, key: k}
 }
 
 func (g *register) nextValue() string {
@@ -174,7 +173,7 @@ func (g *register) nextValue() string {
 func (g *register) Learn(op Op, a Answer) {
 	value := op.Stored
 	switch {
-	case a.Type == history.OK && op.F == Read, a.Item.HasCurrent:
+	case a.Type == history.OK && op.F == history.OpRead, a.Item.HasCurrent:
 		if value = a.Item.Value; !a.Item.Found || !isInteger(value) {
 			return
 		}

@@ -23,13 +23,13 @@ func TestRegisterKeepsItsShares(t *testing.T) {
 	} {
 		g, err := NewRegister(c.options)
 		require.NoError(t, err)
-		seen := map[string]float64{}
+		seen := map[history.Op]float64{}
 		for range 20000 {
 			seen[g.Next().F] += 1.0 / 20000
 		}
-		require.InDelta(t, c.read, seen[Read], 0.02)
-		require.InDelta(t, c.write, seen[Write], 0.02)
-		require.InDelta(t, c.sets, seen[CAS], 0.02)
+		require.InDelta(t, c.read, seen[history.OpRead], 0.02)
+		require.InDelta(t, c.write, seen[history.OpWrite], 0.02)
+		require.InDelta(t, c.sets, seen[history.OpCAS], 0.02)
 	}
 }
 
@@ -69,9 +69,9 @@ func TestRegisterRepeatsItself(t *testing.T) {
 }
 
 func TestRegisterComparesWithWhatWasSeenLast(t *testing.T) {
-	gen, err := NewRegister(Options{Keys: 1, OpsPerKey: 1000, ReadShare: -1, CASShare: 1, Mode: nodes.Stale})
+	gen, err := NewRegister(Options{Keys: 1, OpsPerKey: 1000, ReadShare: -1, CASShare: 1, Mode: history.ModeStale})
 	require.NoError(t, err)
-	learn := func(f string, a Answer) {
+	learn := func(f history.Op, a Answer) {
 		op := gen.Next()
 		op.F, op.Stored = f, "77"
 		gen.Learn(op, a)
@@ -86,33 +86,33 @@ func TestRegisterComparesWithWhatWasSeenLast(t *testing.T) {
 		return Answer{Type: history.OK, Item: nodes.Item{Value: value, Found: true, Index: index}}
 	}
 	mismatch := func(item nodes.Item) Answer {
-		return Answer{Type: history.Fail, Error: nodes.CASMismatch, Item: item}
+		return Answer{Type: history.Fail, Error: history.CASMismatch, Item: item}
 	}
 
 	next("null", 0)
-	learn(Read, Answer{Type: history.OK})
+	learn(history.OpRead, Answer{Type: history.OK})
 	next("null", 0)
-	learn(Read, ok("5", 10))
+	learn(history.OpRead, ok("5", 10))
 	next("5", 10)
-	learn(Read, ok("4", 9)) // a stale read
+	learn(history.OpRead, ok("4", 9)) // a stale read
 	next("5", 10)
-	learn(Write, Answer{Type: history.OK, Item: nodes.Item{Index: 11}})
+	learn(history.OpWrite, Answer{Type: history.OK, Item: nodes.Item{Index: 11}})
 	next("77", 11)
-	learn(Write, Answer{Type: history.Info, Error: nodes.Timeout})
+	learn(history.OpWrite, Answer{Type: history.Info, Error: history.Timeout})
 	next("77", 11)
-	learn(CAS, mismatch(nodes.Item{})) // it told nothing
+	learn(history.OpCAS, mismatch(nodes.Item{})) // it told nothing
 	next("77", 11)
-	learn(CAS, mismatch(nodes.Item{Value: "8", Found: true, Index: 15, HasCurrent: true}))
+	learn(history.OpCAS, mismatch(nodes.Item{Value: "8", Found: true, Index: 15, HasCurrent: true}))
 	next("8", 15)
-	learn(CAS, ok("", 16))
+	learn(history.OpCAS, ok("", 16))
 	next("77", 16)
-	learn(Read, ok("no integer", 20))
+	learn(history.OpRead, ok("no integer", 20))
 	next("77", 16)
-	learn(Read, ok("9", 0)) // a system that tells no index
+	learn(history.OpRead, ok("9", 0)) // a system that tells no index
 	next("77", 16)
 
 	read := gen.Read()
-	require.Equal(t, nodes.Stale, read.Mode)
+	require.Equal(t, history.ModeStale, read.Mode)
 	require.Nil(t, read.Value)
 }
 

@@ -79,7 +79,7 @@ func NewRunner(c Config) (*Runner, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
-	r := &Runner{Config: c, pace: newPacer(c.Rate), tally: tally{byF: map[string]*Counts{}}}
+	r := &Runner{Config: c, pace: newPacer(c.Rate), tally: tally{byF: map[history.Op]*Counts{}}}
 	for i := range c.Concurrency {
 		r.threads = append(r.threads, thread{process: history.Process(i), node: c.Nodes[i%len(c.Nodes)]})
 	}

@@ -30,18 +30,18 @@ func TestRunRecordsWhatAHealthyStoreDid(t *testing.T) {
 		require.EqualValues(t, len(ops), stats.OK+stats.Fail+stats.Info)
 		require.Zero(t, stats.Info)
 		require.Equal(t, stats.Mismatch, stats.Fail, "nothing but compares failed")
-		require.Positive(t, stats.ByF[CAS].OK, "some compares succeed")
-		require.Positive(t, stats.ByF[CAS].Mismatch, "and some do not")
-		require.InEpsilon(t, 0.5, float64(stats.ByF[Read].OK)/float64(len(ops)), 0.1)
+		require.Positive(t, stats.ByF[history.OpCAS].OK, "some compares succeed")
+		require.Positive(t, stats.ByF[history.OpCAS].Mismatch, "and some do not")
+		require.InEpsilon(t, 0.5, float64(stats.ByF[history.OpRead].OK)/float64(len(ops)), 0.1)
 		require.Less(t, time.Since(stats.LastOK), 2*time.Second)
 		for _, o := range ops {
 			require.Equal(t, b.Nodes[int(o.Process)%len(b.Nodes)], o.Node)
-			require.Equal(t, o.F == Read, o.Mode == string(nodes.Default))
-			if o.Type == history.OK && (o.F != Read || string(o.Output) != "null") {
+			require.Equal(t, o.F == history.OpRead, o.Mode == history.ModeDefault)
+			if o.Type == history.OK && (o.F != history.OpRead || string(o.Output) != "null") {
 				require.Positive(t, o.ModifyIndex)
 			}
 			if o.Type == history.Fail {
-				require.Equal(t, string(nodes.CASMismatch), o.Error)
+				require.Equal(t, history.CASMismatch, o.Error)
 				require.NotEmpty(t, o.Current)
 			}
 		}
@@ -64,14 +64,14 @@ func TestRunRecordsTrouble(t *testing.T) {
 				require.Greater(t, len(ops), 500)
 				seen := map[string]int{}
 				for _, o := range ops {
-					seen[string(o.Type)+" "+o.Error]++
-					code := nodes.Code(o.Error)
+					seen[string(o.Type)+" "+string(o.Error)]++
+					code := history.Code(o.Error)
 					switch o.Type {
 					case history.Info:
-						require.NotEqual(t, Read, o.F)
+						require.NotEqual(t, history.OpRead, o.F)
 						require.False(t, code.Definite())
 					case history.Fail:
-						require.True(t, code.Definite() || o.F == Read)
+						require.True(t, code.Definite() || o.F == history.OpRead)
 					}
 				}
 				for _, want := range []string{"ok ", "fail connection-refused", "fail timeout", "info connection-lost", "info leadership-lost", "info timeout"} {
@@ -200,15 +200,15 @@ type stuck struct {
 	free chan struct{}
 }
 
-func (s stuck) Get(context.Context, string, nodes.Mode) (nodes.Item, error) { return s.wait() }
-func (s stuck) Put(context.Context, string, string) (nodes.Item, error)     { return s.wait() }
+func (s stuck) Get(context.Context, string, history.Mode) (nodes.Item, error) { return s.wait() }
+func (s stuck) Put(context.Context, string, string) (nodes.Item, error)       { return s.wait() }
 func (s stuck) CAS(context.Context, string, string, uint64) (nodes.Item, error) {
 	return s.wait()
 }
 
 func (s stuck) wait() (nodes.Item, error) {
 	<-s.free
-	return nodes.Item{}, nodes.Errorf(nodes.Timeout, "at last")
+	return nodes.Item{}, nodes.Errorf(history.Timeout, "at last")
 }
 
 // /dev/full refuses every write as a full disk does. The log buffers, so the failure comes
@@ -263,20 +263,20 @@ func TestAConfigThatMakesNoSenseIsRefused(t *testing.T) {
 
 func TestErrorsAreClassifiedByTheTable(t *testing.T) {
 	for _, c := range []struct {
-		f    string
+		f    history.Op
 		err  error
 		want history.Type
-		code nodes.Code
+		code history.Code
 	}{
-		{Write, nodes.Errorf(nodes.NoLeader, ""), history.Fail, nodes.NoLeader},
-		{Write, nodes.Errorf(nodes.Timeout, ""), history.Info, nodes.Timeout},
-		{CAS, nodes.Errorf(nodes.CASMismatch, ""), history.Fail, nodes.CASMismatch},
-		{CAS, fmt.Errorf("wrapped: %w", nodes.Errorf(nodes.ForwardLost, "")), history.Info, nodes.ForwardLost},
-		{Write, nodes.Errorf("of tomorrow", ""), history.Info, "of tomorrow"},
-		{Write, errors.New("plain"), history.Info, nodes.Unknown},
-		{Read, errors.New("plain"), history.Fail, nodes.Unknown},
-		{Read, nodes.Errorf(nodes.Timeout, ""), history.Fail, nodes.Timeout},
-		{Read, nodes.Errorf(nodes.Refused, ""), history.Fail, nodes.Refused},
+		{history.OpWrite, nodes.Errorf(history.NoLeader, ""), history.Fail, history.NoLeader},
+		{history.OpWrite, nodes.Errorf(history.Timeout, ""), history.Info, history.Timeout},
+		{history.OpCAS, nodes.Errorf(history.CASMismatch, ""), history.Fail, history.CASMismatch},
+		{history.OpCAS, fmt.Errorf("wrapped: %w", nodes.Errorf(history.ForwardLost, "")), history.Info, history.ForwardLost},
+		{history.OpWrite, nodes.Errorf("of tomorrow", ""), history.Info, "of tomorrow"},
+		{history.OpWrite, errors.New("plain"), history.Info, history.Unknown},
+		{history.OpRead, errors.New("plain"), history.Fail, history.Unknown},
+		{history.OpRead, nodes.Errorf(history.Timeout, ""), history.Fail, history.Timeout},
+		{history.OpRead, nodes.Errorf(history.Refused, ""), history.Fail, history.Refused},
 	} {
 		a := perform(t.Context(), failing{err: c.err}, Op{F: c.f})
 		require.Equal(t, Answer{Type: c.want, Error: c.code}, a, "%s: %v", c.f, c.err)
@@ -290,7 +290,7 @@ type failing struct {
 	err error
 }
 
-func (f failing) Get(context.Context, string, nodes.Mode) (nodes.Item, error) {
+func (f failing) Get(context.Context, string, history.Mode) (nodes.Item, error) {
 	return nodes.Item{Value: "9", Found: true}, f.err
 }
 func (f failing) Put(context.Context, string, string) (nodes.Item, error) { return nodes.Item{}, f.err }

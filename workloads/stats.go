@@ -4,7 +4,6 @@ import (
 	"sync"
 	"time"
 
-	"faultline/nodes"
 	"faultline/workloads/history"
 )
 
@@ -17,7 +16,7 @@ type Counts struct {
 // Stats is what a Runner has seen so far, bursts and final reads included.
 type Stats struct {
 	Counts
-	ByF    map[string]Counts
+	ByF    map[history.Op]Counts
 	LastOK time.Time // when the latest operation succeeded; zero if none has
 	Unread int       // keys that Final did not manage to read
 }
@@ -28,7 +27,7 @@ func (c *Counts) add(a Answer) {
 		c.OK++
 	case history.Fail:
 		c.Fail++
-		if a.Error == nodes.CASMismatch {
+		if a.Error == history.CASMismatch {
 			c.Mismatch++
 		}
 	default:
@@ -40,10 +39,10 @@ func (c *Counts) add(a Answer) {
 type tally struct {
 	mu    sync.Mutex
 	stats Stats
-	byF   map[string]*Counts
+	byF   map[history.Op]*Counts
 }
 
-func (t *tally) add(f string, a Answer) {
+func (t *tally) add(f history.Op, a Answer) {
 	now := time.Now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -78,7 +77,7 @@ func (t *tally) snapshot() Stats {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := t.stats
-	s.ByF = make(map[string]Counts, len(t.byF))
+	s.ByF = make(map[history.Op]Counts, len(t.byF))
 	for f, c := range t.byF {
 		s.ByF[f] = *c
 	}

@@ -3,7 +3,7 @@
 //
 // A Workload makes a Generator; a Runner plays it:
 //
-//	gen, err := workloads.All()[0].New(workloads.Options{Mode: nodes.Consistent})
+//	gen, err := workloads.All()[0].New(workloads.Options{Mode: history.ModeConsistent})
 //	runner, err := workloads.NewRunner(workloads.Config{
 //		Generator: gen, Clients: clients, Nodes: names, Log: log,
 //		Rate: 200, Concurrency: 10, Timeout: 2 * time.Second,
@@ -33,21 +33,14 @@ import (
 	"faultline/workloads/history"
 )
 
-// F of the operations on a key that every nodes.Client can do.
-const (
-	Read  = "read"
-	Write = "write"
-	CAS   = "cas"
-)
-
 // Op is one operation that a client is to do.
 type Op struct {
-	F      string          // Read, Write, CAS, or one on sessions and locks
+	F      history.Op      // an OpRead, or the like
 	Key    string          //
 	Value  json.RawMessage // the argument as the history has it: nil for a read, [old,new] for a cas
 	Stored string          // what a write or a cas puts into the store
 	Index  uint64          // the modify index that a cas compares; 0 means "if it is absent"
-	Mode   nodes.Mode      // of a read
+	Mode   history.Mode    // of a read
 
 	Session string        // of an operation on sessions and locks but Create
 	TTL     time.Duration // of the session that a Create makes
@@ -59,7 +52,7 @@ type Op struct {
 // Answer is what came of an Op.
 type Answer struct {
 	Type  history.Type // OK, Fail or Info
-	Error nodes.Code   // why it is not OK
+	Error history.Code // why it is not OK
 	Item  nodes.Item   // holds something if Type is OK, or if Item.Disclosed
 }
 
@@ -93,10 +86,10 @@ func All() []Workload {
 // Options shape a workload. The zero value of a field means its default; a share that
 // is to be nothing is negative.
 type Options struct {
-	Mode      nodes.Mode // of reads; default Default
-	Keys      int        // keys in use at a time; default 6
-	OpsPerKey int        // a key is replaced after so many operations; default 150
-	ReadShare float64    // part of the operations that read; default 0.5
-	CASShare  float64    // part that compare and set; default 0.25. The rest writes.
-	Seed      uint64     // of the choice of operations; the default is 0
+	Mode      history.Mode // of reads; default Default
+	Keys      int          // keys in use at a time; default 6
+	OpsPerKey int          // a key is replaced after so many operations; default 150
+	ReadShare float64      // part of the operations that read; default 0.5
+	CASShare  float64      // part that compare and set; default 0.25. The rest writes.
+	Seed      uint64       // of the choice of operations; the default is 0
 }

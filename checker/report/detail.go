@@ -65,10 +65,10 @@ func detailOf(d Data, lanes map[string]lane, leaders []stay, buckets []bucket, w
 		out.Process = append(out.Process, int64(op.Process))
 		out.Type = append(out.Type, typeCodes[op.Type])
 		out.Node = append(out.Node, names.of(op.Node))
-		out.Kind = append(out.Kind, kinds.of(op.F))
+		out.Kind = append(out.Kind, kinds.of(string(op.F)))
 		out.Key = append(out.Key, keys.of(op.Key))
-		out.Error = append(out.Error, errs.of(op.Error))
-		out.Mode = append(out.Mode, modes.of(op.Mode))
+		out.Error = append(out.Error, errs.of(string(op.Error)))
+		out.Mode = append(out.Mode, modes.of(string(op.Mode)))
 		out.Argument = append(out.Argument, shorten(argument(op), 24))
 	}
 	out.Nodes, out.Kinds, out.Keys, out.Errors, out.Modes = names.list, kinds.list, keys.list, errs.list, modes.list

@@ -77,19 +77,19 @@ func (e *example) value(v any) json.RawMessage {
 	return raw
 }
 
-func (e *example) mark(at float64, who history.Process, f string, v any) {
+func (e *example) mark(at float64, who history.Process, f history.Op, v any) {
 	e.events = append(e.events, history.Event{Time: sec(at), Process: who, Type: history.Info, F: f, Value: e.value(v)})
 }
 
 func (e *example) nemesis() {
 	for i, f := range exampleFaults {
 		m := history.FaultMark{Step: i, Stage: history.FaultStart, Lasts: f.till > f.from, Targets: f.targets, Asked: f.asked}
-		e.mark(f.from, history.Nemesis, f.name, m)
+		e.mark(f.from, history.Nemesis, history.Op(f.name), m)
 		m.Done, m.Measured, m.Proved = true, "as asked: 40 of 40 probes", true
-		e.mark(f.from+0.12, history.Nemesis, f.name, m)
+		e.mark(f.from+0.12, history.Nemesis, history.Op(f.name), m)
 		if m.Lasts {
-			e.mark(f.till, history.Nemesis, f.name, history.FaultMark{Step: i, Stage: history.FaultHeal})
-			e.mark(f.till+0.15, history.Nemesis, f.name, history.FaultMark{Step: i, Stage: history.FaultHeal, Done: true, Proved: true, Measured: "40 of 40 probes open"})
+			e.mark(f.till, history.Nemesis, history.Op(f.name), history.FaultMark{Step: i, Stage: history.FaultHeal})
+			e.mark(f.till+0.15, history.Nemesis, history.Op(f.name), history.FaultMark{Step: i, Stage: history.FaultHeal, Done: true, Proved: true, Measured: "40 of 40 probes open"})
 		}
 	}
 	e.mark(47.6, history.Nemesis, "baseline", history.FaultMark{Step: -1, Stage: history.Baseline, Done: true, Proved: true, Measured: "all 20 links open, all 5 processes running"})
@@ -186,7 +186,7 @@ func (e *example) question(op *history.Event) (answer history.Event) {
 // answer spoils an answer by the faults in force, and tells how long it took.
 func (e *example) answer(a *history.Event, node string, at, took float64) float64 {
 	leader, led := e.leader(at)
-	spoil := func(kind history.Type, code string, seconds float64) float64 {
+	spoil := func(kind history.Type, code history.Code, seconds float64) float64 {
 		a.Type, a.Error, a.Current = kind, code, nil
 		return seconds
 	}

@@ -233,15 +233,15 @@ func (f *runFigure) nodes() {
 		if s.State != silent {
 			title += fmt.Sprintf(", term %d", s.Term)
 		}
-		f.plot.rect("state "+strings.ToLower(s.State), from, l.Top-stateHeight-1, till-from, stateHeight, title)
-		if s.State == leading {
+		f.plot.rect("state "+strings.ToLower(string(s.State)), from, l.Top-stateHeight-1, till-from, stateHeight, title)
+		if s.State == history.Leader {
 			f.beside(s.From, s.Till, 3, l.Top+9, "term", fmt.Sprintf("leads, term %d", s.Term))
 		}
 	}
 	f.y += panelGap
 }
 
-var deeds = map[string]string{leading: "leads", "Candidate": "stands as a candidate", silent: "does not answer the observer"}
+var deeds = map[history.State]string{history.Leader: "leads", history.Candidate: "stands as a candidate", silent: "does not answer the observer"}
 
 // crowd is the count that fills a lane: what all but the fullest hundredth of the used
 // cells hold, so that one burst does not make all else invisible.

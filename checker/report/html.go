@@ -178,7 +178,7 @@ func workload(s checker.Settings) string {
 	if s.Mode == "" {
 		return s.Workload
 	}
-	return strings.TrimSpace(s.Workload + ", reads in mode " + s.Mode)
+	return strings.TrimSpace(s.Workload + ", reads in mode " + string(s.Mode))
 }
 
 // faultNames counts faults by name: partition ×3, kill.

@@ -120,8 +120,8 @@ const hostile = "</script></style></title></svg>--><script>alert(1)</script><img
 // hostileData has the text wherever a system under test, or a user, may put one.
 func hostileData(s string) Data {
 	raw := history.Int(1)
-	op := history.Operation{Process: 1, F: s, Key: s, Input: raw, Output: raw, Node: s, Mode: s, Invoke: 1e6, Return: 2e6, Type: history.OK, Error: s,
-		Hops: []history.Hop{{Node: s, Role: s, MS: 1}}}
+	op := history.Operation{Process: 1, F: history.Op(s), Key: s, Input: raw, Output: raw, Node: s, Mode: history.Mode(s), Invoke: 1e6, Return: 2e6, Type: history.OK, Error: history.Code(s),
+		Hops: []history.Hop{{Node: s, Role: history.Role(s), MS: 1}}}
 	failed := op
 	failed.Process, failed.Type, failed.Return = 2, history.Fail, 3e6
 	odd := failed
@@ -129,7 +129,7 @@ func hostileData(s string) Data {
 	ops := []history.Operation{op, failed, odd}
 	fault := history.Fault{Step: 0, Name: s, Targets: []string{s}, Start: 1e6, Heal: 2e6, Healed: 3e6, Asked: s, Measured: s, HealMeasured: s, Error: s}
 	run := &checker.Run{
-		Settings: checker.Settings{Workload: s, Mode: s}, Ops: ops, Faults: []history.Fault{fault},
+		Settings: checker.Settings{Workload: s, Mode: history.Mode(s)}, Ops: ops, Faults: []history.Fault{fault},
 		Topology: topologies.Topology{Name: s, Datacenters: []topologies.Datacenter{{Name: s, Servers: topologies.Members{Names: []string{s, "b"}}}}},
 		Baseline: &history.FaultMark{Measured: s, Error: s},
 		Events: []history.Event{

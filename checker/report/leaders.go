@@ -11,15 +11,13 @@ import (
 // stay is a time over which a node said the same of itself.
 type stay struct {
 	Node       string
-	State      string // Leader, Candidate, or silent for a node that did not answer
+	State      history.State // Leader, Candidate, or silent for a node that did not answer
 	Term       uint64
 	From, Till int64
 }
 
-const (
-	leading = "Leader"
-	silent  = "silent"
-)
+// silent is the State of a node that does not answer.
+const silent history.State = "silent"
 
 // stays reads the observer's events: for each node the times in which it led, stood as
 // a candidate or did not answer. Following, the ordinary state, is left out. A state
@@ -48,7 +46,7 @@ func stays(events []history.Event, end int64) []stay {
 			all[at].Till = e.Time
 		}
 		current[e.Node] = -1
-		if next.State == silent || next.State == leading || next.State == "Candidate" {
+		if next.State == silent || next.State == history.Leader || next.State == history.Candidate {
 			current[e.Node] = len(all)
 			all = append(all, next)
 		}
@@ -59,7 +57,7 @@ func stays(events []history.Event, end int64) []stay {
 
 // reigns are the stays of leaders.
 func reigns(all []stay) []stay {
-	return slices.DeleteFunc(slices.Clone(all), func(s stay) bool { return s.State != leading })
+	return slices.DeleteFunc(slices.Clone(all), func(s stay) bool { return s.State != history.Leader })
 }
 
 // changes counts how often leadership went on to another term or node after the first.

@@ -82,7 +82,7 @@ func markdownTrouble(b *strings.Builder, r checker.Result, d Data) {
 		for i, op := range s.Ops {
 			result := string(op.Type)
 			if op.Error != "" {
-				result += ": " + op.Error
+				result += ": " + string(op.Error)
 			}
 			fmt.Fprintf(b, "| %d | %d | %s | %s | %s | %s | %s | %s |\n", i+1, op.Process, md(op.Node), md(short(op)),
 				md(result), stamp(op.Invoke), stamp(op.Return), md(s.Sentences[i].Order))

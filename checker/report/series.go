@@ -52,7 +52,7 @@ func quantilesOf(durations []int64) quantiles {
 // bucketsOf cuts the run into buckets of one width from time 0 to end.
 func bucketsOf(ops []history.Operation, end int64, width time.Duration) []bucket {
 	all := make([]bucket, end/int64(width)+1)
-	durations := make([]map[string][]int64, len(all))
+	durations := make([]map[history.Op][]int64, len(all))
 	for _, op := range ops {
 		at := min(max(op.Invoke, 0)/int64(width), int64(len(all)-1))
 		all[at].add(op.Type)
@@ -60,14 +60,14 @@ func bucketsOf(ops []history.Operation, end int64, width time.Duration) []bucket
 			continue
 		}
 		if durations[at] == nil {
-			durations[at] = map[string][]int64{}
+			durations[at] = map[history.Op][]int64{}
 		}
 		durations[at][op.F] = append(durations[at][op.F], op.Return-op.Invoke)
 	}
 	for i, byF := range durations {
 		all[i].Latency = make(map[string]quantiles, len(byF))
 		for f, ds := range byF {
-			all[i].Latency[f] = quantilesOf(ds)
+			all[i].Latency[string(f)] = quantilesOf(ds)
 		}
 	}
 	return all

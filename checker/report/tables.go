@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"faultline/checker"
-	"faultline/nodes"
 	"faultline/topologies"
 	"faultline/workloads/history"
 )
@@ -68,7 +67,7 @@ func kindRows(ops []history.Operation) []kindRow {
 	type kind struct{ f, mode string }
 	counts, durations := map[kind]tally{}, map[kind][]int64{}
 	for _, op := range ops {
-		k := kind{op.F, op.Mode}
+		k := kind{string(op.F), string(op.Mode)}
 		t := counts[k]
 		t.add(op.Type)
 		counts[k] = t
@@ -88,7 +87,7 @@ func kindRows(ops []history.Operation) []kindRow {
 
 // errorRow is a line of the table of errors: one code, over the phases of the run.
 type errorRow struct {
-	Code    string
+	Code    history.Code
 	Effect  string // whether such an operation may have taken effect
 	ByPhase []int
 	Within  int // sent while a fault was in force
@@ -96,7 +95,7 @@ type errorRow struct {
 }
 
 func errorRows(run *checker.Run, phases []phase) []errorRow {
-	byCode := map[string]*errorRow{}
+	byCode := map[history.Code]*errorRow{}
 	for _, op := range run.Ops {
 		if op.Type == history.OK {
 			continue
@@ -128,7 +127,7 @@ func errorRows(run *checker.Run, phases []phase) []errorRow {
 
 func effect(op history.Operation) string {
 	switch {
-	case nodes.Code(op.Error) == nodes.CASMismatch:
+	case history.Code(op.Error) == history.CASMismatch:
 		return "none: an ordinary answer, the value was another"
 	case op.Type == history.Fail:
 		return "none, for certain"
@@ -150,7 +149,7 @@ func hopRows(ops []history.Operation) []hopRow {
 		}
 		roles := make([]string, len(op.Hops))
 		for i, h := range op.Hops {
-			roles[i] = h.Role
+			roles[i] = string(h.Role)
 		}
 		way := strings.Join(roles, " → ")
 		durations[way] = append(durations[way], int64(op.Hops[0].MS*1e6))

@@ -106,7 +106,7 @@ func colour(v checker.Verdict) string { return cmp.Or(colours[v], colours[checke
 // circumstances is where and how a run was made.
 func circumstances(d Data) string {
 	run := d.run()
-	parts := []string{d.System, d.Runtime, run.Topology.Name, run.Settings.Mode, span(d.Length)}
+	parts := []string{d.System, d.Runtime, run.Topology.Name, string(run.Settings.Mode), span(d.Length)}
 	if d.Seed != 0 {
 		parts = append(parts, fmt.Sprintf("seed %d", d.Seed))
 	}

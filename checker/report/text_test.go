@@ -103,7 +103,7 @@ func TestThousands(t *testing.T) {
 }
 
 func TestSentences(t *testing.T) {
-	op := func(f string, kind history.Type, input, output, failure string) history.Operation {
+	op := func(f history.Op, kind history.Type, input, output string, failure history.Code) history.Operation {
 		return history.Operation{Process: 7, F: f, Key: "k", Input: []byte(input), Output: []byte(output), Node: "dc1-s2", Mode: "stale",
 			Invoke: 1_500_000, Return: 12_047_213_000, Type: kind, Error: failure}
 	}

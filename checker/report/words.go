@@ -135,25 +135,25 @@ func prose(clause string) string {
 // a write, 3→5 for a cas, 3 for a read that returned it, nothing for one that did not.
 func argument(op history.Operation) string {
 	switch op.F {
-	case "read":
+	case history.OpRead:
 		if op.Type == history.OK {
 			return value(op.Output)
 		}
 		return ""
-	case "cas":
+	case history.OpCAS:
 		if old, new, err := history.AsPair(op.Input); err == nil {
 			if old == nil {
 				return fmt.Sprintf("absent→%d", new)
 			}
 			return fmt.Sprintf("%d→%d", *old, new)
 		}
-	case "create":
+	case history.OpCreate:
 		var made struct{ Session string }
 		if json.Unmarshal(op.Output, &made) == nil {
 			return brief(made.Session)
 		}
 		return ""
-	case "acquire", "release", "renew", "destroy":
+	case history.OpAcquire, history.OpRelease, history.OpRenew, history.OpDestroy:
 		var session string
 		if json.Unmarshal(op.Input, &session) == nil {
 			return brief(session)
@@ -174,21 +174,21 @@ func brief(id string) string { return id[:min(len(id), 8)] }
 // short is an operation as on the bar of a diagram: write 5, read → 3, cas 3→5.
 func short(op history.Operation) string {
 	arg := argument(op)
-	if op.F == "read" && op.Type == history.OK {
+	if op.F == history.OpRead && op.Type == history.OK {
 		arg = "→ " + arg
 	}
-	return strings.TrimSpace(op.F + " " + arg)
+	return strings.TrimSpace(string(op.F) + " " + arg)
 }
 
 // request is what a client asked for, in words.
 func request(op history.Operation) string {
 	switch op.F {
-	case "read":
+	case history.OpRead:
 		if op.Mode == "" {
 			return "read"
 		}
-		return "read in mode " + op.Mode
-	case "cas":
+		return "read in mode " + string(op.Mode)
+	case history.OpCAS:
 		if old, new, err := history.AsPair(op.Input); err == nil {
 			if old == nil {
 				return fmt.Sprintf("set %d if the key was absent", new)
@@ -203,7 +203,7 @@ func request(op history.Operation) string {
 func outcome(op history.Operation) string {
 	switch op.Type {
 	case history.OK:
-		if op.F == "read" {
+		if op.F == history.OpRead {
 			return fmt.Sprintf("returned %s at %s", value(op.Output), stamp(op.Return))
 		}
 		return "acknowledged at " + stamp(op.Return)

@@ -8,6 +8,7 @@ import (
 
 	"faultline/nodes"
 	"faultline/nodes/agent/rpc"
+	"faultline/workloads/history"
 )
 
 type (
@@ -46,7 +47,7 @@ func (s *server) transfer(ctx context.Context, args transferArgs) (none, error) 
 		return none{}, err
 	}
 	if len(s.voters()) < 2 {
-		return none{}, nodes.Errorf(nodes.BadRequest, "there is nobody to hand leadership over to")
+		return none{}, nodes.Errorf(history.BadRequest, "there is nobody to hand leadership over to")
 	}
 	id, address, err := s.transferTarget(args.To)
 	if err != nil {
@@ -80,12 +81,12 @@ func (s *server) transferTarget(to string) (raft.ServerID, raft.ServerAddress, e
 		switch {
 		case string(v.ID) != id:
 		case id == s.a.id:
-			return "", "", nodes.Errorf(nodes.BadRequest, "%s leads already", to)
+			return "", "", nodes.Errorf(history.BadRequest, "%s leads already", to)
 		default:
 			return v.ID, v.Address, nil
 		}
 	}
-	return "", "", nodes.Errorf(nodes.BadRequest, "%s is no voter", to)
+	return "", "", nodes.Errorf(history.BadRequest, "%s is no voter", to)
 }
 
 // sendHandover is the last step of a transfer, which Raft takes when the target has
@@ -122,12 +123,12 @@ func (s *server) expel(ctx context.Context, args expelArgs) (none, error) {
 		switch {
 		case string(p.ID) != args.ID && string(p.Address) != args.Address:
 		case string(p.ID) == s.a.id:
-			return none{}, nodes.Errorf(nodes.BadRequest, "%s leads; hand leadership over first", s.a.Name)
+			return none{}, nodes.Errorf(history.BadRequest, "%s leads; hand leadership over first", s.a.Name)
 		default:
 			return s.remove(ctx, removeArgs{ID: string(p.ID)})
 		}
 	}
-	return none{}, nodes.Errorf(nodes.NotFound, "%q was not found in the Raft configuration", args.ID+args.Address)
+	return none{}, nodes.Errorf(history.NotFound, "%q was not found in the Raft configuration", args.ID+args.Address)
 }
 
 // leaveRaft takes this server out of the peer set. If nobody leads, the others will

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"faultline/nodes"
+	"faultline/workloads/history"
 )
 
 // One healthy cluster, used through every one of its agents.
@@ -44,7 +45,7 @@ func testModes(t *testing.T, n *node) {
 			n.get(t, dir+"a", query))
 	}
 	n.awaitValue(t, dir+"a", "two")
-	for query, effective := range map[string]nodes.Mode{"": nodes.Default, "consistent": nodes.Consistent, "stale": nodes.Stale} {
+	for query, effective := range map[string]history.Mode{"": history.ModeDefault, "consistent": history.ModeConsistent, "stale": history.ModeStale} {
 		a := n.do(t, "GET", "/v1/kv/"+dir+"a?"+query, "")
 		require.Equal(t, second.index(t), a.index(t))
 		require.Equal(t, "true", a.header.Get(nodes.HeaderKnownLeader))
@@ -73,12 +74,12 @@ func testHops(t *testing.T, n *node) {
 	} {
 		hops := a.hops(t)
 		require.Equal(t, n.name, hops[0].Node)
-		require.Equal(t, roleLeader, hops[len(hops)-1].Role)
+		require.Equal(t, history.RoleLeader, hops[len(hops)-1].Role)
 		for i, h := range hops[:len(hops)-1] {
-			require.NotEqual(t, roleLeader, h.Role)
+			require.NotEqual(t, history.RoleLeader, h.Role)
 			require.GreaterOrEqual(t, h.MS, hops[i+1].MS, "the time of a hop holds that of those behind")
 		}
-		require.Equal(t, !n.config.Server, hops[0].Role == roleClient)
+		require.Equal(t, !n.config.Server, hops[0].Role == history.RoleClient)
 	}
 	stale := n.do(t, "GET", "/v1/kv/"+key+"?stale", "").hops(t)
 	if n.config.Server {
@@ -173,28 +174,28 @@ func testRefused(t *testing.T, n *node) {
 	for _, c := range []struct {
 		method, path, body string
 		status             int
-		code               nodes.Code
+		code               history.Code
 		text               string
 	}{
-		{"GET", "/v1/kv/", "", 400, nodes.BadRequest, "Missing key name"},
-		{"PUT", "/v1/kv/", "x", 400, nodes.BadRequest, "Missing key name"},
-		{"DELETE", "/v1/kv/", "", 400, nodes.BadRequest, "Missing key name"},
-		{"GET", "/v1/kv/a?stale&consistent", "", 400, nodes.BadRequest, "conflicting"},
-		{"GET", "/v1/kv/a?index=x", "", 400, nodes.BadRequest, "Invalid index"},
-		{"GET", "/v1/kv/a?index=1&wait=x", "", 400, nodes.BadRequest, "Invalid wait"},
-		{"GET", "/v1/kv/a?dc=mars", "", 400, nodes.BadRequest, "No path to datacenter"},
-		{"PUT", "/v1/kv/a?dc=mars", "x", 400, nodes.BadRequest, "No path to datacenter"},
-		{"PUT", "/v1/kv/a?cas=x", "x", 400, nodes.BadRequest, "Invalid cas"},
-		{"PUT", "/v1/kv/a?flags=-1", "x", 400, nodes.BadRequest, "Invalid flags"},
-		{"PUT", "/v1/kv/a?acquire=", "x", 400, nodes.BadRequest, "needs a session"},
-		{"PUT", "/v1/kv/a?acquire=s", "x", 404, nodes.NoSession, "invalid session"},
-		{"PUT", "/v1/kv/a?acquire=s&cas=0", "x", 400, nodes.BadRequest, "Conflicting flags"},
-		{"DELETE", "/v1/kv/a?release=s", "", 400, nodes.BadRequest, "Conflicting flags"},
-		{"PUT", "/v1/kv/a", big, 400, nodes.BadRequest, "too large"},
-		{"DELETE", "/v1/kv/a?recurse&cas=1", "", 400, nodes.BadRequest, "Conflicting"},
-		{"GET", "/v1/health/service/x", "", 404, nodes.NotFound, "no endpoint"},
-		{"POST", "/v1/kv/a", "x", 404, nodes.NotFound, "no endpoint"},
-		{"PUT", "/v1/operator/raft/transfer-leader?id=nobody", "", 400, nodes.BadRequest, "nobody is no voter"},
+		{"GET", "/v1/kv/", "", 400, history.BadRequest, "Missing key name"},
+		{"PUT", "/v1/kv/", "x", 400, history.BadRequest, "Missing key name"},
+		{"DELETE", "/v1/kv/", "", 400, history.BadRequest, "Missing key name"},
+		{"GET", "/v1/kv/a?stale&consistent", "", 400, history.BadRequest, "conflicting"},
+		{"GET", "/v1/kv/a?index=x", "", 400, history.BadRequest, "Invalid index"},
+		{"GET", "/v1/kv/a?index=1&wait=x", "", 400, history.BadRequest, "Invalid wait"},
+		{"GET", "/v1/kv/a?dc=mars", "", 400, history.BadRequest, "No path to datacenter"},
+		{"PUT", "/v1/kv/a?dc=mars", "x", 400, history.BadRequest, "No path to datacenter"},
+		{"PUT", "/v1/kv/a?cas=x", "x", 400, history.BadRequest, "Invalid cas"},
+		{"PUT", "/v1/kv/a?flags=-1", "x", 400, history.BadRequest, "Invalid flags"},
+		{"PUT", "/v1/kv/a?acquire=", "x", 400, history.BadRequest, "needs a session"},
+		{"PUT", "/v1/kv/a?acquire=s", "x", 404, history.NoSession, "invalid session"},
+		{"PUT", "/v1/kv/a?acquire=s&cas=0", "x", 400, history.BadRequest, "Conflicting flags"},
+		{"DELETE", "/v1/kv/a?release=s", "", 400, history.BadRequest, "Conflicting flags"},
+		{"PUT", "/v1/kv/a", big, 400, history.BadRequest, "too large"},
+		{"DELETE", "/v1/kv/a?recurse&cas=1", "", 400, history.BadRequest, "Conflicting"},
+		{"GET", "/v1/health/service/x", "", 404, history.NotFound, "no endpoint"},
+		{"POST", "/v1/kv/a", "x", 404, history.NotFound, "no endpoint"},
+		{"PUT", "/v1/operator/raft/transfer-leader?id=nobody", "", 400, history.BadRequest, "nobody is no voter"},
 	} {
 		a := n.do(t, c.method, c.path, c.body)
 		require.Equal(t, c.status, a.status, "%s %s: %s", c.method, c.path, a.body)

@@ -258,7 +258,7 @@ func (a answer) hops(t *testing.T) []history.Hop {
 	return decode[[]history.Hop](t, a.header.Get(nodes.HeaderHops))
 }
 
-func (a answer) code() nodes.Code { return nodes.Code(a.header.Get(nodes.HeaderError)) }
+func (a answer) code() history.Code { return history.Code(a.header.Get(nodes.HeaderError)) }
 
 func decode[T any](t *testing.T, text string) (v T) {
 	t.Helper()

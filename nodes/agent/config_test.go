@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"faultline/nodes"
+	"faultline/workloads/history"
 )
 
 const second = time.Second
@@ -70,10 +71,10 @@ func FuzzReadRequest(f *testing.F) {
 		r.SetPathValue("key", key)
 		args, wait, err := a.readRequest(r)
 		if err != nil {
-			require.Equal(t, nodes.BadRequest, nodes.CodeOf(err))
+			require.Equal(t, history.BadRequest, nodes.CodeOf(err))
 			return
 		}
-		require.Contains(t, nodes.Modes, args.Mode)
+		require.Contains(t, history.Modes, args.Mode)
 		require.NotZero(t, args.Query.Kind)
 		require.Equal(t, key, args.Query.Key)
 		require.LessOrEqual(t, wait, maxWait+maxWait/16)

@@ -13,10 +13,11 @@ import (
 
 	"faultline/nodes"
 	"faultline/nodes/agent/gossip"
+	"faultline/workloads/history"
 )
 
 func TestAWriteIsRepeatedOnlyIfItLeftNoEffect(t *testing.T) {
-	for _, code := range nodes.Codes() {
+	for _, code := range history.Codes() {
 		err := nodes.Errorf(code, "")
 		if again(false, err, nil) {
 			require.True(t, code.Definite(), code)

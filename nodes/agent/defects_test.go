@@ -14,6 +14,7 @@ import (
 	"faultline/nodes/agent/kv"
 	"faultline/nodes/agent/storage"
 	"faultline/nodes/agent/storage/fakedisk"
+	"faultline/workloads/history"
 )
 
 func TestStaleFollowerRead(t *testing.T) {
@@ -91,11 +92,11 @@ func TestReadsBeforeReady(t *testing.T) {
 	require.NoError(t, unready.confirmed(t.Context(), defects{ConsistentReadBeforeApply: true}))
 
 	s.lead.Store(unready) // stays while the term does
-	require.Error(t, s.freshen(ended, nodes.Default))
+	require.Error(t, s.freshen(ended, history.ModeDefault))
 	deposed := &server{a: &Agent{settings: s.a.settings, host: s.a.host}, raft: s.raft}
 	deposed.a.defects = defects{DeposedLeaderRead: true}
-	require.NoError(t, deposed.freshen(ended, nodes.Default), "being in the leader's state is enough")
-	require.Error(t, deposed.freshen(ended, nodes.Consistent), "for default reads")
+	require.NoError(t, deposed.freshen(ended, history.ModeDefault), "being in the leader's state is enough")
+	require.Error(t, deposed.freshen(ended, history.ModeConsistent), "for default reads")
 }
 
 // The clock is set back while a lease runs: by the wall clock it would run on.

@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"faultline/nodes"
+	"faultline/workloads/history"
 )
 
 // gate stands between the network and Raft. It makes two things of the library safe for a
@@ -156,7 +157,7 @@ func (g *gate) handOver(r *raft.Raft, term uint64) error {
 	g.heartbeats.Lock()
 	defer g.heartbeats.Unlock()
 	if now := r.CurrentTerm(); now != term {
-		return nodes.Errorf(nodes.NotLeader, "the handover is of term %d, and it is term %d", term, now)
+		return nodes.Errorf(history.NotLeader, "the handover is of term %d, and it is term %d", term, now)
 	}
 	return g.ask(raft.RPC{Command: &raft.TimeoutNowRequest{
 		RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax}}}).Error

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"faultline/nodes"
+	"faultline/workloads/history"
 )
 
 // The handover that the library sends names no term, and is refused; one that names a
@@ -22,8 +23,8 @@ func TestHandoverMustNameTheTerm(t *testing.T) {
 	c := startCluster(t, 3, 0)
 	leader, target := c.leader(t), c.followers(t)[0]
 	l, s := leader.leadership(), target.agent.server.Load()
-	require.Equal(t, nodes.NotLeader, nodes.CodeOf(s.gate.takeOver(l.term-1)))
-	require.Equal(t, nodes.NotLeader, nodes.CodeOf(s.gate.takeOver(l.term+1)))
+	require.Equal(t, history.NotLeader, nodes.CodeOf(s.gate.takeOver(l.term-1)))
+	require.Equal(t, history.NotLeader, nodes.CodeOf(s.gate.takeOver(l.term+1)))
 	err := l.s.gate.NetworkTransport.TimeoutNow(raft.ServerID(target.agent.id), raft.ServerAddress(target.agent.rpcAddr()),
 		&raft.TimeoutNowRequest{RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax}}, &raft.TimeoutNowResponse{})
 	require.ErrorContains(t, err, "must name its term")
@@ -38,7 +39,7 @@ func TestHandoverMustNameTheTerm(t *testing.T) {
 		return nil
 	})
 	require.Greater(t, s.raft.CurrentTerm(), l.term)
-	require.Equal(t, nodes.NotLeader, nodes.CodeOf(s.gate.takeOver(l.term)), "a handover that arrives twice")
+	require.Equal(t, history.NotLeader, nodes.CodeOf(s.gate.takeOver(l.term)), "a handover that arrives twice")
 }
 
 // A snapshot that is older than what a follower has is said to be installed, and changes nothing.

@@ -37,11 +37,11 @@ func (a *Agent) api() http.Handler {
 	mux.HandleFunc("GET /v1/session/list", a.sessionList)
 	mux.HandleFunc("GET /v1/session/node/{node}", a.sessionList)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		writeError(w, nodes.Errorf(nodes.NotFound, "no endpoint %s %s", r.Method, r.URL.Path))
+		writeError(w, nodes.Errorf(history.NotFound, "no endpoint %s %s", r.Method, r.URL.Path))
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if a.leaving.Load() {
-			writeError(w, nodes.Errorf(nodes.NotReady, "the agent is leaving"))
+			writeError(w, nodes.Errorf(history.NotReady, "the agent is leaving"))
 			return
 		}
 		// Keys do not go through the mux: it takes them for paths, and makes a/b of a//b.
@@ -55,13 +55,13 @@ func (a *Agent) api() http.Handler {
 	})
 }
 
-var statusOf = map[nodes.Code]int{
-	nodes.BadRequest: http.StatusBadRequest,
-	nodes.NotFound:   http.StatusNotFound,
-	nodes.NoSession:  http.StatusNotFound,
-	nodes.NotReady:   http.StatusServiceUnavailable,
-	nodes.NoServer:   http.StatusServiceUnavailable,
-	nodes.Shutdown:   http.StatusServiceUnavailable,
+var statusOf = map[history.Code]int{
+	history.BadRequest: http.StatusBadRequest,
+	history.NotFound:   http.StatusNotFound,
+	history.NoSession:  http.StatusNotFound,
+	history.NotReady:   http.StatusServiceUnavailable,
+	history.NoServer:   http.StatusServiceUnavailable,
+	history.Shutdown:   http.StatusServiceUnavailable,
 }
 
 func writeError(w http.ResponseWriter, err error) {
@@ -86,7 +86,7 @@ func writeJSON(w http.ResponseWriter, r *http.Request, v any) {
 		data, err = json.Marshal(v)
 	}
 	if err != nil {
-		writeError(w, nodes.Errorf(nodes.Unknown, "%v", err))
+		writeError(w, nodes.Errorf(history.Unknown, "%v", err))
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -102,7 +102,7 @@ func uintParam(r *http.Request, name string) (v uint64, found bool, err error) {
 	}
 	v, err = strconv.ParseUint(r.URL.Query().Get(name), 10, 64)
 	if err != nil {
-		return 0, true, nodes.Errorf(nodes.BadRequest, "Invalid %s: %v", name, err)
+		return 0, true, nodes.Errorf(history.BadRequest, "Invalid %s: %v", name, err)
 	}
 	return v, true, nil
 }
@@ -127,7 +127,7 @@ func setHops(w http.ResponseWriter, r *http.Request, hops []history.Hop) {
 // sameDC refuses requests for other datacenters.
 func (a *Agent) sameDC(r *http.Request) error {
 	if dc := r.URL.Query().Get("dc"); dc != "" && dc != a.DC {
-		return nodes.Errorf(nodes.BadRequest, "No path to datacenter")
+		return nodes.Errorf(history.BadRequest, "No path to datacenter")
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"faultline/nodes"
 	"faultline/nodes/agent/gossip"
+	"faultline/workloads/history"
 )
 
 // serfStatus is how Consul numbers what has become of a member.
@@ -199,7 +200,7 @@ func (a *Agent) transferLeader(w http.ResponseWriter, r *http.Request) {
 func (a *Agent) removePeer(w http.ResponseWriter, r *http.Request) {
 	args := expelArgs{ID: r.URL.Query().Get("id"), Address: r.URL.Query().Get("address")}
 	if (args.ID == "") == (args.Address == "") {
-		writeError(w, nodes.Errorf(nodes.BadRequest, "Must specify either ?id with the server's ID or ?address with the server's IP:PORT"))
+		writeError(w, nodes.Errorf(history.BadRequest, "Must specify either ?id with the server's ID or ?address with the server's IP:PORT"))
 		return
 	}
 	ctx, cancel := patient(r, 0)

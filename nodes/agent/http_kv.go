@@ -11,6 +11,7 @@ import (
 
 	"faultline/nodes"
 	"faultline/nodes/agent/kv"
+	"faultline/workloads/history"
 )
 
 const (
@@ -34,9 +35,9 @@ type jsonEntry struct {
 func locking(c kv.Command, op kv.Op, session string, cas bool) (kv.Command, error) {
 	switch {
 	case c.Op != kv.Put || cas:
-		return c, nodes.Errorf(nodes.BadRequest, "Conflicting flags: only one of ?cas, ?acquire and ?release, and only of a write")
+		return c, nodes.Errorf(history.BadRequest, "Conflicting flags: only one of ?cas, ?acquire and ?release, and only of a write")
 	case session == "":
-		return c, nodes.Errorf(nodes.BadRequest, "a lock needs a session")
+		return c, nodes.Errorf(history.BadRequest, "a lock needs a session")
 	}
 	c.Op, c.Session = op, session
 	return c, nil
@@ -91,22 +92,22 @@ func (a *Agent) readRequest(r *http.Request) (args readArgs, wait time.Duration,
 		return args, 0, err
 	}
 	key := r.PathValue("key")
-	args = readArgs{Query: kv.Query{Kind: kv.Get, Key: key}, Mode: nodes.Default}
+	args = readArgs{Query: kv.Query{Kind: kv.Get, Key: key}, Mode: history.ModeDefault}
 	switch {
 	case has(r, "keys"):
 		args.Query.Kind, args.Query.Separator = kv.Keys, r.URL.Query().Get("separator")
 	case has(r, "recurse"):
 		args.Query.Kind = kv.List
 	case key == "":
-		return args, 0, nodes.Errorf(nodes.BadRequest, "Missing key name")
+		return args, 0, nodes.Errorf(history.BadRequest, "Missing key name")
 	}
 	switch stale, consistent := has(r, "stale"), has(r, "consistent"); {
 	case stale && consistent:
-		return args, 0, nodes.Errorf(nodes.BadRequest, "Cannot specify ?stale with ?consistent, conflicting semantics.")
+		return args, 0, nodes.Errorf(history.BadRequest, "Cannot specify ?stale with ?consistent, conflicting semantics.")
 	case stale:
-		args.Mode = nodes.Stale
+		args.Mode = history.ModeStale
 	case consistent:
-		args.Mode = nodes.Consistent
+		args.Mode = history.ModeConsistent
 	}
 	if args.MinIndex, _, err = uintParam(r, "index"); err != nil || args.MinIndex == 0 {
 		return args, 0, err
@@ -125,7 +126,7 @@ func waitParam(r *http.Request) (time.Duration, error) {
 	if text := r.URL.Query().Get("wait"); text != "" {
 		var err error
 		if wait, err = time.ParseDuration(text); err != nil || wait < 0 {
-			return 0, nodes.Errorf(nodes.BadRequest, "Invalid wait time")
+			return 0, nodes.Errorf(history.BadRequest, "Invalid wait time")
 		}
 	}
 	if wait = min(wait, maxWait); wait == 0 {
@@ -138,9 +139,9 @@ func (a *Agent) kvPut(w http.ResponseWriter, r *http.Request) {
 	value, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxValue))
 	if err != nil {
 		if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
-			err = nodes.Errorf(nodes.BadRequest, "Request body too large, max size: %d bytes.", maxValue)
+			err = nodes.Errorf(history.BadRequest, "Request body too large, max size: %d bytes.", maxValue)
 		} else {
-			err = nodes.Errorf(nodes.BadRequest, "read the value: %v", err)
+			err = nodes.Errorf(history.BadRequest, "read the value: %v", err)
 		}
 		writeError(w, err)
 		return
@@ -167,7 +168,7 @@ func (a *Agent) kvWrite(w http.ResponseWriter, r *http.Request, c kv.Command, co
 	err := a.sameDC(r)
 	c.Key = r.PathValue("key")
 	if err == nil && c.Key == "" && c.Op != kv.DeleteTree {
-		err = nodes.Errorf(nodes.BadRequest, "Missing key name")
+		err = nodes.Errorf(history.BadRequest, "Missing key name")
 	}
 	index, cas, casErr := uintParam(r, "cas")
 	if err == nil && casErr != nil {
@@ -180,7 +181,7 @@ func (a *Agent) kvWrite(w http.ResponseWriter, r *http.Request, c kv.Command, co
 	}
 	if cas {
 		if c.Op == kv.DeleteTree {
-			err = nodes.Errorf(nodes.BadRequest, "Conflicting flags: ?recurse and ?cas")
+			err = nodes.Errorf(history.BadRequest, "Conflicting flags: ?recurse and ?cas")
 		}
 		c.Op, c.Index = conditional, index
 	}

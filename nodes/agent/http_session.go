@@ -11,6 +11,7 @@ import (
 
 	"faultline/nodes"
 	"faultline/nodes/agent/kv"
+	"faultline/workloads/history"
 )
 
 // The limits are Consul's, but for the least TTL, which is Consul's session_ttl_min.
@@ -65,7 +66,7 @@ func (a *Agent) parseSession(body []byte) (s kv.Session, err error) {
 	var o sessionOrder
 	if len(body) > 0 {
 		if err := json.Unmarshal(body, &o); err != nil {
-			return s, nodes.Errorf(nodes.BadRequest, "Request decode failed: %v", err)
+			return s, nodes.Errorf(history.BadRequest, "Request decode failed: %v", err)
 		}
 	}
 	s = kv.Session{ID: newUUID(), Name: o.Name, Node: o.Node, Checked: o.Checks == nil && o.NodeChecks == nil}
@@ -78,7 +79,7 @@ func (a *Agent) parseSession(body []byte) (s kv.Session, err error) {
 		}
 		for _, check := range *list {
 			if check != healthCheck {
-				return s, nodes.Errorf(nodes.BadRequest, "Missing check %q registration", check)
+				return s, nodes.Errorf(history.BadRequest, "Missing check %q registration", check)
 			}
 			s.Checked = true
 		}
@@ -88,12 +89,12 @@ func (a *Agent) parseSession(body []byte) (s kv.Session, err error) {
 	case "delete":
 		s.Delete = true
 	default:
-		return s, nodes.Errorf(nodes.BadRequest, "Invalid Behavior setting %q", o.Behavior)
+		return s, nodes.Errorf(history.BadRequest, "Invalid Behavior setting %q", o.Behavior)
 	}
 	if o.TTL != "" {
 		s.TTL, err = time.ParseDuration(o.TTL)
 		if err != nil || s.TTL != 0 && (s.TTL < a.SessionTTLMin || s.TTL > mostTTL) {
-			return s, nodes.Errorf(nodes.BadRequest, "Invalid Session TTL %q, must be between [%v=%v]", o.TTL, a.SessionTTLMin, mostTTL)
+			return s, nodes.Errorf(history.BadRequest, "Invalid Session TTL %q, must be between [%v=%v]", o.TTL, a.SessionTTLMin, mostTTL)
 		}
 	}
 	s.LockDelay, err = parseLockDelay(o.LockDelay)
@@ -117,7 +118,7 @@ func parseLockDelay(raw json.RawMessage) (time.Duration, error) {
 		err = fmt.Errorf("%s is no duration", raw)
 	}
 	if err != nil || delay < 0 {
-		return 0, nodes.Errorf(nodes.BadRequest, "Invalid LockDelay %s: %v", raw, err)
+		return 0, nodes.Errorf(history.BadRequest, "Invalid LockDelay %s: %v", raw, err)
 	}
 	return min(delay, mostLockDelay), nil
 }
@@ -132,7 +133,7 @@ func (a *Agent) sessionCreate(w http.ResponseWriter, r *http.Request) {
 		s, err = a.parseSession(body)
 	}
 	if err == nil && s.Checked && !a.knows(s.Node) {
-		err = nodes.Errorf(nodes.BadRequest, "Missing node registration of %q", s.Node)
+		err = nodes.Errorf(history.BadRequest, "Missing node registration of %q", s.Node)
 	}
 	if err != nil {
 		writeError(w, err)
@@ -185,7 +186,7 @@ func (a *Agent) sessionRenewed(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		writeError(w, err)
 	case len(reply.Sessions) == 0:
-		writeError(w, nodes.Errorf(nodes.NoSession, "Session id %q not found", id))
+		writeError(w, nodes.Errorf(history.NoSession, "Session id %q not found", id))
 	default:
 		writeJSON(w, r, shownSessions(reply.Sessions))
 	}
@@ -201,12 +202,12 @@ func shownSessions(all []kv.Session) []jsonSession {
 
 // sessionList lists sessions: all, one by ID (info), or those of a node.
 func (a *Agent) sessionList(w http.ResponseWriter, r *http.Request) {
-	args := sessionArgs{ID: r.PathValue("id"), Mode: nodes.Default}
+	args := sessionArgs{ID: r.PathValue("id"), Mode: history.ModeDefault}
 	switch {
 	case has(r, "stale"):
-		args.Mode = nodes.Stale
+		args.Mode = history.ModeStale
 	case has(r, "consistent"):
-		args.Mode = nodes.Consistent
+		args.Mode = history.ModeConsistent
 	}
 	ctx, cancel := patient(r, 0)
 	defer cancel()

@@ -10,6 +10,7 @@ import (
 
 	"faultline/nodes"
 	"faultline/nodes/agent/kv"
+	"faultline/workloads/history"
 )
 
 // leadership is one term in which this server leads.
@@ -168,9 +169,9 @@ func (l *leadership) awaitReady(ctx context.Context) error {
 				return notLeader()
 			}
 		case <-ctx.Done():
-			return nodes.Errorf(nodes.Timeout, "the new leader is not ready yet: %v", ctx.Err())
+			return nodes.Errorf(history.Timeout, "the new leader is not ready yet: %v", ctx.Err())
 		}
 	}
 }
 
-func notLeader() error { return nodes.Errorf(nodes.NotLeader, "rpc error: node is not the leader") }
+func notLeader() error { return nodes.Errorf(history.NotLeader, "rpc error: node is not the leader") }

@@ -13,6 +13,7 @@ import (
 
 	"faultline/nodes"
 	"faultline/nodes/agent/lease"
+	"faultline/workloads/history"
 )
 
 func (n *node) leadership() *leadership { return n.agent.server.Load().lead.Load() }
@@ -105,7 +106,7 @@ func TestCutOffLeaderDoesNotAnswer(t *testing.T) {
 	}
 	require.Equal(t, "old", string(old.get(t, "k", "stale").Value))
 	write := old.do(t, "PUT", "/v1/kv/k", "late")
-	require.Equal(t, nodes.NoLeader, write.code(), "it does not lead, so nothing was proposed")
+	require.Equal(t, history.NoLeader, write.code(), "it does not lead, so nothing was proposed")
 
 	old.wire.heal()
 	eventually(t, "it finds its way back", func() error {
@@ -221,7 +222,7 @@ func TestRoundsAreSharedForward(t *testing.T) {
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err := l.round(ended)
-	require.Equal(t, nodes.Timeout, nodes.CodeOf(err))
+	require.Equal(t, history.Timeout, nodes.CodeOf(err))
 	l.runRounds()
 	require.True(t, closed(first.done))
 	require.NoError(t, first.err)

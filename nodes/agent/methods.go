@@ -6,6 +6,7 @@ import (
 	"faultline/nodes"
 	"faultline/nodes/agent/kv"
 	"faultline/nodes/agent/rpc"
+	"faultline/workloads/history"
 )
 
 // place is who may answer a call.
@@ -84,7 +85,7 @@ func endpointOf[A, R any](m method[A, R]) endpoint {
 	return func(ctx context.Context, a *Agent, request rpc.Request) rpc.Response {
 		var args A
 		if err := rpc.Decode(request.Body, &args); err != nil {
-			return rpc.Response{Code: nodes.BadRequest, Text: "rpc error: " + err.Error()}
+			return rpc.Response{Code: history.BadRequest, Text: "rpc error: " + err.Error()}
 		}
 		reply, hops, err := invoke(ctx, a, m, args, way{hold: request.Hold, final: request.Final})
 		response := rpc.Response{Hops: hops}
@@ -100,11 +101,11 @@ func endpointOf[A, R any](m method[A, R]) endpoint {
 // serveRPC answers a call from outside.
 func (a *Agent) serveRPC(ctx context.Context, request rpc.Request) rpc.Response {
 	if a.leaving.Load() {
-		return rpc.Response{Code: nodes.NotReady, Text: "rpc error: the agent is leaving"}
+		return rpc.Response{Code: history.NotReady, Text: "rpc error: the agent is leaving"}
 	}
 	serve, ok := endpoints[request.Method]
 	if !ok {
-		return rpc.Response{Code: nodes.NotFound, Text: "rpc error: no method " + request.Method}
+		return rpc.Response{Code: history.NotFound, Text: "rpc error: no method " + request.Method}
 	}
 	return serve(ctx, a, request)
 }
@@ -114,7 +115,7 @@ type none struct{}
 type (
 	readArgs struct {
 		Query    kv.Query
-		Mode     nodes.Mode
+		Mode     history.Mode
 		MinIndex uint64 // answer when the index is above; 0 at once
 		WaitMS   int64  // or after so long
 	}

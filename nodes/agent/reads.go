@@ -6,6 +6,7 @@ import (
 
 	"faultline/nodes"
 	"faultline/nodes/agent/kv"
+	"faultline/workloads/history"
 )
 
 // A read is answered in one of three ways.
@@ -25,7 +26,7 @@ import (
 
 // readPlace tells who may answer a read.
 func readPlace(a *Agent, args readArgs) place {
-	if args.Mode == nodes.Stale || a.defects[StaleFollowerRead] && args.Mode == nodes.Default {
+	if args.Mode == history.ModeStale || a.defects[StaleFollowerRead] && args.Mode == history.ModeDefault {
 		return anyServer
 	}
 	return theLeader
@@ -50,30 +51,30 @@ func (s *server) read(ctx context.Context, args readArgs) (readReply, error) {
 		case <-wait.C:
 			expired = true
 		case <-s.stopped:
-			return readReply{}, nodes.Errorf(nodes.NotReady, "rpc error: the server is stopping")
+			return readReply{}, nodes.Errorf(history.NotReady, "rpc error: the server is stopping")
 		case <-ctx.Done():
-			return readReply{}, nodes.Errorf(nodes.Timeout, "rpc error: %v", ctx.Err())
+			return readReply{}, nodes.Errorf(history.Timeout, "rpc error: %v", ctx.Err())
 		}
 	}
 }
 
 // freshen makes sure that this server's copy may answer a read of the mode now.
-func (s *server) freshen(ctx context.Context, mode nodes.Mode) error {
+func (s *server) freshen(ctx context.Context, mode history.Mode) error {
 	d := s.a.defects
 	_, leads := s.leading()
 	switch {
-	case mode == nodes.Stale:
+	case mode == history.ModeStale:
 		return nil
-	case mode == nodes.Default && d[StaleFollowerRead] && !leads:
+	case mode == history.ModeDefault && d[StaleFollowerRead] && !leads:
 		return nil
-	case mode == nodes.Default && d[DeposedLeaderRead] && leads:
+	case mode == history.ModeDefault && d[DeposedLeaderRead] && leads:
 		return nil
 	}
 	l, err := s.leadershipNow()
 	if err != nil {
 		return err
 	}
-	if mode == nodes.Consistent {
+	if mode == history.ModeConsistent {
 		return l.confirmed(ctx, d)
 	}
 	if err := l.awaitReady(ctx); err != nil {
@@ -100,7 +101,7 @@ func (l *leadership) confirmed(ctx context.Context, d defects) error {
 		return err
 	}
 	if err := l.s.store.WaitApplied(ctx, r.commit); err != nil {
-		return nodes.Errorf(nodes.Timeout, "entry %d is not applied yet: %v", r.commit, err)
+		return nodes.Errorf(history.Timeout, "entry %d is not applied yet: %v", r.commit, err)
 	}
 	return nil
 }

@@ -4,10 +4,11 @@ import (
 	"errors"
 
 	"faultline/nodes"
+	"faultline/workloads/history"
 )
 
 // again decides whether a call that failed is made again. This is the only place that
-// does. The table of nodes.Code says which failures certainly left no effect; after any
+// does. The table of history.Code says which failures certainly left no effect; after any
 // other, calling again could carry a write out twice.
 func again(read bool, err error, d defects) bool {
 	code := nodes.CodeOf(err)
@@ -22,8 +23,8 @@ func elsewhere(err error) bool { return !nodes.CodeOf(err).Final() }
 // whole story of several definite ones.
 func gaveUp(err error) error {
 	switch nodes.CodeOf(err) {
-	case nodes.NotLeader, nodes.Unreachable, nodes.Refused:
-		return nodes.Errorf(nodes.NoLeader, "No cluster leader: %s", textOf(err))
+	case history.NotLeader, history.Unreachable, history.Refused:
+		return nodes.Errorf(history.NoLeader, "No cluster leader: %s", textOf(err))
 	}
 	return err
 }

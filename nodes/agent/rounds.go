@@ -10,6 +10,7 @@ import (
 	"faultline/nodes"
 	"faultline/nodes/agent/lease"
 	"faultline/nodes/agent/rpc"
+	"faultline/workloads/history"
 )
 
 // A round asks every voter for its term. If a quorum, this server included, is not
@@ -44,7 +45,7 @@ func (l *leadership) round(ctx context.Context) (*round, error) {
 	case <-r.done:
 		return r, r.err
 	case <-ctx.Done():
-		return nil, nodes.Errorf(nodes.Timeout, "leadership is not confirmed: %v", ctx.Err())
+		return nil, nodes.Errorf(history.Timeout, "leadership is not confirmed: %v", ctx.Err())
 	}
 }
 
@@ -113,7 +114,7 @@ func (l *leadership) run(r *round) {
 		}
 	}
 	if within < lease.Quorum(len(voters)) || len(voters) == 0 {
-		r.err = nodes.Errorf(nodes.NotLeader, "rpc error: leadership cannot be confirmed by %d of %d voters", within, len(voters))
+		r.err = nodes.Errorf(history.NotLeader, "rpc error: leadership cannot be confirmed by %d of %d voters", within, len(voters))
 		return
 	}
 	if !l.holds() { // the leader's own answer, which it gave to itself above

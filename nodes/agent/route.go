@@ -51,33 +51,27 @@ func invoke[A, R any](ctx context.Context, a *Agent, m method[A, R], args A, w w
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-const (
-	roleClient   = "client"
-	roleFollower = "follower"
-	roleLeader   = "leader"
-)
-
 // attempt makes a call once.
-func attempt[A, R any](ctx context.Context, a *Agent, m method[A, R], args A, w way) (reply R, role string, behind []history.Hop, err error) {
+func attempt[A, R any](ctx context.Context, a *Agent, m method[A, R], args A, w way) (reply R, role history.Role, behind []history.Hop, err error) {
 	if !a.Server {
 		reply, behind, err = viaServer(ctx, a, m, args)
-		return reply, roleClient, behind, err
+		return reply, history.RoleClient, behind, err
 	}
 	s := a.server.Load()
 	if s == nil {
-		return reply, roleFollower, nil, nodes.Errorf(nodes.NotReady, "rpc error: the server is starting")
+		return reply, history.RoleFollower, nil, nodes.Errorf(history.NotReady, "rpc error: the server is starting")
 	}
 	if m.enter != nil && !w.final {
 		changed, done := m.enter(s, args)
 		if done != nil {
-			return *done, roleFollower, nil, nil
+			return *done, history.RoleFollower, nil, nil
 		}
 		args = changed
 	}
 	_, leads := s.leading()
-	role = roleFollower
+	role = history.RoleFollower
 	if leads {
-		role = roleLeader
+		role = history.RoleLeader
 	}
 	if leads || m.place(a, args) != theLeader {
 		reply, err = m.serve(s, ctx, args)
@@ -88,7 +82,7 @@ func attempt[A, R any](ctx context.Context, a *Agent, m method[A, R], args A, w 
 	}
 	addr := s.leaderAddr()
 	if addr == "" || addr == a.rpcAddr() {
-		return reply, role, nil, nodes.Errorf(nodes.NoLeader, "No cluster leader")
+		return reply, role, nil, nodes.Errorf(history.NoLeader, "No cluster leader")
 	}
 	reply, behind, err = remote(ctx, a, m, args, addr, way{final: true})
 	return reply, role, behind, err
@@ -100,7 +94,7 @@ func viaServer[A, R any](ctx context.Context, a *Agent, m method[A, R], args A) 
 	turn := a.turn.Load()
 	addr, ok := pick(a.gossip.Members(), turn)
 	if !ok {
-		return reply, nil, nodes.Errorf(nodes.NoServer, "No known Consul servers")
+		return reply, nil, nodes.Errorf(history.NoServer, "No known Consul servers")
 	}
 	reply, behind, err = remote(ctx, a, m, args, addr, way{hold: holdAtServer})
 	if err != nil && elsewhere(err) {
@@ -132,7 +126,7 @@ func remote[A, R any](ctx context.Context, a *Agent, m method[A, R], args A, add
 		return reply, behind, err
 	}
 	if err := rpc.Decode(response.Body, &reply); err != nil {
-		return reply, behind, nodes.Errorf(nodes.ForwardLost, "rpc error: %v", err)
+		return reply, behind, nodes.Errorf(history.ForwardLost, "rpc error: %v", err)
 	}
 	return reply, behind, nil
 }

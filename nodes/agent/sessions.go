@@ -5,9 +5,9 @@ import (
 	"sync"
 	"time"
 
-	"faultline/nodes"
 	"faultline/nodes/agent/gossip"
 	"faultline/nodes/agent/kv"
+	"faultline/workloads/history"
 )
 
 // A session lives at least its TTL after it was made or renewed, as the leader counts, and at
@@ -108,7 +108,7 @@ func (a *Agent) deadNodes() map[string]bool {
 type (
 	sessionArgs struct {
 		ID   string // "": all of them
-		Mode nodes.Mode
+		Mode history.Mode
 	}
 	sessionReply struct {
 		Sessions []kv.Session

@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"faultline/nodes"
+	"faultline/workloads/history"
 )
 
 // newSession makes a session by a node's API; order is the body's fields.
@@ -70,11 +70,11 @@ func TestLocks(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, server.do(t, "GET", "/v1/kv/k", "").status, "its behavior is delete")
 	last := server.agent.server.Load().raft.LastIndex()
 	gone := client.do(t, "PUT", "/v1/kv/k?acquire="+b, "x")
-	require.Equal(t, nodes.NoSession, gone.code(), gone.body)
+	require.Equal(t, history.NoSession, gone.code(), gone.body)
 	require.Equal(t, last+1, server.agent.server.Load().raft.LastIndex(), "asking again would be answered the same")
 	gone = client.do(t, "PUT", "/v1/session/renew/"+b, "")
 	require.Equal(t, http.StatusNotFound, gone.status)
-	require.Equal(t, nodes.NoSession, gone.code())
+	require.Equal(t, history.NoSession, gone.code())
 	require.Equal(t, "true", client.do(t, "PUT", "/v1/session/destroy/"+b, "").body, "twice destroyed is destroyed")
 }
 
@@ -93,7 +93,7 @@ func TestSessionsThatAreRefused(t *testing.T) {
 		{`{`, "decode failed"},
 	} {
 		a := c.leader(t).do(t, "PUT", "/v1/session/create", refused.order)
-		require.Equal(t, nodes.BadRequest, a.code(), refused.order)
+		require.Equal(t, history.BadRequest, a.code(), refused.order)
 		require.Contains(t, a.body, refused.why)
 	}
 }

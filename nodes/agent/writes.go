@@ -9,6 +9,7 @@ import (
 
 	"faultline/nodes"
 	"faultline/nodes/agent/kv"
+	"faultline/workloads/history"
 )
 
 // write commits a command. Only the leader comes here.
@@ -24,10 +25,10 @@ func (s *server) write(ctx context.Context, args writeArgs) (writeReply, error) 
 		return writeReply{}, err
 	}
 	if result.NoSession {
-		return writeReply{}, nodes.Errorf(nodes.NoSession, "%s", result.Err)
+		return writeReply{}, nodes.Errorf(history.NoSession, "%s", result.Err)
 	}
 	if result.Err != "" {
-		return writeReply{}, nodes.Errorf(nodes.BadRequest, "%s", result.Err)
+		return writeReply{}, nodes.Errorf(history.BadRequest, "%s", result.Err)
 	}
 	return writeReply{OK: result.OK, Index: result.Index, Found: result.Found, Current: result.Current}, nil
 }
@@ -57,16 +58,16 @@ func patience(ctx context.Context) time.Duration {
 //   - ErrRaftShutdown: also answered for entries that are committed.
 //   - ErrAbortedByRestore: the same.
 //   - an error of the log store: what is on the disk is not known.
-var raftErrors = map[error]nodes.Code{
-	raft.ErrNotLeader:                    nodes.NotLeader,
-	raft.ErrEnqueueTimeout:               nodes.NotReady,
-	raft.ErrLeadershipTransferInProgress: nodes.NotReady,
+var raftErrors = map[error]history.Code{
+	raft.ErrNotLeader:                    history.NotLeader,
+	raft.ErrEnqueueTimeout:               history.NotReady,
+	raft.ErrLeadershipTransferInProgress: history.NotReady,
 
-	raft.ErrLeadershipLost:   nodes.LeadershipLost,
-	raft.ErrRaftShutdown:     nodes.Shutdown,
-	raft.ErrAbortedByRestore: nodes.LeadershipLost,
-	context.DeadlineExceeded: nodes.Timeout,
-	context.Canceled:         nodes.Timeout,
+	raft.ErrLeadershipLost:   history.LeadershipLost,
+	raft.ErrRaftShutdown:     history.Shutdown,
+	raft.ErrAbortedByRestore: history.LeadershipLost,
+	context.DeadlineExceeded: history.Timeout,
+	context.Canceled:         history.Timeout,
 }
 
 func raftError(err error) error {
@@ -75,14 +76,14 @@ func raftError(err error) error {
 			return nodes.Errorf(code, "rpc error: %v", err)
 		}
 	}
-	return nodes.Errorf(nodes.Unknown, "rpc error: %v", err)
+	return nodes.Errorf(history.Unknown, "rpc error: %v", err)
 }
 
 // writeUnsafely is the defect ack-before-commit.
 func (s *server) writeUnsafely(command []byte) (writeReply, error) {
 	c, err := kv.ParseCommand(command)
 	if err != nil {
-		return writeReply{}, nodes.Errorf(nodes.BadRequest, "%v", err)
+		return writeReply{}, nodes.Errorf(history.BadRequest, "%v", err)
 	}
 	if c, done := s.compareHere(c); done != nil {
 		return *done, nil

@@ -3,7 +3,7 @@
 //
 //	system := consul.Agent(consul.Options{RaftMultiplier: 1})
 //	client := system.Client(nodes.TCP("127.0.0.1:8500"))
-//	item, err := client.Get(ctx, "k1", nodes.Consistent)
+//	item, err := client.Get(ctx, "k1", history.ModeConsistent)
 //	if nodes.CodeOf(err).Definite() { … }
 //
 // It also makes, renews and ends sessions and locks with them, and asks what an operator asks of a
@@ -25,6 +25,7 @@ import (
 	"strings"
 
 	"faultline/nodes"
+	"faultline/workloads/history"
 )
 
 // ClientOptions are what a client may do beyond Consul's own API.
@@ -45,16 +46,16 @@ type client struct {
 
 func (c *client) Close() { c.transport.CloseIdleConnections() }
 
-var modeQuery = map[nodes.Mode]string{
-	nodes.Default:    "",
-	nodes.Consistent: "consistent",
-	nodes.Stale:      "stale",
+var modeQuery = map[history.Mode]string{
+	history.ModeDefault:    "",
+	history.ModeConsistent: "consistent",
+	history.ModeStale:      "stale",
 }
 
-func (c *client) Get(ctx context.Context, key string, mode nodes.Mode) (nodes.Item, error) {
+func (c *client) Get(ctx context.Context, key string, mode history.Mode) (nodes.Item, error) {
 	query, ok := modeQuery[mode]
 	if !ok {
-		return nodes.Item{}, nodes.Errorf(nodes.BadRequest, "read mode %q", mode)
+		return nodes.Item{}, nodes.Errorf(history.BadRequest, "read mode %q", mode)
 	}
 	a, err := c.doKey(ctx, http.MethodGet, key, query, "")
 	if err != nil {
@@ -68,7 +69,7 @@ func (c *client) Get(ctx context.Context, key string, mode nodes.Mode) (nodes.It
 	}
 	item, err := parseEntry(a.body, key)
 	if err != nil {
-		return nodes.Item{}, nodes.Errorf(nodes.Unknown, "%v", err)
+		return nodes.Item{}, nodes.Errorf(history.Unknown, "%v", err)
 	}
 	return c.item(a, item)
 }
@@ -79,7 +80,7 @@ func (c *client) Put(ctx context.Context, key, value string) (nodes.Item, error)
 		return nodes.Item{}, err
 	}
 	if !written {
-		return nodes.Item{}, nodes.Errorf(nodes.Unknown, "a write without a condition was answered with false")
+		return nodes.Item{}, nodes.Errorf(history.Unknown, "a write without a condition was answered with false")
 	}
 	return c.written(a, value)
 }
@@ -94,12 +95,12 @@ func (c *client) CAS(ctx context.Context, key, value string, index uint64) (node
 	}
 	item, err := parseDisclosure(a.header)
 	if err != nil {
-		return nodes.Item{}, nodes.Errorf(nodes.Unknown, "%v", err)
+		return nodes.Item{}, nodes.Errorf(history.Unknown, "%v", err)
 	}
 	if item, err = c.item(a, item); err != nil {
 		return nodes.Item{}, err
 	}
-	return item, nodes.Errorf(nodes.CASMismatch, "the modify index is not %d", index)
+	return item, nodes.Errorf(history.CASMismatch, "the modify index is not %d", index)
 }
 
 // write puts a key and reads the answer, true or false.
@@ -116,14 +117,14 @@ func (c *client) write(ctx context.Context, key, query, value string) (written b
 	case "false":
 		return false, a, nil
 	}
-	return false, a, nodes.Errorf(nodes.Unknown, "a write was answered with %s, neither true nor false", excerpt(a.body))
+	return false, a, nodes.Errorf(history.Unknown, "a write was answered with %s, neither true nor false", excerpt(a.body))
 }
 
 // written is the item of a write that took effect.
 func (c *client) written(a answer, value string) (nodes.Item, error) {
 	index, err := parseUint(a.header, nodes.HeaderIndex)
 	if err != nil {
-		return nodes.Item{}, nodes.Errorf(nodes.Unknown, "%v", err)
+		return nodes.Item{}, nodes.Errorf(history.Unknown, "%v", err)
 	}
 	return c.item(a, nodes.Item{Value: value, Found: true, Index: index})
 }
@@ -132,10 +133,10 @@ func (c *client) written(a answer, value string) (nodes.Item, error) {
 func (c *client) item(a answer, item nodes.Item) (nodes.Item, error) {
 	var err error
 	if item.Hops, err = parseHops(a.header.Get(nodes.HeaderHops)); err != nil {
-		return nodes.Item{}, nodes.Errorf(nodes.Unknown, "%v", err)
+		return nodes.Item{}, nodes.Errorf(history.Unknown, "%v", err)
 	}
 	if item.LastSeen, err = parseLastContact(a.header); err != nil {
-		return nodes.Item{}, nodes.Errorf(nodes.Unknown, "%v", err)
+		return nodes.Item{}, nodes.Errorf(history.Unknown, "%v", err)
 	}
 	return item, nil
 }
@@ -163,14 +164,14 @@ func (c *client) command(ctx context.Context, method, path, query string) error 
 	}
 	var told struct{ Success *bool }
 	if json.Unmarshal(a.body, &told) == nil && told.Success != nil && !*told.Success {
-		return nodes.Errorf(nodes.Unknown, "%s was answered with %s", path, excerpt(a.body))
+		return nodes.Errorf(history.Unknown, "%s was answered with %s", path, excerpt(a.body))
 	}
 	return nil // many of these answers have no body, or one that nobody reads
 }
 
 func (c *client) doKey(ctx context.Context, method, key, query, body string) (answer, error) {
 	if key == "" {
-		return answer{}, nodes.Errorf(nodes.BadRequest, "an empty key")
+		return answer{}, nodes.Errorf(history.BadRequest, "an empty key")
 	}
 	// Each part of the key is escaped by itself: a slash in a key is a slash in the path.
 	parts := strings.Split(key, "/")

@@ -27,7 +27,7 @@ func serve(t *testing.T, options ClientOptions, f http.HandlerFunc) nodes.Client
 }
 
 func TestGet(t *testing.T) {
-	for mode, query := range map[nodes.Mode]string{nodes.Default: "", nodes.Consistent: "consistent", nodes.Stale: "stale"} {
+	for mode, query := range map[history.Mode]string{history.ModeDefault: "", history.ModeConsistent: "consistent", history.ModeStale: "stale"} {
 		c := serve(t, ClientOptions{}, func(w http.ResponseWriter, r *http.Request) {
 			require.Equal(t, http.MethodGet, r.Method)
 			require.Equal(t, "/v1/kv/k1", r.URL.Path)
@@ -49,7 +49,7 @@ func TestGetOfAnAbsentKey(t *testing.T) {
 		w.Header().Set(nodes.HeaderIndex, "90")
 		w.WriteHeader(http.StatusNotFound)
 	})
-	item, err := c.Get(t.Context(), "k1", nodes.Default)
+	item, err := c.Get(t.Context(), "k1", history.ModeDefault)
 	require.NoError(t, err)
 	require.Equal(t, nodes.Item{}, item)
 }
@@ -95,19 +95,19 @@ func TestCAS(t *testing.T) {
 		headers map[string]string
 		body    string
 		item    nodes.Item
-		code    nodes.Code
+		code    history.Code
 	}{
 		"written":             {map[string]string{nodes.HeaderIndex: "91"}, "true", nodes.Item{Value: "17", Found: true, Index: 91}, ""},
 		"written by a Consul": {nil, "true", nodes.Item{Value: "17", Found: true}, ""},
-		"refused by a Consul": {nil, "false", nodes.Item{}, nodes.CASMismatch},
+		"refused by a Consul": {nil, "false", nodes.Item{}, history.CASMismatch},
 		"refused": {map[string]string{nodes.HeaderCurrentIndex: "8", nodes.HeaderCurrentValue: "NDI="}, "false",
-			nodes.Item{HasCurrent: true, Found: true, Index: 8, Value: "42"}, nodes.CASMismatch},
+			nodes.Item{HasCurrent: true, Found: true, Index: 8, Value: "42"}, history.CASMismatch},
 		"refused, absent": {map[string]string{nodes.HeaderCurrentIndex: "0"}, "false",
-			nodes.Item{HasCurrent: true}, nodes.CASMismatch},
-		"nonsense": {map[string]string{nodes.HeaderCurrentIndex: "x"}, "false", nodes.Item{}, nodes.Unknown},
+			nodes.Item{HasCurrent: true}, history.CASMismatch},
+		"nonsense": {map[string]string{nodes.HeaderCurrentIndex: "x"}, "false", nodes.Item{}, history.Unknown},
 		"absent with a value": {map[string]string{nodes.HeaderCurrentIndex: "0", nodes.HeaderCurrentValue: "NDI="}, "false",
-			nodes.Item{}, nodes.Unknown},
-		"neither": {nil, "maybe", nodes.Item{}, nodes.Unknown},
+			nodes.Item{}, history.Unknown},
+		"neither": {nil, "maybe", nodes.Item{}, history.Unknown},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := serve(t, ClientOptions{}, func(w http.ResponseWriter, r *http.Request) {
@@ -149,20 +149,20 @@ func TestWhatMakesNoSense(t *testing.T) {
 				w.WriteHeader(test.status)
 				io.WriteString(w, test.body)
 			})
-			_, err := c.Get(t.Context(), "k1", nodes.Default)
-			require.Equal(t, nodes.Unknown, nodes.CodeOf(err))
+			_, err := c.Get(t.Context(), "k1", history.ModeDefault)
+			require.Equal(t, history.Unknown, nodes.CodeOf(err))
 			_, err = c.Put(t.Context(), "k1", "1")
-			require.Equal(t, nodes.Unknown, nodes.CodeOf(err))
+			require.Equal(t, history.Unknown, nodes.CodeOf(err))
 		})
 	}
 }
 
 func TestBadRequestsAreNotSent(t *testing.T) {
 	c := NewClient(nodes.TCP("127.0.0.1:1"), ClientOptions{})
-	_, err := c.Get(t.Context(), "", nodes.Default)
-	require.Equal(t, nodes.BadRequest, nodes.CodeOf(err))
+	_, err := c.Get(t.Context(), "", history.ModeDefault)
+	require.Equal(t, history.BadRequest, nodes.CodeOf(err))
 	_, err = c.Get(t.Context(), "k1", "fresh")
-	require.Equal(t, nodes.BadRequest, nodes.CodeOf(err))
+	require.Equal(t, history.BadRequest, nodes.CodeOf(err))
 }
 
 func TestLeaveAndTransfer(t *testing.T) {
@@ -176,7 +176,7 @@ func TestLeaveAndTransfer(t *testing.T) {
 	require.NoError(t, c.Transfer(t.Context(), ""))
 	require.NoError(t, c.Transfer(t.Context(), "dc1-s2"))
 	answer = `{"Success":false}`
-	require.Equal(t, nodes.Unknown, nodes.CodeOf(c.Transfer(t.Context(), "dc1-s2")))
+	require.Equal(t, history.Unknown, nodes.CodeOf(c.Transfer(t.Context(), "dc1-s2")))
 	require.Equal(t, []string{
 		"PUT /v1/agent/leave",
 		"POST /v1/operator/raft/transfer-leader",
@@ -223,7 +223,7 @@ func TestObserveOfNonsense(t *testing.T) {
 	for _, body := range []string{"<html>", `{"Stats":{"raft":{"term":"x"}}}`} {
 		c := serve(t, ClientOptions{}, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, body) })
 		_, err := c.Observe(t.Context())
-		require.Equal(t, nodes.Unknown, nodes.CodeOf(err))
+		require.Equal(t, history.Unknown, nodes.CodeOf(err))
 	}
 }
 

@@ -37,7 +37,7 @@ func (c *client) Observe(ctx context.Context) (history.Observation, error) {
 	}
 	o, leaderAddr, err := parseSelf(body)
 	if err != nil {
-		return history.Observation{}, nodes.Errorf(nodes.Unknown, "%v", err)
+		return history.Observation{}, nodes.Errorf(history.Unknown, "%v", err)
 	}
 	if o.Leader != "" || leaderAddr == "" {
 		return o, nil
@@ -46,7 +46,7 @@ func (c *client) Observe(ctx context.Context) (history.Observation, error) {
 		return history.Observation{}, err
 	}
 	if o.Leader, err = parseMemberAt(body, leaderAddr); err != nil {
-		return history.Observation{}, nodes.Errorf(nodes.Unknown, "%v", err)
+		return history.Observation{}, nodes.Errorf(history.Unknown, "%v", err)
 	}
 	return o, nil
 }
@@ -70,7 +70,7 @@ func parseSelf(body []byte) (o history.Observation, leaderAddr string, err error
 		return o, "", fmt.Errorf("an answer that is no agent's self, %s: %w", excerpt(body), err)
 	}
 	if r := s.Raft; r != nil {
-		o.BootID, o.State, o.Leader = r.Boot, r.State, r.Leader
+		o.BootID, o.State, o.Leader = r.Boot, history.State(r.State), r.Leader
 		o.Term, o.Commit, o.Applied, o.Last = r.Term, r.Commit, r.Applied, r.Last
 		return o, "", nil
 	}
@@ -78,7 +78,7 @@ func parseSelf(body []byte) (o history.Observation, leaderAddr string, err error
 	if stats == nil {
 		return o, "", nil // a client agent
 	}
-	o.State = stats["state"]
+	o.State = history.State(stats["state"])
 	for name, to := range map[string]*uint64{
 		"term": &o.Term, "commit_index": &o.Commit, "applied_index": &o.Applied, "last_log_index": &o.Last,
 	} {
@@ -86,7 +86,7 @@ func parseSelf(body []byte) (o history.Observation, leaderAddr string, err error
 			return history.Observation{}, "", fmt.Errorf("an agent's self whose raft %s is %q", name, stats[name])
 		}
 	}
-	if o.State == "Leader" {
+	if o.State == history.Leader {
 		o.Leader = s.Config.NodeName
 	}
 	return o, s.Stats.Consul["leader_addr"], nil

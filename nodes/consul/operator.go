@@ -8,6 +8,7 @@ import (
 	"net/url"
 
 	"faultline/nodes"
+	"faultline/workloads/history"
 )
 
 var _ nodes.Operator = (*client)(nil)
@@ -20,7 +21,7 @@ func (c *client) Identity(ctx context.Context) (string, error) {
 	}
 	id, err := parseIdentity(body)
 	if err != nil {
-		return "", nodes.Errorf(nodes.Unknown, "%v", err)
+		return "", nodes.Errorf(history.Unknown, "%v", err)
 	}
 	return id, nil
 }
@@ -44,7 +45,7 @@ func (c *client) Peers(ctx context.Context) ([]nodes.Peer, error) {
 	}
 	peers, err := parsePeers(body)
 	if err != nil {
-		return nil, nodes.Errorf(nodes.Unknown, "%v", err)
+		return nil, nodes.Errorf(history.Unknown, "%v", err)
 	}
 	return peers, nil
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"faultline/nodes"
+	"faultline/workloads/history"
 )
 
 func TestOperator(t *testing.T) {
@@ -38,12 +39,12 @@ func TestOperatorOfNonsense(t *testing.T) {
 	for _, body := range []string{"<html>", `{"Servers":[{"Node":"s1"}],"Config":{}}`} {
 		c := serve(t, ClientOptions{}, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, body) }).(nodes.Operator)
 		_, err := c.Identity(t.Context())
-		require.Equal(t, nodes.Unknown, nodes.CodeOf(err))
+		require.Equal(t, history.Unknown, nodes.CodeOf(err))
 		_, err = c.Peers(t.Context())
-		require.Equal(t, nodes.Unknown, nodes.CodeOf(err))
+		require.Equal(t, history.Unknown, nodes.CodeOf(err))
 	}
 	c := serve(t, ClientOptions{}, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusInternalServerError) })
-	require.Equal(t, nodes.Unknown, nodes.CodeOf(c.(nodes.Operator).RemovePeer(t.Context(), "id-2")))
+	require.Equal(t, history.Unknown, nodes.CodeOf(c.(nodes.Operator).RemovePeer(t.Context(), "id-2")))
 }
 
 func FuzzParsePeers(f *testing.F) {

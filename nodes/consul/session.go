@@ -8,13 +8,14 @@ import (
 	"time"
 
 	"faultline/nodes"
+	"faultline/workloads/history"
 )
 
 // CreateSession makes a session that stands on its TTL alone, and on no health check.
 func (c *client) CreateSession(ctx context.Context, ttl, lockDelay time.Duration) (id string, err error) {
 	order, err := json.Marshal(map[string]any{"TTL": ttl.String(), "LockDelay": lockDelay.String(), "Checks": []string{}, "NodeChecks": []string{}})
 	if err != nil {
-		return "", nodes.Errorf(nodes.BadRequest, "%v", err)
+		return "", nodes.Errorf(history.BadRequest, "%v", err)
 	}
 	a, err := c.do(ctx, http.MethodPut, &url.URL{Path: "/v1/session/create"}, string(order))
 	if err != nil {
@@ -25,7 +26,7 @@ func (c *client) CreateSession(ctx context.Context, ttl, lockDelay time.Duration
 	}
 	var made struct{ ID string }
 	if err := json.Unmarshal(a.body, &made); err != nil || made.ID == "" {
-		return "", nodes.Errorf(nodes.Unknown, "a request for a session was answered with %s", excerpt(a.body))
+		return "", nodes.Errorf(history.Unknown, "a request for a session was answered with %s", excerpt(a.body))
 	}
 	return made.ID, nil
 }
@@ -47,7 +48,7 @@ func (c *client) session(ctx context.Context, verb, id string) error {
 	case http.StatusOK:
 		return nil
 	case http.StatusNotFound: // a session that has ended is the only thing that is looked for
-		return nodes.Errorf(nodes.NoSession, "%s", excerpt(a.body))
+		return nodes.Errorf(history.NoSession, "%s", excerpt(a.body))
 	}
 	return classify(a)
 }
@@ -66,7 +67,7 @@ func (c *client) lock(ctx context.Context, key string, query url.Values, value s
 		return nodes.Item{}, err
 	}
 	if !done {
-		return nodes.Item{}, nodes.Errorf(nodes.LockHeld, "the lock is another's, or must wait")
+		return nodes.Item{}, nodes.Errorf(history.LockHeld, "the lock is another's, or must wait")
 	}
 	return c.written(a, value)
 }

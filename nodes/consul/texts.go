@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"faultline/nodes"
+	"faultline/workloads/history"
 )
 
 // texts maps what Consul says in the body of a failed request to a code. The first line
@@ -17,52 +18,52 @@ import (
 // or for a rate limit), so that the last error speaks for all tries.
 var texts = []struct {
 	text string
-	code nodes.Code
+	code history.Code
 }{
 	// hashicorp/raft api.go: the future's errors. The first three are raised after the
 	// entry may have been appended.
-	{"leadership lost while committing log", nodes.LeadershipLost},
-	{"snapshot restored while committing log", nodes.LeadershipLost},
-	{"raft is already shutdown", nodes.Shutdown},
-	{"node is not the leader", nodes.NotLeader},
-	{"leadership transfer in progress", nodes.NoLeader},
-	{"timed out enqueuing operation", nodes.NotReady},
+	{"leadership lost while committing log", history.LeadershipLost},
+	{"snapshot restored while committing log", history.LeadershipLost},
+	{"raft is already shutdown", history.Shutdown},
+	{"node is not the leader", history.NotLeader},
+	{"leadership transfer in progress", history.NoLeader},
+	{"timed out enqueuing operation", history.NotReady},
 
 	// Consul's agent/consul/state/kvs.go: an acquire by a session that is not there.
-	{"invalid session", nodes.NoSession},
+	{"invalid session", history.NoSession},
 
 	// Consul's agent/structs/errors.go: raised before anything is proposed.
-	{"no cluster leader", nodes.NoLeader},
-	{"raft leader not found in server lookup mapping", nodes.NoLeader},
-	{"not ready to serve consistent reads", nodes.NoLeader},
-	{"no known consul servers", nodes.NoServer},
-	{"no path to datacenter", nodes.NoServer},
-	{"remote dc has no server currently reachable", nodes.NoServer},
-	{"rpc rate limit exceeded", nodes.NotReady},
-	{"rate limit reached, try again later", nodes.NotReady},
+	{"no cluster leader", history.NoLeader},
+	{"raft leader not found in server lookup mapping", history.NoLeader},
+	{"not ready to serve consistent reads", history.NoLeader},
+	{"no known consul servers", history.NoServer},
+	{"no path to datacenter", history.NoServer},
+	{"remote dc has no server currently reachable", history.NoServer},
+	{"rpc rate limit exceeded", history.NotReady},
+	{"rate limit reached, try again later", history.NotReady},
 
 	// Consul's agent/pool/pool.go: the forwarding. Without a client nothing was sent.
-	{"rpc error getting client", nodes.NoServer},
-	{"rpc error making call", nodes.ForwardLost},
+	{"rpc error getting client", history.NoServer},
+	{"rpc error making call", history.ForwardLost},
 
 	// What a broken connection between servers leaves, in other words.
-	{"context deadline exceeded", nodes.Timeout},
-	{"i/o timeout", nodes.ForwardLost},
-	{"connection reset by peer", nodes.ForwardLost},
-	{"broken pipe", nodes.ForwardLost},
-	{"session shutdown", nodes.ForwardLost},
-	{"stream closed", nodes.ForwardLost},
-	{"eof", nodes.ForwardLost},
+	{"context deadline exceeded", history.Timeout},
+	{"i/o timeout", history.ForwardLost},
+	{"connection reset by peer", history.ForwardLost},
+	{"broken pipe", history.ForwardLost},
+	{"session shutdown", history.ForwardLost},
+	{"stream closed", history.ForwardLost},
+	{"eof", history.ForwardLost},
 }
 
 // statuses maps those that Consul answers only before it looks at its data: a malformed or
 // forbidden request, one that is too large, one of too many.
-var statuses = map[int]nodes.Code{
-	http.StatusBadRequest:            nodes.BadRequest,
-	http.StatusForbidden:             nodes.BadRequest,
-	http.StatusMethodNotAllowed:      nodes.BadRequest,
-	http.StatusRequestEntityTooLarge: nodes.BadRequest,
-	http.StatusTooManyRequests:       nodes.NotReady,
+var statuses = map[int]history.Code{
+	http.StatusBadRequest:            history.BadRequest,
+	http.StatusForbidden:             history.BadRequest,
+	http.StatusMethodNotAllowed:      history.BadRequest,
+	http.StatusRequestEntityTooLarge: history.BadRequest,
+	http.StatusTooManyRequests:       history.NotReady,
 }
 
 // classify makes an error of an answer that is not the one hoped for: by the header with
@@ -72,15 +73,15 @@ func classify(a answer) *nodes.Error {
 	return nodes.Errorf(codeOf(a), "status %d: %s", a.status, excerpt(a.body))
 }
 
-func codeOf(a answer) nodes.Code {
+func codeOf(a answer) history.Code {
 	if a.status < http.StatusBadRequest {
-		return nodes.Unknown
+		return history.Unknown
 	}
 	if named := a.header.Get(nodes.HeaderError); named != "" {
-		if code := nodes.Code(named); code.Known() {
+		if code := history.Code(named); code.Known() {
 			return code
 		}
-		return nodes.Unknown
+		return history.Unknown
 	}
 	body := strings.ToLower(string(a.body))
 	for _, t := range texts {
@@ -91,5 +92,5 @@ func codeOf(a answer) nodes.Code {
 	if code, ok := statuses[a.status]; ok {
 		return code
 	}
-	return nodes.Unknown
+	return history.Unknown
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"faultline/nodes"
+	"faultline/workloads/history"
 )
 
 func TestClassify(t *testing.T) {
@@ -15,27 +16,27 @@ func TestClassify(t *testing.T) {
 		status int
 		header string
 		body   string
-		want   nodes.Code
+		want   history.Code
 	}{
-		{500, "", "No cluster leader", nodes.NoLeader},
-		{500, "", "rpc error making call: No cluster leader", nodes.NoLeader},
-		{500, "", "rpc error making call: EOF", nodes.ForwardLost},
-		{500, "", "rpc error making call: leadership lost while committing log", nodes.LeadershipLost},
-		{500, "", "rpc error making call: rpc error making call: node is not the leader", nodes.NotLeader},
-		{500, "", "rpc error getting client: failed to get conn: dial tcp 10.0.0.1:0->10.0.0.2:8300: connect: connection refused", nodes.NoServer},
-		{500, "", "rpc error making call: stream closed", nodes.ForwardLost},
-		{500, "", "raft is already shutdown", nodes.Shutdown},
-		{500, "", "No known Consul servers", nodes.NoServer},
-		{500, "", "Raft leader not found in server lookup mapping", nodes.NoLeader},
-		{500, "", "timed out enqueuing operation", nodes.NotReady},
-		{500, "", "something new", nodes.Unknown},
-		{503, "", "", nodes.Unknown},
-		{400, "", "Missing key name", nodes.BadRequest},
-		{413, "", "Request body(2000000 bytes) too large, max size: 524288 bytes.", nodes.BadRequest},
-		{429, "", "", nodes.NotReady},
-		{500, "leadership-lost", "No cluster leader", nodes.LeadershipLost},
-		{500, "a-new-code", "No cluster leader", nodes.Unknown},
-		{302, "no-leader", "No cluster leader", nodes.Unknown},
+		{500, "", "No cluster leader", history.NoLeader},
+		{500, "", "rpc error making call: No cluster leader", history.NoLeader},
+		{500, "", "rpc error making call: EOF", history.ForwardLost},
+		{500, "", "rpc error making call: leadership lost while committing log", history.LeadershipLost},
+		{500, "", "rpc error making call: rpc error making call: node is not the leader", history.NotLeader},
+		{500, "", "rpc error getting client: failed to get conn: dial tcp 10.0.0.1:0->10.0.0.2:8300: connect: connection refused", history.NoServer},
+		{500, "", "rpc error making call: stream closed", history.ForwardLost},
+		{500, "", "raft is already shutdown", history.Shutdown},
+		{500, "", "No known Consul servers", history.NoServer},
+		{500, "", "Raft leader not found in server lookup mapping", history.NoLeader},
+		{500, "", "timed out enqueuing operation", history.NotReady},
+		{500, "", "something new", history.Unknown},
+		{503, "", "", history.Unknown},
+		{400, "", "Missing key name", history.BadRequest},
+		{413, "", "Request body(2000000 bytes) too large, max size: 524288 bytes.", history.BadRequest},
+		{429, "", "", history.NotReady},
+		{500, "leadership-lost", "No cluster leader", history.LeadershipLost},
+		{500, "a-new-code", "No cluster leader", history.Unknown},
+		{302, "no-leader", "No cluster leader", history.Unknown},
 	} {
 		a := answer{test.status, http.Header{}, []byte(test.body)}
 		if test.header != "" {
@@ -62,7 +63,7 @@ func FuzzClassify(f *testing.F) {
 		a := answer{status, http.Header{http.CanonicalHeaderKey(nodes.HeaderError): {header}}, []byte(body)}
 		code := codeOf(a)
 		require.True(t, code.Known())
-		if status < 400 || header != "" && !nodes.Code(header).Known() {
+		if status < 400 || header != "" && !history.Code(header).Known() {
 			require.False(t, code.Definite())
 		}
 	})

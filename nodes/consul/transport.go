@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"faultline/nodes"
+	"faultline/workloads/history"
 )
 
 const (
@@ -54,7 +55,7 @@ func (c *client) do(ctx context.Context, method string, target *url.URL, body st
 	})
 	request, err := http.NewRequestWithContext(ctx, method, target.String(), strings.NewReader(body))
 	if err != nil {
-		return answer{}, nodes.Errorf(nodes.BadRequest, "%v", err)
+		return answer{}, nodes.Errorf(history.BadRequest, "%v", err)
 	}
 	request.GetBody = nil
 	if c.options.Hops {
@@ -70,14 +71,14 @@ func (c *client) do(ctx context.Context, method string, target *url.URL, body st
 	giveUp := context.AfterFunc(ctx, func() { response.Body.Close() })
 	defer giveUp()
 	if response.StatusCode < http.StatusOK {
-		return answer{}, nodes.Errorf(nodes.Unknown, "an answer with the status %s, which ends nothing", response.Status)
+		return answer{}, nodes.Errorf(history.Unknown, "an answer with the status %s, which ends nothing", response.Status)
 	}
 	read, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
 	if err != nil {
 		return answer{}, transportError(ctx, true, err)
 	}
 	if len(read) > maxAnswer {
-		return answer{}, nodes.Errorf(nodes.Unknown, "an answer of more than %d bytes", maxAnswer)
+		return answer{}, nodes.Errorf(history.Unknown, "an answer of more than %d bytes", maxAnswer)
 	}
 	return answer{response.StatusCode, response.Header, read}, nil
 }
@@ -88,11 +89,11 @@ func transportError(ctx context.Context, connected bool, err error) *nodes.Error
 	var timeout net.Error
 	switch {
 	case !connected && errors.Is(err, syscall.ECONNREFUSED):
-		return nodes.Errorf(nodes.Refused, "%v", err)
+		return nodes.Errorf(history.Refused, "%v", err)
 	case !connected:
-		return nodes.Errorf(nodes.Unreachable, "%v", err)
+		return nodes.Errorf(history.Unreachable, "%v", err)
 	case ctx.Err() != nil, errors.As(err, &timeout) && timeout.Timeout():
-		return nodes.Errorf(nodes.Timeout, "%v", err)
+		return nodes.Errorf(history.Timeout, "%v", err)
 	}
-	return nodes.Errorf(nodes.ConnectionLost, "%v", err)
+	return nodes.Errorf(history.ConnectionLost, "%v", err)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"faultline/nodes"
+	"faultline/workloads/history"
 )
 
 // broken is a server that plays f on the n'th request of all, counted from 1, and closes
@@ -82,7 +83,7 @@ func TestAConnectionCutAtEveryStage(t *testing.T) {
 			const tries = 40
 			for range tries {
 				_, err := c.Put(t.Context(), "k1", "1")
-				require.Equal(t, nodes.ConnectionLost, nodes.CodeOf(err), "%v", err)
+				require.Equal(t, history.ConnectionLost, nodes.CodeOf(err), "%v", err)
 			}
 			require.EqualValues(t, tries, requests.Load(), "each was sent once")
 		})
@@ -113,7 +114,7 @@ func TestAPooledConnectionThatBreaks(t *testing.T) {
 				if i%2 == 0 {
 					require.NoError(t, err)
 				} else {
-					require.Equal(t, nodes.ConnectionLost, nodes.CodeOf(err), "%v", err)
+					require.Equal(t, history.ConnectionLost, nodes.CodeOf(err), "%v", err)
 				}
 				require.EqualValues(t, i+1, requests.Load(), "each was sent once")
 			}
@@ -128,7 +129,7 @@ func TestNobodyListens(t *testing.T) {
 	require.NoError(t, listener.Close())
 	c := NewClient(nodes.TCP(endpoint), ClientOptions{})
 	_, err = c.Put(t.Context(), "k1", "1")
-	require.Equal(t, nodes.Refused, nodes.CodeOf(err))
+	require.Equal(t, history.Refused, nodes.CodeOf(err))
 }
 
 func TestNoWay(t *testing.T) {
@@ -145,7 +146,7 @@ func TestNoWay(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 			defer cancel()
 			_, err := NewClient(nodes.Endpoint{Node: "s1", Dial: dial}, ClientOptions{}).Put(ctx, "k1", "1")
-			require.Equal(t, nodes.Unreachable, nodes.CodeOf(err), "%v", err)
+			require.Equal(t, history.Unreachable, nodes.CodeOf(err), "%v", err)
 		})
 	}
 }
@@ -160,7 +161,7 @@ func TestAnAnswerThatDoesNotCome(t *testing.T) {
 			defer cancel()
 			c := NewClient(nodes.TCP(endpoint), ClientOptions{})
 			_, err := c.Put(ctx, "k1", "1")
-			require.Equal(t, nodes.Timeout, nodes.CodeOf(err), "%v", err)
+			require.Equal(t, history.Timeout, nodes.CodeOf(err), "%v", err)
 			require.LessOrEqual(t, requests.Load(), int64(1))
 		})
 	}
@@ -170,12 +171,12 @@ func TestAnAnswerThatDoesNotCome(t *testing.T) {
 func TestAnswersThatEndNothing(t *testing.T) {
 	for name, c := range map[string]struct {
 		talk func(net.Conn, <-chan struct{})
-		code nodes.Code
+		code history.Code
 	}{
 		"101 and silence": {func(c net.Conn, done <-chan struct{}) {
 			say(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
 			<-done
-		}, nodes.Unknown},
+		}, history.Unknown},
 		"100 and again": {func(c net.Conn, done <-chan struct{}) {
 			for {
 				select {
@@ -200,7 +201,7 @@ func TestAnswersThatEndNothing(t *testing.T) {
 					}
 				}
 			}
-		}, nodes.Timeout},
+		}, history.Timeout},
 		"headers that never end": {func(c net.Conn, done <-chan struct{}) {
 			say(c, "HTTP/1.1 200 OK\r\n")
 			for {
@@ -259,7 +260,7 @@ func TestAnAnswerWithoutEnd(t *testing.T) {
 		}
 	})
 	_, err := NewClient(nodes.TCP(endpoint), ClientOptions{}).Put(t.Context(), "k1", "1")
-	require.Equal(t, nodes.Unknown, nodes.CodeOf(err))
+	require.Equal(t, history.Unknown, nodes.CodeOf(err))
 }
 
 func TestEveryErrorIsOne(t *testing.T) {

@@ -85,12 +85,12 @@ type line struct {
 	Time    *int64          `json:"time"`
 	Process json.RawMessage `json:"process"`
 	Type    Type            `json:"type"`
-	F       string          `json:"f"`
+	F       Op              `json:"f"`
 	Key     string          `json:"key"`
 	Value   json.RawMessage `json:"value"`
-	Error   string          `json:"error"`
+	Error   Code            `json:"error"`
 	Node    string          `json:"node"`
-	Mode    string          `json:"mode"`
+	Mode    Mode            `json:"mode"`
 	IndexAt uint64          `json:"index_at"`
 	Current json.RawMessage `json:"current"`
 	Hops    []Hop           `json:"hops"`
@@ -144,7 +144,7 @@ func parseProcess(raw json.RawMessage) (Process, error) {
 
 func appendInt(b []byte, v int64) []byte { return strconv.AppendInt(b, v, 10) }
 
-func appendField(b []byte, name, value string) []byte {
+func appendField[S ~string](b []byte, name string, value S) []byte {
 	if value == "" {
 		return b
 	}
@@ -166,7 +166,7 @@ func appendRaw(b []byte, name string, value json.RawMessage) []byte {
 
 // appendString quotes s as JSON; the quick way is for the plain ASCII that nearly all
 // of our strings are.
-func appendString(b []byte, s string) []byte {
+func appendString[S ~string](b []byte, s S) []byte {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf {
 			quoted, err := json.Marshal(s)

@@ -130,8 +130,8 @@ func FuzzEventRoundTrip(f *testing.F) {
 	f.Add(int64(3), "read", "k1", `[1,2]`, "timeout", "dc1-s1", "stale", uint64(9), "7", "leader", 1.5)
 	f.Add(int64(-1), "\u2028<>&", "\x00", `{"a":"\n"}`, "\"", "\\", "é", uint64(0), "null", "", math.Inf(1))
 	f.Fuzz(func(t *testing.T, process int64, fn, key, value, code, node, mode string, index uint64, current, role string, ms float64) {
-		e := Event{Index: 5, Time: 6, Process: Process(process), Type: Info, F: valid(fn), Key: valid(key), Error: valid(code),
-			Node: valid(node), Mode: valid(mode), ModifyIndex: index, Hops: []Hop{{valid(node), valid(role), ms}}}
+		e := Event{Index: 5, Time: 6, Process: Process(process), Type: Info, F: Op(valid(fn)), Key: valid(key), Error: Code(valid(code)),
+			Node: valid(node), Mode: Mode(valid(mode)), ModifyIndex: index, Hops: []Hop{{valid(node), Role(valid(role)), ms}}}
 		if value != "" {
 			e.Value = json.RawMessage(value)
 		}

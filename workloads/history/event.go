@@ -46,11 +46,11 @@ const (
 
 // F of the events that no client made.
 const (
-	FPhase   = "phase"
-	FObserve = "observe"
-	FProcess = "process"
-	FLost    = "lost" // of the harness: the cluster was lost here; the value is a text that says how
-	FSeal    = "seal" // of the harness: the last line; the value is a Seal
+	FPhase   Op = "phase"
+	FObserve Op = "observe"
+	FProcess Op = "process"
+	FLost    Op = "lost" // of the harness: the cluster was lost here; the value is a text that says how
+	FSeal    Op = "seal" // of the harness: the last line; the value is a Seal
 )
 
 // Event is one line of a history.
@@ -59,12 +59,12 @@ type Event struct {
 	Time        int64   // nanoseconds of the monotonic clock since the run began; never falls
 	Process     Process // who
 	Type        Type
-	F           string          // what: read, write, cas …
+	F           Op              // what: an OpRead, or the F of another event
 	Key         string          // the independent key, empty where there is none
 	Value       json.RawMessage // argument or result: an integer, null for absent, [old,new] for cas
-	Error       string          // error code of package nodes, on fail and info
+	Error       Code            // on fail and info
 	Node        string          // the node that was asked
-	Mode        string          // read mode: default, consistent, stale
+	Mode        Mode            // read mode
 	ModifyIndex uint64          // the store's modify index in the answer; 0 if it told none
 	Current     json.RawMessage // on a failed cas: the value that was there, where the node disclosed it
 	Hops        []Hop           // the nodes that the answer came through, first the one asked
@@ -73,14 +73,14 @@ type Event struct {
 // Hop is one node on an operation's way.
 type Hop struct {
 	Node string  `json:"node"`
-	Role string  `json:"role"` // client, follower, leader
+	Role Role    `json:"role"` // client, follower, leader
 	MS   float64 `json:"ms"`   // milliseconds that this node and those behind it took
 }
 
 // Observation is what one node said of itself when the observer asked it.
 type Observation struct {
 	BootID  string `json:"boot"`             // differs after every start of the node's process
-	State   string `json:"state"`            // Leader, Follower, Candidate; empty for client agents
+	State   State  `json:"state"`            // empty for client agents
 	Leader  string `json:"leader,omitempty"` // node name of the leader that it follows, empty if none
 	Term    uint64 `json:"term"`
 	Commit  uint64 `json:"commit"`

@@ -18,8 +18,8 @@ const (
 
 // The F of the events about the checks of the baseline.
 const (
-	FBaseline    = "baseline"     // right after the last heal; what is to recover counts from there
-	FBaselineEnd = "baseline-end" // at the end of the run
+	FBaseline    Op = "baseline"     // right after the last heal; what is to recover counts from there
+	FBaselineEnd Op = "baseline-end" // at the end of the run
 )
 
 // FaultMark is the value of a nemesis event. Every stage has two: one when the change
@@ -101,7 +101,7 @@ func Faults(events []Event) (all []Fault, baseline *FaultMark, err error) {
 		case FaultStart:
 			if !m.Done {
 				at[m.Step] = len(all)
-				all = append(all, Fault{Step: m.Step, Name: e.F, Targets: m.Targets, Asked: m.Asked,
+				all = append(all, Fault{Step: m.Step, Name: string(e.F), Targets: m.Targets, Asked: m.Asked,
 					Start: e.Time, Heal: Pending, Healed: Pending, Momentary: !m.Lasts, Kills: m.Kills, Exits: m.Exits, Wipes: m.Wipes, Fatal: m.Fatal})
 				continue
 			}

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func mark(t *testing.T, name string, m FaultMark) Event {
+func mark(t *testing.T, name Op, m FaultMark) Event {
 	value, err := json.Marshal(m)
 	require.NoError(t, err)
 	return Event{Process: Nemesis, Type: Info, F: name, Value: value}
@@ -43,7 +43,7 @@ func TestTheFirstBaselineThatIsNotProvedCounts(t *testing.T) {
 		var events []Event
 		for i, ok := range proved {
 			m := FaultMark{Step: -1, Stage: Baseline, Done: true, Proved: ok, Measured: []string{"a", "b"}[i]}
-			events = append(events, mark(t, []string{FBaseline, FBaselineEnd}[i], m))
+			events = append(events, mark(t, []Op{FBaseline, FBaselineEnd}[i], m))
 		}
 		_, baseline, err := Faults(script(events...))
 		require.NoError(t, err)

@@ -13,17 +13,17 @@ const Pending = math.MaxInt64
 type Operation struct {
 	ID          int64 // index of the invoke event
 	Process     Process
-	F           string
+	F           Op
 	Key         string
 	Input       json.RawMessage // value of the invoke
 	Output      json.RawMessage // value of the completion
 	Current     json.RawMessage // see Event
 	Node        string
-	Mode        string
+	Mode        Mode
 	Invoke      int64 // nanoseconds
 	Return      int64 // nanoseconds; Open if it is info or the history ends before it
 	Type        Type  // OK, Fail or Info
-	Error       string
+	Error       Code
 	ModifyIndex uint64
 	Hops        []Hop
 }

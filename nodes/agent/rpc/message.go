@@ -18,7 +18,6 @@ import (
 
 	"github.com/hashicorp/go-msgpack/v2/codec"
 
-	"faultline/nodes"
 	"faultline/workloads/history"
 )
 
@@ -36,7 +35,7 @@ type Request struct {
 
 // Response is its answer: a Body, or a Code and Text.
 type Response struct {
-	Code nodes.Code
+	Code history.Code
 	Text string
 	Hops []history.Hop
 	Body []byte

@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/yamux"
 
 	"faultline/nodes"
+	"faultline/workloads/history"
 )
 
 // dialTimeout bounds an attempt to connect. A lost SYN is sent again after a second by
@@ -71,24 +72,24 @@ func (p *Pool) session(ctx context.Context, addr string) (*session, error) {
 	case peer.dialing <- struct{}{}:
 		defer func() { <-peer.dialing }()
 	case <-ctx.Done():
-		return nil, nodes.Errorf(nodes.Unreachable, "connect to %s: %v", addr, ctx.Err())
+		return nil, nodes.Errorf(history.Unreachable, "connect to %s: %v", addr, ctx.Err())
 	}
 	if s := peer.alive(); s != nil {
 		return s, nil
 	}
 	conn, err := p.dial(ctx, addr)
 	if err != nil {
-		return nil, nodes.Errorf(nodes.Unreachable, "connect to %s: %v", addr, err)
+		return nil, nodes.Errorf(history.Unreachable, "connect to %s: %v", addr, err)
 	}
 	mux, err := yamux.Client(conn, sessionConfig(p.log))
 	if err != nil {
 		closeQuietly(conn)
-		return nil, nodes.Errorf(nodes.Unreachable, "connect to %s: %v", addr, err)
+		return nil, nodes.Errorf(history.Unreachable, "connect to %s: %v", addr, err)
 	}
 	s := &session{mux: mux}
 	if !p.keep(peer, s) {
 		closeQuietly(mux)
-		return nil, nodes.Errorf(nodes.Unreachable, "the agent is stopping")
+		return nil, nodes.Errorf(history.Unreachable, "the agent is stopping")
 	}
 	return s, nil
 }
@@ -97,7 +98,7 @@ func (p *Pool) peer(addr string) (*peer, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
-		return nil, nodes.Errorf(nodes.Unreachable, "the agent is stopping")
+		return nil, nodes.Errorf(history.Unreachable, "the agent is stopping")
 	}
 	if p.peers[addr] == nil {
 		p.peers[addr] = &peer{dialing: make(chan struct{}, 1)}

@@ -69,10 +69,10 @@ func TestCallsShareASession(t *testing.T) {
 
 func TestErrorsOfTheCallee(t *testing.T) {
 	addr, _ := serve(t, func(context.Context, Request) Response {
-		return Response{Code: nodes.NoLeader, Text: "No cluster leader", Hops: []history.Hop{{Node: "a"}}}
+		return Response{Code: history.NoLeader, Text: "No cluster leader", Hops: []history.Hop{{Node: "a"}}}
 	})
 	r, err := pool(t).Call(context.Background(), addr, Request{})
-	require.Equal(t, &nodes.Error{Code: nodes.NoLeader, Text: "No cluster leader"}, err)
+	require.Equal(t, &nodes.Error{Code: history.NoLeader, Text: "No cluster leader"}, err)
 	require.Len(t, r.Hops, 1)
 }
 
@@ -80,7 +80,7 @@ func TestNobodyListens(t *testing.T) {
 	addr, stop := serve(t, func(context.Context, Request) Response { return Response{} })
 	stop()
 	_, err := pool(t).Call(context.Background(), addr, Request{})
-	require.Equal(t, nodes.Unreachable, nodes.CodeOf(err))
+	require.Equal(t, history.Unreachable, nodes.CodeOf(err))
 }
 
 func TestDeadlineReachesTheCallee(t *testing.T) {
@@ -95,7 +95,7 @@ func TestDeadlineReachesTheCallee(t *testing.T) {
 	defer cancel()
 	_, err := pool(t).Call(ctx, addr, Request{})
 	close(judged)
-	require.Equal(t, nodes.Timeout, nodes.CodeOf(err))
+	require.Equal(t, history.Timeout, nodes.CodeOf(err))
 	<-ended
 }
 
@@ -104,7 +104,7 @@ func TestCalleeDiesDuringACall(t *testing.T) {
 	addr, stop := serve(t, func(ctx context.Context, _ Request) Response {
 		close(called)
 		<-ctx.Done()
-		return Response{Code: nodes.Shutdown}
+		return Response{Code: history.Shutdown}
 	})
 	p := pool(t)
 	go func() {
@@ -119,7 +119,7 @@ func TestCalleeDiesDuringACall(t *testing.T) {
 func FuzzFrame(f *testing.F) {
 	for _, v := range []any{
 		Request{Method: "kv.read", Remaining: time.Second, Final: true, Body: []byte("x")},
-		Response{Code: nodes.NotLeader, Text: "t", Hops: []history.Hop{{Node: "n", Role: "leader", MS: 1.5}}},
+		Response{Code: history.NotLeader, Text: "t", Hops: []history.Hop{{Node: "n", Role: "leader", MS: 1.5}}},
 	} {
 		b, err := frame(v)
 		require.NoError(f, err)

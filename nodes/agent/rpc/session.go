@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/yamux"
 
 	"faultline/nodes"
+	"faultline/workloads/history"
 )
 
 // Times after which a silent peer is given up. TCP alone would wait for minutes; a call
@@ -76,11 +77,11 @@ func (s *session) call(ctx context.Context, request Request) (*Response, error) 
 	}
 	message, err := frame(request)
 	if err != nil {
-		return nil, nodes.Errorf(nodes.BadRequest, "%v", err)
+		return nil, nodes.Errorf(history.BadRequest, "%v", err)
 	}
 	stream, err := s.stream()
 	if err != nil {
-		return nil, nodes.Errorf(nodes.Unreachable, "open a stream: %v", err)
+		return nil, nodes.Errorf(history.Unreachable, "open a stream: %v", err)
 	}
 	// When the caller gives up, a deadline in the past ends the read below.
 	giveUp := context.AfterFunc(ctx, func() { _ = stream.SetDeadline(time.Unix(1, 0)) })
@@ -94,9 +95,9 @@ func (s *session) call(ctx context.Context, request Request) (*Response, error) 
 	case err == nil:
 		return response, nil
 	case ctx.Err() != nil || errors.Is(err, yamux.ErrTimeout):
-		return nil, nodes.Errorf(nodes.Timeout, "rpc error: no answer in time: %v", err)
+		return nil, nodes.Errorf(history.Timeout, "rpc error: no answer in time: %v", err)
 	}
-	return nil, nodes.Errorf(nodes.ForwardLost, "rpc error: %v", err)
+	return nil, nodes.Errorf(history.ForwardLost, "rpc error: %v", err)
 }
 
 func exchange(stream net.Conn, message []byte) (*Response, error) {
