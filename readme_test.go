@@ -212,8 +212,8 @@ func namesWhatExists(t *testing.T, commands map[string][]string) {
 	seen := 0
 	for _, file := range texts(t) {
 		for _, code := range codeOf(readText(t, file)) {
-			for _, m := range regexp.MustCompile(`(?:^|[\s/])faultline ((?:schedule )?[a-z]+)([^\n#|>]*)`).FindAllStringSubmatch(code, -1) {
-				require.Contains(t, commands, "faultline "+m[1], "%s names a command: %s", file, code)
+			for _, m := range regexp.MustCompile(`(?:^|[\s/])faultline ((?:schedule |completion )?[a-z]+)([^\n#|>]*)`).FindAllStringSubmatch(code, -1) {
+				require.True(t, isCommand(commands, "faultline "+m[1]), "%s names a command: %s", file, code)
 				for _, f := range regexp.MustCompile(`\s(--[a-z-]+)`).FindAllStringSubmatch(m[2], -1) {
 					require.True(t, flags[f[1]], "%s names a flag of faultline: %s", file, f[1])
 				}
@@ -233,6 +233,16 @@ func namesWhatExists(t *testing.T, commands map[string][]string) {
 		}
 	}
 	require.Greater(t, seen, 30, "too few to mean anything")
+}
+
+// isCommand reports whether there is a command of that path, or below it.
+func isCommand(commands map[string][]string, path string) bool {
+	for c := range commands {
+		if c == path || strings.HasPrefix(c, path+" ") {
+			return true
+		}
+	}
+	return false
 }
 
 // TestREADMENamesAllOfMake: every target and variable that a caller may give.
