@@ -30,9 +30,9 @@ func runDocuments(outcomes []faultline.Outcome) []output.Run {
 func resultDocuments(results []checker.Result) []output.Result {
 	all := []output.Result{}
 	for _, r := range results {
-		document := output.Result{Checker: r.Checker, Verdict: r.Verdict, Summary: r.Summary, Reasons: r.Reasons}
-		for _, f := range r.Figures {
-			document.Figures = append(document.Figures, output.Figure(f))
+		document := output.Result{Checker: r.Checker, Verdict: r.Verdict, Summary: r.Summary, Reasons: r.Reasons, Budget: r.Budget}
+		for _, f := range r.Metrics {
+			document.Metrics = append(document.Metrics, output.Metric(f))
 		}
 		for _, c := range r.Counterexamples {
 			example := output.Counterexample{Key: c.Key, Why: c.Why, Of: c.Of, Picture: c.File}

@@ -130,12 +130,13 @@ type Result struct {
 	Verdict         checker.Verdict  `json:"verdict"`
 	Summary         string           `json:"summary"`                   // one sentence for people
 	Reasons         []string         `json:"reasons,omitempty"`         // why it is not valid, most telling first
-	Figures         []Figure         `json:"figures,omitempty"`         // what was measured
+	Metrics         []Metric         `json:"metrics,omitempty"`         // what was measured
 	Counterexamples []Counterexample `json:"counterexamples,omitempty"` // what proves it invalid, worst first
+	Budget          *checker.Budget  `json:"budget,omitempty"`          // of a checker that searches
 }
 
-// Figure is a named number.
-type Figure struct {
+// Metric is a named number.
+type Metric struct {
 	Name  string  `json:"name"`
 	Value float64 `json:"value"`
 	Unit  string  `json:"unit,omitempty"`

@@ -23,7 +23,7 @@ var update = flag.Bool("update", false, "rewrite testdata")
 var run = output.Run{
 	Scenario: "partitions", Seed: 7, Verdict: checker.Invalid, Directory: "store/partitions/20261126T120000.000Z",
 	Results: []output.Result{{Checker: "linearizable", Verdict: checker.Invalid, Summary: "a value <twice>",
-		Reasons: []string{"key k0"}, Figures: []output.Figure{{Name: "search", Value: 3, Unit: "s"}},
+		Reasons: []string{"key k0"}, Metrics: []output.Metric{{Name: "search", Value: 3, Unit: "s"}},
 		Counterexamples: []output.Counterexample{{Key: "k0", Why: "a stale read", Of: 9, Picture: "linearizability/k0.html", Operations: []output.Operation{
 			{ID: 1, Process: 5, Node: "dc1-s1", Operation: "write", Mode: "default", Key: "k0", Input: json.RawMessage("1"), Output: json.RawMessage("1"),
 				InvokedSeconds: 1.25, ReturnedSeconds: new(1.5), Type: "ok", ModifyIndex: 4},
