@@ -93,6 +93,22 @@ const (
 	DiskDamage Capability = "disk-damage"
 )
 
+// Capabilities lists all of them.
+func Capabilities() []Capability {
+	return []Capability{
+		LinkDrop, LinkReject, LinkLoss, LinkDelay, LinkRate, LinkReorder, LinkDuplicate, LinkCorrupt,
+		ProcessPause, ProcessKill, ProcessOff, ProcessAbsent,
+		ClockWall, ClockMonotonic,
+		DiskSync, DiskSlow, DiskFull, DiskError, DiskDamage,
+	}
+}
+
+// Clock reports whether it takes a pod that may change clocks.
+func (c Capability) Clock() bool { return strings.HasPrefix(string(c), "clock-") }
+
+// Disk reports whether it takes a pod that may change disks.
+func (c Capability) Disk() bool { return strings.HasPrefix(string(c), "disk-") || c == ProcessOff }
+
 // Cut merges a state into those of the links from every node of from to every node of to.
 func (c *Conditions) Cut(from, to []string, state Link) {
 	if c.Links == nil {

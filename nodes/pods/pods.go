@@ -48,13 +48,8 @@ type Member struct {
 	Died func(context.Context) error
 }
 
-// Capabilities lists the conditions that the injector of a pod can make true.
-func Capabilities() []faults.Capability {
-	return []faults.Capability{faults.LinkDrop, faults.LinkReject, faults.LinkLoss, faults.LinkDelay, faults.LinkRate,
-		faults.LinkReorder, faults.LinkDuplicate, faults.LinkCorrupt,
-		faults.ProcessPause, faults.ProcessKill, faults.ProcessOff, faults.ProcessAbsent,
-		faults.ClockWall, faults.ClockMonotonic, faults.DiskSync, faults.DiskSlow, faults.DiskFull, faults.DiskError, faults.DiskDamage}
-}
+// Capabilities lists the conditions that the injector of a pod can make true: all.
+func Capabilities() []faults.Capability { return faults.Capabilities() }
 
 // Group is all pods of a cluster. Its methods may be called by many goroutines.
 type Group struct {
