@@ -234,6 +234,9 @@ func treated(s faults.Link, train faults.Train) faults.TrainMeasurement {
 		t.Arrived = sent - share(sent, 1-(1-s.Loss)*(1-s.BurstLoss))
 	}
 	t.Doubled, t.Damaged, t.Overtaken = share(t.Arrived, s.Duplicate), share(t.Arrived, s.Corrupt), share(t.Arrived, s.Reorder)
+	if s.Reorder > 0.1 {
+		t.P90 += s.HeldBack()
+	}
 	if s.Scramble && s.Jitter > 0 {
 		t.Overtaken = t.Arrived / 2
 	}

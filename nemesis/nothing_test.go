@@ -44,6 +44,7 @@ var samples = map[string][]string{
 	"file":           {"file: raft/*"},
 	"forward":        {"forward: 10ms", "forward: 1h", "forward: 20ms, monotonic: 0.001", "forward: 5s, monotonic: -0.05"},
 	"full":           {"full: true", "full: true, slow-fsync: 50ms"},
+	"hold-back":      {"reorder: 0.25, hold-back: 20ms", "reorder: 0.95, hold-back: 2s", "reorder: 0.3, hold-back: 100ms, loss: 0.2, delay: 40ms"},
 	"jitter":         {"jitter: 4ms", "jitter: 2s", "delay: 40ms, jitter: 10ms, loss: 0.05"},
 	"loss":           {"loss: 0.01", "loss: 0.95", "delay: 40ms, jitter: 10ms, loss: 0.05", "rate: 8000, loss: 0.2", "loss: 0.1, burst-loss: 0.1, burst: 4"},
 	"lying-fsync":    {"lying-fsync: true", "lying-fsync: true, slow-fsync: 5ms"},

@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"strconv"
@@ -30,8 +31,9 @@ type Link struct {
 	// each other closely all wait about as long as the slowest.
 	Scramble bool `json:"scramble,omitempty" yaml:"scramble,omitempty"`
 
-	// Reorder is the probability that a packet is held back by HoldBack while others pass.
-	Reorder float64 `json:"reorder,omitempty" yaml:"reorder,omitempty" want:"a share of packets such as 0.2"`
+	// Reorder is the probability that a packet is held back while others pass, by HoldBack.
+	Reorder  float64       `json:"reorder,omitempty" yaml:"reorder,omitempty" want:"a share of packets such as 0.2"`
+	HoldBack time.Duration `json:"hold_back_ns,omitempty" yaml:"hold-back,omitempty"` // 0 is DefaultHoldBack
 	// Duplicate is the probability that a packet arrives twice.
 	Duplicate float64 `json:"duplicate,omitempty" yaml:"duplicate,omitempty" want:"a share of packets such as 0.2"`
 	// Corrupt is the probability that one bit is flipped. The checksum of TCP stays as it
@@ -50,8 +52,8 @@ type Link struct {
 const (
 	// DefaultQueue is the Queue of a link with a Rate that names none.
 	DefaultQueue = 64 << 10
-	// HoldBack is by how much Reorder delays a packet.
-	HoldBack = 10 * time.Millisecond
+	// DefaultHoldBack is the HoldBack of a link with Reorder that names none.
+	DefaultHoldBack = 10 * time.Millisecond
 )
 
 // The ranges within which the effect of a state can be measured in about a second.
@@ -81,6 +83,7 @@ func (s Link) Merge(o Link) Link {
 		Jitter:    s.Jitter + o.Jitter,
 		Scramble:  s.Scramble || o.Scramble,
 		Reorder:   either(s.Reorder, o.Reorder),
+		HoldBack:  max(s.HoldBack, o.HoldBack),
 		Duplicate: either(s.Duplicate, o.Duplicate),
 		Corrupt:   either(s.Corrupt, o.Corrupt),
 		Seed:      s.Seed + o.Seed,
@@ -127,6 +130,7 @@ func (s Link) String() string {
 	say(s.Jitter > 0, "jitter %s", s.Jitter)
 	say(s.Jitter > 0 && s.Scramble, "scrambled")
 	say(s.Reorder > 0, "reorder %s", short(s.Reorder))
+	say(s.Reorder > 0 && s.HoldBack > 0, "by %s", s.HoldBack)
 	say(s.Duplicate > 0, "duplicate %s", short(s.Duplicate))
 	say(s.Corrupt > 0, "corrupt %s", short(s.Corrupt))
 	if len(words) == 0 {
@@ -137,6 +141,9 @@ func (s Link) String() string {
 
 // short leaves out the last bits, which depend on the order of a Merge.
 func short(f float64) string { return strconv.FormatFloat(f, 'g', 6, 64) }
+
+// HeldBack is HoldBack, or DefaultHoldBack.
+func (s Link) HeldBack() time.Duration { return cmp.Or(s.HoldBack, DefaultHoldBack) }
 
 // QueueBytes is Queue, or DefaultQueue.
 func (s Link) QueueBytes() int64 {
@@ -194,6 +201,10 @@ func (s Link) Check() error {
 		return fmt.Errorf("queue is what waits under a rate, and rate is missing")
 	case (s.Burst != 0) != (s.BurstLoss != 0):
 		return fmt.Errorf("burst-loss (a share) and burst (a length) need each other")
+	case s.HoldBack != 0 && (s.HoldBack < 2*DefaultHoldBack || s.HoldBack > mostDelay):
+		return fmt.Errorf("hold-back is %s: want %s to %s", s.HoldBack, 2*DefaultHoldBack, mostDelay)
+	case s.HoldBack != 0 && s.Reorder < leastHeld:
+		return fmt.Errorf("hold-back shows only if reorder is %v or more", leastHeld)
 	case s.Scramble && s.Jitter == 0:
 		return fmt.Errorf("scramble is about jitter, which is missing")
 	}
@@ -219,7 +230,7 @@ func (s Link) CheckBounds() error {
 			return fmt.Errorf("%s of %v: want a share from 0 to 1", name, share)
 		}
 	}
-	for name, wait := range map[string]time.Duration{"delay": s.Delay, "jitter": s.Jitter} {
+	for name, wait := range map[string]time.Duration{"delay": s.Delay, "jitter": s.Jitter, "hold-back": s.HoldBack} {
 		if wait < 0 || wait > mostWait {
 			return fmt.Errorf("%s of %v: want 0 to %v", name, wait, mostWait)
 		}

@@ -46,13 +46,16 @@ const (
 	rateTime = 250 * time.Millisecond
 )
 
+// Of heldDatagrams a tenth is held back at least, but for a false alarm, if the share is leastHeld.
+const leastHeld, heldDatagrams = 0.25, 220
+
 // falseAlarm bounds the probability with which chance alone fails one statistical check.
 const falseAlarm = 1e-6
 
 // Train is the train that shows this state.
 func (s Link) Train() Train {
 	t := Train{Count: min(max(s.datagrams(), leastDatagrams), mostDatagrams), Bytes: trainBytes, Pace: trainPace,
-		Wait: min(s.Delay+s.Jitter, 2*mostDelay) + HoldBack + patience}
+		Wait: min(s.Delay+s.Jitter, 2*mostDelay) + s.HeldBack() + patience}
 	if s.Rate > 0 {
 		t.Count, t.Bytes = s.rateTrain()
 		t.Pace = 0 // a slow one would not meet the limit
@@ -79,6 +82,9 @@ func (s Link) datagrams() int {
 		if share > 0 {
 			need = max(need, math.Log(falseAlarm)/math.Log1p(-min(share, mostShare)))
 		}
+	}
+	if s.HoldBack > 0 { // with leastHeld of so many that arrive, more than a tenth is held back
+		need = max(need, heldDatagrams/max(survive, 1-mostShare))
 	}
 	if s.BurstLoss > 0 && s.Loss == 0 {
 		// No loss at all means to begin in the good state and to stay there.
@@ -123,22 +129,24 @@ func (t TrainMeasurement) mismatches(want Link) []string {
 		wrong(k.count < least || k.count > most+slack, "%d of %d datagrams were %s, not %d to %d", k.count, t.Arrived, k.what, least, most)
 	}
 	// Datagrams leave in groups, unless a rate draws them apart.
-	scrambles := want.Scramble && want.Jitter > 0 && (want.Rate == 0 || want.Jitter >= 2*HoldBack)
+	scrambles := want.Scramble && want.Jitter > 0 && (want.Rate == 0 || want.Jitter >= 2*DefaultHoldBack)
 	expectOvertaken := (want.Reorder > 0 || scrambles) && survive*float64(t.Sent) >= leastDatagrams/2
 	wrong(expectOvertaken && t.Overtaken == 0, "no datagram was overtaken")
 	wrong(want.Reorder == 0 && !(want.Scramble && want.Jitter > 0) && t.Overtaken > slack, "%d datagrams were overtaken", t.Overtaken)
 
 	const early = 2 * time.Millisecond
-	longest := want.Delay + want.Jitter + HoldBack + time.Second
+	longest := want.Delay + want.Jitter + want.HeldBack() + time.Second
 	if !want.Shaped() { // of a fault that should be over, the delay is all that shows
 		const lag = 3 * time.Millisecond
-		longest = HoldBack + 50*time.Millisecond
+		longest = DefaultHoldBack + 50*time.Millisecond
 		wrong(t.Least > lag, "no datagram took less than %s", t.Least.Round(time.Microsecond))
 	}
 	wrong(t.Least < want.Delay-early, "a datagram took %s, less than %s", t.Least.Round(time.Microsecond), want.Delay)
 	wrong(want.Rate == 0 && t.Median > longest, "datagrams took %s, more than %s", t.Median.Round(time.Microsecond), longest)
 	wrong(t.Arrived >= 30 && t.P90 < want.Delay+want.Jitter/2-min(early, want.Jitter/4), "nine of ten datagrams took %s at most, which shows no jitter of %s",
 		t.P90.Round(time.Microsecond), want.Jitter)
+	wrong(want.HoldBack > 0 && t.P90 < want.Delay+want.HoldBack-early, "nine of ten datagrams took %s at most, so none was held back by %s",
+		t.P90.Round(time.Microsecond), want.HoldBack)
 	wrong(want.Rate > 0 && t.Rate > float64(want.Rate)*1.05, "datagrams passed at %.0f B/s, not %d", t.Rate, want.Rate)
 	return out
 }

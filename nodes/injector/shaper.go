@@ -62,7 +62,7 @@ func (h *shaper) fate(now time.Duration, bytes int) fate {
 		h.last = f.at
 	}
 	if reorder < h.Reorder {
-		f.at += faults.HoldBack
+		f.at += h.HeldBack()
 	}
 	if corrupt < h.Corrupt {
 		f.flip = bit | 1<<63
