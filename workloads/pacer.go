@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 // catchUp is how late a slot of the schedule may still be taken. Operations do not wait
@@ -12,38 +14,35 @@ import (
 // see all of its operations at once.
 const catchUp = 100 * time.Millisecond
 
-// pacer hands out the slots of a schedule, one every interval, to many goroutines. A nil
-// pacer has a slot at all times.
+// pacer hands out the slots of a schedule, one every interval, to many goroutines. The
+// first is there at once. A nil pacer has a slot at all times.
 type pacer struct {
-	interval time.Duration
-	mu       sync.Mutex
-	next     time.Time
+	start   sync.Once // empties the bucket, which a limiter begins with full
+	limiter *rate.Limiter
 }
 
-func newPacer(rate float64) *pacer {
-	if rate == 0 {
+// newPacer returns a pacer of so many slots per second, nil for 0.
+func newPacer(perSecond float64) *pacer {
+	if perSecond == 0 {
 		return nil
 	}
-	return &pacer{interval: time.Duration(float64(time.Second) / rate)}
+	// At least one is kept: at under 20 a second a slot that nobody was free for comes later,
+	// and so do all after it.
+	kept := max(1, int(perSecond*catchUp.Seconds()))
+	return &pacer{limiter: rate.NewLimiter(rate.Limit(perSecond), kept)}
 }
 
-// wait returns true when the caller's slot has come, and false if ctx ended before.
+// wait returns true when the caller's slot has come, and false once ctx has ended before.
 func (p *pacer) wait(ctx context.Context) bool {
 	if p == nil {
 		return ctx.Err() == nil
 	}
-	now := time.Now()
-	p.mu.Lock()
-	switch {
-	case p.next.IsZero():
-		p.next = now
-	case now.Sub(p.next) > catchUp:
-		p.next = now.Add(-catchUp)
+	p.start.Do(func() { p.limiter.AllowN(time.Now(), p.limiter.Burst()-1) })
+	if err := p.limiter.Wait(ctx); err != nil {
+		<-ctx.Done() // Wait also errs ahead of a deadline that comes before the slot
+		return false
 	}
-	slot := p.next
-	p.next = slot.Add(p.interval)
-	p.mu.Unlock()
-	return sleep(ctx, slot.Sub(now))
+	return ctx.Err() == nil
 }
 
 // sleep returns false if ctx ended first.

@@ -93,7 +93,7 @@ func (e *engine) findClusters(ctx context.Context) (map[string]*traces, error) {
 // next, or to a holder that runs.
 const startingWithin = 3 * time.Minute
 
-// abandoned tells whether a cluster has lost its harness. Where the owner cannot be seen from
+// abandoned reports whether a cluster has lost its harness. Where the owner cannot be seen from
 // here, in another pid namespace, the cluster's pods tell: a holder ends some seconds after
 // its harness has (package injector).
 func (t traces) abandoned(owners func(string) pods.OwnerState, now time.Time) (abandoned bool, left string) {

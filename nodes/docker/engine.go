@@ -131,7 +131,7 @@ func do(ctx context.Context, e *engine, what string, f func(context.Context) err
 	return err
 }
 
-// explain turns an error of a call into a sentence with the way out.
+// explain turns an error of a call into a sentence that says how to fix it.
 func (e *engine) explain(what string, limit time.Duration, err error) error {
 	if err == nil {
 		return nil

@@ -198,7 +198,7 @@ func (e *engine) removeImages(ctx context.Context) (removed []string, err error)
 	return removed, errors.Join(errs...)
 }
 
-// isConflict tells whether the engine refused because of what else there is.
+// isConflict reports whether the engine refused because of what else there is.
 func isConflict(err error) bool {
 	var e *dc.Error
 	return errors.As(err, &e) && e.Status == http.StatusConflict

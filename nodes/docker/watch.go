@@ -95,7 +95,7 @@ func (c *cluster) waitExit(ctx context.Context, p *pod) (code int, err error) {
 	}
 }
 
-// startedAnyway tells whether a container of which a start failed has started all the same: an
+// startedAnyway reports whether a container of which a start failed has started all the same: an
 // engine that is slow goes on after it was given up.
 func (c *cluster) startedAnyway(ctx context.Context, p *pod) bool {
 	seen, err := c.inspect(context.WithoutCancel(ctx), "looking at "+p.node.Name, p.container)

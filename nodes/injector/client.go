@@ -76,7 +76,7 @@ func (c *Client) Do(ctx context.Context, r Request) (Reply, error) {
 	}
 }
 
-// Alive tells whether the stream still stands, as far as is known.
+// Alive reports whether the stream still stands, as far as is known.
 func (c *Client) Alive() bool {
 	select {
 	case <-c.ended:

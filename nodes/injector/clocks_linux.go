@@ -77,7 +77,7 @@ func (c *clocks) change(pid int, before clock.Setting) error {
 	return nil
 }
 
-// truth tells whether clocks are to show it.
+// truth reports whether clocks are to show it.
 func (c *clocks) truth() bool { return c.asked.Healthy() }
 
 // bring makes one process's clocks show what is wanted, or, once they show the truth anyway,

@@ -12,7 +12,7 @@ const (
 
 const protocolUDP = 17
 
-// flipBit flips one bit of a packet behind its IP header, and tells whether it had one to
+// flipBit flips one bit of a packet behind its IP header, and reports whether it had one to
 // flip. It is in the data of a datagram, whose checksum is taken off, since RFC 768 lets
 // a sender leave it out: the receiver reads the wrong bit. Everything else keeps its
 // checksum, by which the receiver's kernel throws it away (an Internet checksum, RFC 1071,

@@ -61,12 +61,12 @@ func (d *disks) enter(pid int) error {
 
 var harms = map[faults.DamageKind]disk.Harm{faults.BitFlip: disk.FlipBit, faults.Truncate: disk.Truncate}
 
-// has tells whether a damage is there.
+// has reports whether a damage is there.
 func (d *disks) has(one faults.Damage) bool {
 	return slices.ContainsFunc(d.done, func(h harm) bool { return h.asked == one })
 }
 
-// damagedAs tells whether files are damaged as asked, and no others.
+// damagedAs reports whether files are damaged as asked, and no others.
 func (d *disks) damagedAs(want []faults.Damage) bool {
 	lacks := slices.ContainsFunc(want, func(one faults.Damage) bool { return !d.has(one) })
 	return !lacks && !slices.ContainsFunc(d.done, func(h harm) bool { return !slices.Contains(want, h.asked) })

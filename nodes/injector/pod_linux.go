@@ -238,7 +238,7 @@ func (p *Pod) seen() (faults.ProcessState, error) {
 	return now, nil
 }
 
-// bare tells whether the disk holds nothing, beside what package disk keeps there itself.
+// bare reports whether the disk holds nothing, beside what package disk keeps there itself.
 func (p *Pod) bare() (bool, error) {
 	if p.disks != nil {
 		return p.disks.disk.Empty()

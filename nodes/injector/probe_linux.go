@@ -81,7 +81,7 @@ func (p *prober) receive() {
 			time.Sleep(acceptPause) // the error of one datagram, or of the machine
 			continue
 		}
-		if c, whole, err := parseCar(buffer[:n]); err == nil {
+		if c, whole, err := parseProbePacket(buffer[:n]); err == nil {
 			if read, err := monotonic(); err == nil {
 				p.trains.note(c, whole, from.Addr().Unmap(), n, read)
 			}
@@ -153,7 +153,7 @@ func (p *prober) listHeard(nonce uint64) ([]netip.Addr, error) {
 	return nil, errors.New("the probe port does not hear itself")
 }
 
-// queueRead sends a marker and tells whether it came through in time; in a full buffer
+// queueRead sends a marker and reports whether it came through in time; in a full buffer
 // it is lost.
 func (p *prober) queueRead() (bool, error) {
 	p.mu.Lock()
@@ -230,7 +230,7 @@ func (p *prober) sendTrain(nonce uint64, peer netip.Addr, t faults.Train) error 
 		if err != nil {
 			return err
 		}
-		datagram := car{nonce: nonce, number: uint32(number), sent: now}.encode(t.Bytes)
+		datagram := probePacket{nonce: nonce, number: uint32(number), sent: now}.encode(t.Bytes)
 		_, err = p.udp.WriteToUDPAddrPort(datagram, netip.AddrPortFrom(peer, p.port))
 		if err != nil && !errors.Is(err, syscall.ECONNREFUSED) { // an ICMP that answers an earlier one
 			return fmt.Errorf("train to %s: %w", peer, err)

@@ -102,7 +102,7 @@ func (t threads) state() faults.ProcessState {
 	return faults.Killed
 }
 
-// are tells whether all threads are in the state.
+// are reports whether all threads are in the state.
 func (t threads) are(want faults.ProcessState) bool {
 	return t.state() == want && (want != faults.Running || t.stopped == 0)
 }
@@ -139,7 +139,7 @@ func (p processes) count(pids []int) (threads, error) {
 	return all, nil
 }
 
-// gone tells whether an error of procfs means that the process has ended meanwhile.
+// gone reports whether an error of procfs means that the process has ended meanwhile.
 func gone(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH)
 }

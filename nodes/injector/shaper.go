@@ -33,7 +33,7 @@ const shaperStream = 0x6c696e6b
 func newShaper(s faults.Link) *shaper {
 	h := &shaper{Link: s, rng: rand.New(rand.NewPCG(s.Seed, shaperStream))}
 	h.toBad, h.toGood = faults.Gilbert(s.BurstLoss, s.Burst)
-	h.bad = h.rng.Float64() < s.BurstLoss // as if it had been so for ever
+	h.bad = h.rng.Float64() < s.BurstLoss // as if it had been so forever
 	return h
 }
 

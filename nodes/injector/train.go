@@ -33,9 +33,9 @@ func checkTrain(t faults.Train) error {
 	return nil
 }
 
-// car is one datagram of a train. It is written twice, each with a checksum, so that one
+// probePacket is one datagram of a train. It is written twice, each with a checksum, so that one
 // flipped bit leaves one of the two whole, and filled up with zeros.
-type car struct {
+type probePacket struct {
 	nonce  uint64
 	number uint32
 	sent   time.Duration
@@ -46,7 +46,7 @@ const (
 	carLength = 32 // kind 4, number 4, nonce 8, sent 8, padding 4, CRC-32 4
 )
 
-func (c car) encode(length int) []byte {
+func (c probePacket) encode(length int) []byte {
 	one := binary.BigEndian.AppendUint32([]byte(carKind), c.number)
 	one = binary.BigEndian.AppendUint64(one, c.nonce)
 	one = binary.BigEndian.AppendUint64(one, uint64(c.sent))
@@ -55,8 +55,8 @@ func (c car) encode(length int) []byte {
 	return append(append(append(make([]byte, 0, length), one...), one...), make([]byte, length-2*carLength)...)
 }
 
-// parseCar tells also whether all of the datagram is as it was sent.
-func parseCar(data []byte) (c car, whole bool, err error) {
+// parseProbePacket tells also whether all of the datagram is as it was sent.
+func parseProbePacket(data []byte) (c probePacket, whole bool, err error) {
 	if len(data) < minTrainBytes || len(data) > maxTrainBytes {
 		return c, false, errors.New("not of the length of a train's datagram")
 	}
@@ -97,7 +97,7 @@ type tally struct {
 	size   int
 }
 
-func (t *trains) note(c car, whole bool, from netip.Addr, size int, read time.Duration) {
+func (t *trains) note(c probePacket, whole bool, from netip.Addr, size int, read time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.by == nil {
@@ -118,7 +118,7 @@ func (t *trains) note(c car, whole bool, from netip.Addr, size int, read time.Du
 	one.note(c, whole, size, read)
 }
 
-func (t *tally) note(c car, whole bool, size int, read time.Duration) {
+func (t *tally) note(c probePacket, whole bool, size int, read time.Duration) {
 	t.times[c.number]++
 	switch t.times[c.number] {
 	case 1:

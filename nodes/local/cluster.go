@@ -43,11 +43,11 @@ type cluster struct {
 
 // pod is one node's place.
 type pod struct {
-	node   topologies.Node
-	addr   netip.Addr
-	api    netip.AddrPort
-	args   []string // of the node
-	keeper *keeper
+	node       topologies.Node
+	addr       netip.Addr
+	api        netip.AddrPort
+	args       []string // of the node
+	supervisor *supervisor
 }
 
 // Endpoint is the node itself, in the cluster's network.
@@ -84,7 +84,7 @@ func (c *cluster) Exited(ctx context.Context, node string) error {
 	if err != nil {
 		return err
 	}
-	if err := p.keeper.waitEnd(ctx); err != nil {
+	if err := p.supervisor.waitEnd(ctx); err != nil {
 		return fmt.Errorf("waiting until %s exits: %w", node, err)
 	}
 	return nil
@@ -110,7 +110,7 @@ const lastWords = 5 // lines of its log
 
 // died is an error that says how the node's process has ended, if it has.
 func (c *cluster) died(p *pod) error {
-	now, _ := p.keeper.look()
+	now, _ := p.supervisor.look()
 	if now.running || now.starting {
 		return nil
 	}

@@ -48,7 +48,7 @@ type attempt struct {
 	err   error
 }
 
-// step tells whether the attempt is over. It is called when the socket is ready for
+// step reports whether the attempt is over. It is called when the socket is ready for
 // writing, which before the end of a connect may mean nothing.
 func (a *attempt) step(fd uintptr) bool {
 	if !a.begun {

@@ -84,7 +84,7 @@ func openBaseOnce() (b baseDir, err error) {
 	return b, nil
 }
 
-// parentIsSafe tells whether nobody else can put another directory in the place of the base,
+// parentIsSafe reports whether nobody else can put another directory in the place of the base,
 // from which programs are executed: the folder around it is this user's alone, or sticky.
 func parentIsSafe() bool {
 	info, err := os.Stat(filepath.Dir(base()))
@@ -240,7 +240,7 @@ func clean(ctx context.Context) (cleaned nodes.Cleaned, err error) {
 	return cleaned, errors.Join(append(errs, b.removeIfEmpty())...)
 }
 
-// locked tells whether the harness of a run's directory lives, wherever that is. Nobody can
+// locked reports whether the harness of a run's directory lives, wherever that is. Nobody can
 // begin to meanwhile: we hold the base.
 func (b baseDir) locked(name string) bool {
 	info, err := b.root.Lstat(name)

@@ -38,16 +38,16 @@ type host struct {
 
 // hostPod is what a pod's PID 1 can be reached by.
 type hostPod struct {
-	control *os.File // a stream to its injector
-	keeper  *os.File // of its node's process
-	taken   atomic.Bool
+	control    *os.File // a stream to its injector
+	supervisor *os.File // of its node's process
+	taken      atomic.Bool
 }
 
 // readyLimit is for all pods to be there.
 const readyLimit = 20 * time.Second
 
 // open starts to make the namespaces and the pods; program is the injector. Pods tell
-// their keepers when they are ready.
+// their supervisors when they are ready.
 func open(ctx context.Context, program string, config space.Config, logs []string) (*host, error) {
 	h := &host{ended: make(chan struct{})}
 	theirs, err := h.connect(config, logs)
@@ -77,7 +77,7 @@ func (h *host) connect(config space.Config, logs []string) (theirs []*os.File, e
 	for i := range config.Pods {
 		p := &hostPod{}
 		h.pods = append(h.pods, p)
-		for _, end := range []**os.File{&p.control, &p.keeper} {
+		for _, end := range []**os.File{&p.control, &p.supervisor} {
 			ours, inherited, err := socketPair(unix.SOCK_STREAM)
 			if err != nil {
 				return theirs, err
@@ -170,7 +170,7 @@ const endLimit = 10 * time.Second
 // close ends everything in the namespaces, and waits for that.
 func (h *host) close(ctx context.Context) error {
 	for _, p := range h.pods {
-		closeAll([]*os.File{p.control, p.keeper})
+		closeAll([]*os.File{p.control, p.supervisor})
 	}
 	if h.channel.Conn != nil {
 		h.channel.Conn.Close() // once is enough; the second time it is closed

@@ -53,7 +53,7 @@
 //   - A terminal's Ctrl-C goes to all processes of its foreground group: the cluster has a
 //     session of its own.
 //   - A socket that is not connected yet is reported ready for writing, and hung up: only
-//     getpeername tells whether a connect is done.
+//     getpeername reports whether a connect is done.
 //
 // It is not for machines whose kernel lacks nftables, bridges or veth devices: Check tells
 // which. Nodes share the machine's disk, memory and clock with everything else, and nothing limits

@@ -110,13 +110,13 @@ func (c *cluster) open(ctx context.Context) error {
 	c.host = host
 	var members []pods.Member
 	for i, p := range c.pods {
-		p.keeper = newKeeper(host.pods[i].keeper, c.recorder(p.node.Name),
+		p.supervisor = newSupervisor(host.pods[i].supervisor, c.recorder(p.node.Name),
 			func(err error) error { return c.gone(p.node.Name, err) })
 		members = append(members, pods.Member{
 			Node:  p.node,
 			Addr:  p.addr,
 			Open:  func(context.Context) (io.ReadWriteCloser, error) { return host.pods[i].takeControl() },
-			Start: func(ctx context.Context) error { return p.keeper.start(ctx, p.args) },
+			Start: func(ctx context.Context) error { return p.supervisor.start(ctx, p.args) },
 			Died:  func(context.Context) error { return c.died(p) },
 		})
 	}
@@ -124,7 +124,7 @@ func (c *cluster) open(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, readyLimit, fmt.Errorf("the pods were not ready within %v", readyLimit))
 	defer cancel()
 	err = pods.Each(c.pods, func(p *pod) error {
-		_, err := p.keeper.until(ctx, func(s keeperState) bool { return s.ready })
+		_, err := p.supervisor.until(ctx, func(s supervisorState) bool { return s.ready })
 		return err
 	})
 	return explainAll(err)

@@ -12,12 +12,12 @@ import (
 	"faultline/workloads/history"
 )
 
-// Watch reports what the pods' keepers have told.
+// Watch reports what the pods' supervisors have told.
 func (c *cluster) Watch(ctx context.Context, report func(history.ProcessEvent)) error {
 	return c.lives.Watch(ctx, report)
 }
 
-// recorder puts what a pod's keeper tells, in its order, into the cluster's record.
+// recorder puts what a pod's supervisor tells, in its order, into the cluster's record.
 func (c *cluster) recorder(node string) func(space.Event) {
 	last := time.Now()
 	var oomBefore uint64
@@ -53,7 +53,7 @@ func (c *cluster) gone(node string, err error) error {
 	return err
 }
 
-// over tells whether the cluster's PID 1 has ended, and how.
+// over reports whether the cluster's PID 1 has ended, and how.
 func (h *host) over() (how string, over bool) {
 	select {
 	case <-h.ended:

@@ -9,7 +9,7 @@ import (
 	"syscall"
 )
 
-// Owner identifies a process for ever: pids come again, start times within one boot of
+// Owner identifies a process forever: pids come again, start times within one boot of
 // one machine do not. A pid says something in its own pid namespace only, so that is part
 // of it.
 type Owner struct {

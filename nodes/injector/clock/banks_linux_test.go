@@ -17,8 +17,8 @@ import (
 // A reader never mixes two banks, though the writer turns them twice in less time than a reading takes,
 // far faster than Set can.
 func TestBanksAreNotMixed(t *testing.T) {
-	_, p := skewed(t, bank{})
-	written, executed := shared(t, applied(p, bank{}, 0))
+	_, p := skewed(t, paramBank{})
+	written, executed := shared(t, applied(p, paramBank{}, 0))
 	e := executable{memory: executed, result: make([]byte, 16)}
 	var over atomic.Bool
 	var writer sync.WaitGroup
@@ -27,7 +27,7 @@ func TestBanksAreNotMixed(t *testing.T) {
 		generation := (*atomic.Uint64)(unsafe.Pointer(&payload[atGeneration]))
 		for g := uint64(1); !over.Load(); g++ {
 			part := int64(1+g%7) * int64(time.Minute)
-			b := bank{wall: family{strobe: part, period: int64(year)}}
+			b := paramBank{wall: family{strobe: part, period: int64(year)}}
 			b.rows[realtime].offset = int64(g%steps)*int64(step) - part
 			for at, word := 0, b.encode(); at < bankSize; at += 8 {
 				to := (*atomic.Uint64)(unsafe.Pointer(&payload[atBank(g)+uint64(at)]))

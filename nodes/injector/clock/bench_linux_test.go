@@ -19,7 +19,7 @@ func BenchmarkReading(b *testing.B) {
 	require.NoError(b, err)
 	start, _, err := mapped(unix.Getpid())
 	require.NoError(b, err)
-	result, _ := skewed(b, bank{})
+	result, _ := skewed(b, paramBank{})
 	b.Run("unpatched", func(b *testing.B) {
 		for b.Loop() {
 			call(uintptr(start+own.entries[clockGettime].at), unix.CLOCK_REALTIME, uintptr(unsafe.Pointer(&result.result[0])))
@@ -30,7 +30,7 @@ func BenchmarkReading(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			now, err := instantNow()
 			require.NoError(b, err)
-			e, p := skewed(b, bank{}.next(s, now))
+			e, p := skewed(b, paramBank{}.next(s, now))
 			for b.Loop() {
 				if e.call(p.entries[clockGettime].at, unix.CLOCK_REALTIME, &e.result[0]) != 0 {
 					b.Fatal("refused")

@@ -16,7 +16,7 @@ import (
 // These tests execute the payload of this machine's architecture, in this process.
 
 // skewed is a patched vDSO in executable memory: that of a recorded kernel, so of any machine.
-func skewed(t testing.TB, b bank) (executable, patch) {
+func skewed(t testing.TB, b paramBank) (executable, patch) {
 	for _, c := range recorded {
 		if c.arch != runtime.GOARCH {
 			continue
@@ -40,7 +40,7 @@ var rowOf = map[int32]int{
 	unix.CLOCK_BOOTTIME:      boottime, unix.CLOCK_BOOTTIME_ALARM: boottime,
 }
 
-// Every clock shows, whatever the parameters, what the formula of bank.go makes of a true
+// Every clock shows, whatever the parameters, what the formula of parambank.go makes of a true
 // time between the true times before and after. No drawn bank has a clock run backwards.
 func TestPayloadIsTheFormula(t *testing.T) {
 	r := rand.New(rand.NewPCG(seed, 3))
@@ -74,7 +74,7 @@ func TestPayloadIsTheFormula(t *testing.T) {
 }
 
 // strobed tells which side of the strobe, and of the anchor, a time is on.
-func strobed(b bank, clock int, now int64) int64 {
+func strobed(b paramBank, clock int, now int64) int64 {
 	f := b.wall
 	if clock >= monotonic {
 		f = b.mono
@@ -94,7 +94,7 @@ func TestSecondsAreNormal(t *testing.T) {
 	now, err := ask(unix.CLOCK_REALTIME)
 	require.NoError(t, err)
 	for _, offset := range []int64{-1, 1, -999_999_999, 999_999_999, -1e9, 1e9, -now - 1, -now - 1e9, -now - 5_300_000_000, 3e18, -3e18} {
-		var b bank
+		var b paramBank
 		b.rows[realtime].offset = offset
 		e, p := skewed(t, b)
 		for range 100 {
@@ -113,7 +113,7 @@ func TestSecondsAreNormal(t *testing.T) {
 
 // What the kernel refuses, and what it is not ours to change, is as the kernel has it.
 func TestOtherClocksAreTheKernels(t *testing.T) {
-	var b bank
+	var b paramBank
 	for i := range b.rows {
 		b.rows[i].offset = int64(time.Hour)
 	}
@@ -139,7 +139,7 @@ func TestOtherClocksAreTheKernels(t *testing.T) {
 
 func TestGettimeofday(t *testing.T) {
 	const offset = -3*int64(time.Hour) - 999_999_999
-	var b bank
+	var b paramBank
 	b.rows[realtime].offset = offset
 	e, p := skewed(t, b)
 	at := p.entries[gettimeofday].at
@@ -170,7 +170,7 @@ func TestGettimeofday(t *testing.T) {
 }
 
 func TestTime(t *testing.T) {
-	var b bank
+	var b paramBank
 	b.rows[realtime].offset = int64(time.Hour)
 	e, p := skewed(t, b)
 	entry := p.entries[timeOfDay]

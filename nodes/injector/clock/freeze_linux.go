@@ -25,7 +25,7 @@ var errInTheWay = errors.New("a thread is where code is to change")
 func frozen(pid int, mem *os.File, spans []span, f func() error) error {
 	for range dodges {
 		err := onThread(func() error {
-			z := frost{pid: pid, held: map[int]stop{}}
+			z := freeze{pid: pid, held: map[int]stop{}}
 			err := z.stop()
 			if err == nil {
 				err = z.clear(mem, spans)
@@ -43,15 +43,15 @@ func frozen(pid int, mem *os.File, spans []span, f func() error) error {
 	return fmt.Errorf("process %d: %w, still after %d attempts: is it paused there? let it go on", pid, errInTheWay, dodges)
 }
 
-// frost is the threads of a process that this thread has stopped.
-type frost struct {
+// freeze is the threads of a process that this thread has stopped.
+type freeze struct {
 	pid  int
 	held map[int]stop
 }
 
 // stop stops all threads, also those that start meanwhile: once a full list has nobody who is
 // not stopped, there is nobody left to start another.
-func (z frost) stop() error {
+func (z freeze) stop() error {
 	for deadline := time.Now().Add(stopPatience); ; {
 		tids, err := tasks(z.pid)
 		if err != nil {
@@ -77,7 +77,7 @@ func (z frost) stop() error {
 }
 
 // hold stops one thread, unless it ends.
-func (z frost) hold(tid int, deadline time.Time) error {
+func (z freeze) hold(tid int, deadline time.Time) error {
 	err := ptrace(unix.PTRACE_SEIZE, tid, 0, 0)
 	if err == nil {
 		err = ptrace(unix.PTRACE_INTERRUPT, tid, 0, 0)
@@ -111,7 +111,7 @@ func (z frost) hold(tid int, deadline time.Time) error {
 	}
 }
 
-func (z frost) thaw() error {
+func (z freeze) thaw() error {
 	var errs []error
 	for tid, why := range z.held {
 		if err := why.resume(unix.PTRACE_DETACH, tid); err != nil {
@@ -127,7 +127,7 @@ const deepest = 64 << 10
 
 // clear errs with errInTheWay if a thread executes within a span, or will when it returns from a
 // signal's handler or a call. Any word of its stack may be a return address.
-func (z frost) clear(mem *os.File, spans []span) error {
+func (z freeze) clear(mem *os.File, spans []span) error {
 	if len(spans) == 0 {
 		return nil
 	}

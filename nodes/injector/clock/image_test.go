@@ -96,11 +96,11 @@ func TestFind(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, state{}, is)
 
-		memory := applied(p, bank{wall: family{rate: 5}}, 3)
+		memory := applied(p, paramBank{wall: family{rate: 5}}, 3)
 		is, err = p.find(memory)
 		require.NoError(t, err)
 		require.True(t, p.patched(is))
-		require.Equal(t, state{payload: true, jumps: len(p.sites), generation: 3, bank: bank{wall: family{rate: 5}}}, is)
+		require.Equal(t, state{payload: true, jumps: len(p.sites), generation: 3, bank: paramBank{wall: family{rate: 5}}}, is)
 
 		for _, s := range p.sites { // as left by Restore
 			copy(memory[s.at:], s.old)
@@ -111,14 +111,14 @@ func TestFind(t *testing.T) {
 		require.True(t, is.payload)
 
 		for name, at := range map[string]uint64{"code": im.entries[clockGettime].at + 20, "header": 0, "end": uint64(len(memory)) - 1, "payload": p.base + atRows} {
-			other := applied(p, bank{}, 0)
+			other := applied(p, paramBank{}, 0)
 			other[at] ^= 1
 			_, err := p.find(other)
 			require.Error(t, err, name)
 		}
 		_, err = p.find(memory[:len(memory)/2])
 		require.ErrorContains(t, err, "32-bit")
-		jumps := applied(p, bank{}, 0)
+		jumps := applied(p, paramBank{}, 0)
 		copy(jumps[p.base:], make([]byte, len(p.payload)))
 		_, err = p.find(jumps)
 		require.ErrorIs(t, err, errUnknown, "jumps to nothing")
@@ -126,7 +126,7 @@ func TestFind(t *testing.T) {
 }
 
 // applied is the memory of a patched vDSO.
-func applied(p patch, b bank, g uint64) []byte {
+func applied(p patch, b paramBank, g uint64) []byte {
 	memory := bytes.Clone(p.bytes)
 	copy(memory[p.base:], p.payload)
 	binary.LittleEndian.PutUint64(memory[p.base+atGeneration:], g)
@@ -154,7 +154,7 @@ func FuzzParse(f *testing.F) {
 			if err != nil {
 				continue
 			}
-			memory := applied(p, bank{}, 1)
+			memory := applied(p, paramBank{}, 1)
 			for _, s := range p.sites {
 				require.LessOrEqual(t, s.at+uint64(len(s.code)), p.base)
 			}

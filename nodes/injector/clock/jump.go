@@ -33,7 +33,7 @@ func jumpARM64(_ []byte, at, to uint64) (skip int, code []byte, err error) {
 	return 0, binary.LittleEndian.AppendUint32(code, b|uint32(words)&(1<<26-1)), nil
 }
 
-// reachedAMD64 tells whether a branch in text, which begins at an address, may lead to
+// reachedAMD64 reports whether a branch in text, which begins at an address, may lead to
 // an address above from and below to. Instructions are not told apart: every byte may begin one
 // of the relative branches (Intel SDM, volume 2: 70-7F, E0-E3, EB rel8; E8, E9, 0F 80-8F rel32).
 func reachedAMD64(text []byte, at, from, to uint64) bool {

@@ -55,7 +55,7 @@ type state struct {
 	payload    bool // is in place
 	jumps      int  // that are in place
 	generation uint64
-	bank       bank
+	bank       paramBank
 }
 
 var errUnknown = errors.New("its vDSO is not the one that the kernel gave it: another tool has changed it")
@@ -89,7 +89,7 @@ func (p patch) find(memory []byte) (state, error) {
 	return s, nil
 }
 
-// patched tells whether every entry leads to the payload.
+// patched reports whether every entry leads to the payload.
 func (p patch) patched(s state) bool { return s.jumps == len(p.sites) }
 
 // dangers are the spans of all sites, in a process whose vDSO is at start.

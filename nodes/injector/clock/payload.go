@@ -71,7 +71,7 @@ func (m machine) target(function int) uint64 {
 	return uint64(binary.LittleEndian.Uint32(m.payload[atOffsets+4*function:]))
 }
 
-// holds tells whether memory holds the payload, with whatever parameters. It errs if
+// holds reports whether memory holds the payload, with whatever parameters. It errs if
 // it holds another version of it.
 func (m machine) holds(memory []byte) (bool, error) {
 	same := func(from, to int) bool { return bytes.Equal(memory[from:to], m.payload[from:to]) }
@@ -85,7 +85,7 @@ func (m machine) holds(memory []byte) (bool, error) {
 }
 
 // generation is that of a payload in memory, with the bank that holds.
-func generation(memory []byte) (uint64, bank) {
+func generation(memory []byte) (uint64, paramBank) {
 	g := binary.LittleEndian.Uint64(memory[atGeneration:])
 	return g, decode(memory[atBank(g):])
 }

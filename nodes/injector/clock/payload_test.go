@@ -62,7 +62,7 @@ func TestHeader(t *testing.T) {
 		}
 		g, b := generation(m.payload)
 		require.Zero(t, g)
-		require.Equal(t, bank{}, b)
+		require.Equal(t, paramBank{}, b)
 	}
 }
 
@@ -71,7 +71,7 @@ func TestJumpsLeadToThePayload(t *testing.T) {
 	for _, c := range recorded {
 		p, err := plan(recording(t, c.file, c.arch))
 		require.NoError(t, err)
-		memory, site := applied(p, bank{}, 0), 0
+		memory, site := applied(p, paramBank{}, 0), 0
 		for f, entry := range p.entries {
 			if entry.size == 0 {
 				continue
@@ -106,7 +106,7 @@ func TestDisassembly(t *testing.T) {
 			p, err := plan(recording(t, c.file, c.arch))
 			require.NoError(t, err)
 			path := filepath.Join(t.TempDir(), "vdso")
-			require.NoError(t, os.WriteFile(path, applied(p, bank{}, 0), 0o644))
+			require.NoError(t, os.WriteFile(path, applied(p, paramBank{}, 0), 0o644))
 			out, err := exec.Command(tool, "-d", "-j", ".text", path).CombinedOutput()
 			require.NoError(t, err, string(out))
 			for f, entry := range p.entries {

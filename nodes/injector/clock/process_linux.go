@@ -198,7 +198,7 @@ func (p *Process) install(s Setting) error {
 
 // turn makes a bank hold from now on. The generation goes out in one write: while it is
 // copied, its lowest byte alone decides, and any value that was not there before makes the payload begin again.
-func (p *Process) turn(is state, next bank) error {
+func (p *Process) turn(is state, next paramBank) error {
 	generation := is.generation + 1
 	if err := p.write(next.encode(), p.patch.base+atBank(generation)); err != nil {
 		return err

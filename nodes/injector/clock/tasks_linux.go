@@ -45,7 +45,7 @@ func threads(pid int) (living, dead []int, err error) {
 	return living, dead, nil
 }
 
-// alive tells whether a thread has not ended; a zombie has. Its state follows its name,
+// alive reports whether a thread has not ended; a zombie has. Its state follows its name,
 // which may contain anything, in parentheses (proc_pid_stat(5)).
 func alive(pid, tid int) (bool, error) {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/stat", pid, tid))

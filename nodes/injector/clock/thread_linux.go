@@ -113,7 +113,7 @@ func stopped(tid int) (stop, bool, error) {
 	return why, true, nil
 }
 
-// paused tells whether the thread has stopped with all of its process, as by SIGSTOP.
+// paused reports whether the thread has stopped with all of its process, as by SIGSTOP.
 func (s stop) paused() bool { return s.event == unix.PTRACE_EVENT_STOP && s.signal != unix.SIGTRAP }
 
 // resume lets a stopped thread go on, with the signal that it was about to get. The request is

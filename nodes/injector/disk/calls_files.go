@@ -133,7 +133,7 @@ func (f *filesystem) write(in *fuse.WriteIn, data []byte) (durable bool, code fu
 	return h.durable, status(writeFull(h.fd, data, off))
 }
 
-// needsSpace tells whether size bytes at off have no blocks yet. A file that has all its blocks
+// needsSpace reports whether size bytes at off have no blocks yet. A file that has all its blocks
 // has none to get; of others SEEK_HOLE knows, which also takes for a hole what was
 // fallocated and never written.
 func needsSpace(fd int, off, size int64) bool {

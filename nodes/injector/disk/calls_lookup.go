@@ -18,7 +18,7 @@ type filesystem struct {
 
 func (f *filesystem) String() string { return "faultline" }
 
-// reserved tells whether a name is ours.
+// reserved reports whether a name is ours.
 func (d *Disk) reserved(dir *inode, name string) bool {
 	return dir == d.root && hidden(name)
 }

@@ -187,7 +187,7 @@ func (d *Disk) bury(n, dir *inode, name string) error {
 	return nil
 }
 
-// empty tells whether a directory has no names.
+// empty reports whether a directory has no names.
 func (d *Disk) empty(n *inode) (bool, error) {
 	entries, err := d.list(n)
 	return len(entries) == 0, err

@@ -33,9 +33,9 @@ func (p Pod) run() error {
 	if err != nil {
 		return fmt.Errorf("pod of %s: %w", p.Name, err)
 	}
-	k := keeper{
-		orders: json.NewDecoder(os.NewFile(keeperFD, "keeper")),
-		events: json.NewEncoder(os.NewFile(keeperFD, "keeper")),
+	k := supervisor{
+		orders: json.NewDecoder(os.NewFile(supervisorFD, "supervisor")),
+		events: json.NewEncoder(os.NewFile(supervisorFD, "supervisor")),
 		log:    os.NewFile(logFD, "log"),
 		env:    []string{"PATH=/bin", "HOME=/", "HOSTNAME=" + p.Name},
 		admit:  inside.Admit,
@@ -62,8 +62,8 @@ func (p Pod) settle() error {
 	return p.enterRoot()
 }
 
-// keeper starts the node's process and tells how it ends.
-type keeper struct {
+// supervisor starts the node's process and tells how it ends.
+type supervisor struct {
 	orders *json.Decoder
 	env    []string
 	log    *os.File
@@ -74,7 +74,7 @@ type keeper struct {
 	pid    int // of the node, 0 if there is none
 }
 
-func (k *keeper) run() error {
+func (k *supervisor) run() error {
 	if err := k.tell(Event{Kind: Ready, At: time.Now()}); err != nil {
 		return err
 	}
@@ -93,24 +93,24 @@ func (k *keeper) run() error {
 	}
 }
 
-func (k *keeper) tell(e Event) error {
+func (k *supervisor) tell(e Event) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.tellLocked(e)
 }
 
-func (k *keeper) tellLocked(e Event) error {
+func (k *supervisor) tellLocked(e Event) error {
 	if err := k.events.Encode(e); err != nil {
 		return fmt.Errorf("events: %w", err)
 	}
 	return nil
 }
 
-func (k *keeper) failLocked(why string) error {
+func (k *supervisor) failLocked(why string) error {
 	return k.tellLocked(Event{Kind: Failed, Text: why, At: time.Now()})
 }
 
-func (k *keeper) start(args []string) error {
+func (k *supervisor) start(args []string) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.pid != 0 {
@@ -145,7 +145,7 @@ func (k *keeper) start(args []string) error {
 }
 
 // reaped is told of every process of the pod that has ended.
-func (k *keeper) reaped(pid int, status unix.WaitStatus) error {
+func (k *supervisor) reaped(pid int, status unix.WaitStatus) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if pid != k.pid {

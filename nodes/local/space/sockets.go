@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A socket belongs for ever to the network namespace that it was made in, and whoever holds
+// A socket belongs forever to the network namespace that it was made in, and whoever holds
 // it may connect it. So the harness can reach the pods, and sees every error of the connection
 // itself, without being in their network.
 

@@ -93,13 +93,13 @@ const (
 )
 
 const (
-	stderrFD  = 2
-	channelFD = 3
-	podFDs    = 3 // that a pod inherits, from 3 on
-	controlFD = 3
-	keeperFD  = 4
-	logFD     = 5
-	entryFD   = 3 // of a node
+	stderrFD     = 2
+	channelFD    = 3
+	podFDs       = 3 // that a pod inherits, from 3 on
+	controlFD    = 3
+	supervisorFD = 4
+	logFD        = 5
+	entryFD      = 3 // of a node
 
 	bridgeName = "bridge0"
 	deviceName = "eth0"
@@ -116,7 +116,7 @@ func command(name string, config any) ([]string, error) {
 }
 
 // Main is the program: it does what args, a command with its arguments, say, and returns
-// when that is over. known tells whether there is such a command.
+// when that is over. known reports whether there is such a command.
 func Main(args []string) (known bool, err error) {
 	switch {
 	case len(args) == 2 && args[0] == "space":

@@ -26,13 +26,13 @@ func testStrangers(t *testing.T, s Subject) {
 
 	c := Up(t, s, "strangers")
 	Ask(t, c, S1)
-	doors := listening(t)
+	addresses := listening(t)
 	if s.Outside != nil {
-		doors = append(doors, s.Outside(c, S1)...)
+		addresses = append(addresses, s.Outside(c, S1)...)
 	}
-	for _, door := range doors {
+	for _, address := range addresses {
 		for _, first := range []string{"", strings.Repeat("\x00", 32), strings.Repeat("f", 64)} {
-			require.Empty(t, knock(door, first), "at %s with %q", door, first)
+			require.Empty(t, knock(address, first), "at %s with %q", address, first)
 		}
 	}
 	require.Equal(t, 1, Ask(t, c, S1).Starts, "and the harness's own client is let in")

@@ -1,6 +1,6 @@
 /*
  * What a process executes in place of its vDSO's clock_gettime, gettimeofday and time.
- * Package clock documents the layout of the header and of the banks; bank.go has it in Go.
+ * Package clock documents the layout of the header and of the banks; parambank.go has it in Go.
  *
  * Position independent, no relocation, nothing written to but the caller's memory, true
  * time by the system call alone: a copy of it works anywhere. C calling convention of the

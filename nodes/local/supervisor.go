@@ -14,19 +14,19 @@ import (
 	"faultline/workloads/history"
 )
 
-// keeper is the way to what starts a pod's node and knows how it ended.
-type keeper struct {
+// supervisor is the way to what starts a pod's node and knows how it ended.
+type supervisor struct {
 	stream *os.File
 	record func(space.Event) // told of every event first, in order
 	gone   func(error) error // explains why the stream ended
 
 	mu      sync.Mutex
-	now     keeperState
+	now     supervisorState
 	changed chan struct{} // closed at the next change
 }
 
-// keeperState is what has been heard so far.
-type keeperState struct {
+// supervisorState is what has been heard so far.
+type supervisorState struct {
 	ready    bool
 	starting bool                 // somebody has asked for a start, and no answer has come
 	running  bool                 // the node's process is
@@ -35,23 +35,23 @@ type keeperState struct {
 	broken   error                // no more will be heard, because the pod is gone
 }
 
-func newKeeper(stream *os.File, record func(space.Event), gone func(error) error) *keeper {
-	k := &keeper{stream: stream, record: record, gone: gone, changed: make(chan struct{})}
+func newSupervisor(stream *os.File, record func(space.Event), gone func(error) error) *supervisor {
+	k := &supervisor{stream: stream, record: record, gone: gone, changed: make(chan struct{})}
 	go k.listen()
 	return k
 }
 
-func (k *keeper) listen() {
+func (k *supervisor) listen() {
 	events := json.NewDecoder(k.stream)
 	for {
 		var e space.Event
 		if err := events.Decode(&e); err != nil {
 			err = k.gone(err)
-			k.change(func(s *keeperState) { s.running, s.starting, s.broken = false, false, err })
+			k.change(func(s *supervisorState) { s.running, s.starting, s.broken = false, false, err })
 			return
 		}
 		k.record(e)
-		k.change(func(s *keeperState) {
+		k.change(func(s *supervisorState) {
 			switch e.Kind {
 			case space.Ready:
 				s.ready = true
@@ -66,7 +66,7 @@ func (k *keeper) listen() {
 	}
 }
 
-func (k *keeper) change(edit func(*keeperState)) {
+func (k *supervisor) change(edit func(*supervisorState)) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	edit(&k.now)
@@ -74,14 +74,14 @@ func (k *keeper) change(edit func(*keeperState)) {
 	k.changed = make(chan struct{})
 }
 
-func (k *keeper) look() (keeperState, <-chan struct{}) {
+func (k *supervisor) look() (supervisorState, <-chan struct{}) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.now, k.changed
 }
 
 // until waits for a state; that of a pod that is gone never comes.
-func (k *keeper) until(ctx context.Context, wanted func(keeperState) bool) (keeperState, error) {
+func (k *supervisor) until(ctx context.Context, wanted func(supervisorState) bool) (supervisorState, error) {
 	for {
 		now, changed := k.look()
 		switch {
@@ -99,13 +99,13 @@ func (k *keeper) until(ctx context.Context, wanted func(keeperState) bool) (keep
 }
 
 // waitEnd waits until no process of the node is there.
-func (k *keeper) waitEnd(ctx context.Context) error {
-	_, err := k.until(ctx, func(s keeperState) bool { return !s.running && !s.starting })
+func (k *supervisor) waitEnd(ctx context.Context) error {
+	_, err := k.until(ctx, func(s supervisorState) bool { return !s.running && !s.starting })
 	return err
 }
 
 // start starts the node, as soon as its last process has ended. One may start at a time.
-func (k *keeper) start(ctx context.Context, args []string) error {
+func (k *supervisor) start(ctx context.Context, args []string) error {
 	if err := k.waitEnd(ctx); err != nil {
 		return err
 	}
@@ -113,11 +113,11 @@ func (k *keeper) start(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	k.change(func(s *keeperState) { s.starting, s.failed, s.ended = true, "", history.ProcessEvent{} })
+	k.change(func(s *supervisorState) { s.starting, s.failed, s.ended = true, "", history.ProcessEvent{} })
 	if _, err := k.stream.Write(append(order, '\n')); err != nil {
 		return k.gone(err)
 	}
-	now, err := k.until(ctx, func(s keeperState) bool { return !s.starting })
+	now, err := k.until(ctx, func(s supervisorState) bool { return !s.starting })
 	if err == nil && now.broken != nil {
 		err = now.broken
 	}

@@ -14,7 +14,7 @@ import (
 const seed = 7 // of whatever is drawn in these tests
 
 // randomBank is one that no setting would make, but whose sums fit.
-func randomBank(r *rand.Rand) (b bank) {
+func randomBank(r *rand.Rand) (b paramBank) {
 	any := func(below int64) int64 { return r.Int64N(2*below) - below }
 	for _, f := range []*family{&b.wall, &b.mono} {
 		*f = family{before: any(1 << 50), rate: any(1 << 50), strobe: any(1 << 60), period: r.Int64N(1 << 40)}
@@ -69,7 +69,7 @@ func TestMonotonicNeverStepsBack(t *testing.T) {
 	r := rand.New(rand.NewPCG(seed, 2))
 	const lag = int64(settles) * 9 / 10
 	for range 200 {
-		var b bank
+		var b paramBank
 		now := instant{1_700_000_000e9, 1_700_000_037e9, 5e12, 4e12, 6e12}
 		var last [clocks]int64
 		for range 50 {
@@ -105,7 +105,7 @@ func TestMonotonicNeverStepsBack(t *testing.T) {
 
 // leapt is by how much the monotonic clock of a bank is ahead of that of the one before, beside
 // what their rates make of it.
-func leapt(b, n bank, now int64) int64 {
+func leapt(b, n paramBank, now int64) int64 {
 	leap := n.ahead(monotonic, now) - b.ahead(monotonic, now)
 	if n.mono.rate != b.mono.rate && b.mono.rate != 0 {
 		leap-- // see next
@@ -117,7 +117,7 @@ func TestWallClockOfASetting(t *testing.T) {
 	now := instant{1_700_000_000e9, 1_700_000_037e9, 5e12, 4e12, 6e12}
 	since := time.Duration(now[monotonic]) - 10*time.Second
 	s := Setting{Clock: faults.Clock{Offset: time.Hour, Drift: 0.5, Strobe: time.Minute, Period: 4 * time.Second}, Since: since}
-	var b bank
+	var b paramBank
 	b = b.next(s, now)
 	for _, c := range []int{realtime, tai} {
 		for after, want := range map[time.Duration]time.Duration{

@@ -30,7 +30,7 @@ const (
 
 const bankSize = 64 + clocks*16
 
-type bank struct {
+type paramBank struct {
 	wall, mono family
 	rows       [clocks]row
 }
@@ -61,7 +61,7 @@ func gain(elapsed, rate int64) int64 {
 }
 
 // ahead is what the payload adds to a clock that truly shows now.
-func (b bank) ahead(clock int, now int64) int64 {
+func (b paramBank) ahead(clock int, now int64) int64 {
 	f, r := b.wall, b.rows[clock]
 	if clock >= monotonic {
 		f = b.mono
@@ -81,8 +81,8 @@ func (b bank) ahead(clock int, now int64) int64 {
 // on from where b has them. The first of them to be read under next is read after now, or,
 // if it is a COARSE one, may be from shortly before; then it goes on as under b, which is what
 // before is for.
-func (b bank) next(s Setting, now instant) bank {
-	n := bank{mono: b.mono, rows: b.rows}
+func (b paramBank) next(s Setting, now instant) paramBank {
+	n := paramBank{mono: b.mono, rows: b.rows}
 	n.wall = family{rate: fixed(s.Drift), strobe: int64(s.Strobe), period: int64(s.Period)}
 	for c := realtime; c <= tai; c++ {
 		n.rows[c] = row{anchor: int64(s.Since) + now[c] - now[monotonic], offset: int64(s.Offset)}
@@ -110,19 +110,19 @@ func (b bank) next(s Setting, now instant) bank {
 const settles = 50 * time.Millisecond
 
 // unsettled is how long it is until n may follow b at now.
-func (b bank) unsettled(n bank, now instant) time.Duration {
+func (b paramBank) unsettled(n paramBank, now instant) time.Duration {
 	if n.mono.rate == b.mono.rate {
 		return 0
 	}
 	return max(0, settles-time.Duration(now[monotonic]-b.rows[monotonic].anchor))
 }
 
-// gained tells whether the monotonic clocks are not the true ones.
-func (b bank) gained() bool {
+// gained reports whether the monotonic clocks are not the true ones.
+func (b paramBank) gained() bool {
 	return b.mono.rate != 0 || b.rows[monotonic].offset != 0 || b.rows[raw].offset != 0 || b.rows[boottime].offset != 0
 }
 
-func (b bank) encode() []byte {
+func (b paramBank) encode() []byte {
 	out := make([]byte, 0, bankSize)
 	put := func(values ...int64) {
 		for _, v := range values {
@@ -139,7 +139,7 @@ func (b bank) encode() []byte {
 }
 
 // decode reads what encode wrote; in has bankSize bytes.
-func decode(in []byte) (b bank) {
+func decode(in []byte) (b paramBank) {
 	take := func() int64 {
 		v := binary.LittleEndian.Uint64(in)
 		in = in[8:]
