@@ -29,6 +29,8 @@ type Host interface {
 	Now() time.Time
 	// Monotonic never falls, and counts while the process is paused.
 	Monotonic() time.Duration
+	// Uint64 is a random number, evenly drawn. Many goroutines may ask.
+	Uint64() uint64
 	// Disk is the node's own directory.
 	Disk() Disk
 	// Log is where the node tells what it does.

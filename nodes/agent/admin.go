@@ -102,7 +102,7 @@ func (s *server) sendHandover(_ raft.ServerID, target raft.ServerAddress) error 
 
 // takeOver is the target's side of it.
 func (s *server) takeOver(_ context.Context, args handoverArgs) (none, error) {
-	return none{}, s.gate.takeOver(args.Term)
+	return none{}, s.filter.takeOver(args.Term)
 }
 
 // remove takes a server that leaves out of the peer set.

@@ -48,7 +48,8 @@ func New(host nodes.Host, c Config) (*Agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Agent{settings: s, host: host, log: host.Log(), boot: newUUID(), up: make(chan struct{}), done: make(chan struct{})}
+	a := &Agent{settings: s, host: host, log: host.Log(), up: make(chan struct{}), done: make(chan struct{})}
+	a.boot = a.newUUID()
 	a.calls = rpc.NewPool(func(ctx context.Context, addr string) (net.Conn, error) {
 		return dial(ctx, host, addr, protocolRPC)
 	}, host.Log())
@@ -72,7 +73,7 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 		return fmt.Errorf("data directory: %w", err)
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
-	identity := newUUID
+	identity := a.newUUID
 	if a.defects[RejoinsWithEmptyLog] {
 		identity = func() string { return namesake(a.Name) }
 	}

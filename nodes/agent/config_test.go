@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"math/rand/v2"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -47,6 +48,11 @@ func TestConfigIsChecked(t *testing.T) {
 	require.Equal(t, []netip.AddrPort{netip.MustParseAddrPort("10.0.0.1:8301"), netip.MustParseAddrPort("10.0.0.2:99")}, s.seeds)
 }
 
+// drawing is a host that has nothing but random numbers.
+type drawing struct{ nodes.Host }
+
+func (drawing) Uint64() uint64 { return rand.Uint64() }
+
 func TestWaitParam(t *testing.T) {
 	for query, want := range map[string]time.Duration{
 		"":           defaultWait,
@@ -54,7 +60,7 @@ func TestWaitParam(t *testing.T) {
 		"wait=10s":   10 * second,
 		"wait=1000h": maxWait,
 	} {
-		got, err := waitParam(&http.Request{URL: &url.URL{RawQuery: query}})
+		got, err := (&Agent{host: drawing{}}).waitParam(&http.Request{URL: &url.URL{RawQuery: query}})
 		require.NoError(t, err)
 		require.GreaterOrEqual(t, got, want, query)
 		require.LessOrEqual(t, got, want+want/16, query)
@@ -65,7 +71,7 @@ func FuzzReadRequest(f *testing.F) {
 	f.Add("a/b", "keys&separator=/&index=7&wait=3s")
 	f.Add("", "recurse&stale")
 	f.Add("a", "consistent&stale&dc=dc2&index=-1")
-	a := &Agent{settings: settings{Config: Config{DC: "dc1"}}}
+	a := &Agent{host: drawing{}, settings: settings{Config: Config{DC: "dc1"}}}
 	f.Fuzz(func(t *testing.T, key, query string) {
 		r := &http.Request{URL: &url.URL{Path: "/v1/kv/" + key, RawQuery: query}}
 		r.SetPathValue("key", key)

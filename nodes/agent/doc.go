@@ -13,7 +13,7 @@
 //	methods.go     every call that agents make, and who answers it
 //	route.go       how a call finds who answers it; retry.go when it is made again
 //	reads.go       the three read modes; leadership.go and rounds.go what they stand on
-//	gate.go        handing leadership over without breaking the lease
+//	transportfilter.go  handing leadership over without breaking the lease
 //	writes.go      how a write becomes an entry, and which errors are definite
 //	sessions.go    what a session promises, who counts its time, lock delays; http_session.go their API
 //	defects.go     the bugs that can be planted

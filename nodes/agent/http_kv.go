@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"strconv"
 	"time"
@@ -112,7 +111,7 @@ func (a *Agent) readRequest(r *http.Request) (args readArgs, wait time.Duration,
 	if args.MinIndex, _, err = uintParam(r, "index"); err != nil || args.MinIndex == 0 {
 		return args, 0, err
 	}
-	if wait, err = waitParam(r); err != nil {
+	if wait, err = a.waitParam(r); err != nil {
 		return args, 0, err
 	}
 	args.WaitMS = wait.Milliseconds()
@@ -121,7 +120,7 @@ func (a *Agent) readRequest(r *http.Request) (args readArgs, wait time.Duration,
 
 // waitParam reads ?wait and adds up to a sixteenth at random, as Consul does, so that
 // clients that began to wait together do not all come back together.
-func waitParam(r *http.Request) (time.Duration, error) {
+func (a *Agent) waitParam(r *http.Request) (time.Duration, error) {
 	wait := defaultWait
 	if text := r.URL.Query().Get("wait"); text != "" {
 		var err error
@@ -132,7 +131,7 @@ func waitParam(r *http.Request) (time.Duration, error) {
 	if wait = min(wait, maxWait); wait == 0 {
 		wait = defaultWait
 	}
-	return wait + rand.N(wait/16+1), nil
+	return wait + a.upTo(wait/16+1), nil
 }
 
 func (a *Agent) kvPut(w http.ResponseWriter, r *http.Request) {

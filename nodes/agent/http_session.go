@@ -69,7 +69,7 @@ func (a *Agent) parseSession(body []byte) (s kv.Session, err error) {
 			return s, nodes.Errorf(history.BadRequest, "Request decode failed: %v", err)
 		}
 	}
-	s = kv.Session{ID: newUUID(), Name: o.Name, Node: o.Node, Checked: o.Checks == nil && o.NodeChecks == nil}
+	s = kv.Session{ID: a.newUUID(), Name: o.Name, Node: o.Node, Checked: o.Checks == nil && o.NodeChecks == nil}
 	if s.Node == "" {
 		s.Node = a.Name
 	}

@@ -1,14 +1,15 @@
 package agent
 
 import (
-	"crypto/rand"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"regexp"
+	"time"
 
 	"faultline/nodes"
 )
@@ -75,10 +76,17 @@ func namesake(name string) string {
 }
 
 // newUUID is a random UUID (RFC 9562, version 4).
-func newUUID() string {
+func (a *Agent) newUUID() string {
 	var b [16]byte
-	rand.Read(b[:]) // never fails, as of Go 1.24
+	binary.NativeEndian.PutUint64(b[:8], a.host.Uint64())
+	binary.NativeEndian.PutUint64(b[8:], a.host.Uint64())
 	return uuidOf(b)
+}
+
+// upTo draws a time from 0 on, below d, which is positive. The host's numbers reach so far
+// beyond any d that no time is drawn noticeably more often than another.
+func (a *Agent) upTo(d time.Duration) time.Duration {
+	return time.Duration(a.host.Uint64() % uint64(d))
 }
 
 func uuidOf(b [16]byte) string {

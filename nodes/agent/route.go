@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -42,7 +41,7 @@ func invoke[A, R any](ctx context.Context, a *Agent, m method[A, R], args A, w w
 		if err == nil || w.final || !again(m.read, err, a.defects) {
 			return reply, hops, err
 		}
-		pause := pauseBetween/2 + rand.N(pauseBetween)
+		pause := pauseBetween/2 + a.upTo(pauseBetween)
 		if spent+pause >= w.hold || sleep(ctx, pause) != nil {
 			return reply, hops, gaveUp(err)
 		}

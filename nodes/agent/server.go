@@ -25,7 +25,7 @@ type server struct {
 	raft      *raft.Raft
 	store     *kv.Store
 	log       *storage.Log
-	gate      *gate
+	filter    *transportFilter
 	empty     bool                       // the disk held no Raft state when it was opened
 	lead      atomic.Pointer[leadership] // nil while it does not lead
 	delays    lockDelays
@@ -83,18 +83,18 @@ func (s *server) openRaft(ctx context.Context, disk nodes.Disk) error {
 	if err != nil {
 		return err
 	}
-	s.gate = newGate(raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+	s.filter = newTransportFilter(raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Logger:          hclogFor(s.a.log, "raft-net"),
 		Stream:          s.a.port.raft,
 		MaxPool:         3,
 		MaxRPCsInFlight: 1,                       // with 2, Shutdown may wait for ever for a pipeline that is stuck
 		Timeout:         2 * s.a.times.Heartbeat, // gives up connections that a dropped link has silenced
 	}), s.sendHandover, s.mayVote, s.reached)
-	s.raft, err = raft.NewRaft(s.raftConfig(), s.store, cache, s.log, snapshots, s.gate)
+	s.raft, err = raft.NewRaft(s.raftConfig(), s.store, cache, s.log, snapshots, s.filter)
 	if err != nil {
-		return errors.Join(fmt.Errorf("raft: %w", err), s.gate.Close())
+		return errors.Join(fmt.Errorf("raft: %w", err), s.filter.Close())
 	}
-	s.gate.open(s.raft)
+	s.filter.open(s.raft)
 	return nil
 }
 
@@ -128,7 +128,7 @@ func (s *server) leading() (term uint64, yes bool) {
 // in its log.
 func (s *server) reached() uint64 { return max(s.store.Applied(), s.raft.CommitIndex()) }
 
-// mayVote tells whether this server's own log says that it is of the peer set. See gate.
+// mayVote tells whether this server's own log says that it is of the peer set. See transportFilter.
 func (s *server) mayVote() bool {
 	return s.a.defects[RejoinsWithEmptyLog] ||
 		slices.ContainsFunc(s.raft.GetConfiguration().Configuration().Servers, func(p raft.Server) bool {
@@ -174,7 +174,7 @@ func (s *server) close() error {
 	err := s.raft.Shutdown().Error()
 	close(s.stopped)
 	s.loops.Wait()
-	return errors.Join(err, s.gate.Close(), s.log.Close())
+	return errors.Join(err, s.filter.Close(), s.log.Close())
 }
 
 // call asks another server.

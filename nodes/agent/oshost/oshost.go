@@ -4,6 +4,8 @@ package oshost
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/binary"
 	"log/slog"
 	"net"
 	"time"
@@ -49,6 +51,13 @@ func (h *Host) Now() time.Time { return time.Now() }
 
 // Monotonic counts since the host was made. On Linux it is CLOCK_MONOTONIC, which also
 // counts while the process is stopped.
+// Uint64 is from the operating system's source of random bytes.
+func (h *Host) Uint64() uint64 {
+	var b [8]byte
+	rand.Read(b[:]) // never fails, as of Go 1.24
+	return binary.NativeEndian.Uint64(b[:])
+}
+
 func (h *Host) Monotonic() time.Duration { return time.Since(h.start) }
 
 // Disk is the directory.

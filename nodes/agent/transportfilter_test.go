@@ -23,15 +23,15 @@ func TestHandoverMustNameTheTerm(t *testing.T) {
 	c := startCluster(t, 3, 0)
 	leader, target := c.leader(t), c.followers(t)[0]
 	l, s := leader.leadership(), target.agent.server.Load()
-	require.Equal(t, history.NotLeader, nodes.CodeOf(s.gate.takeOver(l.term-1)))
-	require.Equal(t, history.NotLeader, nodes.CodeOf(s.gate.takeOver(l.term+1)))
-	err := l.s.gate.NetworkTransport.TimeoutNow(raft.ServerID(target.agent.id), raft.ServerAddress(target.agent.rpcAddr()),
+	require.Equal(t, history.NotLeader, nodes.CodeOf(s.filter.takeOver(l.term-1)))
+	require.Equal(t, history.NotLeader, nodes.CodeOf(s.filter.takeOver(l.term+1)))
+	err := l.s.filter.NetworkTransport.TimeoutNow(raft.ServerID(target.agent.id), raft.ServerAddress(target.agent.rpcAddr()),
 		&raft.TimeoutNowRequest{RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax}}, &raft.TimeoutNowResponse{})
 	require.ErrorContains(t, err, "must name its term")
 	require.True(t, l.holds())
 	require.Equal(t, l.term, s.raft.CurrentTerm())
 
-	require.NoError(t, s.gate.takeOver(l.term))
+	require.NoError(t, s.filter.takeOver(l.term))
 	eventually(t, "the target leads", func() error {
 		if c.leader(t) != target {
 			return notLeader()
@@ -39,7 +39,7 @@ func TestHandoverMustNameTheTerm(t *testing.T) {
 		return nil
 	})
 	require.Greater(t, s.raft.CurrentTerm(), l.term)
-	require.Equal(t, history.NotLeader, nodes.CodeOf(s.gate.takeOver(l.term)), "a handover that arrives twice")
+	require.Equal(t, history.NotLeader, nodes.CodeOf(s.filter.takeOver(l.term)), "a handover that arrives twice")
 }
 
 // A snapshot that is older than what a follower has is said to be installed, and changes nothing.
@@ -52,7 +52,7 @@ func TestOldSnapshotsAreNotInstalled(t *testing.T) {
 	l, s := leader.leadership(), follower.agent.server.Load()
 	const old = "not even a snapshot"
 	install := func(index, term uint64) (answer raft.InstallSnapshotResponse, err error) {
-		err = l.s.gate.NetworkTransport.InstallSnapshot(raft.ServerID(follower.agent.id), raft.ServerAddress(follower.agent.rpcAddr()),
+		err = l.s.filter.NetworkTransport.InstallSnapshot(raft.ServerID(follower.agent.id), raft.ServerAddress(follower.agent.rpcAddr()),
 			&raft.InstallSnapshotRequest{RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax}, SnapshotVersion: raft.SnapshotVersionMax,
 				Term: term, LastLogIndex: index, LastLogTerm: term, Size: int64(len(old))}, &answer, strings.NewReader(old))
 		return answer, err
@@ -88,15 +88,15 @@ func (d *diary) read() []string {
 	return slices.Clone(d.lines)
 }
 
-// gated is a gate on loopback whose Raft is this test, and a transport to reach it.
-func gated(t *testing.T) (*gate, *raft.NetworkTransport, raft.ServerAddress) {
+// gated is a filter on loopback whose Raft is this test, and a transport to reach it.
+func gated(t *testing.T) (*transportFilter, *raft.NetworkTransport, raft.ServerAddress) {
 	t.Helper()
 	transport := func() *raft.NetworkTransport {
 		tr, err := raft.NewTCPTransport("127.0.0.1:0", nil, 3, atMost, io.Discard)
 		require.NoError(t, err)
 		return tr
 	}
-	g, peer := newGate(transport(), nil, func() bool { return true }, nil), transport()
+	g, peer := newTransportFilter(transport(), nil, func() bool { return true }, nil), transport()
 	t.Cleanup(func() {
 		require.NoError(t, peer.Close())
 		require.NoError(t, g.Close())
@@ -117,7 +117,7 @@ func vote(peer *raft.NetworkTransport, to raft.ServerAddress) error {
 }
 
 // Neither of a heartbeat and a vote begins while the other is handled. The pauses give
-// a gate that is broken the time to show it; they cannot fail one that works.
+// a filter that is broken the time to show it; they cannot fail one that works.
 func TestHeartbeatsAndVotesTakeTurns(t *testing.T) {
 	t.Parallel()
 	const chance = 50 * time.Millisecond
@@ -159,7 +159,7 @@ func TestHeartbeatsAndVotesTakeTurns(t *testing.T) {
 		"heartbeat begins", "heartbeat ends"}, d.read())
 }
 
-// A gate that closes lets nobody wait who asked something of Raft.
+// A filter that closes lets nobody wait who asked something of Raft.
 func TestGateClosesUnderAsk(t *testing.T) {
 	t.Parallel()
 	g, peer, addr := gated(t)
