@@ -15,17 +15,18 @@ import (
 
 // One healthy cluster, used through every one of its agents.
 func TestAPI(t *testing.T) {
-	t.Parallel()
-	c := startCluster(t, 3, 1)
-	for _, n := range c.nodes {
-		t.Run("modes/"+n.name, func(t *testing.T) { testModes(t, n) })
-		t.Run("hops/"+n.name, func(t *testing.T) { testHops(t, n) })
-		t.Run("cas/"+n.name, func(t *testing.T) { testCAS(t, n) })
-		t.Run("listing/"+n.name, func(t *testing.T) { testListing(t, n) })
-		t.Run("blocking/"+n.name, func(t *testing.T) { testBlocking(t, n, c.nodes[0]) })
-		t.Run("refused/"+n.name, func(t *testing.T) { testRefused(t, n) })
-		t.Run("views/"+n.name, func(t *testing.T) { testViews(t, c, n) })
-	}
+	inBubble(t, func(t *testing.T) {
+		c := startCluster(t, 3, 1)
+		for _, n := range c.nodes {
+			testModes(t, n)
+			testHops(t, n)
+			testCAS(t, n)
+			testListing(t, n)
+			testBlocking(t, n, c.nodes[0])
+			testRefused(t, n)
+			testViews(t, c, n)
+		}
+	})
 }
 
 func testModes(t *testing.T, n *node) {
@@ -87,7 +88,7 @@ func testHops(t *testing.T, n *node) {
 	} else {
 		require.Len(t, stale, 2, "the first server that is asked answers")
 	}
-	request, err := http.Get("http://" + n.agent.settings.http().String() + "/v1/kv/" + key)
+	request, err := n.httpClient().Get("http://" + n.agent.settings.http().String() + "/v1/kv/" + key)
 	require.NoError(t, err)
 	require.NoError(t, request.Body.Close())
 	require.Empty(t, request.Header.Get(nodes.HeaderHops), "hops are told only if they are asked for")

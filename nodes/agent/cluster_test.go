@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/netip"
@@ -34,7 +33,7 @@ var testTimes = Times{Heartbeat: 700 * time.Millisecond, Election: 700 * time.Mi
 	LeaderLease: 700 * time.Millisecond, Commit: 20 * time.Millisecond}
 
 // cluster is a datacenter whose agents run in this process, each on an address of its
-// own in a /24 of 127.0.0.0/8 that no other cluster on the machine uses.
+// own, on a network in memory and in virtual time.
 type cluster struct {
 	t      *testing.T
 	prefix string
@@ -56,19 +55,15 @@ type node struct {
 	err    error // of Run, once it has ended
 }
 
-// newCluster claims addresses; no agent is started.
+// newCluster starts no agent.
 func newCluster(t *testing.T) *cluster {
 	t.Helper()
-	c := &cluster{t: t, wire: newWire()}
-	for c.prefix == "" {
-		prefix := fmt.Sprintf("127.%d.%d.", 1+rand.IntN(254), rand.IntN(256))
-		claim, err := net.Listen("tcp", prefix+"254:8299")
-		if err != nil {
-			continue
-		}
-		t.Cleanup(func() { claim.Close() })
-		c.prefix = prefix
-	}
+	return newClusterOn(t, newWire(), "10.0.0.")
+}
+
+func newClusterOn(t *testing.T, w *wire, prefix string) *cluster {
+	t.Helper()
+	c := &cluster{t: t, wire: w, prefix: prefix}
 	c.seeds = []string{c.prefix + "1", c.prefix + "2", c.prefix + "3"}
 	t.Cleanup(func() {
 		var all sync.WaitGroup
@@ -76,6 +71,8 @@ func newCluster(t *testing.T) *cluster {
 			all.Go(func() { n.stop(t) })
 		}
 		all.Wait()
+		c.wire.Net.End("10.0.0.250")
+		time.Sleep(time.Minute) // in virtual time: what libraries left behind ends by its own limits
 		if t.Failed() {
 			for _, n := range c.nodes {
 				t.Logf("%s said:\n%s", n.name, n.said)
@@ -122,6 +119,7 @@ func (c *cluster) start(config Config, dir string, edits ...func(*Config)) *node
 	require.NoError(c.t, err)
 	go func() {
 		n.err = n.agent.Run(context.Background())
+		n.wire.Net.End(n.host.ip) // as of a process
 		close(n.ended)
 	}()
 	c.nodes = append(c.nodes, n)
@@ -199,7 +197,11 @@ type answer struct {
 	body   string
 }
 
-var httpClient = &http.Client{Timeout: atMost, Transport: &http.Transport{DisableKeepAlives: true}}
+func (n *node) httpClient() *http.Client {
+	return &http.Client{Timeout: atMost, Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, addr string) (net.Conn, error) {
+		return n.wire.Net.Dial(ctx, "10.0.0.250", addr)
+	}}}
+}
 
 // try makes a request of the node's API.
 func (n *node) try(method, path, body string) (answer, error) {
@@ -212,7 +214,7 @@ func (n *node) tryWith(ctx context.Context, method, path, body string) (answer, 
 		return answer{}, err
 	}
 	request.Header.Set(nodes.HeaderWantHops, "yes")
-	response, err := httpClient.Do(request)
+	response, err := n.httpClient().Do(request)
 	if err != nil {
 		return answer{}, err
 	}

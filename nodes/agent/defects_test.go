@@ -18,107 +18,109 @@ import (
 )
 
 func TestStaleFollowerRead(t *testing.T) {
-	t.Parallel()
-	c := startCluster(t, 3, 0, func(config *Config) { config.DefectNames = []string{StaleFollowerRead} })
-	follower := c.followers(t)[0]
-	c.leader(t).put(t, "k", "old")
-	follower.awaitValue(t, "k", "old")
-	follower.wire.cut(follower.host.ip, ips(c.nodes, follower)...)
-	c.leader(t).put(t, "k", "new")
-	a := follower.do(t, "GET", "/v1/kv/k?raw", "")
-	require.Equal(t, "old", a.body, "the write that was acknowledged before is not seen")
-	require.Len(t, a.hops(t), 1)
-	follower.wire.heal()
-	follower.awaitValue(t, "k", "new")
+	inBubble(t, func(t *testing.T) {
+		c := startCluster(t, 3, 0, func(config *Config) { config.DefectNames = []string{StaleFollowerRead} })
+		follower := c.followers(t)[0]
+		c.leader(t).put(t, "k", "old")
+		follower.awaitValue(t, "k", "old")
+		follower.wire.cut(follower.host.ip, ips(c.nodes, follower)...)
+		c.leader(t).put(t, "k", "new")
+		a := follower.do(t, "GET", "/v1/kv/k?raw", "")
+		require.Equal(t, "old", a.body, "the write that was acknowledged before is not seen")
+		require.Len(t, a.hops(t), 1)
+		follower.wire.heal()
+		follower.awaitValue(t, "k", "new")
+	})
 }
 
 // A leader that nobody hears, but which has not noticed that yet, is asked to write.
 func TestAckBeforeCommit(t *testing.T) {
-	t.Parallel()
 	for _, names := range [][]string{nil, {AckBeforeCommit}} {
 		t.Run(fmt.Sprint(names), func(t *testing.T) {
-			t.Parallel()
-			c := startCluster(t, 2, 0, func(config *Config) {
-				config.DefectNames = names
-				config.Times = &Times{Heartbeat: 2 * second, Election: 2 * second, LeaderLease: 2 * second, Commit: testTimes.Commit}
+			inBubble(t, func(t *testing.T) {
+				c := startCluster(t, 2, 0, func(config *Config) {
+					config.DefectNames = names
+					config.Times = &Times{Heartbeat: 2 * second, Election: 2 * second, LeaderLease: 2 * second, Commit: testTimes.Commit}
+				})
+				leader := c.leader(t)
+				leader.wire.cut(leader.host.ip, ips(c.nodes, leader)...)
+				a := leader.do(t, "PUT", "/v1/kv/k", "v")
+				if names != nil {
+					require.Equal(t, "true", a.body)
+					return
+				}
+				require.NotEqual(t, http.StatusOK, a.status)
+				require.False(t, a.code().Definite(), "it may be committed yet: %s", a.code())
 			})
-			leader := c.leader(t)
-			leader.wire.cut(leader.host.ip, ips(c.nodes, leader)...)
-			a := leader.do(t, "PUT", "/v1/kv/k", "v")
-			if names != nil {
-				require.Equal(t, "true", a.body)
-				return
-			}
-			require.NotEqual(t, http.StatusOK, a.status)
-			require.False(t, a.code().Definite(), "it may be committed yet: %s", a.code())
 		})
 	}
 }
 
 func TestCASCheckedByFollower(t *testing.T) {
-	t.Parallel()
-	c := startCluster(t, 3, 0, func(config *Config) { config.DefectNames = []string{CASCheckedByFollower} })
-	follower := c.followers(t)[0]
-	index := c.leader(t).put(t, "k", "one")
-	follower.awaitValue(t, "k", "one")
-	a := follower.do(t, "PUT", "/v1/kv/k?cas=1", "two")
-	require.Equal(t, "false", a.body)
-	require.Len(t, a.hops(t), 1, "the leader was not asked")
-	require.Equal(t, itoa(index), a.header.Get(nodes.HeaderCurrentIndex))
+	inBubble(t, func(t *testing.T) {
+		c := startCluster(t, 3, 0, func(config *Config) { config.DefectNames = []string{CASCheckedByFollower} })
+		follower := c.followers(t)[0]
+		index := c.leader(t).put(t, "k", "one")
+		follower.awaitValue(t, "k", "one")
+		a := follower.do(t, "PUT", "/v1/kv/k?cas=1", "two")
+		require.Equal(t, "false", a.body)
+		require.Len(t, a.hops(t), 1, "the leader was not asked")
+		require.Equal(t, itoa(index), a.header.Get(nodes.HeaderCurrentIndex))
 
-	s := follower.agent.server.Load()
-	sent, done := s.checkCASHere(writeArgs{kv.Command{Op: kv.CAS, Key: "k", Value: []byte("two"), Index: index}.Append(nil)})
-	require.Nil(t, done)
-	command, err := kv.ParseCommand(sent.Command)
-	require.NoError(t, err)
-	require.Equal(t, kv.Put, command.Op, "what is sent has no condition")
-	c.leader(t).put(t, "k", "between")
-	reply, err := c.leader(t).agent.server.Load().write(t.Context(), sent)
-	require.NoError(t, err)
-	require.True(t, reply.OK, "though the key has changed")
+		s := follower.agent.server.Load()
+		sent, done := s.checkCASHere(writeArgs{kv.Command{Op: kv.CAS, Key: "k", Value: []byte("two"), Index: index}.Append(nil)})
+		require.Nil(t, done)
+		command, err := kv.ParseCommand(sent.Command)
+		require.NoError(t, err)
+		require.Equal(t, kv.Put, command.Op, "what is sent has no condition")
+		c.leader(t).put(t, "k", "between")
+		reply, err := c.leader(t).agent.server.Load().write(t.Context(), sent)
+		require.NoError(t, err)
+		require.True(t, reply.OK, "though the key has changed")
+	})
 }
 
 // A leader that is not ready yet, by the two defects that do not care.
 func TestReadsBeforeReady(t *testing.T) {
-	t.Parallel()
-	c := startCluster(t, 1, 0)
-	s := c.leader(t).agent.server.Load()
-	term, leads := s.leading()
-	require.True(t, leads)
-	unready := &leadership{s: s, term: term, ready: make(chan struct{})}
-	ended, cancel := context.WithCancel(t.Context())
-	cancel()
-	require.Error(t, unready.confirmed(ended, nil))
-	require.NoError(t, unready.confirmed(t.Context(), defects{ConsistentReadBeforeApply: true}))
+	inBubble(t, func(t *testing.T) {
+		c := startCluster(t, 1, 0)
+		s := c.leader(t).agent.server.Load()
+		term, leads := s.leading()
+		require.True(t, leads)
+		unready := &leadership{s: s, term: term, ready: make(chan struct{})}
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		require.Error(t, unready.confirmed(ended, nil))
+		require.NoError(t, unready.confirmed(t.Context(), defects{ConsistentReadBeforeApply: true}))
 
-	s.lead.Store(unready) // stays while the term does
-	require.Error(t, s.freshen(ended, history.ModeDefault))
-	deposed := &server{a: &Agent{settings: s.a.settings, host: s.a.host}, raft: s.raft}
-	deposed.a.defects = defects{DeposedLeaderRead: true}
-	require.NoError(t, deposed.freshen(ended, history.ModeDefault), "being in the leader's state is enough")
-	require.Error(t, deposed.freshen(ended, history.ModeConsistent), "for default reads")
+		s.lead.Store(unready) // stays while the term does
+		require.Error(t, s.freshen(ended, history.ModeDefault))
+		deposed := &server{a: &Agent{settings: s.a.settings, host: s.a.host}, raft: s.raft}
+		deposed.a.defects = defects{DeposedLeaderRead: true}
+		require.NoError(t, deposed.freshen(ended, history.ModeDefault), "being in the leader's state is enough")
+		require.Error(t, deposed.freshen(ended, history.ModeConsistent), "for default reads")
+	})
 }
 
 // The clock is set back while a lease runs: by the wall clock it would run on.
 func TestWallClockLease(t *testing.T) {
-	t.Parallel()
 	for _, names := range [][]string{nil, {WallClockLease}} {
 		t.Run(fmt.Sprint(names), func(t *testing.T) {
-			t.Parallel()
-			c := startCluster(t, 3, 0, func(config *Config) { config.DefectNames = names })
-			leader := c.leader(t)
-			l := unattended(leader)
-			l.awaitLease(t)
-			leader.host.wall.Add(-int64(time.Hour))
-			leader.host.ahead.Add(int64(testTimes.Heartbeat))
-			require.Equal(t, names != nil, l.leased())
+			inBubble(t, func(t *testing.T) {
+				c := startCluster(t, 3, 0, func(config *Config) { config.DefectNames = names })
+				leader := c.leader(t)
+				l := unattended(leader)
+				l.awaitLease(t)
+				leader.host.wall.Add(-int64(time.Hour))
+				leader.host.ahead.Add(int64(testTimes.Heartbeat))
+				require.Equal(t, names != nil, l.leased())
+			})
 		})
 	}
 }
 
 // A disk that loses what was not synced, names included.
 func TestNoFsync(t *testing.T) {
-	t.Parallel()
 	for _, plant := range []func(nodes.Disk) nodes.Disk{
 		nil,
 		func(d nodes.Disk) nodes.Disk { return forgetful{d} },

@@ -46,21 +46,22 @@ func (f fullFile) Write(p []byte) (int, error) {
 
 // A server whose disk has failed can neither vote nor follow. It ends, and says why.
 func TestAServerEndsWithItsDisk(t *testing.T) {
-	t.Parallel()
-	c := startCluster(t, 3, 0)
-	leader, follower := c.leader(t), c.followers(t)[0]
-	follower.host.full.Store(true)
-	leader.put(t, "k", "v")
-	eventually(t, "it ends", func() error {
-		if !closed(follower.ended) {
-			return errors.New("it runs")
-		}
-		return nil
-	})
-	require.ErrorIs(t, follower.err, syscall.ENOSPC)
-	require.ErrorContains(t, follower.err, "the disk: the log in raft takes no changes")
+	inBubble(t, func(t *testing.T) {
+		c := startCluster(t, 3, 0)
+		leader, follower := c.leader(t), c.followers(t)[0]
+		follower.host.full.Store(true)
+		leader.put(t, "k", "v")
+		eventually(t, "it ends", func() error {
+			if !closed(follower.ended) {
+				return errors.New("it runs")
+			}
+			return nil
+		})
+		require.ErrorIs(t, follower.err, syscall.ENOSPC)
+		require.ErrorContains(t, follower.err, "the disk: the log in raft takes no changes")
 
-	follower.host.full.Store(false)
-	again := c.restart(follower)
-	again.awaitValue(t, "k", "v")
+		follower.host.full.Store(false)
+		again := c.restart(follower)
+		again.awaitValue(t, "k", "v")
+	})
 }

@@ -42,138 +42,142 @@ const unchecked = `"Checks": [], "NodeChecks": []`
 func shortSessions(c *Config) { c.SessionTTLMin = 100 * time.Millisecond }
 
 func TestLocks(t *testing.T) {
-	t.Parallel()
-	c := startCluster(t, 1, 1, shortSessions)
-	server, client := c.leader(t), c.nodes[1]
-	a := client.newSession(t, `{"Name": "a", "LockDelay": "0s", `+unchecked+`}`)
-	b := server.newSession(t, `{`+unchecked+`, "Behavior": "delete", "LockDelay": 0}`)
+	inBubble(t, func(t *testing.T) {
+		c := startCluster(t, 1, 1, shortSessions)
+		server, client := c.leader(t), c.nodes[1]
+		a := client.newSession(t, `{"Name": "a", "LockDelay": "0s", `+unchecked+`}`)
+		b := server.newSession(t, `{`+unchecked+`, "Behavior": "delete", "LockDelay": 0}`)
 
-	require.True(t, client.lock(t, "acquire", "k", a))
-	held := server.get(t, "k", "")
-	require.Equal(t, a, held.Session)
-	require.EqualValues(t, 1, held.LockIndex)
-	require.False(t, client.lock(t, "acquire", "k", b), "it is another's")
-	require.False(t, client.lock(t, "release", "k", b))
-	require.True(t, client.lock(t, "acquire", "k", a), "it is one's own")
-	require.EqualValues(t, 1, server.get(t, "k", "").LockIndex)
-	server.put(t, "k", "a plain write")
-	require.Equal(t, a, server.get(t, "k", "").Session, "goes through, and leaves the lock alone")
+		require.True(t, client.lock(t, "acquire", "k", a))
+		held := server.get(t, "k", "")
+		require.Equal(t, a, held.Session)
+		require.EqualValues(t, 1, held.LockIndex)
+		require.False(t, client.lock(t, "acquire", "k", b), "it is another's")
+		require.False(t, client.lock(t, "release", "k", b))
+		require.True(t, client.lock(t, "acquire", "k", a), "it is one's own")
+		require.EqualValues(t, 1, server.get(t, "k", "").LockIndex)
+		server.put(t, "k", "a plain write")
+		require.Equal(t, a, server.get(t, "k", "").Session, "goes through, and leaves the lock alone")
 
-	require.True(t, client.lock(t, "release", "k", a))
-	free := server.get(t, "k", "")
-	require.Empty(t, free.Session)
-	require.EqualValues(t, 1, free.LockIndex)
-	require.True(t, client.lock(t, "acquire", "k", b))
-	require.EqualValues(t, 2, server.get(t, "k", "").LockIndex)
+		require.True(t, client.lock(t, "release", "k", a))
+		free := server.get(t, "k", "")
+		require.Empty(t, free.Session)
+		require.EqualValues(t, 1, free.LockIndex)
+		require.True(t, client.lock(t, "acquire", "k", b))
+		require.EqualValues(t, 2, server.get(t, "k", "").LockIndex)
 
-	require.Equal(t, "true", client.do(t, "PUT", "/v1/session/destroy/"+b, "").body)
-	require.Equal(t, http.StatusNotFound, server.do(t, "GET", "/v1/kv/k", "").status, "its behavior is delete")
-	last := server.agent.server.Load().raft.LastIndex()
-	gone := client.do(t, "PUT", "/v1/kv/k?acquire="+b, "x")
-	require.Equal(t, history.NoSession, gone.code(), gone.body)
-	require.Equal(t, last+1, server.agent.server.Load().raft.LastIndex(), "asking again would be answered the same")
-	gone = client.do(t, "PUT", "/v1/session/renew/"+b, "")
-	require.Equal(t, http.StatusNotFound, gone.status)
-	require.Equal(t, history.NoSession, gone.code())
-	require.Equal(t, "true", client.do(t, "PUT", "/v1/session/destroy/"+b, "").body, "twice destroyed is destroyed")
+		require.Equal(t, "true", client.do(t, "PUT", "/v1/session/destroy/"+b, "").body)
+		require.Equal(t, http.StatusNotFound, server.do(t, "GET", "/v1/kv/k", "").status, "its behavior is delete")
+		last := server.agent.server.Load().raft.LastIndex()
+		gone := client.do(t, "PUT", "/v1/kv/k?acquire="+b, "x")
+		require.Equal(t, history.NoSession, gone.code(), gone.body)
+		require.Equal(t, last+1, server.agent.server.Load().raft.LastIndex(), "asking again would be answered the same")
+		gone = client.do(t, "PUT", "/v1/session/renew/"+b, "")
+		require.Equal(t, http.StatusNotFound, gone.status)
+		require.Equal(t, history.NoSession, gone.code())
+		require.Equal(t, "true", client.do(t, "PUT", "/v1/session/destroy/"+b, "").body, "twice destroyed is destroyed")
+	})
 }
 
 func TestSessionsThatAreRefused(t *testing.T) {
-	t.Parallel()
-	c := startCluster(t, 1, 0)
-	for _, refused := range []struct{ order, why string }{
-		{`{"TTL": "1s"}`, "Invalid Session TTL"},
-		{`{"TTL": "25h"}`, "Invalid Session TTL"},
-		{`{"TTL": "soon"}`, "Invalid Session TTL"},
-		{`{"LockDelay": "-1s"}`, "Invalid LockDelay"},
-		{`{"LockDelay": {}}`, "Invalid LockDelay"},
-		{`{"Behavior": "explode"}`, "Invalid Behavior"},
-		{`{"Node": "nobody"}`, "Missing node registration"},
-		{`{"Checks": ["disk"]}`, "Missing check"},
-		{`{`, "decode failed"},
-	} {
-		a := c.leader(t).do(t, "PUT", "/v1/session/create", refused.order)
-		require.Equal(t, history.BadRequest, a.code(), refused.order)
-		require.Contains(t, a.body, refused.why)
-	}
+	inBubble(t, func(t *testing.T) {
+		c := startCluster(t, 1, 0)
+		for _, refused := range []struct{ order, why string }{
+			{`{"TTL": "1s"}`, "Invalid Session TTL"},
+			{`{"TTL": "25h"}`, "Invalid Session TTL"},
+			{`{"TTL": "soon"}`, "Invalid Session TTL"},
+			{`{"LockDelay": "-1s"}`, "Invalid LockDelay"},
+			{`{"LockDelay": {}}`, "Invalid LockDelay"},
+			{`{"Behavior": "explode"}`, "Invalid Behavior"},
+			{`{"Node": "nobody"}`, "Missing node registration"},
+			{`{"Checks": ["disk"]}`, "Missing check"},
+			{`{`, "decode failed"},
+		} {
+			a := c.leader(t).do(t, "PUT", "/v1/session/create", refused.order)
+			require.Equal(t, history.BadRequest, a.code(), refused.order)
+			require.Contains(t, a.body, refused.why)
+		}
+	})
 }
 
 // A session lives while it is renewed, and ends some time after; then its keys are free, but
 // not before the lock delay is over.
 func TestSessionsEnd(t *testing.T) {
-	t.Parallel()
-	c := startCluster(t, 3, 0, shortSessions)
-	leader := c.leader(t)
-	s := leader.leadership().s
-	a := leader.newSession(t, `{"TTL": "1m", "LockDelay": "20s", `+unchecked+`}`)
-	b := leader.newSession(t, `{`+unchecked+`}`)
-	require.True(t, leader.lock(t, "acquire", "k", a))
-	eventually(t, "the leader counts", func() error {
-		l := leader.leadership()
-		l.sessions.mu.Lock()
-		defer l.sessions.mu.Unlock()
-		if l.sessions.ends[a] == 0 {
-			return fmt.Errorf("not yet")
+	inBubble(t, func(t *testing.T) {
+		c := startCluster(t, 3, 0, shortSessions)
+		leader := c.leader(t)
+		s := leader.leadership().s
+		a := leader.newSession(t, `{"TTL": "1m", "LockDelay": "20s", `+unchecked+`}`)
+		b := leader.newSession(t, `{`+unchecked+`}`)
+		require.True(t, leader.lock(t, "acquire", "k", a))
+		eventually(t, "the leader counts", func() error {
+			l := leader.leadership()
+			l.sessions.mu.Lock()
+			defer l.sessions.mu.Unlock()
+			if l.sessions.ends[a] == 0 {
+				return fmt.Errorf("not yet")
+			}
+			return nil
+		})
+		for range 3 {
+			leader.host.ahead.Add(int64(time.Minute + time.Second))
+			renewed := leader.do(t, "PUT", "/v1/session/renew/"+a, "")
+			require.Equal(t, http.StatusOK, renewed.status, renewed.body)
 		}
-		return nil
+		time.Sleep(3 * sessionsEvery)
+		require.True(t, leader.hasSession(t, a), "it was renewed in time")
+		leader.host.ahead.Add(int64(2*time.Minute + time.Second))
+		eventually(t, "the session ends", func() error {
+			if _, there := s.store.Session(a); there {
+				return fmt.Errorf("it is there")
+			}
+			return nil
+		})
+		require.False(t, leader.lock(t, "acquire", "k", b), "of the lock delay")
+		leader.host.ahead.Add(int64(21 * time.Second))
+		require.True(t, leader.lock(t, "acquire", "k", b))
 	})
-	for range 3 {
-		leader.host.ahead.Add(int64(time.Minute + time.Second))
-		renewed := leader.do(t, "PUT", "/v1/session/renew/"+a, "")
-		require.Equal(t, http.StatusOK, renewed.status, renewed.body)
-	}
-	time.Sleep(3 * sessionsEvery)
-	require.True(t, leader.hasSession(t, a), "it was renewed in time")
-	leader.host.ahead.Add(int64(2*time.Minute + time.Second))
-	eventually(t, "the session ends", func() error {
-		if _, there := s.store.Session(a); there {
-			return fmt.Errorf("it is there")
-		}
-		return nil
-	})
-	require.False(t, leader.lock(t, "acquire", "k", b), "of the lock delay")
-	leader.host.ahead.Add(int64(21 * time.Second))
-	require.True(t, leader.lock(t, "acquire", "k", b))
 }
 
 // A session that stands on the health of its node ends with it.
 func TestSessionsEndWithTheirNode(t *testing.T) {
-	t.Parallel()
-	c := startCluster(t, 1, 1)
-	server, client := c.leader(t), c.nodes[1]
-	checked := client.newSession(t, `{}`)
-	free := client.newSession(t, `{`+unchecked+`}`)
-	client.stop(t)
-	eventually(t, "the session ends", func() error {
-		if server.hasSession(t, checked) {
-			return fmt.Errorf("it is there")
-		}
-		return nil
+	inBubble(t, func(t *testing.T) {
+		c := startCluster(t, 1, 1)
+		server, client := c.leader(t), c.nodes[1]
+		checked := client.newSession(t, `{}`)
+		free := client.newSession(t, `{`+unchecked+`}`)
+		client.stop(t)
+		eventually(t, "the session ends", func() error {
+			if server.hasSession(t, checked) {
+				return fmt.Errorf("it is there")
+			}
+			return nil
+		})
+		require.True(t, server.hasSession(t, free))
 	})
-	require.True(t, server.hasSession(t, free))
 }
 
 // The wall clock jumps ahead.
 func TestSessionExpiryByWallClock(t *testing.T) {
-	t.Parallel()
 	for _, names := range [][]string{nil, {SessionExpiryByWallClock}} {
 		t.Run(fmt.Sprint(names), func(t *testing.T) {
-			t.Parallel()
-			c := startCluster(t, 1, 0, func(config *Config) { config.DefectNames = names })
-			leader := c.leader(t)
-			id := leader.newSession(t, `{"TTL": "1m", `+unchecked+`}`)
-			time.Sleep(2 * sessionsEvery) // it is counted now
-			leader.host.wall.Add(int64(time.Hour))
-			time.Sleep(3 * sessionsEvery)
-			if names == nil {
-				require.True(t, leader.hasSession(t, id))
-				return
-			}
-			eventually(t, "the session ends", func() error {
-				if leader.hasSession(t, id) {
-					return fmt.Errorf("it is there")
+			inBubble(t, func(t *testing.T) {
+				c := startCluster(t, 1, 0, func(config *Config) { config.DefectNames = names })
+				leader := c.leader(t)
+				id := leader.newSession(t, `{"TTL": "1m", `+unchecked+`}`)
+				time.Sleep(2 * sessionsEvery) // it is counted now
+				leader.host.wall.Add(int64(time.Hour))
+				time.Sleep(3 * sessionsEvery)
+				if names == nil {
+					require.True(t, leader.hasSession(t, id))
+					return
 				}
-				return nil
+				eventually(t, "the session ends", func() error {
+					if leader.hasSession(t, id) {
+						return fmt.Errorf("it is there")
+					}
+					return nil
+				})
 			})
 		})
 	}
@@ -182,16 +186,17 @@ func TestSessionExpiryByWallClock(t *testing.T) {
 // Whoever leads next knows all sessions and locks, also from a snapshot, and gives each its
 // full time.
 func TestSessionsOutliveTheirLeader(t *testing.T) {
-	t.Parallel()
-	c := startCluster(t, 3, 0, shortSessions)
-	leader := c.leader(t)
-	id := leader.newSession(t, `{"TTL": "1m", `+unchecked+`}`)
-	require.True(t, leader.lock(t, "acquire", "k", id))
-	leader.stop(t)
-	next := c.leader(t)
-	require.NotEqual(t, leader.name, next.name)
-	require.True(t, next.hasSession(t, id))
-	require.Equal(t, id, next.get(t, "k", "consistent").Session)
-	renewed := next.do(t, "PUT", "/v1/session/renew/"+id, "")
-	require.Equal(t, http.StatusOK, renewed.status, renewed.body)
+	inBubble(t, func(t *testing.T) {
+		c := startCluster(t, 3, 0, shortSessions)
+		leader := c.leader(t)
+		id := leader.newSession(t, `{"TTL": "1m", `+unchecked+`}`)
+		require.True(t, leader.lock(t, "acquire", "k", id))
+		leader.stop(t)
+		next := c.leader(t)
+		require.NotEqual(t, leader.name, next.name)
+		require.True(t, next.hasSession(t, id))
+		require.Equal(t, id, next.get(t, "k", "consistent").Session)
+		renewed := next.do(t, "PUT", "/v1/session/renew/"+id, "")
+		require.Equal(t, http.StatusOK, renewed.status, renewed.body)
+	})
 }

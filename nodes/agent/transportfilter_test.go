@@ -19,55 +19,57 @@ import (
 // The handover that the library sends names no term, and is refused; one that names a
 // term which is over is refused as well. Neither disturbs the leader.
 func TestHandoverMustNameTheTerm(t *testing.T) {
-	t.Parallel()
-	c := startCluster(t, 3, 0)
-	leader, target := c.leader(t), c.followers(t)[0]
-	l, s := leader.leadership(), target.agent.server.Load()
-	require.Equal(t, history.NotLeader, nodes.CodeOf(s.filter.takeOver(l.term-1)))
-	require.Equal(t, history.NotLeader, nodes.CodeOf(s.filter.takeOver(l.term+1)))
-	err := l.s.filter.NetworkTransport.TimeoutNow(raft.ServerID(target.agent.id), raft.ServerAddress(target.agent.rpcAddr()),
-		&raft.TimeoutNowRequest{RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax}}, &raft.TimeoutNowResponse{})
-	require.ErrorContains(t, err, "must name its term")
-	require.True(t, l.holds())
-	require.Equal(t, l.term, s.raft.CurrentTerm())
+	inBubble(t, func(t *testing.T) {
+		c := startCluster(t, 3, 0)
+		leader, target := c.leader(t), c.followers(t)[0]
+		l, s := leader.leadership(), target.agent.server.Load()
+		require.Equal(t, history.NotLeader, nodes.CodeOf(s.filter.takeOver(l.term-1)))
+		require.Equal(t, history.NotLeader, nodes.CodeOf(s.filter.takeOver(l.term+1)))
+		err := l.s.filter.NetworkTransport.TimeoutNow(raft.ServerID(target.agent.id), raft.ServerAddress(target.agent.rpcAddr()),
+			&raft.TimeoutNowRequest{RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax}}, &raft.TimeoutNowResponse{})
+		require.ErrorContains(t, err, "must name its term")
+		require.True(t, l.holds())
+		require.Equal(t, l.term, s.raft.CurrentTerm())
 
-	require.NoError(t, s.filter.takeOver(l.term))
-	eventually(t, "the target leads", func() error {
-		if c.leader(t) != target {
-			return notLeader()
-		}
-		return nil
+		require.NoError(t, s.filter.takeOver(l.term))
+		eventually(t, "the target leads", func() error {
+			if c.leader(t) != target {
+				return notLeader()
+			}
+			return nil
+		})
+		require.Greater(t, s.raft.CurrentTerm(), l.term)
+		require.Equal(t, history.NotLeader, nodes.CodeOf(s.filter.takeOver(l.term)), "a handover that arrives twice")
 	})
-	require.Greater(t, s.raft.CurrentTerm(), l.term)
-	require.Equal(t, history.NotLeader, nodes.CodeOf(s.filter.takeOver(l.term)), "a handover that arrives twice")
 }
 
 // A snapshot that is older than what a follower has is said to be installed, and changes nothing.
 func TestOldSnapshotsAreNotInstalled(t *testing.T) {
-	t.Parallel()
-	c := startCluster(t, 3, 0)
-	leader, follower := c.leader(t), c.followers(t)[0]
-	leader.put(t, "k", "v")
-	follower.awaitValue(t, "k", "v")
-	l, s := leader.leadership(), follower.agent.server.Load()
-	const old = "not even a snapshot"
-	install := func(index, term uint64) (answer raft.InstallSnapshotResponse, err error) {
-		err = l.s.filter.NetworkTransport.InstallSnapshot(raft.ServerID(follower.agent.id), raft.ServerAddress(follower.agent.rpcAddr()),
-			&raft.InstallSnapshotRequest{RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax}, SnapshotVersion: raft.SnapshotVersionMax,
-				Term: term, LastLogIndex: index, LastLogTerm: term, Size: int64(len(old))}, &answer, strings.NewReader(old))
-		return answer, err
-	}
-	before := s.store.Applied()
-	answer, err := install(1, l.term)
-	require.NoError(t, err)
-	require.True(t, answer.Success)
-	require.Equal(t, l.term, answer.Term)
-	require.GreaterOrEqual(t, s.store.Applied(), before)
-	answer, err = install(1, l.term-1)
-	require.NoError(t, err)
-	require.False(t, answer.Success, "of a leader that is over")
-	leader.put(t, "k", "w")
-	follower.awaitValue(t, "k", "w")
+	inBubble(t, func(t *testing.T) {
+		c := startCluster(t, 3, 0)
+		leader, follower := c.leader(t), c.followers(t)[0]
+		leader.put(t, "k", "v")
+		follower.awaitValue(t, "k", "v")
+		l, s := leader.leadership(), follower.agent.server.Load()
+		const old = "not even a snapshot"
+		install := func(index, term uint64) (answer raft.InstallSnapshotResponse, err error) {
+			err = l.s.filter.NetworkTransport.InstallSnapshot(raft.ServerID(follower.agent.id), raft.ServerAddress(follower.agent.rpcAddr()),
+				&raft.InstallSnapshotRequest{RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax}, SnapshotVersion: raft.SnapshotVersionMax,
+					Term: term, LastLogIndex: index, LastLogTerm: term, Size: int64(len(old))}, &answer, strings.NewReader(old))
+			return answer, err
+		}
+		before := s.store.Applied()
+		answer, err := install(1, l.term)
+		require.NoError(t, err)
+		require.True(t, answer.Success)
+		require.Equal(t, l.term, answer.Term)
+		require.GreaterOrEqual(t, s.store.Applied(), before)
+		answer, err = install(1, l.term-1)
+		require.NoError(t, err)
+		require.False(t, answer.Success, "of a leader that is over")
+		leader.put(t, "k", "w")
+		follower.awaitValue(t, "k", "w")
+	})
 }
 
 // diary is what happened, in order.
@@ -119,7 +121,6 @@ func vote(peer *raft.NetworkTransport, to raft.ServerAddress) error {
 // Neither of a heartbeat and a vote begins while the other is handled. The pauses give
 // a filter that is broken the time to show it; they cannot fail one that works.
 func TestHeartbeatsAndVotesTakeTurns(t *testing.T) {
-	t.Parallel()
 	const chance = 50 * time.Millisecond
 	g, peer, addr := gated(t)
 	var d diary
@@ -161,7 +162,6 @@ func TestHeartbeatsAndVotesTakeTurns(t *testing.T) {
 
 // A filter that closes lets nobody wait who asked something of Raft.
 func TestGateClosesUnderAsk(t *testing.T) {
-	t.Parallel()
 	g, peer, addr := gated(t)
 	g.open(nil)
 	result := make(chan error, 1)
@@ -174,22 +174,23 @@ func TestGateClosesUnderAsk(t *testing.T) {
 
 // The port tells calls from Raft by the first byte, and bears those who say nothing.
 func TestPortGreets(t *testing.T) {
-	t.Parallel()
-	c := startCluster(t, 1, 0)
-	n := c.nodes[0]
-	dialPort := func() net.Conn {
-		conn, err := net.Dial("tcp", n.agent.rpcAddr())
+	inBubble(t, func(t *testing.T) {
+		c := startCluster(t, 1, 0)
+		n := c.nodes[0]
+		dialPort := func() net.Conn {
+			conn, err := n.wire.Net.Dial(t.Context(), "10.0.0.250", n.agent.rpcAddr())
+			require.NoError(t, err)
+			t.Cleanup(func() { conn.Close() })
+			return conn
+		}
+		dialPort() // says nothing, and must not hold up the end
+		conn := dialPort()
+		_, err := conn.Write([]byte{77})
 		require.NoError(t, err)
-		t.Cleanup(func() { conn.Close() })
-		return conn
-	}
-	dialPort() // says nothing, and must not hold up the end
-	conn := dialPort()
-	_, err := conn.Write([]byte{77})
-	require.NoError(t, err)
-	require.NoError(t, conn.SetReadDeadline(time.Now().Add(atMost)))
-	_, err = conn.Read(make([]byte, 1))
-	require.Error(t, err, "an unknown protocol is hung up on")
-	n.put(t, "a", "1")
-	n.stop(t)
+		require.NoError(t, conn.SetReadDeadline(time.Now().Add(atMost)))
+		_, err = conn.Read(make([]byte, 1))
+		require.Error(t, err, "an unknown protocol is hung up on")
+		n.put(t, "a", "1")
+		n.stop(t)
+	})
 }

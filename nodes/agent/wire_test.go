@@ -9,12 +9,15 @@ import (
 	"time"
 
 	"faultline/nodes"
+	"faultline/nodes/agent/internal/memnet"
 )
 
 // wire is the network between the agents of a test. A link that is cut swallows what is
 // sent, on open connections too, and those stay dumb after the link has healed: it is
 // the agents that must notice, and dial again.
 type wire struct {
+	memnet.Net
+
 	mu    sync.Mutex
 	cuts  map[[2]string]bool // pairs of IPs, both ways round
 	conns map[*wireConn]bool
@@ -76,7 +79,7 @@ func (h *wireHost) Dial(ctx context.Context, addr string) (net.Conn, error) {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}
-	conn, err := h.Host.Dial(ctx, addr)
+	conn, err := h.wire.Net.Dial(ctx, h.ip, addr)
 	if err != nil {
 		return nil, err
 	}
@@ -89,9 +92,11 @@ func (h *wireHost) Dial(ctx context.Context, addr string) (net.Conn, error) {
 }
 
 func (h *wireHost) ListenPacket(addr string) (net.PacketConn, error) {
-	conn, err := h.Host.ListenPacket(addr)
+	conn, err := h.wire.Net.ListenPacket(addr)
 	return wirePacket{conn, h}, err
 }
+
+func (h *wireHost) Listen(addr string) (net.Listener, error) { return h.wire.Net.Listen(addr) }
 
 type wireConn struct {
 	net.Conn
