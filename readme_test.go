@@ -193,7 +193,7 @@ func namesAllFlags(t *testing.T, commands map[string][]string, clock, agent stri
 		require.Contains(t, text, "`"+f[1]+"`", "agent: %s says nothing of a flag", readmeCommands)
 		known[f[1]] = true
 	}
-	for _, row := range regexp.MustCompile("(?m)^\\|.*$").FindAllString(text, -1) {
+	for _, row := range regexp.MustCompile(`(?m)^\|.*$`).FindAllString(text, -1) {
 		for _, f := range regexp.MustCompile("`(--?[a-z][a-z-]*)`").FindAllStringSubmatch(row, -1) {
 			require.True(t, known[f[1]] || len(f[1]) == 2, "%s has a flag that does not exist: %s", readmeCommands, f[1])
 		}

@@ -63,7 +63,7 @@ func TestASessionNeedsNothingButTime(t *testing.T) {
 	require.Greater(t, len(run.Ops), 1000)
 	require.Len(t, run.Faults, 2)
 	for _, f := range run.Faults {
-		require.True(t, f.Proved && f.HealProved, "%+v", f)
+		require.True(t, f.Verified && f.HealVerified, "%+v", f)
 	}
 	last := run.Events[len(run.Events)-1]
 	require.Equal(t, history.FPhase, last.F)
@@ -73,7 +73,7 @@ func TestASessionNeedsNothingButTime(t *testing.T) {
 func TestAnInterruptedSessionHeals(t *testing.T) {
 	run, err := inBubble(t, twoFaults, func(_ *memory, cancel context.CancelFunc) { cancel() })
 	require.NoError(t, err)
-	require.True(t, run.Baseline.Proved)
+	require.True(t, run.Baseline.Verified)
 	require.JSONEq(t, `"end"`, string(run.Events[len(run.Events)-1].Value))
 	require.Less(t, run.Events[len(run.Events)-1].Time, int64(15*time.Second))
 }

@@ -66,12 +66,12 @@ func excuse(run *Run) (reasons []string) {
 		switch {
 		case f.Fatal:
 			reasons = append(reasons, fmt.Sprintf("step %d (%s) was told that it may leave fewer voters than a majority, so nobody owes a recovery", f.Step, f.Name))
-		case !f.Momentary && !f.HealProved:
+		case !f.Momentary && !f.HealVerified:
 			reasons = append(reasons, fmt.Sprintf("the heal of step %d (%s) was not proved, so nobody owes a recovery from it", f.Step, f.Name))
 		}
 	}
 	// A run that was cut off has no baseline, and is unknown for that.
-	if run.Baseline != nil && !run.Baseline.Proved {
+	if run.Baseline != nil && !run.Baseline.Verified {
 		reasons = append(reasons, "the cluster was not seen as it was before the faults, so nobody owes a recovery")
 	} else if run.Baseline == nil && len(run.Faults) > 0 {
 		reasons = append(reasons, "whether all was healed was never checked, so nobody owes a recovery")
@@ -115,7 +115,7 @@ func lastHeal(run *Run) (at int64, after string, err error) {
 		if e.Process != history.Nemesis || e.F == history.FBaselineEnd {
 			continue
 		}
-		m, err := history.ParseFaultMark(e.Value)
+		m, err := history.ParseFaultEvent(e.Value)
 		if err != nil {
 			return 0, "", fmt.Errorf("event %d: a fault mark that cannot be read: %w", e.Index, err)
 		}

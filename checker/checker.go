@@ -55,7 +55,7 @@ type Run struct {
 	Events   []history.Event
 	Ops      []history.Operation // history.Operations(Events)
 	Faults   []history.Fault     // history.Faults(Events)
-	Baseline *history.FaultMark  // of history.Faults too
+	Baseline *history.FaultEvent // of history.Faults too
 }
 
 // Settings are the parts of a scenario that judgement depends on.

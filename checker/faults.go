@@ -26,8 +26,8 @@ func checkFaults(_ context.Context, run *Run) Result {
 	r := Result{Verdict: Valid, Metrics: []Metric{
 		{Name: "planned", Value: float64(planned)},
 		{Name: "begun", Value: float64(len(run.Faults))},
-		{Name: "measured effect", Value: float64(count(run.Faults, func(f history.Fault) bool { return f.Proved }))},
-		{Name: "measured heal", Value: float64(count(run.Faults, func(f history.Fault) bool { return f.HealProved }))},
+		{Name: "measured effect", Value: float64(count(run.Faults, func(f history.Fault) bool { return f.Verified }))},
+		{Name: "measured heal", Value: float64(count(run.Faults, func(f history.Fault) bool { return f.HealVerified }))},
 	}}
 	if !ended {
 		r.Reasons = append(r.Reasons, cutOff)
@@ -73,7 +73,7 @@ func unevidenced(run *Run) (reasons []string, err error) {
 		if e.Process != history.Nemesis {
 			continue
 		}
-		m, err := history.ParseFaultMark(e.Value)
+		m, err := history.ParseFaultEvent(e.Value)
 		if err != nil {
 			return nil, fmt.Errorf("event %d: a fault mark that cannot be read: %w", e.Index, err)
 		}
@@ -99,25 +99,25 @@ func unproved(f history.Fault) (reasons []string) {
 	if len(f.Targets) > 0 {
 		name += " on " + strings.Join(f.Targets, ", ")
 	}
-	if !f.Proved {
+	if !f.Verified {
 		reasons = append(reasons, fmt.Sprintf("%s: its effect was not proved%s", name, mismatch(f.Asked, f.Measured, f.Error)))
 	}
 	switch {
 	case f.Momentary:
 	case f.Healed == history.Pending:
 		reasons = append(reasons, name+": its heal was never done")
-	case !f.HealProved:
+	case !f.HealVerified:
 		reasons = append(reasons, fmt.Sprintf("%s: its heal was not proved%s", name, mismatch("", f.HealMeasured, f.Error)))
 	}
 	return reasons
 }
 
 // unsound tells what is wrong with the final check.
-func unsound(baseline *history.FaultMark, last bool) []string {
+func unsound(baseline *history.FaultEvent, last bool) []string {
 	switch {
 	case baseline == nil:
 		return []string{"the cluster was not checked after the last heal"}
-	case !baseline.Proved:
+	case !baseline.Verified:
 		return []string{"after the last heal the cluster was not as before" + mismatch(baseline.Asked, baseline.Measured, baseline.Error)}
 	case !last:
 		return []string{"the final check came before the last heal was done"}
@@ -149,7 +149,7 @@ func baselineLast(events []history.Event) (bool, error) {
 		if events[i].Process != history.Nemesis {
 			continue
 		}
-		m, err := history.ParseFaultMark(events[i].Value)
+		m, err := history.ParseFaultEvent(events[i].Value)
 		if err != nil {
 			return false, fmt.Errorf("event %d: a fault mark that cannot be read: %w", events[i].Index, err)
 		}

@@ -71,7 +71,7 @@ func answersOfNobody(run *Run, of map[string][]history.ProcessEvent) (reasons []
 // the runtime told it ran all along.
 func killsOfNobody(run *Run, of map[string][]history.ProcessEvent) (reasons []string) {
 	for _, f := range run.Faults {
-		if !f.Kills || f.Exits || !f.Proved {
+		if !f.Kills || f.Exits || !f.Verified {
 			continue
 		}
 		healed := f.Healed

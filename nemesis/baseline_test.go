@@ -42,7 +42,7 @@ func TestVerifyMeasuresAndChangesNothing(t *testing.T) {
 				require.Equal(t, history.FBaseline, events[len(events)-3].F)
 				_, last, err := history.Faults(events)
 				require.NoError(t, err)
-				require.Equal(t, c.want == "", last.Proved)
+				require.Equal(t, c.want == "", last.Verified)
 				require.Contains(t, last.Error, c.want)
 				require.Equal(t, "at the end healthy: 6 links open, 3 nodes running", last.Asked)
 			})
@@ -61,7 +61,7 @@ func TestANodeThatEndsOverItsDiskIsNamed(t *testing.T) {
 			return want
 		}
 		p := play(t, t.Context(), f, parse(t, "steps:\n  - {at: 1s, for: 1s, fault: disk, target: one, failing-fsync: true}\n"))
-		require.True(t, p.faults[0].Proved && p.faults[0].HealProved && p.baseline.Proved, "%+v", p.faults[0])
+		require.True(t, p.faults[0].Verified && p.faults[0].HealVerified && p.baseline.Verified, "%+v", p.faults[0])
 		require.Contains(t, p.faults[0].Measured, "dc1-s1 has ended by itself")
 		require.NotContains(t, p.faults[0].HealMeasured, "ended")
 	})

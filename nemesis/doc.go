@@ -1,5 +1,5 @@
-// Package nemesis breaks a running cluster on purpose, by a timetable, and proves that it
-// did. A Schedule is that timetable, a plain text file:
+// Package nemesis breaks a running cluster on purpose, by a timetable, and records the
+// evidence that it did. A Schedule is that timetable, a plain text file:
 //
 //	steps:
 //	  - {at: 3s, for: 5s, fault: partition, target: primary, oneway: in}
@@ -7,13 +7,17 @@
 //	  - {at: 12s, fault: transfer}
 //
 // Play plays it in real time: at every change the Conditions of the cluster become the
-// sum of the edits of the steps that are active then, so faults overlap without knowing
-// of each other, and the heal of one is the Conditions without it. A change counts only
-// when its effect was measured: links by probes, processes by their state, leadership by
-// who leads. What was asked and what was measured goes into the history.
+// sum of what the steps apply that are active then, so faults overlap without knowing
+// of each other, and the heal of one is the Conditions without it. What was asked and what
+// was measured goes into the history as values ([faults.Evidence]): links by probes,
+// processes by their state, leadership by who leads. Whether that shows the fault is decided
+// by whoever reads the history, not here.
+//
+// A [Fault] is a type whose fields are its options. One that changes conditions is a
+// [State]; one that does more, or something else, has [Acts].
 //
 // A fault whose effect takes its time, or that acts again and again, has a Work: it goes on
-// beside the schedule and may impose conditions of its own, which are added to those of
+// beside the schedule and may add conditions of its own to those of
 // the steps, by the same Set, one change after the other. What steps take from a cluster
 // for good is counted before the run (voters.go), and right before such a step it is asked who votes: it
 // waits until a majority stays, and is not done if that does not come (quorum.go).

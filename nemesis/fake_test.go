@@ -414,7 +414,7 @@ type played struct {
 	err      error
 	events   []history.Event
 	faults   []history.Fault
-	baseline *history.FaultMark
+	baseline *history.FaultEvent
 	notified []string
 }
 
@@ -440,7 +440,7 @@ func (p played) story(f *fake) string {
 	var out strings.Builder
 	out.WriteString(strings.Join(f.events, "\n") + "\n\n")
 	for _, e := range p.events {
-		m, err := history.ParseFaultMark(e.Value)
+		m, err := history.ParseFaultEvent(e.Value)
 		if err != nil {
 			return err.Error()
 		}

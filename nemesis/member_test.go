@@ -30,9 +30,9 @@ func TestMembershipTellsItsStory(t *testing.T) {
 		require.NoError(t, p.err)
 		require.Len(t, p.faults, 7)
 		for _, fault := range p.faults {
-			require.True(t, fault.Proved && fault.HealProved, "%+v", fault)
+			require.True(t, fault.Verified && fault.HealVerified, "%+v", fault)
 		}
-		require.True(t, p.baseline.Proved)
+		require.True(t, p.baseline.Verified)
 		require.True(t, f.now.Equal(f.topology.Baseline()))
 		golden(t, "members.txt", p.story(f))
 	})
@@ -74,8 +74,8 @@ func TestMembershipThatDoesNotShowIsNotProved(t *testing.T) {
 				p := play(t, t.Context(), f, parse(t, "steps:\n  - "+c.step+"\n"))
 				require.NoError(t, p.err)
 				require.Len(t, p.faults, 1)
-				require.Equal(t, c.start == "", p.faults[0].Proved, "%+v", p.faults[0])
-				require.Equal(t, c.heal == "", p.faults[0].HealProved, "%+v", p.faults[0])
+				require.Equal(t, c.start == "", p.faults[0].Verified, "%+v", p.faults[0])
+				require.Equal(t, c.heal == "", p.faults[0].HealVerified, "%+v", p.faults[0])
 				require.Contains(t, p.faults[0].Error, c.start+c.heal)
 			})
 		})
@@ -99,7 +99,7 @@ func TestTheScheduleGoesOnBesideWork(t *testing.T) {
 `))
 		require.NoError(t, p.err)
 		for _, fault := range p.faults {
-			require.True(t, fault.Proved && fault.HealProved, "%+v", fault)
+			require.True(t, fault.Verified && fault.HealVerified, "%+v", fault)
 			require.True(t, fault.Kills)
 			require.Equal(t, fault.Name == "replace", fault.Wipes)
 		}

@@ -106,14 +106,14 @@ func targetsOf(f Fault) []string {
 
 // marksOf plays a schedule on a cluster that does all that it is asked, and returns what the history then has of its
 // first step: its start, and its heal.
-func marksOf(t *testing.T, s Schedule) (start, heal history.FaultMark) {
+func marksOf(t *testing.T, s Schedule) (start, heal history.FaultEvent) {
 	t.Helper()
 	sink := history.NewMemory()
 	f := newFake(layout(t, crowd))
 	_, err := Play(t.Context(), s, World{Topology: f.topology, Cluster: f, Client: f.Client, Leader: f.Leader, Burst: f.Burst, Log: sink})
 	require.NoError(t, err)
 	for _, e := range sink.Events() {
-		m, err := history.ParseFaultMark(e.Value)
+		m, err := history.ParseFaultEvent(e.Value)
 		require.NoError(t, err)
 		switch {
 		case m.Step != 0 || !m.Done:
@@ -204,7 +204,7 @@ func TestNothingIsProvedByNothing(t *testing.T) {
 		if unmeasured.Got = nil; unmeasured.Want != nil {
 			require.Contains(t, unmeasured.Gaps(), "nothing was measured")
 		}
-		for _, m := range []history.FaultMark{start, heal} {
+		for _, m := range []history.FaultEvent{start, heal} {
 			if m.Evidence == nil {
 				continue // momentary faults have no heal
 			}

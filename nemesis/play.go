@@ -109,7 +109,7 @@ type part struct {
 	kind     Kind
 	acts     Acts
 	targets  []string
-	mark     history.FaultMark
+	mark     history.FaultEvent
 	stage    history.Stage
 	evidence faults.Evidence
 	fresh    bool // it makes or takes back conditions, so they must be measured
@@ -220,7 +220,7 @@ func (p *player) end(numbers []int) []*part {
 func (p *player) part(number int, stage history.Stage) *part {
 	step := p.schedule.Steps[number]
 	part := &part{number: number, step: step, kind: step.Fault.Kind(), acts: actsOf(step.Fault), stage: stage, fresh: changes(step.Fault)}
-	part.mark = history.FaultMark{Step: number, Stage: stage}
+	part.mark = history.FaultEvent{Step: number, Stage: stage}
 	part.note(p.notes[number])
 	delete(p.notes, number)
 	if step.Target.Word == Primary || step.Target.IsZero() {
@@ -234,7 +234,7 @@ func (p *player) part(number int, stage history.Stage) *part {
 // fail marks a step that does not begin.
 func (p *player) fail(number int, why string) {
 	step := p.schedule.Steps[number]
-	mark := history.FaultMark{Step: number, Stage: history.FaultStart, Asked: step.Label()}
+	mark := history.FaultEvent{Step: number, Stage: history.FaultStart, Asked: step.Label()}
 	p.mark(history.Op(step.Name()), mark)
 	mark.Done, mark.Evidence = true, &faults.Evidence{Error: why}
 	p.mark(history.Op(step.Name()), mark)
@@ -378,12 +378,12 @@ func (p *player) notify() {
 	p.Notify(active)
 }
 
-func (p *player) mark(f history.Op, m history.FaultMark) {
+func (p *player) mark(f history.Op, m history.FaultEvent) {
 	var value bytes.Buffer
 	enc := json.NewEncoder(&value)
 	enc.SetEscapeHTML(false) // links are written a>b
 	if err := enc.Encode(m); err != nil {
-		panic(err) // a FaultMark always encodes
+		panic(err) // a FaultEvent always encodes
 	}
 	_, err := p.Log.Add(history.Event{Process: history.Nemesis, Type: history.Info, F: f, Value: bytes.TrimSpace(value.Bytes())})
 	p.marking.Lock()

@@ -33,9 +33,9 @@ func TestPlayTellsItsStory(t *testing.T) {
 		p := play(t, t.Context(), f, parse(t, everyFault))
 		require.NoError(t, p.err)
 		for _, fault := range p.faults {
-			require.True(t, fault.Proved && fault.HealProved, "%+v", fault)
+			require.True(t, fault.Verified && fault.HealVerified, "%+v", fault)
 		}
-		require.True(t, p.baseline.Proved)
+		require.True(t, p.baseline.Verified)
 		golden(t, "play.txt", p.story(f)+"\n"+strings.Join(p.notified, "\n")+"\n")
 	})
 }
@@ -52,7 +52,7 @@ func TestResolvedScheduleReplaysByItself(t *testing.T) {
 		twice := play(t, t.Context(), second, parse(t, once.resolved.String()))
 		require.True(t, once.resolved.Equal(twice.resolved))
 		for i, fault := range twice.faults {
-			require.True(t, fault.Proved, "%+v", fault)
+			require.True(t, fault.Verified, "%+v", fault)
 			require.Equal(t, once.faults[i].Targets, fault.Targets)
 		}
 	})
@@ -165,13 +165,13 @@ func TestWhatDoesNotShowIsNotProved(t *testing.T) {
 				p := play(t, t.Context(), f, parse(t, "steps:\n  - "+c.step+"\n"))
 				require.NoError(t, p.err)
 				require.Len(t, p.faults, 1)
-				require.False(t, p.faults[0].Proved)
+				require.False(t, p.faults[0].Verified)
 				require.Contains(t, p.faults[0].Error, c.want)
 				require.NotEqual(t, int64(history.Pending), p.faults[0].Healed)
 				if !p.faults[0].Momentary {
-					require.Equal(t, c.heal == "", p.faults[0].HealProved)
+					require.Equal(t, c.heal == "", p.faults[0].HealVerified)
 				}
-				require.Equal(t, c.heal == "", p.baseline.Proved)
+				require.Equal(t, c.heal == "", p.baseline.Verified)
 			})
 		})
 	}
@@ -188,7 +188,7 @@ func TestALeaderThatComesBackIsAskedAgain(t *testing.T) {
 			f.returns = 2
 			p := play(t, t.Context(), f, parse(t, "steps:\n  - "+step+"\n"))
 			require.NoError(t, p.err)
-			require.True(t, p.faults[0].Proved, p.faults[0].Error)
+			require.True(t, p.faults[0].Verified, p.faults[0].Error)
 			require.Equal(t, want, p.faults[0].Measured)
 		})
 	}
@@ -213,13 +213,13 @@ func TestWithoutALeaderTheRunGoesOn(t *testing.T) {
 		require.NoError(t, p.err)
 		require.Len(t, p.faults, 4)
 		for i, proved := range []bool{true, false, false, true} {
-			require.Equal(t, proved, p.faults[i].Proved, "%+v", p.faults[i])
+			require.Equal(t, proved, p.faults[i].Verified, "%+v", p.faults[i])
 		}
 		require.Equal(t, "no leader to hit: nobody leads", p.faults[1].Error)
 		require.Equal(t, "partition primary", p.faults[1].Asked)
 		require.Equal(t, Primary, p.resolved.Steps[1].Target.Word)
 		require.Equal(t, []string{"dc1-s1"}, p.resolved.Steps[3].Target.Names)
-		require.True(t, p.baseline.Proved)
+		require.True(t, p.baseline.Verified)
 	})
 }
 
@@ -238,9 +238,9 @@ func TestInterruptedRunHealsAtOnce(t *testing.T) {
 			require.NoError(t, p.err)
 			for _, fault := range p.faults {
 				require.NotEqual(t, int64(history.Pending), fault.Healed, "%+v", fault)
-				require.True(t, fault.HealProved, "%+v", fault)
+				require.True(t, fault.HealVerified, "%+v", fault)
 			}
-			require.True(t, p.baseline.Proved)
+			require.True(t, p.baseline.Verified)
 			require.True(t, f.now.Healthy())
 			require.Less(t, time.Since(f.started), at+2*time.Second)
 		})
@@ -272,8 +272,8 @@ func TestBaselineIsTriedAgain(t *testing.T) {
 		time.AfterFunc(5*time.Second, func() { f.mu.Lock(); defer f.mu.Unlock(); f.refuse = nil })
 		p := play(t, t.Context(), f, parse(t, "steps:\n  - {at: 1s, for: 1s, fault: kill, target: one}\n"))
 		require.NoError(t, p.err)
-		require.True(t, p.baseline.Proved)
-		require.False(t, p.faults[0].HealProved)
+		require.True(t, p.baseline.Verified)
+		require.False(t, p.faults[0].HealVerified)
 	})
 }
 
@@ -312,14 +312,14 @@ func TestALinkFaultIsBelievedOnlyWhenMeasured(t *testing.T) {
 			require.NoError(t, p.err)
 			require.Len(t, p.faults, 2)
 			require.Equal(t, "6 links loss 0.2, delay 40ms (dc1-s1>dc1-s2, dc1-s1>dc1-s3, dc1-s2>dc1-s1, …)", p.faults[0].Asked)
-			require.Equal(t, !deaf, p.faults[0].Proved)
+			require.Equal(t, !deaf, p.faults[0].Verified)
 			if deaf {
 				require.Contains(t, p.faults[0].Error, "dc1-s1>dc1-s2: ")
 			} else {
 				require.Equal(t, "6 links with 120 of 600 datagrams lost (20.0 %), medians 40.1 to 40.1 ms", p.faults[0].Measured)
 				require.Contains(t, p.faults[1].Measured, "30.0 % doubled")
 			}
-			require.True(t, p.baseline.Proved)
+			require.True(t, p.baseline.Verified)
 		})
 	}
 }

@@ -98,11 +98,11 @@ func TestStepsThatTakeVotersWaitForAMajority(t *testing.T) {
 				require.NoError(t, p.err)
 				require.Len(t, p.faults, 2)
 				last := p.faults[slices.IndexFunc(p.faults, func(f history.Fault) bool { return f.Step == 1 })]
-				require.Equal(t, c.startError == "", last.Proved, "%+v", last)
+				require.Equal(t, c.startError == "", last.Verified, "%+v", last)
 				require.Contains(t, last.Measured, c.start)
 				require.Contains(t, last.Error, c.startError)
 				require.Contains(t, last.HealMeasured, c.heal)
-				require.Equal(t, c.startError+c.healError == "", last.HealProved, "%+v", last)
+				require.Equal(t, c.startError+c.healError == "", last.HealVerified, "%+v", last)
 				require.Contains(t, last.Error, c.healError)
 				require.Equal(t, c.lost, lost)
 				for _, fault := range p.faults {
@@ -127,7 +127,7 @@ func TestAnInterruptedRunDoesNotWaitForVoters(t *testing.T) {
 `))
 		require.NoError(t, p.err)
 		require.Len(t, p.faults, 1)
-		require.True(t, p.faults[0].HealProved && p.baseline.Proved)
+		require.True(t, p.faults[0].HealVerified && p.baseline.Verified)
 		require.Less(t, time.Since(f.started), 8*time.Second)
 	})
 }
@@ -155,7 +155,7 @@ func TestWhereNobodySaysWhoVotesStepsAreDoneAsEver(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "who votes cannot be asked; dc1-s2 ended by itself; dc1-s2 not running", faults[1].Measured)
 		require.Equal(t, "who votes cannot be asked; dc1-s2 running", faults[1].HealMeasured)
-		require.True(t, faults[1].Proved && faults[1].HealProved)
+		require.True(t, faults[1].Verified && faults[1].HealVerified)
 		require.Contains(t, faults[2].Error, "clients of this system cannot look at the peer set", "as ever")
 	})
 }

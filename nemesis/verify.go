@@ -131,7 +131,7 @@ func Verify(ctx context.Context, w World) error {
 func (p *player) markBaseline(f history.Op, when string, check func(want faults.Conditions) look) {
 	want := p.Topology.Baseline()
 	n, running := len(p.Topology.Nodes()), len(p.Topology.Started())
-	mark := history.FaultMark{Step: -1, Stage: history.Baseline,
+	mark := history.FaultEvent{Step: -1, Stage: history.Baseline,
 		Asked: fmt.Sprintf("%shealthy: %d links open, %d nodes running", when, n*(n-1), running)}
 	if !want.Healthy() { // as the topology has it
 		mark.Asked += "; " + want.Words()

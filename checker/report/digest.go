@@ -128,7 +128,7 @@ func faultClause(faults []history.Fault) string {
 	}
 	proved := 0
 	for _, f := range faults {
-		if f.Proved && f.HealProved {
+		if f.Verified && f.HealVerified {
 			proved++
 		}
 	}

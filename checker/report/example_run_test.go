@@ -83,16 +83,16 @@ func (e *example) mark(at float64, who history.Process, f history.Op, v any) {
 
 func (e *example) nemesis() {
 	for i, f := range exampleFaults {
-		m := history.FaultMark{Step: i, Stage: history.FaultStart, Lasts: f.till > f.from, Targets: f.targets, Asked: f.asked}
+		m := history.FaultEvent{Step: i, Stage: history.FaultStart, Lasts: f.till > f.from, Targets: f.targets, Asked: f.asked}
 		e.mark(f.from, history.Nemesis, history.Op(f.name), m)
-		m.Done, m.Measured, m.Proved = true, "as asked: 40 of 40 probes", true
+		m.Done, m.Measured, m.Verified = true, "as asked: 40 of 40 probes", true
 		e.mark(f.from+0.12, history.Nemesis, history.Op(f.name), m)
 		if m.Lasts {
-			e.mark(f.till, history.Nemesis, history.Op(f.name), history.FaultMark{Step: i, Stage: history.FaultHeal})
-			e.mark(f.till+0.15, history.Nemesis, history.Op(f.name), history.FaultMark{Step: i, Stage: history.FaultHeal, Done: true, Proved: true, Measured: "40 of 40 probes open"})
+			e.mark(f.till, history.Nemesis, history.Op(f.name), history.FaultEvent{Step: i, Stage: history.FaultHeal})
+			e.mark(f.till+0.15, history.Nemesis, history.Op(f.name), history.FaultEvent{Step: i, Stage: history.FaultHeal, Done: true, Verified: true, Measured: "40 of 40 probes open"})
 		}
 	}
-	e.mark(47.6, history.Nemesis, "baseline", history.FaultMark{Step: -1, Stage: history.Baseline, Done: true, Proved: true, Measured: "all 20 links open, all 5 processes running"})
+	e.mark(47.6, history.Nemesis, "baseline", history.FaultEvent{Step: -1, Stage: history.Baseline, Done: true, Verified: true, Measured: "all 20 links open, all 5 processes running"})
 }
 
 func (e *example) observer() {
@@ -283,7 +283,7 @@ func invalidData(t *testing.T, rate float64) Data {
 		}}
 	d.Results[3] = checker.Result{Checker: "faults", Verdict: checker.Unknown, Summary: "the effect of 1 of 9 faults was not measured",
 		Reasons: []string{"step 5, pause of dc1-s1 and dc1-s2: dc1-s2 is running, not paused"}}
-	d.Run.Faults[5].Proved, d.Run.Faults[5].Measured, d.Run.Faults[5].Error = false, "dc1-s1 paused", "dc1-s2 is running, not paused"
+	d.Run.Faults[5].Verified, d.Run.Faults[5].Measured, d.Run.Faults[5].Error = false, "dc1-s1 paused", "dc1-s2 is running, not paused"
 	return d
 }
 

@@ -136,7 +136,7 @@ func (f *runFigure) faults() {
 		taken[row] = needs + 4
 		y := f.y + rowHeight*float64(row)
 		class := "fault"
-		if !fault.Proved || !fault.HealProved {
+		if !fault.Verified || !fault.HealVerified {
 			class += " unproved"
 		}
 		f.plot.rect(class, from, y, max(till-from, 2), rowHeight-3, faultTitle(fault))

@@ -46,7 +46,7 @@ type pageView struct {
 	Faults            []faultRow
 	Unproved          bool // any of them
 	Marked            bool // a counterexample is marked in the figure
-	Baseline          *history.FaultMark
+	Baseline          *history.FaultEvent
 	Figure            template.HTML
 	Detail            detail
 	Total             tally

@@ -131,7 +131,7 @@ func hostileData(s string) Data {
 	run := &checker.Run{
 		Settings: checker.Settings{Workload: s, Mode: history.Mode(s)}, Ops: ops, Faults: []history.Fault{fault},
 		Topology: topologies.Topology{Name: s, Datacenters: []topologies.Datacenter{{Name: s, Servers: topologies.Members{Names: []string{s, "b"}}}}},
-		Baseline: &history.FaultMark{Measured: s, Error: s},
+		Baseline: &history.FaultEvent{Measured: s, Error: s},
 		Events: []history.Event{
 			{Time: 0, Process: history.Harness, F: history.FPhase, Value: []byte(s)},
 			{Time: 1e6, Process: history.Observer, F: history.FObserve, Node: s, Value: []byte(`{"state":"Leader","term":1}`)},

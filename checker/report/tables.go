@@ -29,8 +29,8 @@ func faultRows(run *checker.Run) []faultRow {
 	var rows []faultRow
 	for _, f := range run.Faults {
 		row := faultRow{Step: f.Step, Name: f.Name, Targets: strings.Join(f.Targets, ", "),
-			From: seconds(f.Start), Till: seconds(f.Heal), Asked: f.Asked, Measured: f.Measured, Proved: f.Proved,
-			HealText: f.HealMeasured, HealProved: f.HealProved, Error: f.Error, Recovery: recovery(f, recoveries)}
+			From: seconds(f.Start), Till: seconds(f.Heal), Asked: f.Asked, Measured: f.Measured, Proved: f.Verified,
+			HealText: f.HealMeasured, HealProved: f.HealVerified, Error: f.Error, Recovery: recovery(f, recoveries)}
 		switch {
 		case f.Momentary:
 			row.Took, row.HealText = "at once", "needs none"

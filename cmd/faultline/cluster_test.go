@@ -106,7 +106,7 @@ func TestAKilledHarnessIsCleanedUpAfterAndAnInterruptedOneCleansUpItself(t *test
 	require.FileExists(t, filepath.Join(dir, "report.html"))
 	require.Contains(t, living.stdout.String(), "note: interrupted by the user after ")
 	require.NotNil(t, outcome.Report.Run.Baseline, "it was healed, and the heal was measured")
-	require.True(t, outcome.Report.Run.Baseline.Proved)
+	require.True(t, outcome.Report.Run.Baseline.Verified)
 }
 
 func TestASecondInterruptOnlyCleansUp(t *testing.T) {

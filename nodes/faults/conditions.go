@@ -1,3 +1,17 @@
+// Package faults is the vocabulary of what may be wrong with a cluster, as plain values that
+// print, compare, and are read back from YAML and JSON: what is asked for ([Conditions], of
+// a [Link] between a [Pair] of nodes, a [Clock], a [Disk], a [ProcessState]), what was
+// measured ([Measurement]), and whether that shows what was asked ([Evidence]).
+//
+//	var c faults.Conditions
+//	c.Cut([]string{"a"}, []string{"b"}, faults.Link{Loss: 0.2})
+//	gaps := faults.Evidence{Want: &c, Got: measured, Nodes: names}.Gaps()
+//
+// A new option of a link, a clock or a disk is a field here, with its range, how two of it
+// combine and how a measurement shows it; beside that only what makes it true changes.
+//
+// It is not for making anything true (package nodes and its runtimes) nor for when (package
+// nemesis). It stands below all other packages.
 package faults
 
 import (

@@ -38,7 +38,7 @@ func (t Type) known() bool { return t == Invoke || t == OK || t == Fail || t == 
 type Process int64
 
 const (
-	Nemesis  Process = -1 // faults; the value of its events is a FaultMark
+	Nemesis  Process = -1 // faults; the value of its events is a FaultEvent
 	Observer Process = -2 // samples nodes; the value is an Observation
 	Harness  Process = -3 // marks the phases of a run; the value is a Phase
 	Runtime  Process = -4 // where the nodes live; the value is a ProcessEvent

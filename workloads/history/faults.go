@@ -22,9 +22,9 @@ const (
 	FBaselineEnd Op = "baseline-end" // at the end of the run
 )
 
-// FaultMark is the value of a nemesis event. Every stage has two: one when the change
+// FaultEvent is the value of a nemesis event. Every stage has two: one when the change
 // begins, and one, with Done and Evidence, when it has been made and measured.
-type FaultMark struct {
+type FaultEvent struct {
 	Step    int      `json:"step"` // position in resolved.yaml, from 0; -1 for the baseline
 	Stage   Stage    `json:"stage"`
 	Done    bool     `json:"done"`
@@ -38,23 +38,23 @@ type FaultMark struct {
 
 	Evidence *faults.Evidence `json:"evidence,omitempty"`
 
-	// What follows is not written any more: [ParseFaultMark] says it from the evidence. In
+	// What follows is not written any more: [ParseFaultEvent] says it from the evidence. In
 	// run directories of a format below 2 the harness wrote it down instead.
 	Measured string `json:"measured,omitempty"` // in words
-	Proved   bool   `json:"proved,omitempty"`   // what was measured is what was asked
+	Verified bool   `json:"proved,omitempty"`   // what was measured is what was asked
 	Error    string `json:"error,omitempty"`    // why it is not
 }
 
-// ParseFaultMark reads the value of a nemesis event. What its evidence shows is decided
+// ParseFaultEvent reads the value of a nemesis event. What its evidence shows is decided
 // here, by [faults.Evidence.Gaps], however the harness saw it.
-func ParseFaultMark(value []byte) (FaultMark, error) {
-	var m FaultMark
+func ParseFaultEvent(value []byte) (FaultEvent, error) {
+	var m FaultEvent
 	if err := json.Unmarshal(value, &m); err != nil {
 		return m, err
 	}
 	if m.Evidence != nil {
 		gaps := m.Evidence.Gaps()
-		m.Measured, m.Proved, m.Error = m.Evidence.Words(), len(gaps) == 0, faults.Summary(gaps)
+		m.Measured, m.Verified, m.Error = m.Evidence.Words(), len(gaps) == 0, faults.Summary(gaps)
 	}
 	return m, nil
 }
@@ -69,9 +69,9 @@ type Fault struct {
 	Healed       int64 // ns, when the heal was done; Open if the run ended before
 	Asked        string
 	Measured     string
-	Proved       bool
+	Verified     bool
 	HealMeasured string
-	HealProved   bool
+	HealVerified bool
 	Kills        bool // it ends the processes of its targets
 	Exits        bool // it lets them end by themselves
 	Wipes        bool // it empties their disks
@@ -82,20 +82,20 @@ type Fault struct {
 
 // Faults collects the faults of a history in the order of their start, and the check of the
 // baseline: the last one, or the first that was not proved; nil if the run did not come to any.
-func Faults(events []Event) (all []Fault, baseline *FaultMark, err error) {
+func Faults(events []Event) (all []Fault, baseline *FaultEvent, err error) {
 	at := map[int]int{}
 	for i := range events {
 		e := &events[i]
 		if e.Process != Nemesis {
 			continue
 		}
-		m, err := ParseFaultMark(e.Value)
+		m, err := ParseFaultEvent(e.Value)
 		if err != nil {
 			return nil, nil, fmt.Errorf("event %d: %w", e.Index, err)
 		}
 		switch m.Stage {
 		case Baseline:
-			if m.Done && (baseline == nil || baseline.Proved) {
+			if m.Done && (baseline == nil || baseline.Verified) {
 				baseline = &m
 			}
 		case FaultStart:
@@ -109,9 +109,9 @@ func Faults(events []Event) (all []Fault, baseline *FaultMark, err error) {
 			if err != nil {
 				return nil, nil, err
 			}
-			f.Targets, f.Asked, f.Measured, f.Proved, f.Error = m.Targets, m.Asked, m.Measured, m.Proved, m.Error
+			f.Targets, f.Asked, f.Measured, f.Verified, f.Error = m.Targets, m.Asked, m.Measured, m.Verified, m.Error
 			if f.Momentary {
-				f.Heal, f.Healed, f.HealProved = e.Time, e.Time, m.Proved
+				f.Heal, f.Healed, f.HealVerified = e.Time, e.Time, m.Verified
 			}
 		case FaultHeal:
 			f, err := started(all, at, e, m)
@@ -122,7 +122,7 @@ func Faults(events []Event) (all []Fault, baseline *FaultMark, err error) {
 				f.Heal = e.Time
 				continue
 			}
-			f.Healed, f.HealMeasured, f.HealProved = e.Time, m.Measured, m.Proved
+			f.Healed, f.HealMeasured, f.HealVerified = e.Time, m.Measured, m.Verified
 			if m.Error != "" {
 				f.Error = m.Error
 			}
@@ -133,7 +133,7 @@ func Faults(events []Event) (all []Fault, baseline *FaultMark, err error) {
 	return all, baseline, nil
 }
 
-func started(all []Fault, at map[int]int, e *Event, m FaultMark) (*Fault, error) {
+func started(all []Fault, at map[int]int, e *Event, m FaultEvent) (*Fault, error) {
 	i, ok := at[m.Step]
 	if !ok {
 		return nil, fmt.Errorf("event %d: %s of step %d, which never started", e.Index, m.Stage, m.Step)
