@@ -243,7 +243,7 @@ func (e *failingEngine) serve(conn net.Conn) {
 	}
 }
 
-// answer answers one, and tells whether the connection stands.
+// answer answers one, and reports whether the connection stands.
 func (e *failingEngine) answer(conn net.Conn, in *bufio.Reader, r *http.Request, how string) bool {
 	switch how {
 	case absent, broken500:

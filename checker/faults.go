@@ -143,7 +143,7 @@ func mismatch(asked, measured, failure string) string {
 	return " (" + strings.Join(parts, "; ") + ")"
 }
 
-// baselineLast tells whether the last thing that the nemesis did was to check the baseline.
+// baselineLast reports whether the last thing that the nemesis did was to check the baseline.
 func baselineLast(events []history.Event) (bool, error) {
 	for i := len(events) - 1; i >= 0; i-- {
 		if events[i].Process != history.Nemesis {

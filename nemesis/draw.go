@@ -13,7 +13,7 @@ import (
 // draw mod n, picks the first server, the next digit picks among the rest, and so on;
 // then one bit and the client agents' own digits. So draw 0 is the topology's order, and
 // with three servers draw 2 puts the third first. The same draw means the same nodes
-// for ever: no random number generator is involved.
+// forever: no random number generator is involved.
 type order struct {
 	servers []string
 	clients []string

@@ -64,7 +64,7 @@ const (
 
 var words = []string{All, Bridge, Ring, Majority, Minority, One, Primary, Spare}
 
-// IsZero tells whether nobody is named.
+// IsZero reports whether nobody is named.
 func (t Target) IsZero() bool { return t.Word == "" && len(t.Names) == 0 }
 
 func (t Target) String() string {

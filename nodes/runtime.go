@@ -31,7 +31,7 @@ type Runtime interface {
 	Name() string
 	// Capabilities lists the conditions that it can make true.
 	Capabilities() []faults.Capability
-	// Check tells whether this machine offers what the runtime needs to make such conditions
+	// Check reports whether this machine offers what the runtime needs to make such conditions
 	// true; the error says what lacks and the way out.
 	Check(ctx context.Context, needs ...faults.Capability) error
 	// Start brings a cluster up: every pod, then every node's process. It does not wait

@@ -31,7 +31,7 @@ func (l Link) joins(from, to Node) bool {
 	return from.in(l.Between[0]) && to.in(l.Between[1])
 }
 
-// in tells whether a datacenter or node of that name is, or holds, the node.
+// in reports whether a datacenter or node of that name is, or holds, the node.
 func (n Node) in(name string) bool { return n.Name == name || n.DC == name }
 
 // checkLinks refuses links of which one end is nowhere.

@@ -111,7 +111,7 @@ func found(item nodes.Item) json.RawMessage {
 	return quoted
 }
 
-// isInteger tells whether s is an int64 in the one way that strconv.FormatInt writes it,
+// isInteger reports whether s is an int64 in the one way that strconv.FormatInt writes it,
 // which is JSON's as well.
 func isInteger(s string) bool {
 	digits := s

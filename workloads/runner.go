@@ -51,7 +51,7 @@ func (c Config) validate() error {
 
 // Runner plays a Generator with concurrent clients.
 //
-// It has Concurrency threads, each of which talks to one node for ever. A thread acts as
+// It has Concurrency threads, each of which talks to one node forever. A thread acts as
 // one process at a time: first as the process with its own number, and after an info,
 // which retires a process, as the one Concurrency further on. So process modulo
 // Concurrency is the thread.

@@ -103,7 +103,7 @@ func (s *server) statusOf(ctx context.Context, addr string) (status statusReply,
 	return status, rpc.Decode(response.Body, &status)
 }
 
-// lists tells whether the peer set is exactly this one.
+// lists reports whether the peer set is exactly this one.
 func (r statusReply) lists(set raft.Configuration) bool {
 	return len(r.Servers) == len(set.Servers) && !slices.ContainsFunc(set.Servers, func(p raft.Server) bool {
 		return !slices.ContainsFunc(r.Servers, func(q peerInfo) bool {

@@ -118,7 +118,7 @@ func (l *leadership) renew(ctx context.Context) {
 	}
 }
 
-// holds tells whether this leadership is not over, as far as this server knows.
+// holds reports whether this leadership is not over, as far as this server knows.
 func (l *leadership) holds() bool {
 	term, leads := l.s.leading()
 	return leads && term == l.term
@@ -133,7 +133,7 @@ func (l *leadership) leaseTime() time.Duration {
 	return l.s.a.host.Monotonic()
 }
 
-// leased tells whether, at some instant during the call, no later leader could have
+// leased reports whether, at some instant during the call, no later leader could have
 // been elected.
 func (l *leadership) leased() bool {
 	state := l.lease.Load()

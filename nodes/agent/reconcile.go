@@ -84,7 +84,7 @@ func (l *leadership) change(ctx context.Context, c peerChange) error {
 	return l.s.await(ctx, l.s.raft.AddVoter(c.ID, c.Addr, 0, enqueue))
 }
 
-// ripe tells whether a change can be made yet. Who is taken in must answer: gossip takes
+// ripe reports whether a change can be made yet. Who is taken in must answer: gossip takes
 // its time to notice that a server is gone, and one that was removed for being gone would
 // come back at once. Who is given a vote must have the log up to what was committed a
 // moment ago: until it has, it would only make the majority harder to reach.

@@ -15,7 +15,7 @@ func again(read bool, err error, d defects) bool {
 	return !code.Final() && (read || code.Definite() || d[ForwardRetryDoubles])
 }
 
-// elsewhere tells whether a client agent turns to another server after an error: one
+// elsewhere reports whether a client agent turns to another server after an error: one
 // that says that the server, or the way to it, is in trouble.
 func elsewhere(err error) bool { return !nodes.CodeOf(err).Final() }
 

@@ -116,7 +116,7 @@ func (s *server) raftConfig() *raft.Config {
 	return c
 }
 
-// leading tells whether this server is Raft's leader, and of which term. A leader's
+// leading reports whether this server is Raft's leader, and of which term. A leader's
 // term is fixed, so a term that is equal before and after the state is the state's.
 func (s *server) leading() (term uint64, yes bool) {
 	term = s.raft.CurrentTerm()
@@ -128,7 +128,7 @@ func (s *server) leading() (term uint64, yes bool) {
 // in its log.
 func (s *server) reached() uint64 { return max(s.store.Applied(), s.raft.CommitIndex()) }
 
-// mayVote tells whether this server's own log says that it is of the peer set. See transportFilter.
+// mayVote reports whether this server's own log says that it is of the peer set. See transportFilter.
 func (s *server) mayVote() bool {
 	return s.a.defects[RejoinsWithEmptyLog] ||
 		slices.ContainsFunc(s.raft.GetConfiguration().Configuration().Servers, func(p raft.Server) bool {

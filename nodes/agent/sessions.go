@@ -189,7 +189,7 @@ func (s *server) sessionEnded(ended kv.Session, held []string) {
 	}
 }
 
-// delayed tells whether a key may not be acquired yet.
+// delayed reports whether a key may not be acquired yet.
 func (d *lockDelays) delayed(key string, now time.Duration) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -78,7 +78,7 @@ func behind(t *testing.T, defect ...string) (c *cluster, a, b *node) {
 func TestAnEmptyServerGivesNoVote(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		c, a, b := behind(t)
-		// As good as for ever: the other test's server leads after a few of these.
+		// As good as forever: the other test's server leads after a few of these.
 		for end := time.Now().Add(10 * testTimes.Election); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 			_, leads := b.agent.server.Load().leading()
 			require.False(t, leads, "without the entry that a and c have acknowledged")

@@ -10,7 +10,7 @@
 // peer set. Its sessions stand on their TTL alone, and on no health check.
 //
 // The client is written for judgement, not for comfort: it never sends a request twice,
-// and every error tells whether the operation may have taken effect. It is not a general
+// and every error reports whether the operation may have taken effect. It is not a general
 // client of Consul; that is github.com/hashicorp/consul/api.
 package consul
 

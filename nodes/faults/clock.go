@@ -62,7 +62,7 @@ func larger(a, b time.Duration) time.Duration {
 	return b
 }
 
-// Healthy tells whether both clocks show the truth.
+// Healthy reports whether both clocks show the truth.
 func (s Clock) Healthy() bool {
 	return s.Offset == 0 && s.Drift == 0 && s.Strobe == 0 && s.Monotonic == 0 && s.Forward == 0
 }

@@ -77,7 +77,7 @@ func (p ProcessState) Check() error {
 	return nil
 }
 
-// Ended tells whether there is no process.
+// Ended reports whether there is no process.
 func (p ProcessState) Ended() bool { return severity[p] >= severity[Killed] }
 
 // Capability names one kind of condition that a runtime may or may not make true.
@@ -188,7 +188,7 @@ func (c Conditions) Equal(d Conditions) bool {
 	return slices.Equal(c.lines(), d.lines())
 }
 
-// Healthy tells whether nothing is wrong.
+// Healthy reports whether nothing is wrong.
 func (c Conditions) Healthy() bool { return len(c.lines()) == 0 }
 
 // String lists what is wrong, sorted, or says "healthy".

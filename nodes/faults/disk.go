@@ -83,12 +83,12 @@ func (s Disk) Merge(o Disk) Disk {
 	}
 }
 
-// Healthy tells whether the disk does as it should.
+// Healthy reports whether the disk does as it should.
 func (s Disk) Healthy() bool { return s.String() == healthy }
 
 const healthy = "healthy"
 
-// EndsNodes tells whether a correct node may end its process over this disk, and may not
+// EndsNodes reports whether a correct node may end its process over this disk, and may not
 // come back before the heal.
 func (s Disk) EndsNodes() bool {
 	return s.Full || s.FailRead || s.FailWrite || s.FailSync || len(s.Damages) > 0
@@ -282,7 +282,7 @@ func (seen DiskMeasurement) mismatches(want Disk) []string {
 	return out
 }
 
-// paired tells whether each damage that is asked can be one of those that were seen, and each of those one that is asked.
+// paired reports whether each damage that is asked can be one of those that were seen, and each of those one that is asked.
 func paired(asked []Damage, seen []DamageMeasurement) bool {
 	if len(asked) == 0 {
 		return true

@@ -100,10 +100,10 @@ func leastSet(a, b int64) int64 {
 	return min(a, b)
 }
 
-// Healthy tells whether the state does nothing to packets.
+// Healthy reports whether the state does nothing to packets.
 func (s Link) Healthy() bool { return !s.Drop && !s.Reject && !s.Shaped() }
 
-// Shaped tells whether packets that are not all dropped meet more than a rejection.
+// Shaped reports whether packets that are not all dropped meet more than a rejection.
 func (s Link) Shaped() bool {
 	return !s.Drop && (s.Loss > 0 || s.BurstLoss > 0 || s.Rate > 0 || s.Delay > 0 || s.Jitter > 0 ||
 		s.Reorder > 0 || s.Duplicate > 0 || s.Corrupt > 0)

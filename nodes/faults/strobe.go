@@ -44,7 +44,7 @@ func strobeMismatches(looks []ClockSample, want Clock) []string {
 	return []string{fmt.Sprintf("its wall clock does not jump every %s from when that was asked", want.Period)}
 }
 
-// fits tells whether looks show a square wave whose periods begin so much later than asked.
+// fits reports whether looks show a square wave whose periods begin so much later than asked.
 func fits(looks []ClockSample, ahead []bool, period, shift time.Duration) bool {
 	clear := map[bool]int{} // looks by side
 	for i, l := range looks {

@@ -94,7 +94,7 @@ func (s Link) datagrams() int {
 	return int(math.Ceil(need))
 }
 
-// Untouched tells whether a train was sent and met nothing.
+// Untouched reports whether a train was sent and met nothing.
 func (t TrainMeasurement) Untouched() bool { return t.Sent > 0 && len(t.mismatches(Link{})) == 0 }
 
 // mismatches lists where a train was not treated as the state asks. Each statistical

@@ -21,7 +21,7 @@
 // # How clients reach a node
 //
 // Nobody outside can route to the bridge, and nobody listens for the nodes outside. But a socket
-// belongs for ever to the namespace that it was made in: the cluster's PID 1 makes sockets, passes
+// belongs forever to the namespace that it was made in: the cluster's PID 1 makes sockets, passes
 // them on, and the harness connects them straight to the node (Endpoint.Dial). So a client sees
 // what the node's kernel does: a dead node refuses, which is definite. Who is the same user on
 // this machine, or root, can enter the namespaces, and is trusted.

@@ -65,16 +65,16 @@ var codes = map[Code]fate{
 // Codes lists all of them, sorted.
 func Codes() []Code { return slices.Sorted(maps.Keys(codes)) }
 
-// Definite tells whether an operation that failed with this code certainly did not take
+// Definite reports whether an operation that failed with this code certainly did not take
 // effect. A code that is not in the table is indefinite.
 func (c Code) Definite() bool { return codes[c].definite }
 
-// Final tells whether it is of no use to ask again, or elsewhere.
+// Final reports whether it is of no use to ask again, or elsewhere.
 func (c Code) Final() bool { return codes[c].final }
 
-// Served tells whether the system answered as it should, and only the condition of the
+// Served reports whether the system answered as it should, and only the condition of the
 // operation did not hold.
 func (c Code) Served() bool { return codes[c].served }
 
-// Known tells whether the code stands in the table.
+// Known reports whether the code stands in the table.
 func (c Code) Known() bool { _, ok := codes[c]; return ok }

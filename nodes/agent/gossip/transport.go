@@ -87,7 +87,7 @@ func (t *transport) acceptStreams() {
 	}
 }
 
-// over tells whether a socket's error ends its loop. Others pass: a rejected datagram
+// over reports whether a socket's error ends its loop. Others pass: a rejected datagram
 // shows up as an error of the next read, and a process may be out of descriptors for a
 // while. The pause keeps a lasting error from burning the processor.
 func (t *transport) over(err error) bool {

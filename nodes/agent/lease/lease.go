@@ -26,7 +26,7 @@
 // A later leader needs the votes of a majority, and any two majorities of a peer set
 // (or of two sets that differ by one server) share a voter. So no later leader exists
 // while a quorum of voters is bound: until the quorum-th largest of the grants, where
-// the leader, which votes for nobody while it leads, counts as bound for ever.
+// the leader, which votes for nobody while it leads, counts as bound forever.
 package lease
 
 import (

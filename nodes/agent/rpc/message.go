@@ -4,7 +4,7 @@
 //	pool := rpc.NewPool(dial, log)
 //	answer, err := pool.Call(ctx, "10.0.0.2:8300", rpc.Request{Method: "kv.read", Body: body})
 //
-// An error of Call is a *nodes.Error whose code tells whether the call may have been
+// An error of Call is a *nodes.Error whose code reports whether the call may have been
 // carried out. The package never retries.
 //
 // It is not for deciding whom to call, or whether to call again; see package agent.

@@ -70,7 +70,7 @@ func appendFrame(b []byte, kind frameKind, offset int64, payloads [][]byte) ([]b
 	return b, nil
 }
 
-// parseHeader reads the header at data[at:]; ok tells whether a whole and true one is there.
+// parseHeader reads the header at data[at:]; ok reports whether a whole and true one is there.
 func parseHeader(data []byte, at int) (h frameHeader, ok bool) {
 	if at+frameHeaderSize > len(data) || binary.LittleEndian.Uint32(data[at:]) != frameMagic {
 		return h, false
@@ -160,7 +160,7 @@ func scanFrames(data []byte, at int, visit func(frameKind, []record) error) (s s
 	return s, nil
 }
 
-// tornAt tells whether damage at an offset of the last segment can be what a crash left
+// tornAt reports whether damage at an offset of the last segment can be what a crash left
 // of the last write: nothing that was written later stands behind it. A write that was
 // never synced may reach the disk in any order, so its first page can be missing while
 // later ones are there; but a whole frame behind it is another, later write.

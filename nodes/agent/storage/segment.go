@@ -91,7 +91,7 @@ func openSegment(disk nodes.Disk, dir string, number uint64) (*segment, []byte, 
 	return s, data, nil
 }
 
-// headerTorn tells whether a segment is what a crash left of its creation.
+// headerTorn reports whether a segment is what a crash left of its creation.
 func (s *segment) headerTorn(data []byte) (bool, error) {
 	if len(data) >= segmentHeaderSize && string(data[:segmentHeaderSize]) == string(segmentHeader(s.number)) {
 		return false, nil
