@@ -7,7 +7,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"faultline/nodes"
-	"faultline/nodes/agent/rpc"
+	"faultline/nodes/agent/internal/rpc"
 	"faultline/workloads/history"
 )
 

@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"faultline/nodes"
-	"faultline/nodes/agent/gossip"
-	"faultline/nodes/agent/rpc"
+	"faultline/nodes/agent/internal/gossip"
+	"faultline/nodes/agent/internal/rpc"
 )
 
 // Build is the version that agents tell each other.

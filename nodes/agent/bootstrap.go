@@ -10,8 +10,8 @@ import (
 
 	"github.com/hashicorp/raft"
 
-	"faultline/nodes/agent/gossip"
-	"faultline/nodes/agent/rpc"
+	"faultline/nodes/agent/internal/gossip"
+	"faultline/nodes/agent/internal/rpc"
 )
 
 // bootstrap makes the first peer set, as Consul does: when gossip knows as many servers

@@ -6,7 +6,7 @@ import (
 	"net/netip"
 	"time"
 
-	"faultline/nodes/agent/gossip"
+	"faultline/nodes/agent/internal/gossip"
 )
 
 // Config is what an agent is told at its start. The names and defaults are Consul's.

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"faultline/nodes"
-	"faultline/nodes/agent/gossip"
+	"faultline/nodes/agent/internal/gossip"
 	"faultline/workloads/history"
 )
 

@@ -11,9 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"faultline/nodes"
-	"faultline/nodes/agent/kv"
-	"faultline/nodes/agent/storage"
-	"faultline/nodes/agent/storage/fakedisk"
+	"faultline/nodes/agent/internal/kv"
+	"faultline/nodes/agent/internal/storage"
+	"faultline/nodes/agent/internal/storage/fakedisk"
 	"faultline/workloads/history"
 )
 

@@ -9,7 +9,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"faultline/nodes"
-	"faultline/nodes/agent/gossip"
+	"faultline/nodes/agent/internal/gossip"
 	"faultline/workloads/history"
 )
 

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"faultline/nodes"
-	"faultline/nodes/agent/kv"
+	"faultline/nodes/agent/internal/kv"
 	"faultline/workloads/history"
 )
 

@@ -9,7 +9,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"faultline/nodes"
-	"faultline/nodes/agent/kv"
+	"faultline/nodes/agent/internal/kv"
 	"faultline/workloads/history"
 )
 

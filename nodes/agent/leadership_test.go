@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"faultline/nodes"
-	"faultline/nodes/agent/lease"
+	"faultline/nodes/agent/internal/lease"
 	"faultline/workloads/history"
 )
 

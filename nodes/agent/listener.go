@@ -12,7 +12,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"faultline/nodes"
-	"faultline/nodes/agent/rpc"
+	"faultline/nodes/agent/internal/rpc"
 )
 
 // One TCP port serves Raft and calls: the first byte of a connection says which.

@@ -11,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"faultline/nodes/agent/lease"
+	"faultline/nodes/agent/internal/lease"
 )
 
 // The leader goes, another rises; it comes back and needs a snapshot, since the log no

@@ -4,8 +4,8 @@ import (
 	"context"
 
 	"faultline/nodes"
-	"faultline/nodes/agent/kv"
-	"faultline/nodes/agent/rpc"
+	"faultline/nodes/agent/internal/kv"
+	"faultline/nodes/agent/internal/rpc"
 	"faultline/workloads/history"
 )
 

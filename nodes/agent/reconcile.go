@@ -6,7 +6,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
-	"faultline/nodes/agent/gossip"
+	"faultline/nodes/agent/internal/gossip"
 )
 
 // reconcileEvery is how often the leader compares, beside whenever gossip changes;

@@ -8,8 +8,8 @@ import (
 	"github.com/hashicorp/raft"
 
 	"faultline/nodes"
-	"faultline/nodes/agent/lease"
-	"faultline/nodes/agent/rpc"
+	"faultline/nodes/agent/internal/lease"
+	"faultline/nodes/agent/internal/rpc"
 	"faultline/workloads/history"
 )
 

@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"faultline/nodes"
-	"faultline/nodes/agent/gossip"
-	"faultline/nodes/agent/rpc"
+	"faultline/nodes/agent/internal/gossip"
+	"faultline/nodes/agent/internal/rpc"
 	"faultline/workloads/history"
 )
 

@@ -12,10 +12,10 @@ import (
 	"github.com/hashicorp/raft"
 
 	"faultline/nodes"
-	"faultline/nodes/agent/kv"
-	"faultline/nodes/agent/lease"
-	"faultline/nodes/agent/rpc"
-	"faultline/nodes/agent/storage"
+	"faultline/nodes/agent/internal/kv"
+	"faultline/nodes/agent/internal/lease"
+	"faultline/nodes/agent/internal/rpc"
+	"faultline/nodes/agent/internal/storage"
 )
 
 // server is what a server agent has beyond a client agent: its Raft and its copy of the

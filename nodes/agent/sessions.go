@@ -5,8 +5,8 @@ import (
 	"sync"
 	"time"
 
-	"faultline/nodes/agent/gossip"
-	"faultline/nodes/agent/kv"
+	"faultline/nodes/agent/internal/gossip"
+	"faultline/nodes/agent/internal/kv"
 	"faultline/workloads/history"
 )
 

@@ -17,7 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"faultline/nodes"
-	"faultline/nodes/lock"
+	"faultline/nodes/internal/lock"
 	"faultline/nodes/pods"
 )
 

@@ -13,7 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"faultline/nodes/lock"
+	"faultline/nodes/internal/lock"
 )
 
 // buildPrefix begins the names of directories in which something is being built, in the cache.

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"faultline/nodes"
-	"faultline/nodes/lock"
+	"faultline/nodes/internal/lock"
 )
 
 // buildLimit is longer than any build takes: an older Faultline does not lock the directories that it builds in.

@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"faultline/nodes/lock"
+	"faultline/nodes/internal/lock"
 )
 
 func TestCleanRemovesWhatKilledBuildsLeft(t *testing.T) {

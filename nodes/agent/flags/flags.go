@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"faultline/nodes/agent"
-	"faultline/nodes/agent/gossip"
+	"faultline/nodes/agent/internal/gossip"
 )
 
 // Options is what a command line says.

@@ -10,7 +10,7 @@ import (
 	"github.com/hashicorp/raft"
 	"github.com/stretchr/testify/require"
 
-	"faultline/nodes/agent/storage/fakedisk"
+	"faultline/nodes/agent/internal/storage/fakedisk"
 )
 
 // smallSegment makes a test's few entries fill several segments.

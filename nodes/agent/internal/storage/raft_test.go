@@ -8,7 +8,7 @@ import (
 	"github.com/hashicorp/raft"
 	"github.com/stretchr/testify/require"
 
-	"faultline/nodes/agent/storage/fakedisk"
+	"faultline/nodes/agent/internal/storage/fakedisk"
 )
 
 // TestRaftRunsOnIt starts raft alone on the store, takes snapshots that compact the log,

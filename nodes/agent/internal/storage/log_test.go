@@ -12,7 +12,7 @@ import (
 	"github.com/hashicorp/raft"
 	"github.com/stretchr/testify/require"
 
-	"faultline/nodes/agent/storage/fakedisk"
+	"faultline/nodes/agent/internal/storage/fakedisk"
 )
 
 func TestAnEmptyLog(t *testing.T) {

@@ -6,8 +6,8 @@ import (
 	"github.com/hashicorp/raft"
 	"github.com/stretchr/testify/require"
 
+	"faultline/nodes/agent/internal/storage/fakedisk"
 	"faultline/nodes/agent/oshost"
-	"faultline/nodes/agent/storage/fakedisk"
 )
 
 // TestOnRealFiles plays the story on a directory of this machine, with a restart after

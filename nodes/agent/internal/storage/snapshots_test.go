@@ -9,7 +9,7 @@ import (
 	"github.com/hashicorp/raft"
 	"github.com/stretchr/testify/require"
 
-	"faultline/nodes/agent/storage/fakedisk"
+	"faultline/nodes/agent/internal/storage/fakedisk"
 )
 
 func TestSnapshotComesBack(t *testing.T) {
