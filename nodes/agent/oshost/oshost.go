@@ -49,8 +49,6 @@ func (h *Host) Dial(ctx context.Context, addr string) (net.Conn, error) {
 // Now is the wall clock.
 func (h *Host) Now() time.Time { return time.Now() }
 
-// Monotonic counts since the host was made. On Linux it is CLOCK_MONOTONIC, which also
-// counts while the process is stopped.
 // Uint64 is from the operating system's source of random bytes.
 func (h *Host) Uint64() uint64 {
 	var b [8]byte
@@ -58,6 +56,8 @@ func (h *Host) Uint64() uint64 {
 	return binary.NativeEndian.Uint64(b[:])
 }
 
+// Monotonic counts since the host was made. On Linux it is CLOCK_MONOTONIC, which also
+// counts while the process is stopped.
 func (h *Host) Monotonic() time.Duration { return time.Since(h.start) }
 
 // Disk is the directory.
