@@ -8,6 +8,7 @@ JOBS    ?= 1
 FLAGS   ?=
 # Tests of packages that run at a time: those of clusters wait more than they work.
 PACKAGES ?= 4
+TESTFLAGS ?=
 GO      ?= go
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
@@ -19,8 +20,8 @@ build: ## build bin/faultline
 	$(GO) build -o bin/faultline ./cmd/faultline
 
 test: ## unit and integration tests; those that need Docker or namespaces say so and are skipped without
-	$(GO) test -race -p $(PACKAGES) ./...
-	cd nodes/agent/compat && $(GO) test ./...
+	$(GO) test -race -p $(PACKAGES) $(TESTFLAGS) ./...
+	cd nodes/agent/compat && $(GO) test $(TESTFLAGS) ./...
 
 self: ## inject faults into the harness itself: every call of a short run goes wrong, in every way; test draws some. About an hour
 	FAULTLINE_SELF=all $(GO) test -run '^(TestARunInMemory|TestWhateverGoesWrong|TestADiskThatFails|TestAnEngineThatFails)' -timeout 3h -count 1 .
