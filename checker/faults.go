@@ -48,7 +48,7 @@ func checkFaults(_ context.Context, run *Run) Result {
 		if err != nil {
 			return Result{Verdict: Unknown, Summary: err.Error(), Metrics: r.Metrics}
 		}
-		r.Reasons = append(r.Reasons, unsound(run.Baseline, last)...)
+		r.Reasons = append(r.Reasons, unsound(run, last)...)
 	}
 	switch {
 	case len(r.Reasons) > 0:
@@ -113,12 +113,15 @@ func unproved(f history.Fault) (reasons []string) {
 }
 
 // unsound tells what is wrong with the final check.
-func unsound(baseline *history.FaultEvent, last bool) []string {
+func unsound(run *Run, last bool) []string {
+	baseline := run.Baseline
 	switch {
 	case baseline == nil:
 		return []string{"the cluster was not checked after the last heal"}
 	case !baseline.Verified:
 		return []string{"after the last heal the cluster was not as before" + mismatch(baseline.Asked, baseline.Measured, baseline.Error)}
+	case baseline.Evidence != nil && (baseline.Evidence.Want == nil || !baseline.Evidence.Want.Equal(run.Topology.Baseline())):
+		return []string{"the final check did not ask for the cluster to be as its topology says"}
 	case !last:
 		return []string{"the final check came before the last heal was done"}
 	}

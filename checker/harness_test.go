@@ -183,7 +183,7 @@ func TestJudge(t *testing.T) {
 
 // A run of a harness that records evidence is judged by that, and not by what it says of itself.
 func TestFaultsAreJudgedByEvidence(t *testing.T) {
-	const asked = `"want":{"processes":{"s1":"killed"}},"before":{},"part":{"processes":{"s1":"killed"}},"nodes":["s1"],"targets":["s1"]`
+	const asked = `"want":{"processes":{"s1":"killed"}},"before":{},"part":{"processes":{"s1":"killed"}},"nodes":["s1"]`
 	for _, c := range []struct {
 		name, evidence string
 		verdict        Verdict
@@ -208,5 +208,16 @@ func TestFaultsAreJudgedByEvidence(t *testing.T) {
 			require.Equal(t, c.verdict, r.Verdict, "%q", r.Reasons)
 			require.Contains(t, r.Summary, c.says)
 		})
+	}
+}
+
+func TestTheFinalCheckAsksForTheTopologysBaseline(t *testing.T) {
+	for want, verdict := range map[string]Verdict{`{}`: Valid, `{"processes":{"s2":"killed"}}`: Unknown} {
+		tp := &tape{}
+		tp.begin(1, 0).heal(2, 0)
+		tp.mark(3, "baseline", `{"step":-1,"stage":"baseline","done":true,"evidence":{"want":`+want+`,"got":`+want+`,"nodes":["s2"]}}`)
+		tp.phase(4, history.PhaseEnd)
+		r := checkFaults(context.Background(), tp.run(t, Settings{PlannedFaults: 1}))
+		require.Equal(t, verdict, r.Verdict, "%q", r.Reasons)
 	}
 }

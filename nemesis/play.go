@@ -227,7 +227,7 @@ func (p *player) part(number int, stage history.Stage) *part {
 		return part // nobody was found to hit
 	}
 	part.targets, part.evidence.Part = step.Fault.Nodes(p.Topology, step), step.alone(p.Topology)
-	part.mark.Targets, part.evidence.Targets = part.targets, part.targets
+	part.mark.Targets = part.targets
 	return part
 }
 

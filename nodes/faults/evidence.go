@@ -21,8 +21,7 @@ type Evidence struct {
 	// Nodes are all nodes of the cluster: each of them, and each link between two, must have
 	// been looked at.
 	Nodes    []string      `json:"nodes,omitempty"`
-	Targets  []string      `json:"targets,omitempty"` // whom the fault hits
-	Got      *Measurement  `json:"got,omitempty"`     // nil: nothing was measured
+	Got      *Measurement  `json:"got,omitempty"` // nil: nothing was measured
 	Findings []Finding     `json:"findings,omitempty"`
 	Notes    []string      `json:"notes,omitempty"` // for people
 	Late     time.Duration `json:"late_ns,omitempty"`
@@ -52,6 +51,46 @@ func (e Evidence) Gaps() []string {
 	return gaps
 }
 
+// Unasked lists why the evidence cannot be that of a fault's start, whatever was measured:
+// where nothing is asked for, a cluster in its best health is just as asked.
+func (e Evidence) Unasked() []string {
+	switch {
+	case e.Error != "" || e.Want == nil:
+		return nil // Gaps has more to say
+	case e.Part.Healthy() && len(e.Findings) == 0:
+		return []string{"nothing was asked for"}
+	case !e.Want.covers(e.Part):
+		return []string{"what the cluster was asked for lacks " + e.Part.Words()}
+	}
+	return nil
+}
+
+// covers reports whether something is asked of whatever part asks something of. Two clocks
+// that are asked to be wrong may come to a true one.
+func (c Conditions) covers(part Conditions) bool {
+	for l := range part.Links {
+		if _, ok := c.Links[l]; !ok {
+			return false
+		}
+	}
+	for n, state := range part.Processes {
+		if severity[c.Processes[n]] < severity[state] {
+			return false
+		}
+	}
+	for n := range part.Clocks {
+		if _, ok := c.Clocks[n]; !ok {
+			return false
+		}
+	}
+	for n := range part.Disks {
+		if _, ok := c.Disks[n]; !ok {
+			return false
+		}
+	}
+	return true
+}
+
 // Compare lists, a sentence each, where a measurement of nodes is not what was wanted. A
 // node that was to run before and is to run now, and does not, has ended by itself; of one
 // whose disk permits it, that is no fault.
@@ -70,8 +109,8 @@ func Compare(before *Conditions, want Conditions, got Measurement, nodes []strin
 // lateness is from when on a change says how late it was.
 const lateness = 100 * time.Millisecond
 
-// Words says what was seen, for people: "dc1-s2 not running; 1s late".
-func (e Evidence) Words() string {
+// Words says what was seen, for people, of a fault that hits targets: "dc1-s2 not running; 1s late".
+func (e Evidence) Words(targets []string) string {
 	words := slices.Clone(e.Notes)
 	for _, f := range e.Findings {
 		if f.Words != "" {
@@ -79,7 +118,7 @@ func (e Evidence) Words() string {
 		}
 	}
 	if e.Want != nil {
-		words = append(words, e.measured()...)
+		words = append(words, e.measured(targets)...)
 	}
 	if e.Late > lateness {
 		words = append(words, fmt.Sprintf("%s late", e.Late.Round(lateness)))
@@ -87,17 +126,17 @@ func (e Evidence) Words() string {
 	return strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == "" }), "; ")
 }
 
-func (e Evidence) measured() []string {
+func (e Evidence) measured(targets []string) []string {
 	var got Measurement
 	if e.Got != nil {
 		got = *e.Got
 	}
 	words := got.WordsOf(e.Part)
 	switch {
-	case words == "" && len(e.Targets) == 0: // it is about all of the cluster
+	case words == "" && len(targets) == 0: // it is about all of the cluster
 		words = got.Words()
 	case words == "":
-		words = got.processesOf(e.Targets)
+		words = got.processesOf(targets)
 	}
 	all := []string{words}
 	for _, node := range slices.Sorted(maps.Keys(e.Part.Disks)) {

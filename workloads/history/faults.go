@@ -46,7 +46,7 @@ type FaultEvent struct {
 }
 
 // ParseFaultEvent reads the value of a nemesis event. What its evidence shows is decided
-// here, by [faults.Evidence.Gaps], however the harness saw it.
+// here, by [faults.Evidence.Gaps] and Unasked, however the harness saw it.
 func ParseFaultEvent(value []byte) (FaultEvent, error) {
 	var m FaultEvent
 	if err := json.Unmarshal(value, &m); err != nil {
@@ -54,7 +54,10 @@ func ParseFaultEvent(value []byte) (FaultEvent, error) {
 	}
 	if m.Evidence != nil {
 		gaps := m.Evidence.Gaps()
-		m.Measured, m.Verified, m.Error = m.Evidence.Words(), len(gaps) == 0, faults.Summary(gaps)
+		if m.Stage == FaultStart {
+			gaps = append(m.Evidence.Unasked(), gaps...)
+		}
+		m.Measured, m.Verified, m.Error = m.Evidence.Words(m.Targets), len(gaps) == 0, faults.Summary(gaps)
 	}
 	return m, nil
 }
