@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -24,6 +25,7 @@ import (
 // injector.Serve at their ends, and pods.Group before them. It is meant for virtual time.
 type memory struct {
 	trap *trap
+	deaf atomic.Bool // no call of the cluster returns before its context ends
 
 	mu      sync.Mutex
 	names   []string
@@ -297,6 +299,10 @@ func (c memoryCluster) Endpoint(node string) nodes.Endpoint {
 }
 
 func (c memoryCluster) Set(ctx context.Context, want faults.Conditions) error {
+	if c.m.deaf.Load() {
+		<-ctx.Done()
+		return context.Cause(ctx)
+	}
 	asIs := c.m.is(want)
 	if over, err := c.m.trap.call(ctx, "Set"); over {
 		c.m.trap.harmless = asIs
@@ -306,6 +312,10 @@ func (c memoryCluster) Set(ctx context.Context, want faults.Conditions) error {
 }
 
 func (c memoryCluster) Measure(ctx context.Context) (faults.Measurement, error) {
+	if c.m.deaf.Load() {
+		<-ctx.Done()
+		return faults.Measurement{}, context.Cause(ctx)
+	}
 	if over, err := c.m.trap.call(ctx, "Measure"); over {
 		return faults.Measurement{}, err
 	}

@@ -21,7 +21,7 @@ import (
 
 // inBubble plays a schedule on a cluster in memory, in virtual time, and has the history judged. The bubble ends
 // only once every goroutine of the session has.
-func inBubble(t *testing.T, steps string, during func(m *memory, cancel context.CancelFunc)) (run *checker.Run, played error) {
+func inBubble(t *testing.T, rate float64, steps string, during func(m *memory, cancel, abort context.CancelFunc)) (run *checker.Run, took time.Duration, played error) {
 	synctest.Test(t, func(t *testing.T) {
 		trap := newTrap("", "", 0)
 		trap.release = make(chan struct{})
@@ -37,12 +37,16 @@ func inBubble(t *testing.T, steps string, during func(m *memory, cancel context.
 		require.NoError(t, err)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
+		abort, giveUp := context.WithCancel(context.Background())
+		defer giveUp()
 		if during != nil {
-			time.AfterFunc(8*time.Second, func() { during(m, cancel) })
+			time.AfterFunc(8*time.Second, func() { during(m, cancel, giveUp) })
 		}
+		began := time.Now()
 		sink := history.NewMemory()
-		played = Play(ctx, Plan{Topology: layout, System: memorySystem{m}, Schedule: schedule, Generator: generator, Rate: 100, Concurrency: 5,
-			Timeout: time.Second, TimeLimit: 15 * time.Second, Quiet: 2 * time.Second, RecoverWithin: 10 * time.Second}, cluster, sink)
+		played = Play(ctx, Plan{Topology: layout, System: memorySystem{m}, Schedule: schedule, Generator: generator, Rate: rate, Concurrency: 5,
+			Timeout: time.Second, TimeLimit: 15 * time.Second, Quiet: 2 * time.Second, RecoverWithin: 10 * time.Second, Abort: abort}, cluster, sink)
+		took = time.Since(began)
 		require.NoError(t, cluster.Close(context.Background()))
 		run = &checker.Run{Topology: layout, Events: sink.Events(), Settings: checker.Settings{Workload: "register", Format: checker.FormatEvidence, PlannedFaults: len(schedule.Steps)}}
 		run.Ops, err = history.Operations(run.Events)
@@ -50,14 +54,14 @@ func inBubble(t *testing.T, steps string, during func(m *memory, cancel context.
 		run.Faults, run.Baseline, err = history.Faults(run.Events)
 		require.NoError(t, err)
 	})
-	return run, played
+	return run, took, played
 }
 
 const twoFaults = "steps:\n  - {at: 1s, for: 3s, fault: kill, target: primary}\n  - {at: 5s, for: 3s, fault: partition, target: one, draw: 1}\n"
 
 func TestASessionNeedsNothingButTime(t *testing.T) {
 	began := time.Now()
-	run, err := inBubble(t, twoFaults, nil)
+	run, _, err := inBubble(t, 100, twoFaults, nil)
 	require.NoError(t, err)
 	require.Less(t, time.Since(began), 20*time.Second, "it waits in virtual time alone")
 	require.Greater(t, len(run.Ops), 1000)
@@ -71,20 +75,42 @@ func TestASessionNeedsNothingButTime(t *testing.T) {
 }
 
 func TestAnInterruptedSessionHeals(t *testing.T) {
-	run, err := inBubble(t, twoFaults, func(_ *memory, cancel context.CancelFunc) { cancel() })
+	run, _, err := inBubble(t, 100, twoFaults, func(_ *memory, cancel, _ context.CancelFunc) { cancel() })
 	require.NoError(t, err)
 	require.True(t, run.Baseline.Verified)
 	require.JSONEq(t, `"end"`, string(run.Events[len(run.Events)-1].Value))
 	require.Less(t, run.Events[len(run.Events)-1].Time, int64(15*time.Second))
 }
 
-func TestASessionEndsWithItsCluster(t *testing.T) {
-	run, err := inBubble(t, twoFaults, func(m *memory, _ context.CancelFunc) { m.lives.Lose(errors.New("the engine is gone")) })
-	require.ErrorAs(t, err, new(*LostError))
-	require.ErrorContains(t, err, "the engine is gone")
-	last := run.Events[len(run.Events)-1]
-	require.Equal(t, history.FLost, last.F)
-	require.Less(t, last.Time, int64(9*time.Second))
+// It ends with its cluster, and when it is aborted, though it is in the middle of a fault, the cluster answers
+// nothing any more, and clients still run.
+func TestASessionEndsAtOnce(t *testing.T) {
+	for name, c := range map[string]struct {
+		during func(m *memory, cancel, abort context.CancelFunc)
+		says   string
+		last   history.Op
+		rate   float64
+	}{
+		"lost":    {func(m *memory, _, _ context.CancelFunc) { m.lives.Lose(errors.New("the engine is gone")) }, "the engine is gone", history.FLost, 100},
+		"aborted": {func(_ *memory, _, abort context.CancelFunc) { abort() }, ErrInterrupted.Error(), "", 100},
+		// Here no client learns from the history that it is over.
+		"aborted while clients rest": {func(_ *memory, _, abort context.CancelFunc) { abort() }, ErrInterrupted.Error(), "", 0.01},
+	} {
+		t.Run(name, func(t *testing.T) {
+			run, took, err := inBubble(t, c.rate, twoFaults, func(m *memory, cancel, abort context.CancelFunc) {
+				m.deaf.Store(true)
+				c.during(m, cancel, abort)
+			})
+			require.ErrorContains(t, err, c.says)
+			require.Equal(t, name == "lost", errors.As(err, new(*LostError)))
+			last := run.Events[len(run.Events)-1]
+			if c.last != "" {
+				require.Equal(t, c.last, last.F)
+			}
+			require.LessOrEqual(t, last.Time, int64(8*time.Second))
+			require.Less(t, took, 8*time.Second+endWithin, "it was not left alone, but ended")
+		})
+	}
 }
 
 // What a session is made of knows no file, no process and no signal.

@@ -194,6 +194,7 @@ func TestFaultsAreJudgedByEvidence(t *testing.T) {
 		{"nothing was measured", `{` + asked + `}`, Unknown, "nothing was measured"},
 		{"nothing was asked", `{}`, Unknown, "nothing was looked at"},
 		{"it failed", `{` + asked + `,"got":{"processes":{"s1":"killed"}},"error":"interrupted"}`, Unknown, "interrupted"},
+		{"a cluster in its best health, which is all that was asked", `{"want":{},"before":{},"got":{},"nodes":["s1"]}`, Unknown, "nothing was asked for"},
 		{"no evidence", `null`, Unknown, "event 1: start of kill is said to be done, and there is no evidence of it"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -90,8 +90,8 @@ func (d *diary) read() []string {
 	return slices.Clone(d.lines)
 }
 
-// gated is a filter on loopback whose Raft is this test, and a transport to reach it.
-func gated(t *testing.T) (*transportFilter, *raft.NetworkTransport, raft.ServerAddress) {
+// filtered is a filter on loopback whose Raft is this test, and a transport to reach it.
+func filtered(t *testing.T) (*transportFilter, *raft.NetworkTransport, raft.ServerAddress) {
 	t.Helper()
 	transport := func() *raft.NetworkTransport {
 		tr, err := raft.NewTCPTransport("127.0.0.1:0", nil, 3, atMost, io.Discard)
@@ -118,11 +118,22 @@ func vote(peer *raft.NetworkTransport, to raft.ServerAddress) error {
 	return peer.RequestVote("g", to, &raft.RequestVoteRequest{RPCHeader: header, Term: 2}, &raft.RequestVoteResponse{})
 }
 
-// Neither of a heartbeat and a vote begins while the other is handled. The pauses give
-// a filter that is broken the time to show it; they cannot fail one that works.
-func TestHeartbeatsAndVotesTakeTurns(t *testing.T) {
+// Neither of a heartbeat and a vote, or a handover, begins while the other is handled. The pauses
+// give a filter that is broken the time to show it; they cannot fail one that works.
+func TestHeartbeatsTakeTurns(t *testing.T) {
+	for what, ask := range map[string]func(*transportFilter, *raft.NetworkTransport, raft.ServerAddress) error{
+		"vote": func(_ *transportFilter, peer *raft.NetworkTransport, to raft.ServerAddress) error {
+			return vote(peer, to)
+		},
+		"handover": func(f *transportFilter, _ *raft.NetworkTransport, _ raft.ServerAddress) error { return f.takeOver(0) },
+	} {
+		t.Run(what, func(t *testing.T) { testTurns(t, what, ask) })
+	}
+}
+
+func testTurns(t *testing.T, what string, ask func(*transportFilter, *raft.NetworkTransport, raft.ServerAddress) error) {
 	const chance = 50 * time.Millisecond
-	g, peer, addr := gated(t)
+	g, peer, addr := filtered(t)
 	var d diary
 	beating, beat := make(chan struct{}), make(chan struct{})
 	g.SetHeartbeatHandler(func(rpc raft.RPC) {
@@ -132,37 +143,44 @@ func TestHeartbeatsAndVotesTakeTurns(t *testing.T) {
 		d.write("heartbeat ends")
 		rpc.Respond(&raft.AppendEntriesResponse{}, nil)
 	})
-	g.open(nil)
+	g.open(new(raft.Raft)) // in term 0
 	results := make(chan error, 2)
 
 	go func() { results <- heartbeat(peer, addr) }()
 	<-beating
-	go func() { results <- vote(peer, addr) }()
+	go func() { results <- ask(g, peer, addr) }()
 	time.Sleep(chance)
 	select {
 	case <-g.Consumer():
-		require.Fail(t, "a vote during a heartbeat")
+		require.Fail(t, "a "+what+" during a heartbeat")
 	default:
 	}
 	close(beat)
 	cast := <-g.Consumer()
-	d.write("vote begins")
+	d.write(what + " begins")
 
 	go func() { results <- heartbeat(peer, addr) }()
 	time.Sleep(chance)
-	d.write("vote ends")
-	cast.Respond(&raft.RequestVoteResponse{}, nil)
+	d.write(what + " ends")
+	cast.Respond(answerTo(cast), nil)
 	<-beating
 	for range 3 {
 		require.NoError(t, <-results)
 	}
-	require.Equal(t, []string{"heartbeat begins", "heartbeat ends", "vote begins", "vote ends",
+	require.Equal(t, []string{"heartbeat begins", "heartbeat ends", what + " begins", what + " ends",
 		"heartbeat begins", "heartbeat ends"}, d.read())
 }
 
+func answerTo(rpc raft.RPC) any {
+	if _, is := rpc.Command.(*raft.TimeoutNowRequest); is {
+		return &raft.TimeoutNowResponse{}
+	}
+	return &raft.RequestVoteResponse{}
+}
+
 // A filter that closes lets nobody wait who asked something of Raft.
-func TestGateClosesUnderAsk(t *testing.T) {
-	g, peer, addr := gated(t)
+func TestAFilterClosesUnderAsk(t *testing.T) {
+	g, peer, addr := filtered(t)
 	g.open(nil)
 	result := make(chan error, 1)
 	go func() { result <- vote(peer, addr) }()
