@@ -47,7 +47,7 @@ func (Clock) Samples() (all []Fault) {
 
 func (c Clock) Validate(topologies.Topology, Step) error {
 	if c.Healthy() && c.Period == 0 {
-		return fmt.Errorf("the clock shows the truth; give at least one of %s", strings.Join(optionNames(c), ", "))
+		return fmt.Errorf("the clock shows the truth; give at least one of %s", strings.Join(OptionNames(c), ", "))
 	}
 	return c.Check()
 }

@@ -47,7 +47,7 @@ func (Disk) Samples() (all []Fault) {
 
 func (d Disk) Validate(topologies.Topology, Step) error {
 	if d.Healthy() {
-		return fmt.Errorf("the disk does as it should; give at least one of %s", strings.Join(optionNames(d), ", "))
+		return fmt.Errorf("the disk does as it should; give at least one of %s", strings.Join(OptionNames(d), ", "))
 	}
 	return d.Check()
 }

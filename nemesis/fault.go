@@ -132,9 +132,6 @@ var table = []Fault{
 // Faults lists a fault of every kind, without options, sorted by name.
 func Faults() []Fault { return slices.Clone(table) }
 
-// OptionNames lists a fault's options, in the order in which they are written.
-func OptionNames(f Fault) []string { return optionNames(f) }
-
 func find(name string) (Fault, bool) {
 	i := slices.IndexFunc(table, func(f Fault) bool { return f.Kind().Name == name })
 	if i < 0 {

@@ -68,7 +68,7 @@ func (l Link) Validate(t topologies.Topology, s Step) error {
 	switch {
 	case !l.Shaped():
 		return fmt.Errorf("nothing happens to packets; give at least one of %s",
-			strings.Join(slices.DeleteFunc(optionNames(l), func(name string) bool { return name == "oneway" }), ", "))
+			strings.Join(slices.DeleteFunc(OptionNames(l), func(name string) bool { return name == "oneway" }), ", "))
 	case s.Target.Word == All && l.OneWay != "":
 		return errors.New("oneway means nothing for target all, which is every link in both directions")
 	case s.Target.Word == All && len(t.Nodes()) < 2:

@@ -104,10 +104,17 @@ func targetsOf(f Fault) []string {
 	return append(slices.Clone(f.Kind().Targets), "[dc1-s2]")
 }
 
+// marksPlayed are those of marksOf so far, by schedule.
+var marksPlayed = map[string][2]history.FaultEvent{}
+
 // marksOf plays a schedule on a cluster that does all that it is asked, and returns what the history then has of its
-// first step: its start, and its heal.
+// first step: its start, and its heal. What it returns is shared by the tests, which play nothing twice.
 func marksOf(t *testing.T, s Schedule) (start, heal history.FaultEvent) {
 	t.Helper()
+	if marks, ok := marksPlayed[s.String()]; ok {
+		return marks[0], marks[1]
+	}
+	defer func() { marksPlayed[s.String()] = [2]history.FaultEvent{start, heal} }()
 	sink := history.NewMemory()
 	f := newFake(layout(t, crowd))
 	_, err := Play(t.Context(), s, World{Topology: f.topology, Cluster: f, Client: f.Client, Leader: f.Leader, Burst: f.Burst, Log: sink})

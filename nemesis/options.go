@@ -39,7 +39,8 @@ func optionsOf(t reflect.Type) []option {
 	return all
 }
 
-func optionNames(f Fault) []string {
+// OptionNames lists a fault's options, in the order in which they are written.
+func OptionNames(f Fault) []string {
 	names := []string{}
 	for _, o := range optionsOf(reflect.TypeOf(f)) {
 		names = append(names, o.name)

@@ -83,7 +83,7 @@ func readStep(node *yaml.Node) (s Step, wrong []string) {
 		with, want, ok := withOption(s.Fault, key.Value, value)
 		if !ok {
 			return []string{mistake(key, "%s does not take %q; it takes %s", s.Name(), key.Value,
-				strings.Join(append(slices.Clone(stepFields), optionNames(s.Fault)...), ", "))}
+				strings.Join(append(slices.Clone(stepFields), OptionNames(s.Fault)...), ", "))}
 		}
 		s.Fault = with
 		return unless(key, value, want)
@@ -109,7 +109,7 @@ func readFault(step *yaml.Node) (Fault, []string) {
 }
 
 func anyTakes(name string) bool {
-	return slices.ContainsFunc(table, func(f Fault) bool { return slices.Contains(optionNames(f), name) })
+	return slices.ContainsFunc(table, func(f Fault) bool { return slices.Contains(OptionNames(f), name) })
 }
 
 func faultNames() (names []string) {
