@@ -3,7 +3,7 @@ package kv
 import (
 	"hash/fnv"
 
-	iradix "github.com/hashicorp/go-immutable-radix"
+	iradix "github.com/hashicorp/go-immutable-radix/v2"
 )
 
 // Defects are bugs that can be planted in a Store. The zero value is a store without any.
@@ -19,7 +19,7 @@ func (s *Store) Plant(d Defects) { s.defects = d }
 // dropped is a state without the keys that a snapshot forgets, always the same ones.
 func (s *state) dropped() *state {
 	txn := s.tree.Txn()
-	s.tree.Root().Walk(func(key []byte, _ any) bool {
+	s.tree.Root().Walk(func(key []byte, _ Entry) bool {
 		h := fnv.New32a()
 		_, _ = h.Write(key) // never fails
 		if h.Sum32()%4 == 0 {
@@ -33,12 +33,11 @@ func (s *state) dropped() *state {
 }
 
 // renumbered has the keys changed one after the other in their order, since index 0.
-func renumbered(tree *iradix.Tree) (*iradix.Tree, uint64) {
+func renumbered(tree *iradix.Tree[Entry]) (*iradix.Tree[Entry], uint64) {
 	txn := tree.Txn()
 	var index uint64
-	tree.Root().Walk(func(key []byte, v any) bool {
+	tree.Root().Walk(func(key []byte, e Entry) bool {
 		index++
-		e := v.(Entry)
 		e.CreateIndex, e.ModifyIndex = index, index
 		txn.Insert(key, e)
 		return false

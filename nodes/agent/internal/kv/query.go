@@ -40,10 +40,9 @@ func (s *Store) Query(q Query) View {
 }
 
 func (s *state) get(key string) View {
-	changed, v, found := s.tree.Root().GetWatch([]byte(key))
+	changed, e, found := s.tree.Root().GetWatch([]byte(key))
 	view := View{Index: s.index, Changed: changed, Abandoned: s.abandoned}
 	if found {
-		e := v.(Entry)
 		view.Entries, view.Index = []Entry{e}, e.ModifyIndex
 	}
 	return view
@@ -52,8 +51,7 @@ func (s *state) get(key string) View {
 func (s *state) list(q Query) View {
 	it := s.tree.Root().Iterator()
 	view := View{Changed: it.SeekPrefixWatch([]byte(q.Key)), Abandoned: s.abandoned}
-	for _, v, ok := it.Next(); ok; _, v, ok = it.Next() {
-		e := v.(Entry)
+	for _, e, ok := it.Next(); ok; _, e, ok = it.Next() {
 		view.Index = max(view.Index, e.ModifyIndex)
 		if q.Kind == List {
 			view.Entries = append(view.Entries, e)

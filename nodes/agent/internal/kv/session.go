@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	iradix "github.com/hashicorp/go-immutable-radix"
+	iradix "github.com/hashicorp/go-immutable-radix/v2"
 )
 
 // Session is what may hold locks on keys, as Consul's. The store knows nothing of time: that
@@ -30,8 +30,8 @@ func SessionCommand(s Session) (Command, error) {
 // Sessions lists all of them, by ID, and the index of the last change of any.
 func (s *Store) Sessions() (all []Session, index uint64) {
 	now := s.current.Load()
-	now.sessions.Root().Walk(func(_ []byte, v any) bool {
-		all = append(all, v.(Session))
+	now.sessions.Root().Walk(func(_ []byte, one Session) bool {
+		all = append(all, one)
 		return false
 	})
 	return all, now.sessionIndex
@@ -39,11 +39,7 @@ func (s *Store) Sessions() (all []Session, index uint64) {
 
 // Session finds one.
 func (s *Store) Session(id string) (Session, bool) {
-	v, found := s.current.Load().sessions.Get([]byte(id))
-	if !found {
-		return Session{}, false
-	}
-	return v.(Session), true
+	return s.current.Load().sessions.Get([]byte(id))
 }
 
 func (s *state) createSession(c Command, index uint64) error {
@@ -64,14 +60,14 @@ func (s *state) createSession(c Command, index uint64) error {
 }
 
 // destroySession ends a session, and with it its locks. It tells which keys were held.
-func (s *state) destroySession(txn *iradix.Txn, id string, index uint64) (ended Session, held []string) {
+func (s *state) destroySession(txn *iradix.Txn[Entry], id string, index uint64) (ended Session, held []string) {
 	sessions, v, existed := s.sessions.Delete([]byte(id))
 	if !existed {
 		return Session{}, nil
 	}
-	s.sessions, s.sessionIndex, ended = sessions, index, v.(Session)
-	txn.Root().Walk(func(key []byte, v any) bool {
-		if v.(Entry).Session == id {
+	s.sessions, s.sessionIndex, ended = sessions, index, v
+	txn.Root().Walk(func(key []byte, e Entry) bool {
+		if e.Session == id {
 			held = append(held, string(key))
 		}
 		return false
@@ -90,7 +86,7 @@ func (s *state) destroySession(txn *iradix.Txn, id string, index uint64) (ended 
 }
 
 // acquire locks a key for a session, and writes it. To acquire what one holds is a write.
-func (s *state) acquire(txn *iradix.Txn, c Command, was Entry, index uint64) (ok bool, err error) {
+func (s *state) acquire(txn *iradix.Txn[Entry], c Command, was Entry, index uint64) (ok bool, err error) {
 	if _, exists := s.sessions.Get([]byte(c.Session)); !exists {
 		return false, fmt.Errorf("invalid session %q", c.Session)
 	}
@@ -106,7 +102,7 @@ func (s *state) acquire(txn *iradix.Txn, c Command, was Entry, index uint64) (ok
 }
 
 // release unlocks a key that a session holds, and writes it.
-func (s *state) release(txn *iradix.Txn, c Command, was Entry, index uint64) (ok bool) {
+func (s *state) release(txn *iradix.Txn[Entry], c Command, was Entry, index uint64) (ok bool) {
 	if was.Session == "" || was.Session != c.Session {
 		return false
 	}

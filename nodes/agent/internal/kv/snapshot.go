@@ -9,7 +9,7 @@ import (
 	"fmt"
 	"io"
 
-	iradix "github.com/hashicorp/go-immutable-radix"
+	iradix "github.com/hashicorp/go-immutable-radix/v2"
 	"github.com/hashicorp/raft"
 )
 
@@ -52,15 +52,15 @@ func (s *state) write(w io.Writer) error {
 		return err
 	}
 	var failed error
-	s.sessions.Root().Walk(func(_ []byte, v any) bool {
-		failed = v.(Session).write(out)
+	s.sessions.Root().Walk(func(_ []byte, one Session) bool {
+		failed = one.write(out)
 		return failed != nil
 	})
 	if failed != nil {
 		return failed
 	}
-	s.tree.Root().Walk(func(_ []byte, v any) bool {
-		_, failed = out.Write(v.(Entry).append(b[:0]))
+	s.tree.Root().Walk(func(_ []byte, e Entry) bool {
+		_, failed = out.Write(e.append(b[:0]))
 		return failed != nil
 	})
 	if failed != nil {
@@ -119,7 +119,7 @@ func readState(r io.Reader) (*state, error) {
 	if s.sessions, err = readSessions(in, sessions); err != nil {
 		return nil, err
 	}
-	txn := iradix.New().Txn()
+	txn := iradix.New[Entry]().Txn()
 	for range count {
 		e, err := readEntry(in)
 		if err != nil {
@@ -151,8 +151,8 @@ func readEntry(in *bufio.Reader) (e Entry, err error) {
 	return e, err
 }
 
-func readSessions(in *bufio.Reader, count uint64) (*iradix.Tree, error) {
-	txn := iradix.New().Txn()
+func readSessions(in *bufio.Reader, count uint64) (*iradix.Tree[Session], error) {
+	txn := iradix.New[Session]().Txn()
 	for range count {
 		text, err := readBytes(in)
 		if err != nil {

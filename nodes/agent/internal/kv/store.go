@@ -17,7 +17,7 @@ import (
 	"fmt"
 	"sync/atomic"
 
-	iradix "github.com/hashicorp/go-immutable-radix"
+	iradix "github.com/hashicorp/go-immutable-radix/v2"
 	"github.com/hashicorp/raft"
 )
 
@@ -48,12 +48,12 @@ type Result struct {
 
 // state is one version of the store. It never changes.
 type state struct {
-	tree         *iradix.Tree
-	sessions     *iradix.Tree // by ID
-	sessionIndex uint64       // of the last command that changed a session
-	index        uint64       // of the last command that changed a key
-	deleted      uint64       // of the last command that deleted a key
-	applied      uint64       // of the last entry
+	tree         *iradix.Tree[Entry]
+	sessions     *iradix.Tree[Session] // by ID
+	sessionIndex uint64                // of the last command that changed a session
+	index        uint64                // of the last command that changed a key
+	deleted      uint64                // of the last command that deleted a key
+	applied      uint64                // of the last entry
 
 	superseded chan struct{} // closed when a newer state is current
 	abandoned  chan struct{} // closed when a snapshot replaces the tree: its watches are void
@@ -72,7 +72,7 @@ var _ raft.BatchingFSM = (*Store)(nil)
 // NewStore is an empty store.
 func NewStore() *Store {
 	s := &Store{}
-	s.current.Store(&state{tree: iradix.New(), sessions: iradix.New(), superseded: make(chan struct{}), abandoned: make(chan struct{})})
+	s.current.Store(&state{tree: iradix.New[Entry](), sessions: iradix.New[Session](), superseded: make(chan struct{}), abandoned: make(chan struct{})})
 	return s
 }
 
@@ -120,7 +120,7 @@ func (s *Store) ApplyBatch(entries []*raft.Log) []any {
 	return results
 }
 
-func (store *Store) apply(s *state, txn *iradix.Txn, entry *raft.Log) Result {
+func (store *Store) apply(s *state, txn *iradix.Txn[Entry], entry *raft.Log) Result {
 	c, err := ParseCommand(entry.Data)
 	if err != nil {
 		return Result{Index: entry.Index, Err: err.Error()}
@@ -175,7 +175,7 @@ func (store *Store) apply(s *state, txn *iradix.Txn, entry *raft.Log) Result {
 	return done
 }
 
-func (s *state) put(txn *iradix.Txn, c Command, was Entry, index uint64) {
+func (s *state) put(txn *iradix.Txn[Entry], c Command, was Entry, index uint64) {
 	e := Entry{Key: c.Key, Value: c.Value, Flags: c.Flags, CreateIndex: was.CreateIndex, ModifyIndex: index, LockIndex: was.LockIndex,
 		Session: was.Session}
 	if e.CreateIndex == 0 {
@@ -185,16 +185,12 @@ func (s *state) put(txn *iradix.Txn, c Command, was Entry, index uint64) {
 	s.index = index
 }
 
-func (s *state) delete(txn *iradix.Txn, key string, index uint64) {
+func (s *state) delete(txn *iradix.Txn[Entry], key string, index uint64) {
 	if _, existed := txn.Delete([]byte(key)); existed {
 		s.index, s.deleted = index, index
 	}
 }
 
-func get(txn *iradix.Txn, key string) (Entry, bool) {
-	v, ok := txn.Get([]byte(key))
-	if !ok {
-		return Entry{}, false
-	}
-	return v.(Entry), true
+func get(txn *iradix.Txn[Entry], key string) (Entry, bool) {
+	return txn.Get([]byte(key))
 }
