@@ -29,12 +29,19 @@ type Outcome struct {
 // Analyze judges a run directory and writes its reports. It reads nothing else, so a
 // stored run gives the same results wherever and whenever it is judged. When ctx ends
 // first, nothing is written.
-func Analyze(ctx context.Context, dir string) (Outcome, error) {
+func Analyze(ctx context.Context, dir string) (Outcome, error) { return Default().Analyze(ctx, dir) }
+
+// Analyze is the package's Analyze, by this registry.
+func (r Registry) Analyze(ctx context.Context, dir string) (Outcome, error) {
 	stored, err := loadRun(dir)
 	if err != nil {
 		return Outcome{Dir: dir}, usage(err)
 	}
-	verdict, results := checker.Judge(ctx, stored.run, checker.For(stored.run.Settings.Workload))
+	checkers, err := r.checkers(stored.run.Settings.Workload)
+	if err != nil {
+		return Outcome{Dir: dir}, usage(fmt.Errorf("%s: %w", dir, err))
+	}
+	verdict, results := checker.Judge(ctx, stored.run, checkers)
 	if ctx.Err() != nil {
 		return Outcome{Dir: dir}, fmt.Errorf("%w before all was judged; `faultline analyze %s` judges it", ErrInterrupted, dir)
 	}
@@ -98,7 +105,7 @@ func loadRun(dir string) (*storedRun, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, rundir.HistoryFile), err)
 	}
-	p := plan{scenario: scenario.Defaults(), schedule: schedule, format: record.Format}
+	p := plan{scenario: scenario.Defaults(), schedule: schedule, format: record.Format, abilities: record.Abilities}
 	s := &storedRun{scenario: scenario, record: record, scheduled: scheduled, resolved: resolved, notes: record.Notes,
 		run: &checker.Run{Settings: p.settings(), Topology: topology, Events: events, Ops: ops, Faults: faults, Baseline: baseline}}
 	s.notes = append(s.notes, cutShort(events)...)

@@ -13,7 +13,7 @@ import (
 // as many operations as they can send: rate is the harness, the agents and the machine
 // together. It needs Docker.
 func BenchmarkAgent3(b *testing.B) {
-	if _, _, err := chooseRuntime(b.Context(), "docker", nil); err != nil {
+	if _, _, err := Default().chooseRuntime(b.Context(), "docker", nil); err != nil {
 		b.Skip(err)
 	}
 	const length = 5 * time.Second

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"faultline/nodes"
+	"faultline/nodes/consul"
 	"faultline/workloads/history"
 )
 
@@ -16,17 +17,28 @@ import (
 type memorySystem struct{ m *memory }
 
 func (memorySystem) Name() string { return "memory" }
-func (memorySystem) Binary(context.Context) (string, error) {
-	return os.Args[0], nil // any program will do: it is looked at, and not started
+func (memorySystem) Image(context.Context) (nodes.Image, error) {
+	return nodes.Image{Program: os.Args[0]}, nil // any program will do: it is looked at, and not started
 }
-func (memorySystem) Args(nodes.NodeInfo, []nodes.NodeInfo) []string { return nil }
-func (memorySystem) APIPort() int                                   { return 1 }
-func (s memorySystem) Client(at nodes.Endpoint) nodes.Client        { return memoryClient{m: s.m, at: at} }
+func (s memorySystem) Launch(ctx context.Context, _ nodes.Start) (nodes.Launch, error) {
+	_, err := s.m.trap.call(ctx, "Launch")
+	return nodes.Launch{}, err
+}
+func (memorySystem) Facts() nodes.Facts {
+	facts := consul.Agent(consul.Options{}).Facts() // it is as able as the reference agent
+	facts.Port = 1
+	return facts
+}
+func (s memorySystem) Open(at nodes.Endpoint) nodes.Conn { return memoryClient{m: s.m, at: at} }
 
 type memoryClient struct {
-	nodes.Client // of what no run here asks for
-	m            *memory
-	at           nodes.Endpoint
+	nodes.Conn // of what no run here asks for
+	m          *memory
+	at         nodes.Endpoint
+}
+
+func (c memoryClient) Do(ctx context.Context, op nodes.Op) (nodes.Answer, error) {
+	return nodes.Dispatch(ctx, c, op)
 }
 
 // oneWay is how long a request, or its answer, takes.
@@ -76,13 +88,13 @@ func (c memoryClient) led(ctx context.Context, what string, do func() error) err
 	})
 }
 
-func (c memoryClient) set(key, value string) nodes.Item {
+func (c memoryClient) set(key, value string) nodes.Answer {
 	c.m.index++
-	c.m.items[key] = nodes.Item{Value: value, Found: true, Index: c.m.index}
+	c.m.items[key] = nodes.Answer{Value: value, Found: true, Index: c.m.index}
 	return c.m.items[key]
 }
 
-func (c memoryClient) Get(ctx context.Context, key string, _ history.Mode) (item nodes.Item, err error) {
+func (c memoryClient) Get(ctx context.Context, key string, _ history.Mode) (item nodes.Answer, err error) {
 	err = c.led(ctx, "Get", func() error {
 		item = c.m.items[key]
 		return nil
@@ -93,7 +105,7 @@ func (c memoryClient) Get(ctx context.Context, key string, _ history.Mode) (item
 	return c.m.trap.answer(item), nil
 }
 
-func (c memoryClient) Put(ctx context.Context, key, value string) (item nodes.Item, err error) {
+func (c memoryClient) Put(ctx context.Context, key, value string) (item nodes.Answer, err error) {
 	err = c.led(ctx, "Put", func() error {
 		item = c.set(key, value)
 		return nil
@@ -101,7 +113,7 @@ func (c memoryClient) Put(ctx context.Context, key, value string) (item nodes.It
 	return item, err
 }
 
-func (c memoryClient) CAS(ctx context.Context, key, value string, index uint64) (item nodes.Item, err error) {
+func (c memoryClient) CAS(ctx context.Context, key, value string, index uint64) (item nodes.Answer, err error) {
 	err = c.led(ctx, "CAS", func() error {
 		if item = c.m.items[key]; item.Index != index {
 			item.HasCurrent = true

@@ -35,7 +35,7 @@ type memory struct {
 	term    uint64
 	since   time.Time // when something changed that the peers may have to elect for
 	index   uint64
-	items   map[string]nodes.Item
+	items   map[string]nodes.Answer
 	lives   *pods.Lives
 	group   *pods.Group
 	pids    int
@@ -55,7 +55,7 @@ type memoryNode struct {
 	index uint64
 }
 
-func newMemory(t *trap) *memory { return &memory{trap: t, items: map[string]nodes.Item{}} }
+func newMemory(t *trap) *memory { return &memory{trap: t, items: map[string]nodes.Answer{}} }
 
 // electAfter is how long the peers need to elect.
 const electAfter = 300 * time.Millisecond
@@ -252,7 +252,7 @@ func (m *memory) Start(ctx context.Context, spec nodes.Spec) (nodes.Cluster, err
 				}
 				return m.open(n.Name), nil
 			},
-			Start: func(ctx context.Context) error {
+			Start: func(ctx context.Context, _ nodes.Launch) error {
 				if over, err := m.trap.call(ctx, "StartNode"); over {
 					return err
 				}
@@ -268,8 +268,13 @@ func (m *memory) Start(ctx context.Context, spec nodes.Spec) (nodes.Cluster, err
 			},
 		})
 	}
-	m.group = pods.NewGroup(spec.Log, members)
-	c := memoryCluster{m.group, m}
+	c := &memoryCluster{m: m}
+	var places []nodes.NodeInfo
+	for _, p := range members {
+		places = append(places, nodes.NodeInfo{Node: p.Node, Addr: p.Addr})
+	}
+	m.group = pods.NewGroup(spec.Log, pods.LauncherOf(spec.System, places, c.Endpoint), members)
+	c.Group = m.group
 	err := pods.Each(m.names, func(name string) error { return m.group.Begin(ctx, name, spec.Baseline) })
 	if err != nil {
 		return nil, errors.Join(err, m.close())
@@ -283,7 +288,7 @@ type memoryCluster struct {
 	m *memory
 }
 
-func (c memoryCluster) Endpoint(node string) nodes.Endpoint {
+func (c *memoryCluster) Endpoint(node string) nodes.Endpoint {
 	return nodes.Endpoint{Node: node, Dial: func(ctx context.Context) (net.Conn, error) {
 		if over, err := c.m.trap.call(ctx, "Dial"); over {
 			return nil, err
@@ -298,7 +303,7 @@ func (c memoryCluster) Endpoint(node string) nodes.Endpoint {
 	}}
 }
 
-func (c memoryCluster) Set(ctx context.Context, want faults.Conditions) error {
+func (c *memoryCluster) Set(ctx context.Context, want faults.Conditions) error {
 	if c.m.deaf.Load() {
 		<-ctx.Done()
 		return context.Cause(ctx)
@@ -311,7 +316,7 @@ func (c memoryCluster) Set(ctx context.Context, want faults.Conditions) error {
 	return c.Group.Set(ctx, want)
 }
 
-func (c memoryCluster) Measure(ctx context.Context) (faults.Measurement, error) {
+func (c *memoryCluster) Measure(ctx context.Context) (faults.Measurement, error) {
 	if c.m.deaf.Load() {
 		<-ctx.Done()
 		return faults.Measurement{}, context.Cause(ctx)
@@ -322,7 +327,7 @@ func (c memoryCluster) Measure(ctx context.Context) (faults.Measurement, error) 
 	return c.Group.Measure(ctx)
 }
 
-func (c memoryCluster) Watch(ctx context.Context, report func(history.ProcessEvent)) error {
+func (c *memoryCluster) Watch(ctx context.Context, report func(history.ProcessEvent)) error {
 	if over, err := c.m.trap.call(ctx, "Watch"); over {
 		return err
 	}
@@ -333,7 +338,7 @@ func (c memoryCluster) Watch(ctx context.Context, report func(history.ProcessEve
 	})
 }
 
-func (c memoryCluster) Exited(ctx context.Context, node string) error {
+func (c *memoryCluster) Exited(ctx context.Context, node string) error {
 	if over, err := c.m.trap.call(ctx, "Exited"); over {
 		return err
 	}
@@ -351,7 +356,7 @@ func (c memoryCluster) Exited(ctx context.Context, node string) error {
 	}
 }
 
-func (c memoryCluster) Logs(ctx context.Context, node string, w io.Writer) error {
+func (c *memoryCluster) Logs(ctx context.Context, node string, w io.Writer) error {
 	if over, err := c.m.trap.call(ctx, "Logs"); over {
 		return err
 	}
@@ -359,7 +364,7 @@ func (c memoryCluster) Logs(ctx context.Context, node string, w io.Writer) error
 	return err
 }
 
-func (c memoryCluster) Close(ctx context.Context) error {
+func (c *memoryCluster) Close(ctx context.Context) error {
 	if over, err := c.m.trap.call(ctx, "Close"); over {
 		return err
 	}

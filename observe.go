@@ -22,7 +22,7 @@ const (
 // observer samples what every node says of itself, into the history.
 type observer struct {
 	nodes   []topologies.Node
-	clients map[string]nodes.Client
+	clients map[string]nodes.Conn
 	log     history.Sink
 
 	broken *broken

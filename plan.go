@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 	"time"
 
 	"faultline/checker"
@@ -14,6 +16,7 @@ import (
 	"faultline/topologies"
 	"faultline/topologies/strict"
 	"faultline/workloads"
+	"faultline/workloads/history"
 )
 
 // plan is a scenario with everything looked up and checked, before anything starts.
@@ -23,14 +26,17 @@ type plan struct {
 	schedule  nemesis.Schedule
 	runtime   nodes.Runtime
 	system    nodes.System
+	registry  Registry
+	workload  workloads.Workload
 	generator workloads.Generator
-	notes     []string // warnings for the report
-	format    int      // of the run directory
+	abilities []history.Ability // of the system
+	notes     []string          // warnings for the report
+	format    int               // of the run directory
 }
 
 // makePlan looks up all that a scenario names, then asks the machine for a runtime.
-func makePlan(ctx context.Context, s Scenario, o Options) (*plan, error) {
-	p, err := lookUp(s, o)
+func (r Registry) makePlan(ctx context.Context, s Scenario, o Options) (*plan, error) {
+	p, err := r.lookUp(s, o)
 	if err != nil {
 		return nil, err
 	}
@@ -44,11 +50,16 @@ func makePlan(ctx context.Context, s Scenario, o Options) (*plan, error) {
 // mistakes in what they say, a line each, or else the first thing that the machine lacks.
 // Run checks its scenario itself.
 func Check(ctx context.Context, scenarios []Scenario, o Options) error {
+	return Default().Check(ctx, scenarios, o)
+}
+
+// Check is the package's Check, by this registry.
+func (r Registry) Check(ctx context.Context, scenarios []Scenario, o Options) error {
 	var plans []*plan
 	var wrong []error
 	seen := map[string]bool{}
 	for _, s := range scenarios {
-		p, err := lookUp(s, o)
+		p, err := r.lookUp(s, o)
 		if err != nil && !seen[err.Error()] { // a scenario is repeated under --test-count
 			seen[err.Error()] = true
 			wrong = append(wrong, err)
@@ -70,12 +81,12 @@ func Check(ctx context.Context, scenarios []Scenario, o Options) error {
 }
 
 // lookUp is the part of a plan that depends on the scenario alone.
-func lookUp(s Scenario, o Options) (*plan, error) {
+func (r Registry) lookUp(s Scenario, o Options) (*plan, error) {
 	s = s.Defaults()
 	if err := s.Validate(); err != nil {
 		return nil, s.mistake(err)
 	}
-	p := &plan{scenario: s, system: o.System, runtime: o.Runtime}
+	p := &plan{scenario: s, system: o.System, runtime: o.Runtime, registry: r}
 	var err error
 	if p.topology, err = s.topology(); err != nil {
 		return nil, s.mistake(err)
@@ -89,16 +100,17 @@ func lookUp(s Scenario, o Options) (*plan, error) {
 	if err := p.topology.CheckLinks(); err != nil {
 		return nil, s.mistake(err)
 	}
-	if err := checkDefects(s.Defects); err != nil {
-		return nil, s.mistake(err)
-	}
 	if p.schedule, err = MakeSchedule(s); err != nil {
 		return nil, err
 	}
-	if err := p.schedule.Check(p.topology, AllCapabilities()); err != nil {
+	if err := p.schedule.Check(p.topology, r.capabilities()); err != nil {
 		return nil, s.mistake(err)
 	}
-	if p.generator, err = s.generator(); err != nil {
+	if p.workload, err = r.workload(s.Workload); err != nil {
+		return nil, s.mistake(err)
+	}
+	p.generator, err = p.workload.New(workloads.Options{Mode: s.Mode, Keys: s.Keys, OpsPerKey: s.OpsPerKey, Seed: s.Seed})
+	if err != nil {
 		return nil, s.mistake(err)
 	}
 	if err := p.checkRuntime(); err != nil {
@@ -110,13 +122,58 @@ func lookUp(s Scenario, o Options) (*plan, error) {
 		}
 		p.scenario.System = given + p.system.Name()
 	} else {
-		make, err := choose("system", s.System, Systems())
+		make, err := choose("system", s.System, r.Systems)
 		if err != nil {
 			return nil, s.mistake(err)
 		}
-		p.system = make(s)
+		if p.system, err = make(s); err != nil {
+			return nil, s.mistake(err)
+		}
 	}
-	return p, nil
+	return p, s.mistake(p.fit())
+}
+
+// fit refuses a system that cannot serve the scenario.
+func (p *plan) fit() error {
+	name, facts := p.system.Name(), p.system.Facts()
+	p.abilities = append([]history.Ability{}, facts.Abilities...) // never nil, which would mean all
+	for _, op := range p.workload.Ops {
+		if !slices.Contains(facts.Ops, op) {
+			return fmt.Errorf("workload %s asks for the operation %s, which the system %s does not have; it has %s", p.workload.Name, op, name, words(facts.Ops))
+		}
+	}
+	var modes []history.Mode
+	for _, m := range facts.Modes {
+		modes = append(modes, m.Name)
+	}
+	if mode := p.scenario.Mode; mode != history.ModeDefault && !slices.Contains(modes, mode) {
+		return fmt.Errorf("mode %q is none of the system %s, which has %s", mode, name, words(append([]history.Mode{history.ModeDefault}, modes...)))
+	}
+	for _, n := range p.topology.Nodes() {
+		if n.Role == topologies.Client && !facts.Can(history.RunsClients) {
+			return fmt.Errorf("topology %s has client agents (%s), and the system %s has none: take a topology of servers", p.topology.Name, n.Name, name)
+		}
+	}
+	if err := p.schedule.CheckAbilities(name, facts.Can); err != nil {
+		return err
+	}
+	if f, ok := p.system.(interface {
+		Fits(topologies.Topology) error
+	}); ok {
+		return f.Fits(p.topology)
+	}
+	return nil
+}
+
+// words lists words for people, each once.
+func words[T ~string](all []T) string {
+	var list []string
+	for _, w := range all {
+		if !slices.Contains(list, string(w)) {
+			list = append(list, string(w))
+		}
+	}
+	return strings.Join(list, ", ")
 }
 
 // given is before the name of a system or runtime that a Go program brought (Options). No
@@ -126,22 +183,30 @@ const given = "program/"
 // checkGiven refuses what only the systems of Systems are told: a program has made its own
 // as it wants it.
 func checkGiven(s Scenario) error {
-	d := Scenario{}.Defaults()
-	for _, field := range []struct {
-		name  string
-		given bool
-	}{
-		{"system", s.System != d.System},
-		{"defects", len(s.Defects) > 0},
-		{"raft-multiplier", s.RaftMultiplier != d.RaftMultiplier},
-		{"snapshot-threshold", s.SnapshotThreshold != d.SnapshotThreshold},
-		{"hops", s.Hops},
-	} {
+	fields := append(s.agents(), toldField{"system", s.System != Scenario{}.Defaults().System}, toldField{"settings", len(s.Settings) > 0})
+	for _, field := range fields {
 		if field.given {
 			return fmt.Errorf("%s is not for a system that the program brings (Options.System): make the system with it", field.name)
 		}
 	}
 	return nil
+}
+
+// toldField is a field of a scenario that is for its system, and whether the scenario has it.
+type toldField struct {
+	name  string
+	given bool
+}
+
+// agents lists the fields that are for the reference agent.
+func (s Scenario) agents() []toldField {
+	d := Scenario{}.Defaults()
+	return []toldField{
+		{"defects", len(s.Defects) > 0},
+		{"raft-multiplier", s.RaftMultiplier != d.RaftMultiplier},
+		{"snapshot-threshold", s.SnapshotThreshold != d.SnapshotThreshold},
+		{"hops", s.Hops},
+	}
 }
 
 // checkRuntime finds the mistake in what the scenario says of the runtime.
@@ -151,7 +216,7 @@ func (p *plan) checkRuntime() error {
 	case p.runtime == nil && asked == auto:
 		return nil
 	case p.runtime == nil:
-		_, err := choose("runtime", asked, Runtimes())
+		_, err := choose("runtime", asked, p.registry.Runtimes)
 		return err
 	case asked != auto:
 		return fmt.Errorf("runtime is not for a run whose runtime the program brings (Options.Runtime): leave it out")
@@ -170,7 +235,7 @@ func (p *plan) place(ctx context.Context) error {
 		}
 		return p.scenario.mistake(p.schedule.Check(p.topology, p.runtime.Capabilities()))
 	}
-	if p.runtime, why, err = chooseRuntime(ctx, p.scenario.Runtime, p.schedule.Needs(p.topology)); err != nil {
+	if p.runtime, why, err = p.registry.chooseRuntime(ctx, p.scenario.Runtime, p.schedule.Needs(p.topology)); err != nil {
 		return interruptedOr(ctx, err)
 	}
 	if p.scenario.Runtime == auto {
@@ -234,21 +299,8 @@ func MakeSchedule(s Scenario) (nemesis.Schedule, error) {
 	return schedule, nil
 }
 
-func (s Scenario) generator() (workloads.Generator, error) {
-	var table []Named[workloads.Workload]
-	for _, w := range workloads.All() {
-		table = append(table, Named[workloads.Workload]{w.Name, w.Doc, w})
-	}
-	w, err := choose("workload", s.Workload, table)
-	if err != nil {
-		return nil, err
-	}
-	g, err := w.New(workloads.Options{Mode: s.Mode, Keys: s.Keys, OpsPerKey: s.OpsPerKey, Seed: s.Seed})
-	return g, err
-}
-
 func (p *plan) settings() checker.Settings {
 	s := p.scenario
-	return checker.Settings{Workload: s.Workload, Mode: s.Mode, RecoverWithin: s.RecoverWithin,
+	return checker.Settings{Workload: s.Workload, Abilities: p.abilities, Mode: s.Mode, RecoverWithin: s.RecoverWithin,
 		MinOps: s.MinOps, CheckTime: s.CheckTime, CheckMemoryMB: s.CheckMemoryMB, PlannedFaults: len(p.schedule.Steps), Format: p.format}
 }

@@ -62,7 +62,7 @@ func TestREADMEKnowsWhatRuntimesCanDo(t *testing.T) {
 func capabilityTable() string {
 	var out strings.Builder
 	head, line := "| capability | for the faults |", "|---|---|"
-	for _, r := range Runtimes() {
+	for _, r := range Default().Runtimes {
 		head, line = head+" "+r.Name+" |", line+"---|"
 	}
 	fmt.Fprintf(&out, "%s\n%s\n", head, line)
@@ -74,7 +74,7 @@ func capabilityTable() string {
 			}
 		}
 		fmt.Fprintf(&out, "| %s | %s |", c, strings.Join(faults, ", "))
-		for _, r := range Runtimes() {
+		for _, r := range Default().Runtimes {
 			fmt.Fprintf(&out, " %s |", map[bool]string{true: "yes", false: "no"}[slices.Contains(r.Make().Capabilities(), c)])
 		}
 		out.WriteString("\n")

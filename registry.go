@@ -6,41 +6,116 @@ import (
 	"slices"
 	"strings"
 
+	"faultline/checker"
 	"faultline/nodes"
 	"faultline/nodes/agent"
 	"faultline/nodes/consul"
 	"faultline/nodes/docker"
 	"faultline/nodes/faults"
 	"faultline/nodes/local"
+	"faultline/topologies/strict"
+	"faultline/workloads"
 )
 
-// Runtimes lists where clusters can run, in the order in which auto tries them. They are
-// functions because making one may look at the machine.
-func Runtimes() []Named[func() nodes.Runtime] {
-	return []Named[func() nodes.Runtime]{
-		{"docker", "a container a node, in a pod of its own", func() nodes.Runtime { return docker.New() }},
-		{"local", "a process a node, in Linux namespaces; without an engine, a daemon or root", func() nodes.Runtime { return local.New() }},
+// Registry is all that scenarios can name. Default is what this repository has; a program adds its
+// own to that, and runs scenarios by the methods:
+//
+//	r := faultline.Default()
+//	r.Workloads = append(r.Workloads, queue)
+//	outcome, err := r.Run(ctx, scenario, faultline.Options{})
+//
+// What is added is judged, reported and repeated like all else, by programs that add it. Faults are
+// package nemesis's.
+type Registry struct {
+	// Runtimes are where clusters can run, in the order in which auto tries them. They are
+	// functions because making one may look at the machine.
+	Runtimes []Named[func() nodes.Runtime]
+	// Systems are what can be tested. Each refuses the settings of a scenario that it does not know.
+	Systems   []Named[func(Scenario) (nodes.System, error)]
+	Workloads []workloads.Workload
+	Checkers  []checker.Checker // of every run; those of one workload are its own
+}
+
+// Default is the registry of this repository. The caller may change it.
+func Default() Registry {
+	return Registry{
+		Runtimes: []Named[func() nodes.Runtime]{
+			{"docker", "a container a node, in a pod of its own", func() nodes.Runtime { return docker.New() }},
+			{"local", "a process a node, in Linux namespaces; without an engine, a daemon or root", func() nodes.Runtime { return local.New() }},
+		},
+		Systems: []Named[func(Scenario) (nodes.System, error)]{
+			{"agent", "the reference agent, a small Consul", newAgent},
+		},
+		Workloads: workloads.All(),
+		Checkers:  checker.All(),
 	}
 }
 
-// AllCapabilities is what all runtimes together can do.
-func AllCapabilities() []faults.Capability {
+func newAgent(s Scenario) (nodes.System, error) {
+	if err := s.settle(nil); err != nil {
+		return nil, err
+	}
+	if err := checkDefects(s.Defects); err != nil {
+		return nil, err
+	}
+	return consul.Agent(consul.Options{Defects: s.Defects, RaftMultiplier: s.RaftMultiplier, Hops: s.Hops,
+		SnapshotThreshold: s.SnapshotThreshold}), nil
+}
+
+// settle decodes the settings of a scenario for its system into a struct, strictly; nil knows none.
+func (s Scenario) settle(into any) error {
+	if len(s.Settings) == 0 {
+		return nil
+	}
+	if into == nil {
+		into = &struct{}{}
+	}
+	text, err := strict.Encode(s.Settings)
+	if err != nil {
+		return err
+	}
+	return strict.Decode("settings", []byte(text), into)
+}
+
+// onlyAgents refuses what only the reference agent is told by a scenario.
+func (s Scenario) onlyAgents() error {
+	for _, field := range s.agents() {
+		if field.given {
+			return fmt.Errorf("%s is for the reference agent, and the system is %s", field.name, s.System)
+		}
+	}
+	return nil
+}
+
+// AllCapabilities is what all runtimes of the Default registry together can do.
+func AllCapabilities() []faults.Capability { return Default().capabilities() }
+
+func (r Registry) capabilities() []faults.Capability {
 	var all []faults.Capability
-	for _, r := range Runtimes() {
-		all = append(all, r.Make().Capabilities()...)
+	for _, line := range r.Runtimes {
+		all = append(all, line.Make().Capabilities()...)
 	}
 	slices.Sort(all)
 	return slices.Compact(all)
 }
 
-// Systems lists what can be tested.
-func Systems() []Named[func(Scenario) nodes.System] {
-	return []Named[func(Scenario) nodes.System]{
-		{"agent", "the reference agent, a small Consul", func(s Scenario) nodes.System {
-			return consul.Agent(consul.Options{Defects: s.Defects, RaftMultiplier: s.RaftMultiplier, Hops: s.Hops,
-				SnapshotThreshold: s.SnapshotThreshold})
-		}},
+// workload finds a workload by name.
+func (r Registry) workload(name string) (workloads.Workload, error) {
+	var table []Named[workloads.Workload]
+	for _, w := range r.Workloads {
+		table = append(table, Named[workloads.Workload]{w.Name, w.Doc, w})
 	}
+	return choose("workload", name, table)
+}
+
+// checkers lists those that judge a workload: its own, then those of every run. A workload that
+// the registry lacks has none of its own.
+func (r Registry) checkers(workload string) ([]checker.Checker, error) {
+	w, err := r.workload(workload)
+	if err != nil {
+		return nil, err
+	}
+	return append(slices.Clone(w.Checkers), r.Checkers...), nil
 }
 
 // Named is a line of a table that users choose from by name.
@@ -71,9 +146,9 @@ const auto = "auto"
 // chooseRuntime finds a runtime by name and checks that this machine offers it, and what
 // it needs for such conditions; for
 // auto it is the first that the machine offers, and why says so.
-func chooseRuntime(ctx context.Context, name string, needs []faults.Capability) (rt nodes.Runtime, why string, err error) {
+func (r Registry) chooseRuntime(ctx context.Context, name string, needs []faults.Capability) (rt nodes.Runtime, why string, err error) {
 	if name != auto {
-		make, err := choose("runtime", name, Runtimes())
+		make, err := choose("runtime", name, r.Runtimes)
 		if err != nil {
 			return nil, "", err
 		}
@@ -84,7 +159,7 @@ func chooseRuntime(ctx context.Context, name string, needs []faults.Capability) 
 		return rt, "as asked", nil
 	}
 	var refused []string
-	for _, line := range Runtimes() {
+	for _, line := range r.Runtimes {
 		rt := line.Make()
 		err := rt.Check(ctx, needs...)
 		if err == nil {

@@ -66,6 +66,11 @@ type Status struct {
 // other that the harness failed. Outcome.Dir then tells where the history is, if there
 // is one; a run that never came so far leaves no directory.
 func Run(ctx context.Context, s Scenario, o Options) (Outcome, error) {
+	return Default().Run(ctx, s, o)
+}
+
+// Run is the package's Run, by this registry.
+func (r Registry) Run(ctx context.Context, s Scenario, o Options) (Outcome, error) {
 	o.Store = o.store()
 	if o.Progress == nil {
 		o.Progress = silent{}
@@ -76,7 +81,7 @@ func Run(ctx context.Context, s Scenario, o Options) (Outcome, error) {
 	if o.Abort == nil {
 		o.Abort = context.WithoutCancel(ctx)
 	}
-	p, err := makePlan(ctx, s.Drawn(), o)
+	p, err := r.makePlan(ctx, s.Drawn(), o)
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -96,7 +101,7 @@ func Run(ctx context.Context, s Scenario, o Options) (Outcome, error) {
 		return Outcome{Dir: dir}, fmt.Errorf("%w before it was judged; `faultline analyze %s` judges what there is", ErrInterrupted, dir)
 	}
 	o.Progress.Say("judging")
-	return Analyze(o.Abort, dir)
+	return r.Analyze(o.Abort, dir)
 }
 
 // play starts the cluster, runs clients and nemesis on it, and removes it. It tells

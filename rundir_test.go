@@ -14,7 +14,7 @@ import (
 
 func aPlan(t *testing.T) *plan {
 	t.Helper()
-	p, err := lookUp(Scenario{Name: "here", Nemesis: []string{"kill"}}, Options{})
+	p, err := Default().lookUp(Scenario{Name: "here", Nemesis: []string{"kill"}}, Options{})
 	require.NoError(t, err)
 	p.runtime = docker.New()
 	return p

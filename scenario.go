@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
@@ -24,10 +23,12 @@ type Scenario struct {
 	Doc  string `yaml:"doc,omitempty"`
 
 	// The cluster.
-	Runtime        string `yaml:"runtime,omitempty"`         // a name of Runtimes, or auto: the first that this machine offers
-	System         string `yaml:"system,omitempty"`          // a name of Systems
-	Topology       string `yaml:"topology,omitempty"`        // an embedded layout, or the path of a file
-	RaftMultiplier int    `yaml:"raft-multiplier,omitempty"` // scales Raft's timeouts, as Consul's raft_multiplier
+	Runtime  string `yaml:"runtime,omitempty"`  // a name of Runtimes, or auto: the first that this machine offers
+	System   string `yaml:"system,omitempty"`   // a name of Systems
+	Topology string `yaml:"topology,omitempty"` // an embedded layout, or the path of a file
+	// Settings are for the system, which knows their names.
+	Settings       map[string]any `yaml:"settings,omitempty"`
+	RaftMultiplier int            `yaml:"raft-multiplier,omitempty"` // scales Raft's timeouts, as Consul's raft_multiplier
 	// SnapshotThreshold is how many entries lie between two snapshots of a server's store, as
 	// Consul's raft_snapshot_threshold; 0 is the system's default.
 	SnapshotThreshold int      `yaml:"snapshot-threshold,omitempty"`
@@ -35,7 +36,7 @@ type Scenario struct {
 
 	// The clients.
 	Workload    string        `yaml:"workload,omitempty"`
-	Mode        history.Mode  `yaml:"mode,omitempty"`        // read mode: default, consistent, stale
+	Mode        history.Mode  `yaml:"mode,omitempty"`        // read mode: one of the system's
 	Rate        float64       `yaml:"rate,omitempty"`        // operations a second over all clients
 	Concurrency int           `yaml:"concurrency,omitempty"` // client processes
 	Timeout     time.Duration `yaml:"timeout,omitempty"`     // of one operation
@@ -96,6 +97,8 @@ func fill[T comparable](field *T, value T) {
 
 var scenarioName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,60}$`)
 
+var modeName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,30}$`)
+
 // Validate refuses what makes no sense by itself; what depends on the topology, the
 // schedule or the machine is refused by Run, before anything starts.
 func (s Scenario) Validate() error {
@@ -112,8 +115,8 @@ func (s Scenario) Validate() error {
 		return fmt.Errorf("name %q: the store keeps a folder of that name for itself; take another", s.Name)
 	case ways > 1:
 		return fmt.Errorf("nemesis, schedule and steps exclude each other: give one")
-	case !slices.Contains(history.Modes, s.Mode):
-		return fmt.Errorf("mode %q is none of default, consistent, stale", s.Mode)
+	case !modeName.MatchString(string(s.Mode)):
+		return fmt.Errorf("mode %q: want a word, one of the system's read modes", s.Mode)
 	case s.Rate <= 0 || s.Rate > 1e6:
 		return fmt.Errorf("rate %v: want operations a second, at most 1000000", s.Rate)
 	case s.Concurrency < 1 || s.Concurrency > 10000:

@@ -53,7 +53,7 @@ func TestScenarioMistakesAreUsageErrorsThatNameThePlace(t *testing.T) {
 	for text, want := range map[string]string{
 		"ratee: 5\n":                          `s.yaml:1: unknown field "ratee"`,
 		"rate: -5\n":                          "s.yaml: rate -5: want operations a second, at most 1000000",
-		"mode: eventual\n":                    `s.yaml: mode "eventual" is none of default, consistent, stale`,
+		"mode: Eventual\n":                    `s.yaml: mode "Eventual": want a word, one of the system's read modes`,
 		"time-limit: soon\n":                  "s.yaml:1: cannot unmarshal !!str `soon` into time.Duration",
 		"nemesis: [kill]\nschedule: x.yaml\n": "s.yaml: nemesis, schedule and steps exclude each other: give one",
 		"steps:\n  - {at: 1s, fualt: kill}\n": "s.yaml:2: unknown field \"fualt\"",

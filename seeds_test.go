@@ -22,13 +22,14 @@ func TestASeedIsDrawnOnlyWhereThereIsNone(t *testing.T) {
 func TestSeveralDatacentersAreRefused(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "two.yaml")
 	require.NoError(t, os.WriteFile(file, []byte("name: two\ndatacenters:\n  - {name: dc1, servers: 3}\n  - {name: dc2, servers: 3}\n"), 0o644))
-	_, err := lookUp(Scenario{Topology: file}, Options{})
+	_, err := Default().lookUp(Scenario{Topology: file}, Options{})
 	require.ErrorAs(t, err, new(*UsageError))
 	require.ErrorContains(t, err, "topology two has 2 datacenters, and the checkers cannot judge more than one yet")
 }
 
 func TestAGivenSystemIsToldNothingByTheScenario(t *testing.T) {
-	mine := Systems()[0].Make(Scenario{}.Defaults())
+	mine, err := Default().Systems[0].Make(Scenario{}.Defaults())
+	require.NoError(t, err)
 	for name, s := range map[string]Scenario{
 		"defects":            {Defects: []string{"no-fsync"}},
 		"raft-multiplier":    {RaftMultiplier: 5},
@@ -36,14 +37,14 @@ func TestAGivenSystemIsToldNothingByTheScenario(t *testing.T) {
 		"hops":               {Hops: true},
 		"system":             {System: "other"},
 	} {
-		_, err := lookUp(s, Options{System: mine})
+		_, err := Default().lookUp(s, Options{System: mine})
 		require.ErrorAs(t, err, new(*UsageError), name)
 		require.ErrorContains(t, err, name+" is not for a system that the program brings")
 	}
-	p, err := lookUp(Scenario{Nemesis: []string{"kill"}}, Options{System: mine})
+	p, err := Default().lookUp(Scenario{Nemesis: []string{"kill"}}, Options{System: mine})
 	require.NoError(t, err)
 	stored, err := ParseScenario("scenario.yaml", []byte(p.stored().String()))
 	require.NoError(t, err)
-	_, err = lookUp(stored, Options{})
+	_, err = Default().lookUp(stored, Options{})
 	require.ErrorContains(t, err, `the system "agent" was brought by a Go program`, "it does not repeat as another")
 }

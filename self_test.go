@@ -175,13 +175,13 @@ func TestARunInMemoryIsValid(t *testing.T) {
 
 func TestAGivenRuntimeIsTakenForNoOther(t *testing.T) {
 	m := newMemory(newTrap("", "", 0))
-	_, err := lookUp(Scenario{Name: "mine", Runtime: "docker"}, Options{Runtime: m})
+	_, err := Default().lookUp(Scenario{Name: "mine", Runtime: "docker"}, Options{Runtime: m})
 	require.ErrorContains(t, err, "leave it out")
-	p, err := lookUp(Scenario{Name: "mine"}, Options{Runtime: m})
+	p, err := Default().lookUp(Scenario{Name: "mine"}, Options{Runtime: m})
 	require.NoError(t, err)
 	require.NoError(t, p.place(t.Context()))
 	require.Same(t, m, p.runtime)
-	_, err = lookUp(p.stored(), Options{})
+	_, err = Default().lookUp(p.stored(), Options{})
 	require.ErrorContains(t, err, `the runtime "memory" was brought by a Go program`)
 }
 

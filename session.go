@@ -81,7 +81,7 @@ func Play(ctx context.Context, p Plan, cluster nodes.Cluster, sink history.Sink)
 type session struct {
 	Plan
 	cluster  nodes.Cluster
-	clients  map[string]nodes.Client
+	clients  map[string]nodes.Conn
 	observer *observer
 	runner   *workloads.Runner
 	log      *gatedSink
@@ -105,11 +105,11 @@ func newSession(p Plan, cluster nodes.Cluster, sink history.Sink) *session {
 	if p.Abort == nil {
 		p.Abort = context.Background()
 	}
-	s := &session{Plan: p, cluster: cluster, clients: map[string]nodes.Client{}, log: &gatedSink{Sink: sink}}
+	s := &session{Plan: p, cluster: cluster, clients: map[string]nodes.Conn{}, log: &gatedSink{Sink: sink}}
 	s.Abort, s.abort = context.WithCancelCause(p.Abort)
 	for _, n := range p.Topology.Nodes() {
 		s.names = append(s.names, n.Name)
-		s.clients[n.Name] = nodes.GuardedClient(p.System.Client(cluster.Endpoint(n.Name)), n.Name, p.broken.by)
+		s.clients[n.Name] = nodes.GuardedConn(p.System.Open(cluster.Endpoint(n.Name)), n.Name, p.broken.by)
 	}
 	for _, n := range p.Topology.Started() {
 		s.asked = append(s.asked, n.Name)
@@ -284,7 +284,7 @@ func (s *session) playFaults(ctx context.Context) error {
 func (s *session) world() nemesis.World {
 	return nemesis.World{
 		Topology: s.Topology, Cluster: s.cluster, Log: s.log,
-		Client: func(node string) nodes.Client { return s.clients[node] },
+		Conn:   func(node string) nodes.Conn { return s.clients[node] },
 		Leader: s.observer.leader, Burst: s.runner.Burst, Notify: s.notify, Abort: s.Abort,
 	}
 }

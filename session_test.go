@@ -16,6 +16,7 @@ import (
 	"faultline/nemesis"
 	"faultline/nodes"
 	"faultline/topologies"
+	"faultline/workloads"
 	"faultline/workloads/history"
 )
 
@@ -33,7 +34,7 @@ func inBubble(t *testing.T, rate float64, steps string, during func(m *memory, c
 		require.NoError(t, err)
 		schedule, err := nemesis.Parse("steps", []byte(steps))
 		require.NoError(t, err)
-		generator, err := Scenario{Workload: "register", Seed: 7}.Defaults().generator()
+		generator, err := workloads.NewRegister(workloads.Options{Seed: 7})
 		require.NoError(t, err)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()

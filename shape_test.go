@@ -29,7 +29,7 @@ const (
 	catchesUp = 2 * time.Second        // with a commit index that is behind
 )
 
-func (s consulShape) Client(at nodes.Endpoint) nodes.Client {
+func (s consulShape) Open(at nodes.Endpoint) nodes.Conn {
 	return &consulClient{memoryClient: memoryClient{m: s.m, at: at}, lapse: s.lapse}
 }
 

@@ -8,25 +8,25 @@ import (
 	"faultline/nodes"
 )
 
-// built is a system whose binary has been made: what was looked at is what is started.
+// built is a system whose image has been made: what was looked at is what is started.
 type built struct {
 	nodes.System
-	path string
+	image nodes.Image
 }
 
-func (b built) Binary(context.Context) (string, error) { return b.path, nil }
+func (b built) Image(context.Context) (nodes.Image, error) { return b.image, nil }
 
-// build makes the system's binary, and writes into the run directory which it is.
+// build makes the system's image, and writes into the run directory which program that has.
 func (p *plan) build(ctx context.Context, dir string, record *rundir.Record) error {
-	path, err := p.system.Binary(ctx)
+	image, err := p.system.Image(ctx)
 	if err != nil {
 		return fmt.Errorf("the binary of %s: %w", p.system.Name(), err)
 	}
-	binary, err := nodes.ReadBinary(path)
+	p.system = built{p.system, image}
+	binary, err := nodes.ReadBinary(image.Program)
 	if err != nil {
 		return fmt.Errorf("the binary of %s: %w", p.system.Name(), err)
 	}
-	p.system = built{p.system, path}
 	record.Binary = &binary
 	return rundir.WriteRecord(dir, *record)
 }

@@ -117,12 +117,12 @@ func (t *trap) operation(ctx context.Context, seam string, do func() error) erro
 }
 
 // answer is what a read returns for what it found.
-func (t *trap) answer(item nodes.Item) nodes.Item {
+func (t *trap) answer(item nodes.Answer) nodes.Answer {
 	switch t.spring("answer to Get") {
 	case nonsense:
-		return nodes.Item{Value: "987654321", Found: true, Index: item.Index}
+		return nodes.Answer{Value: "987654321", Found: true, Index: item.Index}
 	case text:
-		return nodes.Item{Value: "\x1b[2J\xff{", Found: true, Index: item.Index}
+		return nodes.Answer{Value: "\x1b[2J\xff{", Found: true, Index: item.Index}
 	}
 	return item
 }

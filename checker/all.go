@@ -1,18 +1,15 @@
 package checker
 
-import "slices"
+import "faultline/workloads/history"
 
-// All lists the checkers in the order of reports: what the system promises to its
-// clients first, then its inner rules, then whether the run was fit to prove anything.
+// All lists the checkers of every run in the order of reports: what the system promises to its
+// clients first, then its inner rules, then whether the run was fit to prove anything. Before
+// them stand the checkers of the run's workload (workloads.Workload).
 func All() []Checker {
 	return []Checker{
-		{Name: "linearizable", Workload: "register", Check: checkLinearizable,
-			Doc: "Every key behaves as one register: each operation takes effect at one instant between its request and its answer. The search has a budget: valid and invalid never depend on it, unknown may."},
-		{Name: "mutex", Workload: "lock", Check: checkMutex,
-			Doc: "A lock never has two holders, by what these could know, and its fencing tokens rise."},
-		{Name: "index", Check: checkIndex,
+		{Name: "index", Check: checkIndex, Needs: able(history.ReportsIndexes, "the system's answers have no modify index"),
 			Doc: "A key's modify index never goes back, and never stands for two values."},
-		{Name: "raft", Check: checkRaft,
+		{Name: "raft", Check: checkRaft, Needs: able(history.ObservesLogs, "the system's servers do not say how far their logs are"),
 			Doc: "At most one leader a term, terms and commit indexes never fall, and no leader lacks what was committed before it."},
 		{Name: "crashes", Check: checkCrashes,
 			Doc: "No node's process ends by itself unless a fault lets it."},
@@ -27,9 +24,4 @@ func All() []Checker {
 		{Name: "load", Check: checkLoad,
 			Doc: "Clients did enough, and during every fault, for the other verdicts to mean something."},
 	}
-}
-
-// For lists those that judge a workload.
-func For(workload string) []Checker {
-	return slices.DeleteFunc(All(), func(c Checker) bool { return c.Workload != "" && c.Workload != workload })
 }

@@ -9,14 +9,15 @@
 // One file a property; All lists them. The verdict of a run is the worst of its
 // checkers: invalid before unknown before valid.
 //
-// A checker with a Workload judges that one alone: linearizable the register, mutex the lock. The
-// others judge every run (For).
+// A checker of a workload judges that one alone: linearizable the register, mutex the lock (package
+// workloads says so). All lists the others, which judge every run that has what they need.
 package checker
 
 import (
 	"context"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"faultline/topologies"
@@ -30,20 +31,27 @@ const (
 	Valid   Verdict = "valid"
 	Invalid Verdict = "invalid" // the system broke a promise, and the Result shows where
 	Unknown Verdict = "unknown" // nobody can tell, and the Result says why
+	// NotApplicable is no judgement: the system makes no such promise, or does not say what it
+	// would take to judge it, and the scenario did not ask for that.
+	NotApplicable Verdict = "not applicable"
 )
 
-var badness = map[Verdict]int{Valid: 0, Unknown: 1, Invalid: 2}
+var badness = map[Verdict]int{NotApplicable: -1, Valid: 0, Unknown: 1, Invalid: 2}
 
-// Worst is the worst of the verdicts. No verdict at all is Unknown.
+// Worst is the worst of the verdicts, of which those that are NotApplicable do not count. No
+// verdict at all is Unknown.
 func Worst(verdicts ...Verdict) Verdict {
-	if len(verdicts) == 0 {
-		return Unknown
-	}
-	worst := Valid
+	worst := NotApplicable
 	for _, v := range verdicts {
+		if _, known := badness[v]; !known {
+			v = Unknown // a word of another version, or of nobody
+		}
 		if badness[v] > badness[worst] {
 			worst = v
 		}
+	}
+	if worst == NotApplicable {
+		return Unknown
 	}
 	return worst
 }
@@ -60,28 +68,32 @@ type Run struct {
 
 // Settings are the parts of a scenario that judgement depends on.
 type Settings struct {
-	Workload      string        `json:"workload"`
-	Mode          history.Mode  `json:"mode"`            // read mode that clients asked for
-	RecoverWithin time.Duration `json:"recover_within"`  // after the last heal, operations must succeed again by then
-	MinOps        int           `json:"min_ops"`         // fewer successful operations prove nothing
-	CheckTime     time.Duration `json:"check_time"`      // budget of wall time for one checker; 0 is no limit
-	CheckMemoryMB int           `json:"check_memory_mb"` // budget of memory for one checker, in MiB; 0 is 1024
-	PlannedFaults int           `json:"planned_faults"`  // steps in the schedule
-	Format        int           `json:"format"`          // of the run directory: 0 has no seal, 1 has one, see FormatEvidence for 2
+	Workload string `json:"workload"`
+	// Abilities are what the system can be asked for; null, as in runs of old, means all.
+	Abilities     []history.Ability `json:"abilities"`
+	Mode          history.Mode      `json:"mode"`            // read mode that clients asked for
+	RecoverWithin time.Duration     `json:"recover_within"`  // after the last heal, operations must succeed again by then
+	MinOps        int               `json:"min_ops"`         // fewer successful operations prove nothing
+	CheckTime     time.Duration     `json:"check_time"`      // budget of wall time for one checker; 0 is no limit
+	CheckMemoryMB int               `json:"check_memory_mb"` // budget of memory for one checker, in MiB; 0 is 1024
+	PlannedFaults int               `json:"planned_faults"`  // steps in the schedule
+	Format        int               `json:"format"`          // of the run directory: 0 has no seal, 1 has one, see FormatEvidence for 2
 }
 
 // Checker judges one property.
 type Checker struct {
 	Name string // as in reports: linearizable
 	Doc  string // what is promised, and what the verdict depends on, in a sentence or two
-	// Workload is the one whose histories it can judge; "" is any.
-	Workload string
-	Check    func(ctx context.Context, run *Run) Result
+	// Needs says what a run lacks for the checker to be applicable; it is empty if nothing is,
+	// and nil if any run will do.
+	Needs func(run *Run) string
+	Check func(ctx context.Context, run *Run) Result
 }
 
 // Result is what one checker found.
 type Result struct {
 	Checker string   `json:"checker"`
+	Doc     string   `json:"doc,omitempty"` // of the checker
 	Verdict Verdict  `json:"verdict"`
 	Summary string   `json:"summary"`           // one sentence for people
 	Reasons []string `json:"reasons,omitempty"` // why it is not valid, most telling first
@@ -125,8 +137,13 @@ func judgeOne(ctx context.Context, run *Run, c Checker) (r Result) {
 		if p := recover(); p != nil {
 			r = Result{Verdict: Unknown, Summary: fmt.Sprintf("the checker crashed: %v", p), Reasons: []string{string(debug.Stack())}}
 		}
-		r.Checker = c.Name
+		r.Checker, r.Doc = c.Name, c.Doc
 	}()
+	if c.Needs != nil {
+		if lacks := c.Needs(run); lacks != "" {
+			return Result{Verdict: NotApplicable, Summary: lacks}
+		}
+	}
 	if ctx.Err() != nil {
 		return Result{Verdict: Unknown, Summary: "not run: " + context.Cause(ctx).Error()}
 	}
@@ -136,6 +153,20 @@ func judgeOne(ctx context.Context, run *Run, c Checker) (r Result) {
 		defer cancel()
 	}
 	return c.Check(ctx, run)
+}
+
+// able is what a run lacks whose system does not have the ability.
+func able(a history.Ability, lacks string) func(*Run) string {
+	return func(run *Run) string {
+		if run.Settings.can(a) {
+			return ""
+		}
+		return lacks
+	}
+}
+
+func (s Settings) can(a history.Ability) bool {
+	return s.Abilities == nil || slices.Contains(s.Abilities, a)
 }
 
 // plural is a count with its noun: "1 fault", "3 faults".

@@ -155,7 +155,7 @@ func TestAllJudgesAWholeRun(t *testing.T) {
 	tp.add(16, history.Event{Process: 51, Type: history.OK, F: "read", Key: "k", Node: "s1", Value: history.Int(2)})
 	tp.phase(20, history.PhaseEnd)
 	run := tp.run(t, Settings{Workload: "register", MinOps: 3, PlannedFaults: 1, RecoverWithin: 1e9})
-	v, results := Judge(context.Background(), run, For("register"))
+	v, results := Judge(context.Background(), run, append([]Checker{Linearizable()}, All()...))
 	var names []string
 	for _, r := range results {
 		names = append(names, r.Checker)

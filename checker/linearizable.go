@@ -34,6 +34,16 @@ type keyJob struct {
 // leftOut counts operations that say nothing about the register.
 type leftOut struct{ failed, blank, stale int }
 
+// Linearizable is the checker of the workload register.
+func Linearizable() Checker {
+	return Checker{
+		Name: "linearizable",
+		Doc: "Every key behaves as one register: each operation takes effect at one instant between its request and its answer. " +
+			"The search has a budget: valid and invalid never depend on it, unknown may.",
+		Check: checkLinearizable,
+	}
+}
+
 // checkLinearizable judges every key of the register workload by itself, which is the
 // same as judging all at once (Herlihy and Wing, "Linearizability", 1990, theorem 1).
 //
@@ -44,9 +54,6 @@ type leftOut struct{ failed, blank, stale int }
 // It searches within a [Budget] of wall time and memory: the time until ctx ends, and
 // Settings.CheckMemoryMB.
 func checkLinearizable(ctx context.Context, run *Run) Result {
-	if run.Settings.Workload != "register" {
-		return Result{Verdict: Unknown, Summary: fmt.Sprintf("no model of the workload %q", run.Settings.Workload)}
-	}
 	meter := newMeter(ctx, run.Settings.CheckMemoryMB)
 	jobs, left, err := keyJobs(run)
 	if err != nil {

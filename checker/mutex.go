@@ -13,6 +13,15 @@ import (
 	"faultline/workloads/history"
 )
 
+// Mutex is the checker of the workload lock.
+func Mutex() Checker {
+	return Checker{
+		Name:  "mutex",
+		Doc:   "A lock never has two holders, by what these could know, and its fencing tokens rise.",
+		Check: checkMutex,
+	}
+}
+
 // checkMutex asks whether a lock ever had two holders, by what these could know.
 //
 // A session lives at least its TTL after it was made or renewed. When the server began to

@@ -26,7 +26,7 @@ func TestVerifyMeasuresAndChangesNothing(t *testing.T) {
 				path := filepath.Join(t.TempDir(), "h")
 				log, err := history.Create(path)
 				require.NoError(t, err)
-				w := World{Topology: f.topology, Cluster: f, Client: f.Client, Leader: f.Leader, Log: log}
+				w := World{Topology: f.topology, Cluster: f, Conn: f.Conn, Leader: f.Leader, Log: log}
 				_, err = Play(t.Context(), parse(t, "steps:\n  - {at: 1s, for: 1s, fault: kill, target: one}\n"), w)
 				require.NoError(t, err)
 				c.after(f)

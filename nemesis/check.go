@@ -9,6 +9,7 @@ import (
 
 	"faultline/nodes/faults"
 	"faultline/topologies"
+	"faultline/workloads/history"
 )
 
 // Check refuses a schedule that cannot be played on a topology by a runtime which has
@@ -176,4 +177,21 @@ func orNone[T ~string](list []T) string {
 
 func oneLine(err error) error {
 	return errors.New(strings.ReplaceAll(err.Error(), "\n", "; "))
+}
+
+// CheckAbilities refuses a schedule that asks for more than the system can do.
+func (s Schedule) CheckAbilities(system string, can func(history.Ability) bool) error {
+	for _, step := range s.Steps {
+		kind := step.Fault.Kind()
+		asks := slices.Clone(kind.Asks)
+		if kind.NeedsLeader || step.withDefaults().Target.Word == Primary {
+			asks = append(asks, history.ObservesLeaders)
+		}
+		for _, a := range asks {
+			if !can(a) {
+				return fmt.Errorf("%s%s asks the system for %q (%s), which %s cannot do", s.position(step), step.Label(), a, a.Doc(), system)
+			}
+		}
+	}
+	return nil
 }

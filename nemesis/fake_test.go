@@ -261,7 +261,7 @@ func (f *fake) Watch(ctx context.Context, _ func(history.ProcessEvent)) error {
 }
 func (f *fake) Logs(context.Context, string, io.Writer) error { return nil }
 func (f *fake) Close(context.Context) error                   { return nil }
-func (f *fake) Client(node string) nodes.Client               { return fakeClient{fake: f, node: node} }
+func (f *fake) Conn(node string) nodes.Conn                   { return fakeClient{fake: f, node: node} }
 func (f *fake) Exited(ctx context.Context, node string) error {
 	for !f.nods {
 		f.mu.Lock()
@@ -326,7 +326,7 @@ func (f *fake) Burst(ctx context.Context, node string, reads int) error {
 }
 
 type fakeClient struct {
-	nodes.Client // of what the nemesis never asks for
+	nodes.Conn // of what the nemesis never asks for
 	*fake
 	node string
 }
@@ -425,7 +425,7 @@ func play(t *testing.T, ctx context.Context, f *fake, s Schedule) played {
 	path := filepath.Join(t.TempDir(), "history.jsonl")
 	log, err := history.Create(path)
 	require.NoError(t, err)
-	p.resolved, p.err = Play(ctx, s, World{Topology: f.topology, Cluster: f, Client: f.Client, Leader: f.Leader, Burst: f.Burst,
+	p.resolved, p.err = Play(ctx, s, World{Topology: f.topology, Cluster: f, Conn: f.Conn, Leader: f.Leader, Burst: f.Burst,
 		Log: log, Notify: func(active []string) { p.notified = append(p.notified, strings.Join(active, ", ")) }})
 	require.NoError(t, log.Close())
 	p.events, _, err = history.ReadFile(path)

@@ -7,6 +7,7 @@ import (
 
 	"faultline/nodes/faults"
 	"faultline/topologies"
+	"faultline/workloads/history"
 )
 
 // Fault is one way to break a cluster: a value whose exported fields are its options, by
@@ -39,6 +40,7 @@ type Kind struct {
 	Targets []string            // words that it takes; beside them every fault takes node names
 	Drawn   []string            // those of Targets that the step's draw decides
 	Needs   []faults.Capability // at most; which of them a step needs depends on its options
+	Asks    []history.Ability   // of the system
 
 	Kills         bool // it ends processes, beyond what Apply says
 	Exits         bool // it makes nodes end by themselves, beyond what disks do

@@ -7,6 +7,7 @@ import (
 
 	"faultline/nodes/faults"
 	"faultline/topologies"
+	"faultline/workloads/history"
 )
 
 // Join has spare servers join for a while.
@@ -25,6 +26,7 @@ func (Join) Kind() Kind {
 		Exits:      true,
 		Wipes:      true,
 		AddsVoters: true,
+		Asks:       []history.Ability{history.ChangesMembers, history.LeavesCluster},
 		Asked:      func(targets []string) string { return strings.Join(targets, ", ") + " running, and voters" },
 		AskedHeal:  func(targets []string) string { return strings.Join(targets, ", ") + " left, and absent" },
 	}

@@ -2,6 +2,7 @@ package nemesis
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"faultline/nodes"
 	"faultline/nodes/faults"
 	"faultline/topologies"
+	"faultline/workloads/history"
 )
 
 // leaveWithin bounds one server's leave: it hands leadership over, is removed from the
@@ -31,6 +33,7 @@ func (Leave) Kind() Kind {
 		Drawn:         []string{One},
 		Needs:         []faults.Capability{faults.ProcessKill},
 		Exits:         true,
+		Asks:          []history.Ability{history.LeavesCluster},
 		RemovesVoters: true,
 		NeedsLeader:   true,
 		Asked:         func(targets []string) string { return strings.Join(targets, ", ") + " left" },
@@ -52,7 +55,7 @@ func (l Leave) Acts() Acts {
 // leftPeers waits until the peer set lacks who has left. A cluster that has lost its majority cannot
 // take anybody out.
 func (l Leave) leftPeers(ctx context.Context, w World, _ Step, targets []string) (Seen, error) {
-	if _, err := operator(w, targets[0]); err != nil {
+	if _, err := membersOf(w, targets[0]); err != nil {
 		return Seen{Note: cannotAsk}, nil
 	}
 	if l.BelowMajority.BelowMajority {
@@ -66,7 +69,7 @@ func (l Leave) leftPeers(ctx context.Context, w World, _ Step, targets []string)
 // voteAgain waits until who has left votes again. A spare does so as long as a join lasts, whose own
 // affair that is.
 func (l Leave) voteAgain(ctx context.Context, w World, s Step, targets []string) (Seen, error) {
-	if _, err := operator(w, targets[0]); err != nil {
+	if _, err := membersOf(w, targets[0]); err != nil {
 		return Seen{Note: cannotAsk}, nil
 	}
 	return l.awaitVotes(ctx, w, s, slices.DeleteFunc(slices.Clone(targets), func(name string) bool {
@@ -92,7 +95,11 @@ func leaveOneByOne(ctx context.Context, w World, _ Step, targets []string) (Seen
 func leaveOne(ctx context.Context, w World, node string) error {
 	ctx, cancel := context.WithTimeout(ctx, leaveWithin)
 	defer cancel()
-	asked := w.Client(node).Leave(ctx)
+	leaver, ok := nodes.AsLeaver(w.Conn(node))
+	if !ok {
+		return errors.New("clients of this system cannot make a node leave")
+	}
+	asked := leaver.Leave(ctx)
 	if asked != nil && nodes.CodeOf(asked).Definite() {
 		return fmt.Errorf("%s did not leave: %w", node, asked)
 	}

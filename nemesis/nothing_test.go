@@ -117,7 +117,7 @@ func marksOf(t *testing.T, s Schedule) (start, heal history.FaultEvent) {
 	defer func() { marksPlayed[s.String()] = [2]history.FaultEvent{start, heal} }()
 	sink := history.NewMemory()
 	f := newFake(layout(t, crowd))
-	_, err := Play(t.Context(), s, World{Topology: f.topology, Cluster: f, Client: f.Client, Leader: f.Leader, Burst: f.Burst, Log: sink})
+	_, err := Play(t.Context(), s, World{Topology: f.topology, Cluster: f, Conn: f.Conn, Leader: f.Leader, Burst: f.Burst, Log: sink})
 	require.NoError(t, err)
 	for _, e := range sink.Events() {
 		m, err := history.ParseFaultEvent(e.Value)
@@ -314,7 +314,7 @@ func judged(t *testing.T, f *fake, s Schedule) checker.Result {
 	require.NoError(t, err)
 	for _, phase := range []string{`"faults"`, `"end"`} {
 		if phase == `"end"` {
-			_, err = Play(t.Context(), s, World{Topology: f.topology, Cluster: f, Client: f.Client, Leader: f.Leader, Burst: f.Burst, Log: log})
+			_, err = Play(t.Context(), s, World{Topology: f.topology, Cluster: f, Conn: f.Conn, Leader: f.Leader, Burst: f.Burst, Log: log})
 			require.NoError(t, err)
 		}
 		_, err = log.Add(history.Event{Process: history.Harness, Type: history.Info, F: history.FPhase, Value: []byte(phase)})

@@ -17,13 +17,13 @@ const askWithin = 2 * time.Second
 // in when nothing is broken any more that keeps the cluster from it.
 const workWithin = time.Minute
 
-// operator is a node's client, as one of those that can look at the peer set.
-func operator(w World, node string) (nodes.Operator, error) {
-	op, ok := w.Client(node).(nodes.Operator)
+// membersOf is a node's client, as one of those that can look at the peer set.
+func membersOf(w World, node string) (nodes.Members, error) {
+	members, ok := nodes.AsMembers(w.Conn(node))
 	if !ok {
 		return nil, errors.New("clients of this system cannot look at the peer set")
 	}
-	return op, nil
+	return members, nil
 }
 
 // peersOf is the peer set as the leader knows it.
@@ -34,7 +34,7 @@ func peersOf(ctx context.Context, w World) ([]nodes.Peer, error) {
 	if err != nil {
 		return nil, err
 	}
-	op, err := operator(w, leader)
+	op, err := membersOf(w, leader)
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +44,7 @@ func peersOf(ctx context.Context, w World) ([]nodes.Peer, error) {
 // awaitPeer waits until a node is running and, if it shall vote, a voter by its own
 // identity in the leader's peer set. It returns the identity.
 func awaitPeer(ctx context.Context, w World, node string, vote bool) (id string, err error) {
-	op, err := operator(w, node)
+	op, err := membersOf(w, node)
 	if err != nil {
 		return "", err
 	}

@@ -20,7 +20,7 @@ import (
 type World struct {
 	Topology topologies.Topology
 	Cluster  nodes.Cluster
-	Client   func(node string) nodes.Client // it stays the caller's to close
+	Conn     func(node string) nodes.Conn // it stays the caller's to close
 	// Leader names the live server that leads. It waits a little for one.
 	Leader func(ctx context.Context) (string, error)
 	// Burst fires that many one-shot reads at a node and returns when all were sent, or

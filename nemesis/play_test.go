@@ -73,7 +73,7 @@ func TestOverlapIsTheSumOfWhatIsActive(t *testing.T) {
 			log, err := history.Create(filepath.Join(t.TempDir(), "h"))
 			require.NoError(t, err)
 			defer log.Close()
-			_, err = Play(t.Context(), s, World{Topology: topology, Cluster: sets, Client: f.Client, Leader: f.Leader, Log: log})
+			_, err = Play(t.Context(), s, World{Topology: topology, Cluster: sets, Conn: f.Conn, Leader: f.Leader, Log: log})
 			require.NoError(t, err)
 
 			moments := timeline(s)
@@ -292,7 +292,7 @@ func TestHistoryThatCannotBeWrittenEndsTheRun(t *testing.T) {
 			_, err = log.Add(history.Event{Type: history.Info, Process: history.Harness, F: history.Op(strings.Repeat("x", 10_000))})
 		}
 		_, err = Play(t.Context(), parse(t, "steps:\n  - {at: 1s, for: 9s, fault: kill, target: one}\n  - {at: 5s, fault: transfer}\n"),
-			World{Topology: f.topology, Cluster: f, Client: f.Client, Leader: f.Leader, Log: log})
+			World{Topology: f.topology, Cluster: f, Conn: f.Conn, Leader: f.Leader, Log: log})
 		require.ErrorContains(t, err, "file already closed")
 		require.True(t, f.now.Healthy())
 		require.NotContains(t, strings.Join(f.events, "\n"), "leadership")

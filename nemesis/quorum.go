@@ -75,7 +75,7 @@ func (p *player) hold(ctx context.Context, c change) change {
 
 // mayTake tells whom a step takes, and why it may not yet, after others have been taken.
 func (p *player) mayTake(ctx context.Context, step Step, taken []string) (targets []string, why error) {
-	if _, err := operator(p.World, p.Topology.Nodes()[0].Name); err != nil {
+	if _, err := membersOf(p.World, p.Topology.Nodes()[0].Name); err != nil {
 		return nil, errUnasked
 	}
 	ctx, cancel := context.WithTimeout(ctx, askWithin)
@@ -126,7 +126,7 @@ func runningOf(ctx context.Context, w World, now faults.Conditions, voters []nod
 			continue
 		}
 		asking.Go(func() {
-			op, err := operator(w, voter.Node)
+			op, err := membersOf(w, voter.Node)
 			if err != nil {
 				return
 			}

@@ -133,7 +133,10 @@ func TestAnInterruptedRunDoesNotWaitForVoters(t *testing.T) {
 }
 
 // plain is a client of a system whose peer set cannot be looked at.
-type plain struct{ nodes.Client }
+type plain struct {
+	nodes.Conn
+	nodes.Leaver
+}
 
 func TestWhereNobodySaysWhoVotesStepsAreDoneAsEver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -146,7 +149,7 @@ func TestWhereNobodySaysWhoVotesStepsAreDoneAsEver(t *testing.T) {
   - {at: 2s, for: 5s, fault: leave, target: [dc1-s2]}
   - {at: 9s, for: 5s, fault: replace, target: [dc1-s2]}
 `), World{Topology: f.topology, Cluster: f, Leader: f.Leader, Log: log,
-			Client: func(node string) nodes.Client { return plain{f.Client(node)} }})
+			Conn: func(node string) nodes.Conn { return plain{f.Conn(node), f.Conn(node).(nodes.Leaver)} }})
 		require.NoError(t, err)
 		require.NoError(t, log.Close())
 		events, _, err := history.ReadFile(path)

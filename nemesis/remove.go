@@ -8,6 +8,7 @@ import (
 
 	"faultline/nodes/faults"
 	"faultline/topologies"
+	"faultline/workloads/history"
 )
 
 // Remove takes servers that are down out of the peer set.
@@ -26,6 +27,7 @@ func (Remove) Kind() Kind {
 		Drawn:         []string{One},
 		Needs:         []faults.Capability{faults.ProcessKill},
 		RemovesVoters: true,
+		Asks:          []history.Ability{history.ChangesMembers},
 		Asked:         func(targets []string) string { return strings.Join(targets, ", ") + " killed, and no peers any more" },
 		AskedHeal:     func(targets []string) string { return strings.Join(targets, ", ") + " running, and voters" },
 	}
@@ -47,7 +49,7 @@ func removePeers(ctx context.Context, w World, _ Step, targets []string) (Seen, 
 	if err != nil {
 		return Seen{}, err
 	}
-	op, err := operator(w, leader)
+	op, err := membersOf(w, leader)
 	if err != nil {
 		return Seen{}, err
 	}

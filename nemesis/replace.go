@@ -7,6 +7,7 @@ import (
 
 	"faultline/nodes/faults"
 	"faultline/topologies"
+	"faultline/workloads/history"
 )
 
 // Replace puts new machines in the places of servers. It is shown by the machine that is gone
@@ -28,6 +29,7 @@ func (Replace) Kind() Kind {
 		Drawn:         []string{One},
 		Needs:         []faults.Capability{faults.ProcessAbsent},
 		RemovesVoters: true,
+		Asks:          []history.Ability{history.ChangesMembers},
 	}
 }
 
@@ -45,7 +47,7 @@ func identities(ctx context.Context, w World, targets []string) string {
 	defer cancel()
 	var words []string
 	for _, node := range targets {
-		if op, err := operator(w, node); err == nil {
+		if op, err := membersOf(w, node); err == nil {
 			if id, err := op.Identity(ctx); err == nil {
 				words = append(words, fmt.Sprintf("%s was %s", node, short(id)))
 			}

@@ -144,7 +144,7 @@ func awaitFollower(ctx context.Context, w World, node string) error {
 	return until(ctx, func() error {
 		asking, cancel := context.WithTimeout(ctx, askWithin)
 		defer cancel()
-		seen, err := w.Client(node).Observe(asking)
+		seen, err := w.Conn(node).Observe(asking)
 		if err == nil && seen.Leader == "" {
 			err = fmt.Errorf("%s knows no leader", node)
 		}

@@ -2,10 +2,13 @@ package nemesis
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
+	"faultline/nodes"
 	"faultline/nodes/faults"
 	"faultline/topologies"
+	"faultline/workloads/history"
 )
 
 // Transfer moves leadership.
@@ -19,6 +22,7 @@ func (Transfer) Kind() Kind {
 			"is made the leader first, if it is not.",
 		Targets:     []string{Primary},
 		NeedsLeader: true,
+		Asks:        []history.Ability{history.TransfersLeader},
 		Momentary:   true,
 		Asked:       func(targets []string) string { return "leadership moves away from " + targets[0] },
 	}
@@ -54,15 +58,19 @@ func handOver(ctx context.Context, w World, _ Step, targets []string) (Seen, err
 // it: who leads in which later term. That may be the same leader again. Whoever was handed
 // the leadership has to be elected, and others may be quicker.
 func askToHandOver(ctx context.Context, w World, from, to string) (before uint64, leader string, after uint64, err error) {
-	seen, err := w.Client(from).Observe(ctx)
+	seen, err := w.Conn(from).Observe(ctx)
 	if err != nil {
 		return 0, "", 0, fmt.Errorf("%s does not tell its term: %w", from, err)
 	}
-	if err := w.Client(from).Transfer(ctx, to); err != nil {
+	leaders, ok := nodes.AsLeaders(w.Conn(from))
+	if !ok {
+		return 0, "", 0, errors.New("clients of this system cannot hand leadership over")
+	}
+	if err := leaders.Transfer(ctx, to); err != nil {
 		return 0, "", 0, fmt.Errorf("%s leads and did not hand over: %w", from, err)
 	}
 	leader, err = waitForLeader(ctx, w, fmt.Sprintf("a leader of a later term than %d", seen.Term), func(l string) bool {
-		now, err := w.Client(l).Observe(ctx)
+		now, err := w.Conn(l).Observe(ctx)
 		after = now.Term
 		return err == nil && now.Term > seen.Term
 	})

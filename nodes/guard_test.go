@@ -90,30 +90,52 @@ func TestOfEveryPanicOfAClusterItsGuardIsTold(t *testing.T) {
 
 func TestOfEveryPanicOfAClientItsGuardIsTold(t *testing.T) {
 	ctx := t.Context()
-	for what, call := range map[string]func(Operator) error{
-		"Get":            func(c Operator) error { _, err := c.Get(ctx, "", history.ModeDefault); return err },
-		"Put":            func(c Operator) error { _, err := c.Put(ctx, "", ""); return err },
-		"CAS":            func(c Operator) error { _, err := c.CAS(ctx, "", "", 0); return err },
-		"CreateSession":  func(c Operator) error { _, err := c.CreateSession(ctx, 0, 0); return err },
-		"RenewSession":   func(c Operator) error { return c.RenewSession(ctx, "") },
-		"DestroySession": func(c Operator) error { return c.DestroySession(ctx, "") },
-		"Acquire":        func(c Operator) error { _, err := c.Acquire(ctx, "", "", ""); return err },
-		"Release":        func(c Operator) error { _, err := c.Release(ctx, "", "", ""); return err },
-		"Observe":        func(c Operator) error { _, err := c.Observe(ctx); return err },
-		"Leave":          func(c Operator) error { return c.Leave(ctx) },
-		"Transfer":       func(c Operator) error { return c.Transfer(ctx, "") },
-		"Identity":       func(c Operator) error { _, err := c.Identity(ctx); return err },
-		"Peers":          func(c Operator) error { _, err := c.Peers(ctx); return err },
-		"RemovePeer":     func(c Operator) error { return c.RemovePeer(ctx, "") },
-		"Close":          func(c Operator) error { c.Close(); return errors.New("Close of the client of s1 panicked") },
+	type all interface {
+		Conn
+		Leaders
+		Leaver
+		Members
+	}
+	as := func(what string, ok bool) { require.True(t, ok, what) }
+	for what, call := range map[string]func(Conn) error{
+		"read":     func(c Conn) error { _, err := c.Do(ctx, Op{F: history.OpRead}); return err },
+		"acquire":  func(c Conn) error { _, err := c.Do(ctx, Op{F: history.OpAcquire}); return err },
+		"Observe":  func(c Conn) error { _, err := c.Observe(ctx); return err },
+		"Leave":    func(c Conn) error { l, ok := AsLeaver(c); as("leaver", ok); return l.Leave(ctx) },
+		"Transfer": func(c Conn) error { l, ok := AsLeaders(c); as("leaders", ok); return l.Transfer(ctx, "") },
+		"Identity": func(c Conn) error { m, ok := AsMembers(c); as("members", ok); _, err := m.Identity(ctx); return err },
+		"Peers":    func(c Conn) error { m, ok := AsMembers(c); as("members", ok); _, err := m.Peers(ctx); return err },
+		"RemovePeer": func(c Conn) error {
+			m, ok := AsMembers(c)
+			as("members", ok)
+			return m.RemovePeer(ctx, "")
+		},
+		"Close": func(c Conn) error { c.Close(); return errors.New("Close of the client of s1 panicked") },
 	} {
 		var told *Panicked
 		// A nil interface panics in every method.
-		c := GuardedClient(struct{ Operator }{}, "s1", func(p *Panicked) { told = p })
-		err := call(c.(Operator))
+		err := call(GuardedConn(struct{ all }{}, "s1", func(p *Panicked) { told = p }))
 		require.ErrorContains(t, err, what+" of the client of s1 panicked")
 		require.NotNil(t, told, what)
 	}
-	_, ok := GuardedClient(struct{ Client }{}, "s1", nil).(Operator)
-	require.False(t, ok, "it is no Operator that was none")
+}
+
+// What a client cannot do, its guard cannot do either; what it can, is the same with and without.
+func TestAGuardAddsNothing(t *testing.T) {
+	bare := struct{ Conn }{}
+	for _, c := range []Conn{bare, GuardedConn(bare, "s1", nil)} {
+		_, leaders := AsLeaders(c)
+		_, leaver := AsLeaver(c)
+		_, members := AsMembers(c)
+		require.False(t, leaders || leaver || members)
+	}
+	moving := struct {
+		Conn
+		Leaders
+	}{}
+	for _, c := range []Conn{moving, GuardedConn(moving, "s1", nil)} {
+		_, leaders := AsLeaders(c)
+		_, leaver := AsLeaver(c)
+		require.True(t, leaders && !leaver)
+	}
 }

@@ -2,27 +2,80 @@ package nodes
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/netip"
-	"time"
+	"path"
+	"slices"
+	"strings"
 
 	"faultline/topologies"
 	"faultline/workloads/history"
 )
 
-// System is what is under test: how one node of it is built and started, and how it is
-// asked.
+// System is what is under test: what a node of it needs, how it is started, and how it is
+// asked. One value serves one run.
 type System interface {
 	// Name as in scenario files.
 	Name() string
-	// Binary makes sure that the static Linux binary of a node exists, and tells where.
-	Binary(ctx context.Context) (path string, err error)
-	// Args is the command line of one node, without the program's name. all lists every
-	// node of the cluster, self included.
-	Args(self NodeInfo, all []NodeInfo) []string
-	// APIPort is the TCP port on which a node answers clients.
-	APIPort() int
-	// Client talks to a node.
-	Client(at Endpoint) Client
+	// Facts is what it can be asked for. It is always the same.
+	Facts() Facts
+	// Image makes sure that what its nodes execute exists on this machine, and says what that is.
+	Image(ctx context.Context) (Image, error)
+	// Launch says how a node's process is started. It is asked before every start, and may do
+	// what the start takes in the rest of the cluster: a new member may have to be announced.
+	// The node starts once it returns; an error keeps it from that.
+	Launch(ctx context.Context, s Start) (Launch, error)
+	// Open makes a client of a node. It does not connect yet.
+	Open(at Endpoint) Conn
+}
+
+// Facts are what can be asked of a system. Scenarios that ask for more are refused before
+// anything starts; checkers that need more are not applicable.
+type Facts struct {
+	Port  int          // TCP, on which a node answers clients
+	Ops   []history.Op // that its Conn can Do
+	Modes []Mode       // of reads, the first is meant by default
+	// Abilities is what its Conn can do beside.
+	Abilities []history.Ability
+}
+
+// Mode is one way to read.
+type Mode struct {
+	Name history.Mode
+	Doc  string // what such a read promises, in a sentence
+}
+
+// Can reports whether the facts have an ability.
+func (f Facts) Can(a history.Ability) bool { return slices.Contains(f.Abilities, a) }
+
+// Image is what the pods of a system hold, beside what [Launch] adds at each start.
+type Image struct {
+	// Program is the node's program: a file of this machine, for Linux. It is in every pod at
+	// the path NodePath of package nodes/injector, which is what an empty Launch.Program means.
+	Program string
+	// Files are more files and directories of this machine, absolute; they are in every pod at the same
+	// paths, for reading. What a program is linked with dynamically is there by itself.
+	Files []string
+}
+
+// StartKind is what a node finds when it starts.
+type StartKind string
+
+const (
+	Founder StartKind = "founder" // the first start of a node that the cluster begins with
+	Again   StartKind = "again"   // a later one, with the disk of the last
+	Fresh   StartKind = "fresh"   // of a new machine with an empty disk, in the place of one that is gone
+	Joiner  StartKind = "joiner"  // of a spare, with an empty disk: it is to join
+)
+
+// Start is one start of a node's process.
+type Start struct {
+	Kind StartKind
+	Self NodeInfo
+	All  []NodeInfo // every node of the cluster, Self included
+	// Endpoint is how the API of any node is reached.
+	Endpoint func(node string) Endpoint
 }
 
 // NodeInfo is where a node lives, as it sees itself.
@@ -32,46 +85,34 @@ type NodeInfo struct {
 	Dir  string // its data directory, which outlives its process
 }
 
-// Client talks to one node. Every error is, or wraps, an *Error. Its methods may be
-// called by many goroutines, and never retry.
-type Client interface {
-	// Get reads a key. A key that is absent is not an error.
-	Get(ctx context.Context, key string, mode history.Mode) (Item, error)
-	// Put writes a key.
-	Put(ctx context.Context, key, value string) (Item, error)
-	// CAS writes a key if its modify index is still index; 0 means "if it is absent". A
-	// compare that fails is an *Error with the code CASMismatch, beside an Item that
-	// holds what was there, if the node disclosed it (Item.Disclosed).
-	CAS(ctx context.Context, key, value string, index uint64) (Item, error)
-	// CreateSession makes a session that ends, at the earliest, when its TTL has passed since it
-	// was made or last renewed; locks that it holds then cannot be acquired for lockDelay.
-	CreateSession(ctx context.Context, ttl, lockDelay time.Duration) (id string, err error)
-	// RenewSession gives a session its full TTL again; NoSession if it has ended.
-	RenewSession(ctx context.Context, id string) error
-	// DestroySession ends a session, and releases its locks.
-	DestroySession(ctx context.Context, id string) error
-	// Acquire writes a key and locks it for a session; LockHeld if another's, NoSession if
-	// the session has ended. The item's index rises with every acquire: a fencing token.
-	Acquire(ctx context.Context, key, value, session string) (Item, error)
-	// Release writes a key and unlocks it; LockHeld if the session does not hold it.
-	Release(ctx context.Context, key, value, session string) (Item, error)
-	// Observe asks what the node thinks of itself.
-	Observe(ctx context.Context) (history.Observation, error)
-	// Leave makes the node leave its cluster for good and end its process.
-	Leave(ctx context.Context) error
-	// Transfer makes the node, if it leads, hand leadership over; to a server by name, or
-	// to whom it likes if that is empty.
-	Transfer(ctx context.Context, to string) error
-	// Close gives up its connections.
-	Close()
+// Launch is how one process of a node is started.
+type Launch struct {
+	Program string            `json:"program,omitempty"` // path in the pod; empty: that of Image.Program
+	Args    []string          `json:"args,omitempty"`    // without the program's name
+	Env     []string          `json:"env,omitempty"`     // NAME=value, beside PATH, HOME and HOSTNAME
+	Files   map[string]string `json:"files,omitempty"`   // written before the start: absolute path, outside of the data directory, and content
 }
 
-// Item is a key's state, and how the answer came.
-type Item struct {
-	Value      string
-	Found      bool
-	Index      uint64 // modify index of the key (after the write, for writes); 0 if untold
-	HasCurrent bool   // on CASMismatch: Value, Found and Index tell what was there
-	Hops       []history.Hop
-	LastSeen   time.Duration // how long ago the answering server heard from its leader
+// Check refuses a launch that no pod could carry out.
+func (l Launch) Check() error {
+	if l.Program != "" && !path.IsAbs(l.Program) {
+		return fmt.Errorf("the program %q of a launch is no absolute path", l.Program)
+	}
+	for name := range l.Files {
+		if !path.IsAbs(name) || path.Clean(name) != name || name == "/" {
+			return fmt.Errorf("the file %q of a launch is no absolute path", name)
+		}
+	}
+	for _, e := range l.Env {
+		if name, _, ok := strings.Cut(e, "="); !ok || name == "" {
+			return fmt.Errorf("%q in the environment of a launch is not NAME=value", e)
+		}
+	}
+	if slices.ContainsFunc(append(slices.Clone(l.Args), l.Env...), func(s string) bool { return strings.ContainsRune(s, 0) }) {
+		return errors.New("an argument or a variable of a launch has a zero byte")
+	}
+	return nil
 }
+
+// Args is a Launch of the image's program with arguments.
+func Args(args ...string) Launch { return Launch{Args: args} }

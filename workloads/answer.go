@@ -10,40 +10,18 @@ import (
 )
 
 // perform does one operation, and never more than once.
-func perform(ctx context.Context, c nodes.Client, op Op) Answer {
-	var item nodes.Item
-	var err error
-	switch op.F {
-	case history.OpRead:
-		item, err = c.Get(ctx, op.Key, op.Mode)
-	case history.OpWrite:
-		item, err = c.Put(ctx, op.Key, op.Stored)
-	case history.OpCAS:
-		item, err = c.CAS(ctx, op.Key, op.Stored, op.Index)
-	case history.OpCreate:
-		item.Found = true
-		item.Value, err = c.CreateSession(ctx, op.TTL, 0)
-	case history.OpRenew:
-		err = c.RenewSession(ctx, op.Session)
-	case history.OpDestroy:
-		err = c.DestroySession(ctx, op.Session)
-	case history.OpAcquire:
-		item, err = c.Acquire(ctx, op.Key, op.Stored, op.Session)
-	case history.OpRelease:
-		item, err = c.Release(ctx, op.Key, op.Stored, op.Session)
-	default:
-		err = nodes.Errorf(history.BadRequest, "no client can do %q", op.F)
-	}
+func perform(ctx context.Context, c nodes.Conn, op Op) Outcome {
+	answer, err := c.Do(ctx, op.Op)
 	if err == nil {
-		item.HasCurrent = false
-		return Answer{Type: history.OK, Item: item}
+		answer.HasCurrent = false
+		return Outcome{Type: history.OK, Answer: answer}
 	}
 	code := nodes.CodeOf(err)
-	answer := Answer{Type: failure(op.F, code), Error: code, Item: nodes.Item{Hops: item.Hops}}
-	if op.F == history.OpCAS && code == history.CASMismatch && item.HasCurrent {
-		answer.Item = item
+	outcome := Outcome{Type: failure(op.F, code), Error: code, Answer: nodes.Answer{Hops: answer.Hops}}
+	if op.F == history.OpCAS && code == history.CASMismatch && answer.HasCurrent {
+		outcome.Answer = answer
 	}
-	return answer
+	return outcome
 }
 
 // failure is how an operation that ended with code is recorded.
@@ -56,27 +34,27 @@ func failure(f history.Op, code history.Code) history.Type {
 
 // invocation is the event of an operation that is about to begin.
 func invocation(process history.Process, node string, op Op) history.Event {
-	return history.Event{Process: process, Type: history.Invoke, F: op.F, Key: op.Key, Value: op.Value,
+	return history.Event{Process: process, Type: history.Invoke, F: op.F, Key: op.Key, Value: op.Argument,
 		Node: node, Mode: op.Mode}
 }
 
 // completion is the event of its end. A write or cas keeps its argument as its value; a
 // read has one only if it is ok.
-func completion(process history.Process, node string, op Op, a Answer) history.Event {
-	e := history.Event{Process: process, Type: a.Type, F: op.F, Key: op.Key, Value: op.Value,
-		Error: a.Error, Node: node, Mode: op.Mode, Hops: a.Item.Hops}
+func completion(process history.Process, node string, op Op, a Outcome) history.Event {
+	e := history.Event{Process: process, Type: a.Type, F: op.F, Key: op.Key, Value: op.Argument,
+		Error: a.Error, Node: node, Mode: op.Mode, Hops: a.Answer.Hops}
 	switch {
-	case a.Item.HasCurrent:
-		e.Current, e.ModifyIndex = found(a.Item), a.Item.Index
+	case a.Answer.HasCurrent:
+		e.Current, e.ModifyIndex = found(a.Answer), a.Answer.Index
 	case a.Type == history.OK && op.F == history.OpRead:
-		e.Value = found(a.Item)
-		if a.Item.Found {
-			e.ModifyIndex = a.Item.Index
+		e.Value = found(a.Answer)
+		if a.Answer.Found {
+			e.ModifyIndex = a.Answer.Index
 		}
 	case a.Type == history.OK && op.F == history.OpCreate:
-		e.Value = created(op, a.Item.Value)
+		e.Value = created(op, a.Answer.Value)
 	case a.Type == history.OK:
-		e.ModifyIndex = a.Item.Index
+		e.ModifyIndex = a.Answer.Index
 	}
 	return e
 }
@@ -97,14 +75,14 @@ const garbageShown = 200
 // A text that is no integer is recorded as a JSON string, in an operation that stays ok:
 // the node did answer, and with a value that no client ever wrote. To call it info, as if
 // the answer had been lost, would hide the worst that a store can do.
-func found(item nodes.Item) json.RawMessage {
+func found(a nodes.Answer) json.RawMessage {
 	switch {
-	case !item.Found:
+	case !a.Found:
 		return history.Null
-	case isInteger(item.Value):
-		return json.RawMessage(item.Value)
+	case isInteger(a.Value):
+		return json.RawMessage(a.Value)
 	}
-	quoted, err := json.Marshal(item.Value[:min(len(item.Value), garbageShown)])
+	quoted, err := json.Marshal(a.Value[:min(len(a.Value), garbageShown)])
 	if err != nil {
 		panic(err) // a string always encodes
 	}

@@ -19,10 +19,10 @@ func TestWhatAStoreHoldsIsRecorded(t *testing.T) {
 		"":                    `""`, "-": `"-"`, "-0": `"-0"`, "007": `"007"`, "+7": `"+7"`, " 7": `" 7"`, "7\n": `"7\n"`,
 		"1e3": `"1e3"`, "1_000": `"1_000"`, "null": `"null"`, "\xff": `"\ufffd"`,
 	} {
-		require.Equal(t, want, string(found(nodes.Item{Found: true, Value: value})))
+		require.Equal(t, want, string(found(nodes.Answer{Found: true, Value: value})))
 	}
-	require.Equal(t, "null", string(found(nodes.Item{Value: "7"})))
-	require.Less(t, len(found(nodes.Item{Found: true, Value: strings.Repeat("x", 1<<20)})), 1000)
+	require.Equal(t, "null", string(found(nodes.Answer{Value: "7"})))
+	require.Less(t, len(found(nodes.Answer{Found: true, Value: strings.Repeat("x", 1<<20)})), 1000)
 }
 
 func FuzzFound(f *testing.F) {
@@ -30,7 +30,7 @@ func FuzzFound(f *testing.F) {
 	f.Add("-0")
 	f.Add("x\x00\xff")
 	f.Fuzz(func(t *testing.T, value string) {
-		raw := found(nodes.Item{Found: true, Value: value})
+		raw := found(nodes.Answer{Found: true, Value: value})
 		require.True(t, json.Valid(raw))
 		n, err := history.AsInt(raw)
 		if isInteger(value) {
@@ -43,30 +43,30 @@ func FuzzFound(f *testing.F) {
 }
 
 func TestEventsOfAnOperation(t *testing.T) {
-	read := Op{F: history.OpRead, Key: "k1", Mode: history.ModeStale}
-	cas := Op{F: history.OpCAS, Key: "k1", Value: json.RawMessage("[3,4]"), Stored: "4", Index: 9}
+	read := Op{Op: nodes.Op{F: history.OpRead, Key: "k1", Mode: history.ModeStale}}
+	cas := Op{Op: nodes.Op{F: history.OpCAS, Key: "k1", Value: "4", Index: 9}, Argument: json.RawMessage("[3,4]")}
 	hops := []history.Hop{{Node: "a", Role: "leader", MS: 1}}
 	for _, c := range []struct {
 		op   Op
-		a    Answer
+		a    Outcome
 		want history.Event
 	}{
-		{read, Answer{Type: history.OK, Item: nodes.Item{Value: "5", Found: true, Index: 8, Hops: hops}},
+		{read, Outcome{Type: history.OK, Answer: nodes.Answer{Value: "5", Found: true, Index: 8, Hops: hops}},
 			history.Event{Type: history.OK, Value: json.RawMessage("5"), ModifyIndex: 8, Hops: hops}},
-		{read, Answer{Type: history.OK, Item: nodes.Item{Index: 8}},
+		{read, Outcome{Type: history.OK, Answer: nodes.Answer{Index: 8}},
 			history.Event{Type: history.OK, Value: history.Null}},
-		{read, Answer{Type: history.Fail, Error: history.Timeout},
+		{read, Outcome{Type: history.Fail, Error: history.Timeout},
 			history.Event{Type: history.Fail, Error: "timeout"}},
-		{cas, Answer{Type: history.OK, Item: nodes.Item{Index: 10}},
-			history.Event{Type: history.OK, Value: cas.Value, ModifyIndex: 10}},
-		{cas, Answer{Type: history.Fail, Error: history.CASMismatch},
-			history.Event{Type: history.Fail, Value: cas.Value, Error: "cas-mismatch"}},
-		{cas, Answer{Type: history.Fail, Error: history.CASMismatch, Item: nodes.Item{Value: "6", Found: true, Index: 11, HasCurrent: true}},
-			history.Event{Type: history.Fail, Value: cas.Value, Error: "cas-mismatch", Current: json.RawMessage("6"), ModifyIndex: 11}},
-		{cas, Answer{Type: history.Fail, Error: history.CASMismatch, Item: nodes.Item{HasCurrent: true}},
-			history.Event{Type: history.Fail, Value: cas.Value, Error: "cas-mismatch", Current: history.Null}},
-		{cas, Answer{Type: history.Info, Error: history.Timeout},
-			history.Event{Type: history.Info, Value: cas.Value, Error: "timeout"}},
+		{cas, Outcome{Type: history.OK, Answer: nodes.Answer{Index: 10}},
+			history.Event{Type: history.OK, Value: cas.Argument, ModifyIndex: 10}},
+		{cas, Outcome{Type: history.Fail, Error: history.CASMismatch},
+			history.Event{Type: history.Fail, Value: cas.Argument, Error: "cas-mismatch"}},
+		{cas, Outcome{Type: history.Fail, Error: history.CASMismatch, Answer: nodes.Answer{Value: "6", Found: true, Index: 11, HasCurrent: true}},
+			history.Event{Type: history.Fail, Value: cas.Argument, Error: "cas-mismatch", Current: json.RawMessage("6"), ModifyIndex: 11}},
+		{cas, Outcome{Type: history.Fail, Error: history.CASMismatch, Answer: nodes.Answer{HasCurrent: true}},
+			history.Event{Type: history.Fail, Value: cas.Argument, Error: "cas-mismatch", Current: history.Null}},
+		{cas, Outcome{Type: history.Info, Error: history.Timeout},
+			history.Event{Type: history.Info, Value: cas.Argument, Error: "timeout"}},
 	} {
 		c.want.Process, c.want.Node, c.want.F, c.want.Key, c.want.Mode = 3, "a", c.op.F, c.op.Key, c.op.Mode
 		require.Equal(t, c.want, completion(3, "a", c.op, c.a))

@@ -15,18 +15,22 @@ import (
 
 // null answers at once.
 type null struct {
-	nodes.Client
+	nodes.Conn
 	index *atomic.Uint64
 }
 
-func (n null) Get(context.Context, string, history.Mode) (nodes.Item, error) {
-	return nodes.Item{Value: "12345", Found: true, Index: n.index.Load()}, nil
+func (n null) Do(ctx context.Context, op nodes.Op) (nodes.Answer, error) {
+	return nodes.Dispatch(ctx, n, op)
 }
-func (n null) Put(context.Context, string, string) (nodes.Item, error) {
-	return nodes.Item{Index: n.index.Add(1)}, nil
+
+func (n null) Get(context.Context, string, history.Mode) (nodes.Answer, error) {
+	return nodes.Answer{Value: "12345", Found: true, Index: n.index.Load()}, nil
 }
-func (n null) CAS(context.Context, string, string, uint64) (nodes.Item, error) {
-	return nodes.Item{Index: n.index.Add(1)}, nil
+func (n null) Put(context.Context, string, string) (nodes.Answer, error) {
+	return nodes.Answer{Index: n.index.Add(1)}, nil
+}
+func (n null) CAS(context.Context, string, string, uint64) (nodes.Answer, error) {
+	return nodes.Answer{Index: n.index.Add(1)}, nil
 }
 
 // until ends a run after so many operations.
@@ -55,7 +59,7 @@ func BenchmarkRunnerNull(b *testing.B) {
 	counted.left.Store(int64(b.N))
 	var index atomic.Uint64
 	r, err := NewRunner(Config{Generator: counted, Log: log, Nodes: []string{"a"},
-		Clients: map[string]nodes.Client{"a": null{index: &index}}, Concurrency: 20, Timeout: time.Second})
+		Clients: map[string]nodes.Conn{"a": null{index: &index}}, Concurrency: 20, Timeout: time.Second})
 	require.NoError(b, err)
 	b.ReportAllocs()
 	b.ResetTimer()
@@ -76,7 +80,7 @@ func BenchmarkRecording(b *testing.B) {
 	for i := range ops {
 		ops[i] = gen.Next()
 	}
-	answer := Answer{Type: history.OK, Item: nodes.Item{Value: "12345", Found: true, Index: 77}}
+	answer := Outcome{Type: history.OK, Answer: nodes.Answer{Value: "12345", Found: true, Index: 77}}
 	b.ReportAllocs()
 	i := 0
 	for b.Loop() {

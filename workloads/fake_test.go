@@ -18,32 +18,32 @@ import (
 type store struct {
 	mu    sync.Mutex
 	index uint64
-	items map[string]nodes.Item
+	items map[string]nodes.Answer
 
 	lockService *fakeLocks
 }
 
-func newStore() *store { return &store{items: map[string]nodes.Item{}} }
+func newStore() *store { return &store{items: map[string]nodes.Answer{}} }
 
-func (s *store) get(key string) nodes.Item {
+func (s *store) get(key string) nodes.Answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.items[key]
 }
 
-func (s *store) put(key, value string) nodes.Item {
+func (s *store) put(key, value string) nodes.Answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.set(key, value)
 }
 
-func (s *store) set(key, value string) nodes.Item {
+func (s *store) set(key, value string) nodes.Answer {
 	s.index++
-	s.items[key] = nodes.Item{Value: value, Found: true, Index: s.index}
+	s.items[key] = nodes.Answer{Value: value, Found: true, Index: s.index}
 	return s.items[key]
 }
 
-func (s *store) cas(key, value string, index uint64) (nodes.Item, error) {
+func (s *store) cas(key, value string, index uint64) (nodes.Answer, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if was := s.items[key]; was.Index != index {
@@ -87,63 +87,67 @@ func (c *fakeClient) draw() (there, back time.Duration, t trouble) {
 	return leg(), leg(), c.trouble(c.random.Float64())
 }
 
-func (c *fakeClient) call(ctx context.Context, effect func() (nodes.Item, error)) (nodes.Item, error) {
+func (c *fakeClient) call(ctx context.Context, effect func() (nodes.Answer, error)) (nodes.Answer, error) {
 	there, back, t := c.draw()
 	time.Sleep(there)
 	switch t {
 	case refuse:
-		return nodes.Item{}, nodes.Errorf(history.Refused, "fake")
+		return nodes.Answer{}, nodes.Errorf(history.Refused, "fake")
 	case lose:
-		return nodes.Item{}, nodes.Errorf(history.ConnectionLost, "fake")
+		return nodes.Answer{}, nodes.Errorf(history.ConnectionLost, "fake")
 	case forget:
 		_, _ = effect() // nobody learns of it
-		return nodes.Item{}, nodes.Errorf(history.LeadershipLost, "fake")
+		return nodes.Answer{}, nodes.Errorf(history.LeadershipLost, "fake")
 	case hang:
 		<-ctx.Done()
 		go func() {
 			time.Sleep(back)
 			_, _ = effect() // nobody learns of it
 		}()
-		return nodes.Item{}, nodes.Errorf(history.Timeout, "fake: %v", ctx.Err())
+		return nodes.Answer{}, nodes.Errorf(history.Timeout, "fake: %v", ctx.Err())
 	}
 	item, err := effect()
 	time.Sleep(back)
 	return item, err
 }
 
-func (c *fakeClient) Get(ctx context.Context, key string, _ history.Mode) (nodes.Item, error) {
-	return c.call(ctx, func() (nodes.Item, error) { return c.get(key), nil })
+func (c *fakeClient) Do(ctx context.Context, op nodes.Op) (nodes.Answer, error) {
+	return nodes.Dispatch(ctx, c, op)
 }
 
-func (c *fakeClient) Put(ctx context.Context, key, value string) (nodes.Item, error) {
-	return c.call(ctx, func() (nodes.Item, error) { return c.put(key, value), nil })
+func (c *fakeClient) Get(ctx context.Context, key string, _ history.Mode) (nodes.Answer, error) {
+	return c.call(ctx, func() (nodes.Answer, error) { return c.get(key), nil })
 }
 
-func (c *fakeClient) CAS(ctx context.Context, key, value string, index uint64) (nodes.Item, error) {
-	return c.call(ctx, func() (nodes.Item, error) { return c.cas(key, value, index) })
+func (c *fakeClient) Put(ctx context.Context, key, value string) (nodes.Answer, error) {
+	return c.call(ctx, func() (nodes.Answer, error) { return c.put(key, value), nil })
+}
+
+func (c *fakeClient) CAS(ctx context.Context, key, value string, index uint64) (nodes.Answer, error) {
+	return c.call(ctx, func() (nodes.Answer, error) { return c.cas(key, value, index) })
 }
 
 func (c *fakeClient) CreateSession(ctx context.Context, ttl, _ time.Duration) (string, error) {
-	item, err := c.call(ctx, func() (nodes.Item, error) { return nodes.Item{Value: c.locks().create(ttl)}, nil })
+	item, err := c.call(ctx, func() (nodes.Answer, error) { return nodes.Answer{Value: c.locks().create(ttl)}, nil })
 	return item.Value, err
 }
 
 func (c *fakeClient) RenewSession(ctx context.Context, id string) error {
-	_, err := c.call(ctx, func() (nodes.Item, error) { return nodes.Item{}, c.locks().renew(id) })
+	_, err := c.call(ctx, func() (nodes.Answer, error) { return nodes.Answer{}, c.locks().renew(id) })
 	return err
 }
 
 func (c *fakeClient) DestroySession(ctx context.Context, id string) error {
-	_, err := c.call(ctx, func() (nodes.Item, error) { c.locks().destroy(id); return nodes.Item{}, nil })
+	_, err := c.call(ctx, func() (nodes.Answer, error) { c.locks().destroy(id); return nodes.Answer{}, nil })
 	return err
 }
 
-func (c *fakeClient) Acquire(ctx context.Context, key, _, session string) (nodes.Item, error) {
-	return c.call(ctx, func() (nodes.Item, error) { return c.locks().acquire(key, session) })
+func (c *fakeClient) Acquire(ctx context.Context, key, _, session string) (nodes.Answer, error) {
+	return c.call(ctx, func() (nodes.Answer, error) { return c.locks().acquire(key, session) })
 }
 
-func (c *fakeClient) Release(ctx context.Context, key, _, session string) (nodes.Item, error) {
-	return c.call(ctx, func() (nodes.Item, error) { return c.locks().release(key, session) })
+func (c *fakeClient) Release(ctx context.Context, key, _, session string) (nodes.Answer, error) {
+	return c.call(ctx, func() (nodes.Answer, error) { return c.locks().release(key, session) })
 }
 
 func (c *fakeClient) Observe(context.Context) (history.Observation, error) {
@@ -167,7 +171,7 @@ func newBench(t *testing.T, change func(*Config)) *bench {
 	require.NoError(t, err)
 	gen, err := NewRegister(Options{Seed: 7})
 	require.NoError(t, err)
-	c := Config{Generator: gen, Log: log, Nodes: []string{"a", "b", "c"}, Clients: map[string]nodes.Client{},
+	c := Config{Generator: gen, Log: log, Nodes: []string{"a", "b", "c"}, Clients: map[string]nodes.Conn{},
 		Concurrency: 6, Timeout: 500 * time.Millisecond}
 	s := newStore()
 	for i, n := range c.Nodes {

@@ -5,11 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"strconv"
 	"sync"
 	"time"
 
+	"faultline/checker"
+	"faultline/nodes"
 	"faultline/workloads/history"
 )
 
@@ -44,6 +45,18 @@ type actor struct {
 	key     string // that it holds, or may hold
 }
 
+// Lock is the workload lock.
+func Lock() Workload {
+	return Workload{
+		Name: "lock",
+		Doc:  "sessions that compete for a few locks, renew them, and release them or run out",
+		Ops: []history.Op{history.OpCreate, history.OpRenew, history.OpDestroy, history.OpAcquire, history.OpRelease,
+			history.OpRead},
+		New:      NewLock,
+		Checkers: []checker.Checker{checker.Mutex()},
+	}
+}
+
 // NewLock makes the Generator of the workload lock.
 func NewLock(o Options) (Generator, error) {
 	o.Keys = cmp.Or(o.Keys, defaultLocks)
@@ -51,8 +64,6 @@ func NewLock(o Options) (Generator, error) {
 	switch {
 	case o.Keys < 1:
 		return nil, fmt.Errorf("lock: %d locks; at least 1 is needed", o.Keys)
-	case !slices.Contains(history.Modes, o.Mode):
-		return nil, fmt.Errorf("lock: no read mode %q; there are %v", o.Mode, history.Modes)
 	}
 	return &lock{keys: o.Keys, mode: o.Mode, random: rand.New(rand.NewPCG(o.Seed, 1))}, nil
 }
@@ -72,7 +83,7 @@ func (g *lock) Next() Op {
 		g.idle = g.idle[:n-1]
 	}
 	op := g.act(a)
-	op.actor = a
+	op.Own = a
 	return op
 }
 
@@ -84,7 +95,7 @@ func (g *lock) act(a *actor) Op {
 		if err != nil {
 			panic(err) // it always encodes
 		}
-		return Op{F: history.OpCreate, Value: value, TTL: lockTTL}
+		return Op{Op: nodes.Op{F: history.OpCreate, TTL: lockTTL}, Argument: value}
 	case a.key == "" && draw < 0.9:
 		return g.locking(history.OpAcquire, g.name(), a)
 	case a.key == "":
@@ -100,11 +111,11 @@ func (g *lock) act(a *actor) Op {
 }
 
 func (g *lock) about(f history.Op, a *actor) Op {
-	return Op{F: f, Value: quoted(a.session), Session: a.session}
+	return Op{Op: nodes.Op{F: f, Session: a.session}, Argument: quoted(a.session)}
 }
 
 func (g *lock) locking(f history.Op, key string, a *actor) Op {
-	return Op{F: f, Key: key, Value: quoted(a.session), Stored: a.session, Session: a.session}
+	return Op{Op: nodes.Op{F: f, Key: key, Value: a.session, Session: a.session}, Argument: quoted(a.session)}
 }
 
 func quoted(text string) json.RawMessage { return json.RawMessage(strconv.Quote(text)) }
@@ -119,26 +130,27 @@ func (g *lock) Read() Op {
 }
 
 func (g *lock) read() Op {
-	return Op{F: history.OpRead, Key: g.name(), Mode: g.mode}
+	return Op{Op: nodes.Op{F: history.OpRead, Key: g.name(), Mode: g.mode}}
 }
 
 // Finals implements Generator: what a lock holds at the end says nothing.
 func (g *lock) Finals(int) []Op { return nil }
 
 // Learn implements Generator. A session whose fate nobody knows is left to run out.
-func (g *lock) Learn(op Op, a Answer) {
+func (g *lock) Learn(op Op, a Outcome) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if op.actor == nil {
+	of, ok := op.Own.(*actor)
+	if !ok {
 		return // a read
 	}
-	next := *op.actor
+	next := *of
 	switch {
 	case a.Type == history.Info || a.Error == history.NoSession:
 		next = actor{}
 	case a.Type == history.Fail:
 	case op.F == history.OpCreate:
-		next = actor{session: a.Item.Value}
+		next = actor{session: a.Answer.Value}
 	case op.F == history.OpDestroy:
 		next = actor{}
 	case op.F == history.OpAcquire:

@@ -82,29 +82,29 @@ func (l *fakeLocks) destroy(id string) {
 	l.end(id)
 }
 
-func (l *fakeLocks) acquire(key, id string) (nodes.Item, error) {
+func (l *fakeLocks) acquire(key, id string) (nodes.Answer, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.live(id) == nil {
-		return nodes.Item{}, nodes.Errorf(history.NoSession, "fake")
+		return nodes.Answer{}, nodes.Errorf(history.NoSession, "fake")
 	}
 	if holder := l.holders[key]; holder != "" && holder != id && l.live(holder) != nil {
-		return nodes.Item{}, nodes.Errorf(history.LockHeld, "fake")
+		return nodes.Answer{}, nodes.Errorf(history.LockHeld, "fake")
 	}
 	l.holders[key] = id
 	l.index++
-	return nodes.Item{Found: true, Index: l.index}, nil
+	return nodes.Answer{Found: true, Index: l.index}, nil
 }
 
-func (l *fakeLocks) release(key, id string) (nodes.Item, error) {
+func (l *fakeLocks) release(key, id string) (nodes.Answer, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.holders[key] != id {
-		return nodes.Item{}, nodes.Errorf(history.LockHeld, "fake")
+		return nodes.Answer{}, nodes.Errorf(history.LockHeld, "fake")
 	}
 	delete(l.holders, key)
 	l.index++
-	return nodes.Item{Found: true, Index: l.index}, nil
+	return nodes.Answer{Found: true, Index: l.index}, nil
 }
 
 // Every kind of operation comes up, and those of one session come one after the other.
@@ -142,6 +142,4 @@ func TestLockWorkload(t *testing.T) {
 func TestLockRefuses(t *testing.T) {
 	_, err := NewLock(Options{Keys: -1})
 	require.ErrorContains(t, err, "-1 locks")
-	_, err = NewLock(Options{Mode: "fresh"})
-	require.ErrorContains(t, err, `no read mode "fresh"`)
 }

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"sync"
 
+	"faultline/checker"
+	"faultline/nodes"
 	"faultline/workloads/history"
 )
 
@@ -52,6 +54,17 @@ type registerKey struct {
 	index  uint64 // modify index; 0 while the key is not known to be there
 }
 
+// Register is the workload register.
+func Register() Workload {
+	return Workload{
+		Name:     "register",
+		Doc:      "reads, writes and compare-and-sets of integers on keys that are replaced as they grow old",
+		Ops:      []history.Op{history.OpRead, history.OpWrite, history.OpCAS},
+		New:      NewRegister,
+		Checkers: []checker.Checker{checker.Linearizable()},
+	}
+}
+
 // NewRegister makes the Generator of the workload register.
 func NewRegister(o Options) (Generator, error) {
 	o.Mode = cmp.Or(o.Mode, history.ModeDefault)
@@ -60,8 +73,6 @@ func NewRegister(o Options) (Generator, error) {
 	reads := max(0, cmp.Or(o.ReadShare, defaultReadShare))
 	sets := max(0, cmp.Or(o.CASShare, defaultCASShare))
 	switch {
-	case !slices.Contains(history.Modes, o.Mode):
-		return nil, fmt.Errorf("register: no read mode %q; there are %v", o.Mode, history.Modes)
 	case o.Keys < 1:
 		return nil, fmt.Errorf("register: %d keys in use at a time; at least 1 is needed", o.Keys)
 	case o.OpsPerKey < 1:
@@ -142,12 +153,12 @@ func (g *register) Finals(most int) []Op {
 }
 
 func (g *register) read(k *registerKey) Op {
-	return Op{F: history.OpRead, Key: k.name, Mode: g.mode, key: k}
+	return Op{Op: nodes.Op{F: history.OpRead, Key: k.name, Mode: g.mode}, Own: k}
 }
 
 func (g *register) write(k *registerKey) Op {
 	text := g.nextValue()
-	return Op{F: history.OpWrite, Key: k.name, Value: json.RawMessage(text), Stored: text, key: k}
+	return Op{Op: nodes.Op{F: history.OpWrite, Key: k.name, Value: text}, Argument: json.RawMessage(text), Own: k}
 }
 
 func (g *register) cas(k *registerKey) Op {
@@ -159,7 +170,7 @@ func (g *register) cas(k *registerKey) Op {
 		pair = append(pair, k.value...)
 	}
 	pair = append(append(append(pair, ','), text...), ']')
-	return Op{F: history.OpCAS, Key: k.name, Value: pair, Stored: text, Index: k.index, key: k}
+	return Op{Op: nodes.Op{F: history.OpCAS, Key: k.name, Value: text, Index: k.index}, Argument: pair, Own: k}
 }
 
 func (g *register) nextValue() string {
@@ -170,11 +181,11 @@ func (g *register) nextValue() string {
 // Learn implements Generator. An older index than the known one is what a stale read
 // brings, and is ignored; so is an answer without index, or with a value that no client
 // of this workload can have written.
-func (g *register) Learn(op Op, a Answer) {
-	value := op.Stored
+func (g *register) Learn(op Op, a Outcome) {
+	value := op.Value
 	switch {
-	case a.Type == history.OK && op.F == history.OpRead, a.Item.HasCurrent:
-		if value = a.Item.Value; !a.Item.Found || !isInteger(value) {
+	case a.Type == history.OK && op.F == history.OpRead, a.Answer.HasCurrent:
+		if value = a.Answer.Value; !a.Answer.Found || !isInteger(value) {
 			return
 		}
 	case a.Type != history.OK:
@@ -182,7 +193,7 @@ func (g *register) Learn(op Op, a Answer) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if a.Item.Index > op.key.index {
-		op.key.index, op.key.value = a.Item.Index, value
+	if k := op.Own.(*registerKey); a.Answer.Index > k.index {
+		k.index, k.value = a.Answer.Index, value
 	}
 }

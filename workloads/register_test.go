@@ -59,7 +59,7 @@ func TestRegisterRepeatsItself(t *testing.T) {
 		require.NoError(t, err)
 		for range 100 {
 			op := g.Next()
-			op.key = nil
+			op.Own = nil
 			ops = append(ops, op)
 		}
 		return ops
@@ -71,38 +71,38 @@ func TestRegisterRepeatsItself(t *testing.T) {
 func TestRegisterComparesWithWhatWasSeenLast(t *testing.T) {
 	gen, err := NewRegister(Options{Keys: 1, OpsPerKey: 1000, ReadShare: -1, CASShare: 1, Mode: history.ModeStale})
 	require.NoError(t, err)
-	learn := func(f history.Op, a Answer) {
+	learn := func(f history.Op, a Outcome) {
 		op := gen.Next()
-		op.F, op.Stored = f, "77"
+		op.F, op.Value = f, "77"
 		gen.Learn(op, a)
 	}
 	next := func(old string, index uint64) {
 		t.Helper()
 		op := gen.Next()
 		require.Equal(t, index, op.Index)
-		require.Equal(t, "["+old+","+op.Stored+"]", string(op.Value))
+		require.Equal(t, "["+old+","+op.Value+"]", string(op.Argument))
 	}
-	ok := func(value string, index uint64) Answer {
-		return Answer{Type: history.OK, Item: nodes.Item{Value: value, Found: true, Index: index}}
+	ok := func(value string, index uint64) Outcome {
+		return Outcome{Type: history.OK, Answer: nodes.Answer{Value: value, Found: true, Index: index}}
 	}
-	mismatch := func(item nodes.Item) Answer {
-		return Answer{Type: history.Fail, Error: history.CASMismatch, Item: item}
+	mismatch := func(item nodes.Answer) Outcome {
+		return Outcome{Type: history.Fail, Error: history.CASMismatch, Answer: item}
 	}
 
 	next("null", 0)
-	learn(history.OpRead, Answer{Type: history.OK})
+	learn(history.OpRead, Outcome{Type: history.OK})
 	next("null", 0)
 	learn(history.OpRead, ok("5", 10))
 	next("5", 10)
 	learn(history.OpRead, ok("4", 9)) // a stale read
 	next("5", 10)
-	learn(history.OpWrite, Answer{Type: history.OK, Item: nodes.Item{Index: 11}})
+	learn(history.OpWrite, Outcome{Type: history.OK, Answer: nodes.Answer{Index: 11}})
 	next("77", 11)
-	learn(history.OpWrite, Answer{Type: history.Info, Error: history.Timeout})
+	learn(history.OpWrite, Outcome{Type: history.Info, Error: history.Timeout})
 	next("77", 11)
-	learn(history.OpCAS, mismatch(nodes.Item{})) // it told nothing
+	learn(history.OpCAS, mismatch(nodes.Answer{})) // it told nothing
 	next("77", 11)
-	learn(history.OpCAS, mismatch(nodes.Item{Value: "8", Found: true, Index: 15, HasCurrent: true}))
+	learn(history.OpCAS, mismatch(nodes.Answer{Value: "8", Found: true, Index: 15, HasCurrent: true}))
 	next("8", 15)
 	learn(history.OpCAS, ok("", 16))
 	next("77", 16)
@@ -113,7 +113,7 @@ func TestRegisterComparesWithWhatWasSeenLast(t *testing.T) {
 
 	read := gen.Read()
 	require.Equal(t, history.ModeStale, read.Mode)
-	require.Nil(t, read.Value)
+	require.Nil(t, read.Argument)
 }
 
 func TestRegisterReadsKeysThatWereUsed(t *testing.T) {
@@ -142,7 +142,6 @@ func TestRegisterForgetsOldKeys(t *testing.T) {
 
 func TestRegisterRefusesNonsense(t *testing.T) {
 	for want, o := range map[string]Options{
-		"no read mode":     {Mode: "fresh"},
 		"-1 keys":          {Keys: -1},
 		"-1 operations":    {OpsPerKey: -1},
 		"more than all":    {ReadShare: 0.8, CASShare: 0.3},

@@ -20,8 +20,8 @@ const drainGrace = 5 * time.Second
 // Config is what a Runner needs.
 type Config struct {
 	Generator   Generator
-	Clients     map[string]nodes.Client // by node
-	Nodes       []string                // in the order in which threads are dealt to them
+	Clients     map[string]nodes.Conn // by node
+	Nodes       []string              // in the order in which threads are dealt to them
 	Log         history.Sink
 	Rate        float64       // operations a second over all threads; 0 means as fast as possible
 	Concurrency int           // threads
@@ -135,21 +135,21 @@ func (r *Runner) play(ctx context.Context, t *thread) bool {
 // do has process perform and record one operation. It returns false if the history cannot
 // be written, and keeps the reason for Err. sending, unless it is nil, is called right
 // before the request is handed to the client, or when that is not going to happen.
-func (r *Runner) do(process history.Process, node string, op Op, sending func()) (Answer, bool) {
+func (r *Runner) do(process history.Process, node string, op Op, sending func()) (Outcome, bool) {
 	_, err := r.Log.Add(invocation(process, node, op))
 	if sending != nil {
 		sending()
 	}
 	if err != nil {
 		r.fail(err)
-		return Answer{}, false
+		return Outcome{}, false
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), r.Timeout)
 	answer := perform(ctx, r.Clients[node], op)
 	cancel()
 	if _, err := r.Log.Add(completion(process, node, op, answer)); err != nil {
 		r.fail(err)
-		return Answer{}, false
+		return Outcome{}, false
 	}
 	r.tally.add(op.F, answer)
 	r.Generator.Learn(op, answer)

@@ -196,19 +196,23 @@ func TestAStuckClientIsAnError(t *testing.T) {
 
 // stuck does not heed its context.
 type stuck struct {
-	nodes.Client
+	nodes.Conn
 	free chan struct{}
 }
 
-func (s stuck) Get(context.Context, string, history.Mode) (nodes.Item, error) { return s.wait() }
-func (s stuck) Put(context.Context, string, string) (nodes.Item, error)       { return s.wait() }
-func (s stuck) CAS(context.Context, string, string, uint64) (nodes.Item, error) {
+func (s stuck) Do(ctx context.Context, op nodes.Op) (nodes.Answer, error) {
+	return nodes.Dispatch(ctx, s, op)
+}
+
+func (s stuck) Get(context.Context, string, history.Mode) (nodes.Answer, error) { return s.wait() }
+func (s stuck) Put(context.Context, string, string) (nodes.Answer, error)       { return s.wait() }
+func (s stuck) CAS(context.Context, string, string, uint64) (nodes.Answer, error) {
 	return s.wait()
 }
 
-func (s stuck) wait() (nodes.Item, error) {
+func (s stuck) wait() (nodes.Answer, error) {
 	<-s.free
-	return nodes.Item{}, nodes.Errorf(history.Timeout, "at last")
+	return nodes.Answer{}, nodes.Errorf(history.Timeout, "at last")
 }
 
 // /dev/full refuses every write as a full disk does. The log buffers, so the failure comes
@@ -242,7 +246,7 @@ func TestAConfigThatMakesNoSenseIsRefused(t *testing.T) {
 	defer func() { require.NoError(t, log.Close()) }()
 	gen, err := NewRegister(Options{})
 	require.NoError(t, err)
-	good := Config{Generator: gen, Log: log, Nodes: []string{"a"}, Clients: map[string]nodes.Client{"a": stuck{}},
+	good := Config{Generator: gen, Log: log, Nodes: []string{"a"}, Clients: map[string]nodes.Conn{"a": stuck{}},
 		Concurrency: 1, Timeout: time.Second}
 	_, err = NewRunner(good)
 	require.NoError(t, err)
@@ -278,22 +282,28 @@ func TestErrorsAreClassifiedByTheTable(t *testing.T) {
 		{history.OpRead, nodes.Errorf(history.Timeout, ""), history.Fail, history.Timeout},
 		{history.OpRead, nodes.Errorf(history.Refused, ""), history.Fail, history.Refused},
 	} {
-		a := perform(t.Context(), failing{err: c.err}, Op{F: c.f})
-		require.Equal(t, Answer{Type: c.want, Error: c.code}, a, "%s: %v", c.f, c.err)
+		a := perform(t.Context(), failing{err: c.err}, Op{Op: nodes.Op{F: c.f}})
+		require.Equal(t, Outcome{Type: c.want, Error: c.code}, a, "%s: %v", c.f, c.err)
 	}
-	a := perform(t.Context(), failing{}, Op{F: "fly"})
+	a := perform(t.Context(), failing{}, Op{Op: nodes.Op{F: "fly"}})
 	require.Equal(t, history.Fail, a.Type)
 }
 
 type failing struct {
-	nodes.Client
+	nodes.Conn
 	err error
 }
 
-func (f failing) Get(context.Context, string, history.Mode) (nodes.Item, error) {
-	return nodes.Item{Value: "9", Found: true}, f.err
+func (f failing) Do(ctx context.Context, op nodes.Op) (nodes.Answer, error) {
+	return nodes.Dispatch(ctx, f, op)
 }
-func (f failing) Put(context.Context, string, string) (nodes.Item, error) { return nodes.Item{}, f.err }
-func (f failing) CAS(context.Context, string, string, uint64) (nodes.Item, error) {
-	return nodes.Item{Value: "9", Found: true}, f.err
+
+func (f failing) Get(context.Context, string, history.Mode) (nodes.Answer, error) {
+	return nodes.Answer{Value: "9", Found: true}, f.err
+}
+func (f failing) Put(context.Context, string, string) (nodes.Answer, error) {
+	return nodes.Answer{}, f.err
+}
+func (f failing) CAS(context.Context, string, string, uint64) (nodes.Answer, error) {
+	return nodes.Answer{Value: "9", Found: true}, f.err
 }

@@ -21,7 +21,7 @@ type Stats struct {
 	Unread int       // keys that Final did not manage to read
 }
 
-func (c *Counts) add(a Answer) {
+func (c *Counts) add(a Outcome) {
 	switch a.Type {
 	case history.OK:
 		c.OK++
@@ -42,7 +42,7 @@ type tally struct {
 	byF   map[history.Op]*Counts
 }
 
-func (t *tally) add(f history.Op, a Answer) {
+func (t *tally) add(f history.Op, a Outcome) {
 	now := time.Now()
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -21,39 +21,30 @@
 // locks: each is made, renewed, and destroyed or abandoned, and what a session held meanwhile is for
 // the checker mutex to judge.
 //
-// A new workload is one file with a Generator and one line in All. It is not for judging
+// A new workload is one file with a Generator, one with its Checker (package checker), and one line in All. It is not for judging
 // what was seen (package checker).
 package workloads
 
 import (
 	"encoding/json"
-	"time"
 
+	"faultline/checker"
 	"faultline/nodes"
 	"faultline/workloads/history"
 )
 
 // Op is one operation that a client is to do.
 type Op struct {
-	F      history.Op      // an OpRead, or the like
-	Key    string          //
-	Value  json.RawMessage // the argument as the history has it: nil for a read, [old,new] for a cas
-	Stored string          // what a write or a cas puts into the store
-	Index  uint64          // the modify index that a cas compares; 0 means "if it is absent"
-	Mode   history.Mode    // of a read
-
-	Session string        // of an operation on sessions and locks but Create
-	TTL     time.Duration // of the session that a Create makes
-
-	key   *registerKey // what register knows of the key
-	actor *actor       // of lock, whose operation it is
+	nodes.Op
+	Argument json.RawMessage // as the history has it: nil for a read, [old,new] for a cas
+	Own      any             // what the generator wants to find again in Learn
 }
 
-// Answer is what came of an Op.
-type Answer struct {
-	Type  history.Type // OK, Fail or Info
-	Error history.Code // why it is not OK
-	Item  nodes.Item   // holds something if Type is OK, or if Item.Disclosed
+// Outcome is what came of an Op.
+type Outcome struct {
+	Type   history.Type // OK, Fail or Info
+	Error  history.Code // why it is not OK
+	Answer nodes.Answer // holds something if Type is OK, or if Answer.HasCurrent
 }
 
 // Generator decides what clients do. Its methods are called by many goroutines.
@@ -65,23 +56,21 @@ type Generator interface {
 	// Finals are reads of the keys that were used last, the latest first, at most so many.
 	Finals(most int) []Op
 	// Learn is told what came of an operation of Next, Read or Finals.
-	Learn(Op, Answer)
+	Learn(Op, Outcome)
 }
 
-// Workload is a kind of load.
+// Workload is a kind of load, and who judges what came of it.
 type Workload struct {
 	Name string
-	Doc  string // one sentence
+	Doc  string       // one sentence
+	Ops  []history.Op // that a system must have
 	New  func(Options) (Generator, error)
+	// Checkers judge its histories alone; those of checker.All judge every run beside.
+	Checkers []checker.Checker
 }
 
 // All lists the workloads by name.
-func All() []Workload {
-	return []Workload{
-		{"lock", "sessions that compete for a few locks, renew them, and release them or run out", NewLock},
-		{"register", "reads, writes and compare-and-sets of integers on keys that are replaced as they grow old", NewRegister},
-	}
-}
+func All() []Workload { return []Workload{Lock(), Register()} }
 
 // Options shape a workload. The zero value of a field means its default; a share that
 // is to be nothing is negative.

@@ -52,11 +52,11 @@ func extent(d Data) int64 {
 }
 
 // seriousness sorts results: what decided the verdict comes first.
-var seriousness = map[checker.Verdict]int{checker.Invalid: 0, checker.Unknown: 1, checker.Valid: 2}
+var seriousness = map[checker.Verdict]int{checker.Invalid: 0, checker.Unknown: 1, checker.Valid: 2, checker.NotApplicable: 3}
 
-// troubles are the results that are not valid, the worst first.
+// troubles are the results that count against a run, the worst first.
 func troubles(results []checker.Result) []checker.Result {
-	bad := slices.DeleteFunc(slices.Clone(results), func(r checker.Result) bool { return r.Verdict == checker.Valid })
+	bad := slices.DeleteFunc(slices.Clone(results), func(r checker.Result) bool { return r.Verdict == checker.Valid || r.Verdict == checker.NotApplicable })
 	slices.SortStableFunc(bad, func(a, b checker.Result) int {
 		return cmp.Or(cmp.Compare(seriousness[a.Verdict], seriousness[b.Verdict]), cmp.Compare(explains[a.Checker], explains[b.Checker]))
 	})
@@ -75,11 +75,21 @@ func headline(d Data) string {
 		return "Nothing was judged: no checker looked at this run."
 	case d.Verdict == checker.Valid && len(bad) == 0:
 		return fmt.Sprintf("No broken promise was found by %s over %s%s.",
-			count(len(d.Results), "checker"), count(len(d.run().Ops), "operation"), faultClause(d.run().Faults))
+			count(judged(d.Results), "checker"), count(len(d.run().Ops), "operation"), faultClause(d.run().Faults))
 	case len(bad) == 0:
 		return "Every checker passed, and yet the run as a whole is " + string(d.Verdict) + "; see the notes."
 	}
 	return sentenceOf(bad[0])
+}
+
+// judged counts the checkers that were applicable.
+func judged(results []checker.Result) (n int) {
+	for _, r := range results {
+		if r.Verdict != checker.NotApplicable {
+			n++
+		}
+	}
+	return n
 }
 
 func sentenceOf(r checker.Result) string {
@@ -138,7 +148,7 @@ func faultClause(faults []history.Fault) string {
 	return fmt.Sprintf(" and %s, %s of them with measured effect", count(len(faults), "fault"), thousands(proved))
 }
 
-// meanings explain the three verdicts to a reader who meets them for the first time.
+// meanings explain the verdicts of runs to a reader who meets them for the first time.
 var meanings = map[checker.Verdict]string{
 	checker.Valid:   "The record of this run shows no broken promise, and enough was done and measured for that to mean something.",
 	checker.Invalid: "The system broke a promise: the record of this run holds what no correct system could have produced.",

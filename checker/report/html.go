@@ -42,7 +42,6 @@ type pageView struct {
 	Example           string // the worst counterexample in a sentence
 	Facts             []pair
 	Troubles          []trouble
-	Promises          map[string]string // by checker, what it holds the system to
 	Faults            []faultRow
 	Unproved          bool // any of them
 	Marked            bool // a counterexample is marked in the figure
@@ -81,8 +80,8 @@ func HTML(d Data) ([]byte, error) {
 	view := pageView{
 		Data: d, CSS: template.CSS(pageCSS), JS: template.JS(pageJS),
 		Headline: headline(d), Meaning: meanings[d.Verdict], Example: exampleOf(d), Facts: facts(d),
-		Troubles: tellTroubles(d), Promises: promises(),
-		Faults: faultRows(run), Baseline: run.Baseline,
+		Troubles: tellTroubles(d),
+		Faults:   faultRows(run), Baseline: run.Baseline,
 		Figure: figure, Detail: detailOf(d, lanes, leaders, buckets, int64(width)),
 		Total: tallyOf(run.Ops), Kinds: kindRows(run.Ops),
 		Leaders: leaders, Changes: changes(leaders),
@@ -96,15 +95,6 @@ func HTML(d Data) ([]byte, error) {
 		return nil, fmt.Errorf("report: %w", err)
 	}
 	return out.Bytes(), nil
-}
-
-// promises are the sentences of the checkers' own table.
-func promises() map[string]string {
-	all := map[string]string{}
-	for _, c := range checker.All() {
-		all[c.Name] = c.Doc
-	}
-	return all
 }
 
 // exampleOf is the worst counterexample in a sentence, unless the headline has it.

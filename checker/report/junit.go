@@ -43,6 +43,7 @@ type (
 		Name    string        `xml:"name,attr"`
 		Time    string        `xml:"time,attr"`
 		Failure *junitProblem `xml:"failure"`
+		Skipped *junitProblem `xml:"skipped"` // the checker is not applicable
 		Error   *junitProblem `xml:"error"`
 	}
 	junitProblem struct {
@@ -107,6 +108,9 @@ func junitOf(d Data) junitSuite {
 		problem := &junitProblem{Message: r.Summary, Type: string(r.Verdict), Text: cdata(problemText(r, d))}
 		switch r.Verdict {
 		case checker.Valid:
+		case checker.NotApplicable:
+			c.Skipped = &junitProblem{Message: r.Summary}
+			suite.Skipped++
 		case checker.Invalid:
 			c.Failure = problem
 			suite.Failures++

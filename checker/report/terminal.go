@@ -19,7 +19,7 @@ const (
 	faint = "2"
 )
 
-var colours = map[checker.Verdict]string{checker.Valid: "32", checker.Invalid: "31", checker.Unknown: "33"}
+var colours = map[checker.Verdict]string{checker.Valid: "32", checker.Invalid: "31", checker.Unknown: "33", checker.NotApplicable: "2"}
 
 // mostTerminalStories bounds how much of a terminal one run may fill.
 const mostTerminalStories = 2

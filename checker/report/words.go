@@ -15,7 +15,7 @@ import (
 )
 
 // marks stand beside a verdict's word, for those who cannot see its colour.
-var marks = map[checker.Verdict]string{checker.Valid: "✓", checker.Invalid: "✗", checker.Unknown: "?"}
+var marks = map[checker.Verdict]string{checker.Valid: "✓", checker.Invalid: "✗", checker.Unknown: "?", checker.NotApplicable: "–"}
 
 // mark is the sign of a verdict; a word that is no verdict gets the sign of Unknown.
 func mark(v checker.Verdict) string {

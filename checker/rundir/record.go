@@ -13,18 +13,20 @@ import (
 	"golang.org/x/sys/unix"
 
 	"faultline/nodes"
+	"faultline/workloads/history"
 )
 
 // Record says with what a run was made; it is versions.json.
 type Record struct {
-	Format   int               `json:"format"` // of the run directory, see checker.FormatEvidence
-	Started  time.Time         `json:"started"`
-	Runtime  string            `json:"runtime"`
-	System   string            `json:"system"`
-	Command  string            `json:"command"` // repeats the run
-	Notes    []string          `json:"notes,omitempty"`
-	Binary   *nodes.Binary     `json:"binary,omitempty"` // of a node of the system
-	Versions map[string]string `json:"versions"`         // see Versions
+	Format    int               `json:"format"` // of the run directory, see checker.FormatEvidence
+	Started   time.Time         `json:"started"`
+	Runtime   string            `json:"runtime"`
+	System    string            `json:"system"`
+	Abilities []history.Ability `json:"abilities"` // of the system; null, in runs of old: all
+	Command   string            `json:"command"`   // repeats the run
+	Notes     []string          `json:"notes,omitempty"`
+	Binary    *nodes.Binary     `json:"binary,omitempty"` // of a node of the system
+	Versions  map[string]string `json:"versions"`         // see Versions
 }
 
 // WriteRecord writes versions.json.

@@ -32,7 +32,7 @@ func TestDoctorTriesEveryFaultForReal(t *testing.T) {
 	}
 	require.Contains(t, out, "TCP refused")
 	require.Contains(t, out, "of 200 datagrams lost (")
-	if offered == len(faultline.Runtimes()) {
+	if offered == len(faultline.Default().Runtimes) {
 		require.Equal(t, exitValid, code, out)
 	}
 	require.Empty(t, h.leftovers(engine))

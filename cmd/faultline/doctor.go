@@ -75,7 +75,7 @@ func mark(err error) string {
 
 // tryAll tries every fault on every runtime that is offered, and shows each as it ends.
 func tryAll(ctx context.Context, show bool) (all []output.Trial, err error) {
-	for _, line := range faultline.Runtimes() {
+	for _, line := range faultline.Default().Runtimes {
 		rt := line.Make()
 		if rt.Check(ctx) != nil {
 			continue // the findings say so

@@ -2,18 +2,24 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"faultline"
+	"faultline/topologies/strict"
 )
 
 // scenarioFlags are the fields of a scenario as flags. Only those that were given
 // change a scenario.
-type scenarioFlags struct{ given faultline.Scenario }
+type scenarioFlags struct {
+	given    faultline.Scenario
+	settings []string // NAME=VALUE
+}
 
 // field ties one flag to one field; set copies the field from the flags to a scenario.
 type field struct {
@@ -25,13 +31,14 @@ func (f *scenarioFlags) add(flags *pflag.FlagSet) {
 	g, d := &f.given, faultline.Scenario{}.Defaults()
 	flags.StringVar(&g.Name, "name", d.Name, "name of the scenario; its runs go to STORE/NAME")
 	flags.StringVar(&g.Runtime, "runtime", d.Runtime, "where nodes run (faultline list runtimes), or auto")
-	flags.StringVar(&g.System, "system", d.System, "what is tested (faultline list systems)")
+	flags.StringVar(&g.System, "system", d.System, "what is tested: a name (faultline list systems) or a file")
+	flags.StringArrayVar(&f.settings, "set", nil, "a setting of the system, `NAME=VALUE`; may be repeated")
 	flags.StringVar(&g.Topology, "topology", d.Topology, "shape of the cluster: a name (faultline list topologies) or a file")
 	flags.IntVar(&g.SnapshotThreshold, "snapshot-threshold", d.SnapshotThreshold, "`entries` between two snapshots of a server, as Consul's setting; 0 is the system's default")
 	flags.IntVar(&g.RaftMultiplier, "raft-multiplier", d.RaftMultiplier, "scales Raft's timeouts, as Consul's setting")
 	flags.StringSliceVar(&g.Defects, "defect", nil, "plant a bug in the reference agent (faultline list defects)")
 	flags.StringVar(&g.Workload, "workload", d.Workload, "what clients do (faultline list workloads)")
-	flags.StringVar((*string)(&g.Mode), "mode", string(d.Mode), "read mode: default, consistent, stale")
+	flags.StringVar((*string)(&g.Mode), "mode", string(d.Mode), "read mode: one of the system's (faultline list systems)")
 	flags.Float64Var(&g.Rate, "rate", d.Rate, "operations a second over all clients")
 	flags.IntVar(&g.Concurrency, "concurrency", d.Concurrency, "client processes")
 	flags.DurationVar(&g.Timeout, "timeout", d.Timeout, "of one operation")
@@ -54,6 +61,7 @@ var fields = []field{
 	{"name", func(to, from *faultline.Scenario) { to.Name = from.Name }},
 	{"runtime", func(to, from *faultline.Scenario) { to.Runtime = from.Runtime }},
 	{"system", func(to, from *faultline.Scenario) { to.System = from.System }},
+	{"set", func(to, from *faultline.Scenario) { to.Settings = merged(to.Settings, from.Settings) }},
 	{"topology", func(to, from *faultline.Scenario) { to.Topology = from.Topology }},
 	{"snapshot-threshold", func(to, from *faultline.Scenario) { to.SnapshotThreshold = from.SnapshotThreshold }},
 	{"raft-multiplier", func(to, from *faultline.Scenario) { to.RaftMultiplier = from.RaftMultiplier }},
@@ -95,6 +103,10 @@ func (f *scenarioFlags) apply(flags *pflag.FlagSet, suite []faultline.Scenario, 
 	if flags.Changed("name") && len(suite) > 1 {
 		return nil, &faultline.UsageError{Err: fmt.Errorf("--name gives %d scenarios one name; leave it out", len(suite))}
 	}
+	var err error
+	if f.given.Settings, err = parseSettings(f.settings); err != nil {
+		return nil, err
+	}
 	var all []faultline.Scenario
 	for round := range count {
 		for _, s := range suite {
@@ -113,6 +125,31 @@ func (f *scenarioFlags) apply(flags *pflag.FlagSet, suite []faultline.Scenario, 
 		}
 	}
 	return all, nil
+}
+
+// merged is settings with others on top.
+func merged(settings, others map[string]any) map[string]any {
+	all := map[string]any{}
+	maps.Copy(all, settings)
+	maps.Copy(all, others)
+	return all
+}
+
+// parseSettings reads NAME=VALUE; values are as in a scenario's file.
+func parseSettings(given []string) (map[string]any, error) {
+	settings := map[string]any{}
+	for _, text := range given {
+		name, value, found := strings.Cut(text, "=")
+		if !found || name == "" {
+			return nil, &faultline.UsageError{Err: fmt.Errorf("--set %q: want NAME=VALUE", text)}
+		}
+		var parsed any
+		if err := strict.Decode("--set "+name, []byte(value), &parsed); err != nil {
+			return nil, &faultline.UsageError{Err: err}
+		}
+		settings[name] = parsed
+	}
+	return settings, nil
 }
 
 // outputFlags say where results go and how they look.

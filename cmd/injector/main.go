@@ -7,7 +7,7 @@
 //	                           PORT; FAULTLINE_SECRET opens the proxy of that; a right is clock or disk
 //	injector probe             what hold starts to try the node's disk: see package nodes/injector/disk
 //	injector serve             carries commands from standard input to hold, and answers to standard output
-//	injector enter ARG…        becomes the node once hold is ready for it
+//	injector enter             becomes the node once hold is ready for it
 //	injector version           says that it is this program, and which one: see package nodes/programs
 //	injector clock …           runs a program under wrong clocks, for people: see package nodes/injector/clock
 //
@@ -67,8 +67,8 @@ func run(args []string) (known bool, err error) {
 		return true, disk.Client()
 	case len(args) == 1 && args[0] == "serve":
 		return true, injector.Relay(os.Stdin, os.Stdout)
-	case len(args) >= 1 && args[0] == "enter":
-		return true, injector.Become(args[1:])
+	case len(args) == 1 && args[0] == "enter":
+		return true, injector.Become()
 	}
 	return space.Main(args)
 }
@@ -80,6 +80,6 @@ func hold(dir string, port uint16, rights injector.Rights) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	o := injector.Options{Node: injector.NodePath, Data: dir, Apart: true, Rights: rights}
+	o := injector.Options{Data: dir, Apart: true, Rights: rights}
 	return injector.Hold(ctx, o, port, secret)
 }

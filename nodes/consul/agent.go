@@ -33,21 +33,29 @@ type agent struct{ options Options }
 
 func (agent) Name() string { return "agent" }
 
-func (agent) APIPort() int { return 8500 }
+func (agent) Facts() nodes.Facts { return facts }
 
-func (agent) Binary(ctx context.Context) (string, error) { return programs.Agent.Path(ctx) }
+func (agent) Image(ctx context.Context) (nodes.Image, error) {
+	path, err := programs.Agent.Path(ctx)
+	return nodes.Image{Program: path}, err
+}
 
 // Ready is an error if Binary would surely fail.
 func (agent) Ready(ctx context.Context) error { return programs.Agent.Ready(ctx) }
 
-func (a agent) Client(at nodes.Endpoint) nodes.Client {
+func (a agent) Open(at nodes.Endpoint) nodes.Conn {
 	return NewClient(at, ClientOptions{Hops: a.options.Hops})
 }
 
-// Args starts a node that finds the servers of its datacenter by address, and a server
+// Launch implements nodes.System.
+func (a agent) Launch(_ context.Context, s nodes.Start) (nodes.Launch, error) {
+	return nodes.Args(a.args(s.Self, s.All)...), nil
+}
+
+// args starts a node that finds the servers of its datacenter by address, and a server
 // that waits until all of them are there before they elect a leader. A spare finds them
 // too, and waits until their leader takes it in.
-func (a agent) Args(self nodes.NodeInfo, all []nodes.NodeInfo) []string {
+func (a agent) args(self nodes.NodeInfo, all []nodes.NodeInfo) []string {
 	args := []string{
 		"-node", self.Name,
 		"-datacenter", self.DC,

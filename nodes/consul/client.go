@@ -34,7 +34,7 @@ type ClientOptions struct {
 }
 
 // NewClient talks to a node.
-func NewClient(at nodes.Endpoint, options ClientOptions) nodes.Client {
+func NewClient(at nodes.Endpoint, options ClientOptions) nodes.Conn {
 	return &client{host: at.Node, options: options, transport: newTransport(at)}
 }
 
@@ -46,59 +46,77 @@ type client struct {
 
 func (c *client) Close() { c.transport.CloseIdleConnections() }
 
+// Do implements nodes.Conn.
+func (c *client) Do(ctx context.Context, op nodes.Op) (nodes.Answer, error) {
+	return nodes.Dispatch(ctx, c, op)
+}
+
+// facts are those of the reference agent.
+var facts = nodes.Facts{
+	Port: 8500,
+	Ops: []history.Op{history.OpRead, history.OpWrite, history.OpCAS,
+		history.OpCreate, history.OpRenew, history.OpDestroy, history.OpAcquire, history.OpRelease},
+	Modes: []nodes.Mode{
+		{Name: history.ModeDefault, Doc: "by the leader, under its lease"},
+		{Name: history.ModeConsistent, Doc: "by the leader, after a round of a quorum"},
+		{Name: history.ModeStale, Doc: "by whoever is asked, as old as that is"},
+	},
+	Abilities: history.Abilities(),
+}
+
 var modeQuery = map[history.Mode]string{
 	history.ModeDefault:    "",
 	history.ModeConsistent: "consistent",
 	history.ModeStale:      "stale",
 }
 
-func (c *client) Get(ctx context.Context, key string, mode history.Mode) (nodes.Item, error) {
+func (c *client) Get(ctx context.Context, key string, mode history.Mode) (nodes.Answer, error) {
 	query, ok := modeQuery[mode]
 	if !ok {
-		return nodes.Item{}, nodes.Errorf(history.BadRequest, "read mode %q", mode)
+		return nodes.Answer{}, nodes.Errorf(history.BadRequest, "read mode %q", mode)
 	}
 	a, err := c.doKey(ctx, http.MethodGet, key, query, "")
 	if err != nil {
-		return nodes.Item{}, err
+		return nodes.Answer{}, err
 	}
 	if a.status == http.StatusNotFound && a.header.Get(nodes.HeaderIndex) != "" && a.header.Get(nodes.HeaderError) == "" {
-		return c.item(a, nodes.Item{}) // absent: Consul tells the store's index even so
+		return c.item(a, nodes.Answer{}) // absent: Consul tells the store's index even so
 	}
 	if a.status != http.StatusOK {
-		return nodes.Item{}, classify(a)
+		return nodes.Answer{}, classify(a)
 	}
 	item, err := parseEntry(a.body, key)
 	if err != nil {
-		return nodes.Item{}, nodes.Errorf(history.Unknown, "%v", err)
+		return nodes.Answer{}, nodes.Errorf(history.Unknown, "%v", err)
 	}
 	return c.item(a, item)
 }
 
-func (c *client) Put(ctx context.Context, key, value string) (nodes.Item, error) {
+func (c *client) Put(ctx context.Context, key, value string) (nodes.Answer, error) {
 	written, a, err := c.write(ctx, key, "", value)
 	if err != nil {
-		return nodes.Item{}, err
+		return nodes.Answer{}, err
 	}
 	if !written {
-		return nodes.Item{}, nodes.Errorf(history.Unknown, "a write without a condition was answered with false")
+		return nodes.Answer{}, nodes.Errorf(history.Unknown, "a write without a condition was answered with false")
 	}
 	return c.written(a, value)
 }
 
-func (c *client) CAS(ctx context.Context, key, value string, index uint64) (nodes.Item, error) {
+func (c *client) CAS(ctx context.Context, key, value string, index uint64) (nodes.Answer, error) {
 	written, a, err := c.write(ctx, key, "cas="+strconv.FormatUint(index, 10), value)
 	if err != nil {
-		return nodes.Item{}, err
+		return nodes.Answer{}, err
 	}
 	if written {
 		return c.written(a, value)
 	}
 	item, err := parseDisclosure(a.header)
 	if err != nil {
-		return nodes.Item{}, nodes.Errorf(history.Unknown, "%v", err)
+		return nodes.Answer{}, nodes.Errorf(history.Unknown, "%v", err)
 	}
 	if item, err = c.item(a, item); err != nil {
-		return nodes.Item{}, err
+		return nodes.Answer{}, err
 	}
 	return item, nodes.Errorf(history.CASMismatch, "the modify index is not %d", index)
 }
@@ -121,22 +139,22 @@ func (c *client) write(ctx context.Context, key, query, value string) (written b
 }
 
 // written is the item of a write that took effect.
-func (c *client) written(a answer, value string) (nodes.Item, error) {
+func (c *client) written(a answer, value string) (nodes.Answer, error) {
 	index, err := parseUint(a.header, nodes.HeaderIndex)
 	if err != nil {
-		return nodes.Item{}, nodes.Errorf(history.Unknown, "%v", err)
+		return nodes.Answer{}, nodes.Errorf(history.Unknown, "%v", err)
 	}
-	return c.item(a, nodes.Item{Value: value, Found: true, Index: index})
+	return c.item(a, nodes.Answer{Value: value, Found: true, Index: index})
 }
 
 // item adds what the headers tell.
-func (c *client) item(a answer, item nodes.Item) (nodes.Item, error) {
+func (c *client) item(a answer, item nodes.Answer) (nodes.Answer, error) {
 	var err error
 	if item.Hops, err = parseHops(a.header.Get(nodes.HeaderHops)); err != nil {
-		return nodes.Item{}, nodes.Errorf(history.Unknown, "%v", err)
+		return nodes.Answer{}, nodes.Errorf(history.Unknown, "%v", err)
 	}
 	if item.LastSeen, err = parseLastContact(a.header); err != nil {
-		return nodes.Item{}, nodes.Errorf(history.Unknown, "%v", err)
+		return nodes.Answer{}, nodes.Errorf(history.Unknown, "%v", err)
 	}
 	return item, nil
 }

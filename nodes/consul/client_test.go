@@ -17,11 +17,24 @@ import (
 	"faultline/workloads/history"
 )
 
+// methods are all that a client can do.
+type methods struct {
+	nodes.Methods
+	nodes.Leaders
+	nodes.Leaver
+	nodes.Members
+}
+
+func newMethods(at nodes.Endpoint, options ClientOptions) methods {
+	c := NewClient(at, options)
+	return methods{nodes.Methods{Conn: c}, c.(nodes.Leaders), c.(nodes.Leaver), c.(nodes.Members)}
+}
+
 // serve answers every request with f and returns a client of it.
-func serve(t *testing.T, options ClientOptions, f http.HandlerFunc) nodes.Client {
+func serve(t *testing.T, options ClientOptions, f http.HandlerFunc) methods {
 	server := httptest.NewServer(f)
 	t.Cleanup(server.Close)
-	c := NewClient(nodes.TCP(strings.TrimPrefix(server.URL, "http://")), options)
+	c := newMethods(nodes.TCP(strings.TrimPrefix(server.URL, "http://")), options)
 	t.Cleanup(c.Close)
 	return c
 }
@@ -40,7 +53,7 @@ func TestGet(t *testing.T) {
 		})
 		item, err := c.Get(t.Context(), "k1", mode)
 		require.NoError(t, err)
-		require.Equal(t, nodes.Item{Value: "42", Found: true, Index: 7, LastSeen: 12 * time.Millisecond}, item)
+		require.Equal(t, nodes.Answer{Value: "42", Found: true, Index: 7, LastSeen: 12 * time.Millisecond}, item)
 	}
 }
 
@@ -51,7 +64,7 @@ func TestGetOfAnAbsentKey(t *testing.T) {
 	})
 	item, err := c.Get(t.Context(), "k1", history.ModeDefault)
 	require.NoError(t, err)
-	require.Equal(t, nodes.Item{}, item)
+	require.Equal(t, nodes.Answer{}, item)
 }
 
 func TestHopsOnlyWhenAsked(t *testing.T) {
@@ -87,27 +100,27 @@ func TestPut(t *testing.T) {
 	})
 	item, err := c.Put(t.Context(), "k1", "17")
 	require.NoError(t, err)
-	require.Equal(t, nodes.Item{Value: "17", Found: true, Index: 90}, item)
+	require.Equal(t, nodes.Answer{Value: "17", Found: true, Index: 90}, item)
 }
 
 func TestCAS(t *testing.T) {
 	for name, test := range map[string]struct {
 		headers map[string]string
 		body    string
-		item    nodes.Item
+		item    nodes.Answer
 		code    history.Code
 	}{
-		"written":             {map[string]string{nodes.HeaderIndex: "91"}, "true", nodes.Item{Value: "17", Found: true, Index: 91}, ""},
-		"written by a Consul": {nil, "true", nodes.Item{Value: "17", Found: true}, ""},
-		"refused by a Consul": {nil, "false", nodes.Item{}, history.CASMismatch},
+		"written":             {map[string]string{nodes.HeaderIndex: "91"}, "true", nodes.Answer{Value: "17", Found: true, Index: 91}, ""},
+		"written by a Consul": {nil, "true", nodes.Answer{Value: "17", Found: true}, ""},
+		"refused by a Consul": {nil, "false", nodes.Answer{}, history.CASMismatch},
 		"refused": {map[string]string{nodes.HeaderCurrentIndex: "8", nodes.HeaderCurrentValue: "NDI="}, "false",
-			nodes.Item{HasCurrent: true, Found: true, Index: 8, Value: "42"}, history.CASMismatch},
+			nodes.Answer{HasCurrent: true, Found: true, Index: 8, Value: "42"}, history.CASMismatch},
 		"refused, absent": {map[string]string{nodes.HeaderCurrentIndex: "0"}, "false",
-			nodes.Item{HasCurrent: true}, history.CASMismatch},
-		"nonsense": {map[string]string{nodes.HeaderCurrentIndex: "x"}, "false", nodes.Item{}, history.Unknown},
+			nodes.Answer{HasCurrent: true}, history.CASMismatch},
+		"nonsense": {map[string]string{nodes.HeaderCurrentIndex: "x"}, "false", nodes.Answer{}, history.Unknown},
 		"absent with a value": {map[string]string{nodes.HeaderCurrentIndex: "0", nodes.HeaderCurrentValue: "NDI="}, "false",
-			nodes.Item{}, history.Unknown},
-		"neither": {nil, "maybe", nodes.Item{}, history.Unknown},
+			nodes.Answer{}, history.Unknown},
+		"neither": {nil, "maybe", nodes.Answer{}, history.Unknown},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := serve(t, ClientOptions{}, func(w http.ResponseWriter, r *http.Request) {
@@ -158,7 +171,7 @@ func TestWhatMakesNoSense(t *testing.T) {
 }
 
 func TestBadRequestsAreNotSent(t *testing.T) {
-	c := NewClient(nodes.TCP("127.0.0.1:1"), ClientOptions{})
+	c := newMethods(nodes.TCP("127.0.0.1:1"), ClientOptions{})
 	_, err := c.Get(t.Context(), "", history.ModeDefault)
 	require.Equal(t, history.BadRequest, nodes.CodeOf(err))
 	_, err = c.Get(t.Context(), "k1", "fresh")

@@ -11,7 +11,11 @@ import (
 	"faultline/workloads/history"
 )
 
-var _ nodes.Operator = (*client)(nil)
+var (
+	_ nodes.Leaders = (*client)(nil)
+	_ nodes.Leaver  = (*client)(nil)
+	_ nodes.Members = (*client)(nil)
+)
 
 // Identity is the node's ID, of /v1/agent/self.
 func (c *client) Identity(ctx context.Context) (string, error) {

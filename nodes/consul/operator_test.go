@@ -22,7 +22,7 @@ func TestOperator(t *testing.T) {
 			io.WriteString(w, `{"Servers":[{"ID":"id-1","Node":"s1","Address":"10.0.0.1:8300","Leader":true,"Voter":true},`+
 				`{"ID":"id-2","Node":"","Address":"10.0.0.2:8300","Voter":false}],"Index":0}`)
 		}
-	}).(nodes.Operator)
+	})
 	id, err := c.Identity(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, "id-1", id)
@@ -37,14 +37,14 @@ func TestOperator(t *testing.T) {
 
 func TestOperatorOfNonsense(t *testing.T) {
 	for _, body := range []string{"<html>", `{"Servers":[{"Node":"s1"}],"Config":{}}`} {
-		c := serve(t, ClientOptions{}, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, body) }).(nodes.Operator)
+		c := serve(t, ClientOptions{}, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, body) })
 		_, err := c.Identity(t.Context())
 		require.Equal(t, history.Unknown, nodes.CodeOf(err))
 		_, err = c.Peers(t.Context())
 		require.Equal(t, history.Unknown, nodes.CodeOf(err))
 	}
 	c := serve(t, ClientOptions{}, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusInternalServerError) })
-	require.Equal(t, history.Unknown, nodes.CodeOf(c.(nodes.Operator).RemovePeer(t.Context(), "id-2")))
+	require.Equal(t, history.Unknown, nodes.CodeOf(c.RemovePeer(t.Context(), "id-2")))
 }
 
 func FuzzParsePeers(f *testing.F) {

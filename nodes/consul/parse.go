@@ -13,47 +13,47 @@ import (
 )
 
 // parseEntry reads Consul's answer for one key: an array of one entry.
-func parseEntry(body []byte, key string) (nodes.Item, error) {
+func parseEntry(body []byte, key string) (nodes.Answer, error) {
 	var entries []struct {
 		Key         string
 		Value       *string // base64; null for an empty value
 		ModifyIndex uint64
 	}
 	if err := json.Unmarshal(body, &entries); err != nil {
-		return nodes.Item{}, fmt.Errorf("an answer to a read that is no entry, %s: %w", excerpt(body), err)
+		return nodes.Answer{}, fmt.Errorf("an answer to a read that is no entry, %s: %w", excerpt(body), err)
 	}
 	if len(entries) != 1 || entries[0].Key != key {
-		return nodes.Item{}, fmt.Errorf("an answer to a read of %q that is not one entry of it: %s", key, excerpt(body))
+		return nodes.Answer{}, fmt.Errorf("an answer to a read of %q that is not one entry of it: %s", key, excerpt(body))
 	}
-	item := nodes.Item{Found: true, Index: entries[0].ModifyIndex}
+	item := nodes.Answer{Found: true, Index: entries[0].ModifyIndex}
 	if item.Index == 0 {
-		return nodes.Item{}, fmt.Errorf("an entry without a modify index: %s", excerpt(body))
+		return nodes.Answer{}, fmt.Errorf("an entry without a modify index: %s", excerpt(body))
 	}
 	if entries[0].Value == nil {
 		return item, nil
 	}
 	var err error
 	if item.Value, err = decodeBase64(*entries[0].Value); err != nil {
-		return nodes.Item{}, fmt.Errorf("an entry whose value is no base64, %s: %w", excerpt(body), err)
+		return nodes.Answer{}, fmt.Errorf("an entry whose value is no base64, %s: %w", excerpt(body), err)
 	}
 	return item, nil
 }
 
 // parseDisclosure reads what a failed compare-and-set found, if the node tells it.
-func parseDisclosure(h http.Header) (nodes.Item, error) {
+func parseDisclosure(h http.Header) (nodes.Answer, error) {
 	if h.Get(nodes.HeaderCurrentIndex) == "" {
-		return nodes.Item{}, nil
+		return nodes.Answer{}, nil
 	}
 	index, err := parseUint(h, nodes.HeaderCurrentIndex)
 	if err != nil {
-		return nodes.Item{}, err
+		return nodes.Answer{}, err
 	}
-	item := nodes.Item{HasCurrent: true, Found: index != 0, Index: index}
+	item := nodes.Answer{HasCurrent: true, Found: index != 0, Index: index}
 	if item.Value, err = decodeBase64(h.Get(nodes.HeaderCurrentValue)); err != nil {
-		return nodes.Item{}, fmt.Errorf("%s is no base64: %w", nodes.HeaderCurrentValue, err)
+		return nodes.Answer{}, fmt.Errorf("%s is no base64: %w", nodes.HeaderCurrentValue, err)
 	}
 	if !item.Found && item.Value != "" {
-		return nodes.Item{}, errors.New("the node discloses a value of a key that it says is absent")
+		return nodes.Answer{}, errors.New("the node discloses a value of a key that it says is absent")
 	}
 	return item, nil
 }

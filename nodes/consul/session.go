@@ -53,21 +53,21 @@ func (c *client) session(ctx context.Context, verb, id string) error {
 	return classify(a)
 }
 
-func (c *client) Acquire(ctx context.Context, key, value, session string) (nodes.Item, error) {
+func (c *client) Acquire(ctx context.Context, key, value, session string) (nodes.Answer, error) {
 	return c.lock(ctx, key, url.Values{"acquire": {session}}, value)
 }
 
-func (c *client) Release(ctx context.Context, key, value, session string) (nodes.Item, error) {
+func (c *client) Release(ctx context.Context, key, value, session string) (nodes.Answer, error) {
 	return c.lock(ctx, key, url.Values{"release": {session}}, value)
 }
 
-func (c *client) lock(ctx context.Context, key string, query url.Values, value string) (nodes.Item, error) {
+func (c *client) lock(ctx context.Context, key string, query url.Values, value string) (nodes.Answer, error) {
 	done, a, err := c.write(ctx, key, query.Encode(), value)
 	if err != nil {
-		return nodes.Item{}, err
+		return nodes.Answer{}, err
 	}
 	if !done {
-		return nodes.Item{}, nodes.Errorf(history.LockHeld, "the lock is another's, or must wait")
+		return nodes.Answer{}, nodes.Errorf(history.LockHeld, "the lock is another's, or must wait")
 	}
 	return c.written(a, value)
 }

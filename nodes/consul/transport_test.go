@@ -78,7 +78,7 @@ func TestAConnectionCutAtEveryStage(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			endpoint, requests := broken(t, f)
-			c := NewClient(nodes.TCP(endpoint), ClientOptions{})
+			c := newMethods(nodes.TCP(endpoint), ClientOptions{})
 			defer c.Close()
 			const tries = 40
 			for range tries {
@@ -93,12 +93,12 @@ func TestAConnectionCutAtEveryStage(t *testing.T) {
 // TestAPooledConnectionThatBreaks breaks the connection on every second request: there
 // net/http would send some again.
 func TestAPooledConnectionThatBreaks(t *testing.T) {
-	for name, put := range map[string]func(nodes.Client) error{
-		"put":       func(c nodes.Client) error { _, err := c.Put(t.Context(), "k1", "1"); return err },
-		"empty put": func(c nodes.Client) error { _, err := c.Put(t.Context(), "k1", ""); return err },
-		"cas":       func(c nodes.Client) error { _, err := c.CAS(t.Context(), "k1", "1", 7); return err },
-		"leave":     func(c nodes.Client) error { return c.Leave(t.Context()) },
-		"transfer":  func(c nodes.Client) error { return c.Transfer(t.Context(), "s1") },
+	for name, put := range map[string]func(methods) error{
+		"put":       func(c methods) error { _, err := c.Put(t.Context(), "k1", "1"); return err },
+		"empty put": func(c methods) error { _, err := c.Put(t.Context(), "k1", ""); return err },
+		"cas":       func(c methods) error { _, err := c.CAS(t.Context(), "k1", "1", 7); return err },
+		"leave":     func(c methods) error { return c.Leave(t.Context()) },
+		"transfer":  func(c methods) error { return c.Transfer(t.Context(), "s1") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			endpoint, requests := broken(t, func(n int, c net.Conn) bool {
@@ -107,7 +107,7 @@ func TestAPooledConnectionThatBreaks(t *testing.T) {
 				}
 				return n%2 == 1
 			})
-			c := NewClient(nodes.TCP(endpoint), ClientOptions{})
+			c := newMethods(nodes.TCP(endpoint), ClientOptions{})
 			defer c.Close()
 			for i := range 20 {
 				err := put(c)
@@ -127,7 +127,7 @@ func TestNobodyListens(t *testing.T) {
 	require.NoError(t, err)
 	endpoint := listener.Addr().String()
 	require.NoError(t, listener.Close())
-	c := NewClient(nodes.TCP(endpoint), ClientOptions{})
+	c := newMethods(nodes.TCP(endpoint), ClientOptions{})
 	_, err = c.Put(t.Context(), "k1", "1")
 	require.Equal(t, history.Refused, nodes.CodeOf(err))
 }
@@ -145,7 +145,7 @@ func TestNoWay(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 			defer cancel()
-			_, err := NewClient(nodes.Endpoint{Node: "s1", Dial: dial}, ClientOptions{}).Put(ctx, "k1", "1")
+			_, err := newMethods(nodes.Endpoint{Node: "s1", Dial: dial}, ClientOptions{}).Put(ctx, "k1", "1")
 			require.Equal(t, history.Unreachable, nodes.CodeOf(err), "%v", err)
 		})
 	}
@@ -159,7 +159,7 @@ func TestAnAnswerThatDoesNotCome(t *testing.T) {
 			endpoint, requests := broken(t, func(_ int, c net.Conn) bool { say(c, begin); <-done; return false })
 			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 			defer cancel()
-			c := NewClient(nodes.TCP(endpoint), ClientOptions{})
+			c := newMethods(nodes.TCP(endpoint), ClientOptions{})
 			_, err := c.Put(ctx, "k1", "1")
 			require.Equal(t, history.Timeout, nodes.CodeOf(err), "%v", err)
 			require.LessOrEqual(t, requests.Load(), int64(1))
@@ -220,7 +220,7 @@ func TestAnswersThatEndNothing(t *testing.T) {
 			done := make(chan struct{})
 			defer close(done)
 			endpoint, _ := broken(t, func(_ int, conn net.Conn) bool { c.talk(conn, done); return false })
-			client := NewClient(nodes.TCP(endpoint), ClientOptions{})
+			client := newMethods(nodes.TCP(endpoint), ClientOptions{})
 			for _, ask := range []func(context.Context) error{
 				func(ctx context.Context) error { _, err := client.Put(ctx, "k1", "1"); return err },
 				func(ctx context.Context) error { _, err := client.Observe(ctx); return err },
@@ -244,7 +244,7 @@ func TestACanceledContextSendsNothing(t *testing.T) {
 	endpoint, requests := broken(t, func(_ int, c net.Conn) bool { say(c, whole); return true })
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := NewClient(nodes.TCP(endpoint), ClientOptions{}).Put(ctx, "k1", "1")
+	_, err := newMethods(nodes.TCP(endpoint), ClientOptions{}).Put(ctx, "k1", "1")
 	require.True(t, nodes.CodeOf(err).Definite(), "%v", err)
 	require.Zero(t, requests.Load())
 }
@@ -259,12 +259,12 @@ func TestAnAnswerWithoutEnd(t *testing.T) {
 			}
 		}
 	})
-	_, err := NewClient(nodes.TCP(endpoint), ClientOptions{}).Put(t.Context(), "k1", "1")
+	_, err := newMethods(nodes.TCP(endpoint), ClientOptions{}).Put(t.Context(), "k1", "1")
 	require.Equal(t, history.Unknown, nodes.CodeOf(err))
 }
 
 func TestEveryErrorIsOne(t *testing.T) {
-	_, err := NewClient(nodes.TCP("not an endpoint"), ClientOptions{}).Put(t.Context(), "k1", "1")
+	_, err := newMethods(nodes.TCP("not an endpoint"), ClientOptions{}).Put(t.Context(), "k1", "1")
 	_, ok := errors.AsType[*nodes.Error](err)
 	require.True(t, ok, "%v", err)
 	require.True(t, nodes.CodeOf(err).Definite())

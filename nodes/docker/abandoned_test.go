@@ -48,10 +48,10 @@ func beHarness(program string) error {
 func TestPodsDoNotOutliveTheirHarness(t *testing.T) {
 	podstest.Alone(t) // or a Clean of others might end what is to end by itself
 	alive := up(t, "lives-on")
-	program, err := podstest.System{}.Binary(t.Context())
+	image, err := podstest.System{}.Image(t.Context())
 	require.NoError(t, err)
 	dying := exec.Command("/proc/self/exe")
-	dying.Env = append(os.Environ(), harness+"="+program)
+	dying.Env = append(os.Environ(), harness+"="+image.Program)
 	dying.Stderr = os.Stderr
 	out, err := dying.StdoutPipe()
 	require.NoError(t, err)

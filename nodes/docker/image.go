@@ -7,8 +7,9 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
-	"strings"
+	"path/filepath"
 
 	dc "github.com/ory/dockertest/v3/docker"
 
@@ -19,35 +20,26 @@ import (
 
 const (
 	imageRepository = "faultline"
-	injectorPath    = "/bin/injector"
 
 	// The label comes last: only the finished image has it, so that a Clean meanwhile
 	// takes no layer away.
-	dockerfile = "FROM scratch\nCOPY bin /bin\nLABEL " + labelImage + "=" + imageValue + "\n"
+	dockerfile = "FROM scratch\nCOPY root /\nLABEL " + labelImage + "=" + imageValue + "\n"
 )
 
 // ensureImage makes sure of the image of a system's nodes, and returns its name.
 func (e *engine) ensureImage(ctx context.Context, system nodes.System, progress func(string)) (string, error) {
 	progress("building the binaries")
-	node, err := system.Binary(ctx)
+	image, err := pods.ImageOf(ctx, system)
 	if err != nil {
-		return "", fmt.Errorf("the binary of %s: %w", system.Name(), err)
-	}
-	nodeBinary, err := os.ReadFile(node)
-	if err != nil {
-		return "", fmt.Errorf("the binary of %s: %w", system.Name(), err)
+		return "", err
 	}
 	injectorBinary, err := pods.InjectorBinary(ctx)
 	if err != nil {
 		return "", err
 	}
-	archive, err := imageContext([]file{
-		{"Dockerfile", 0o644, []byte(dockerfile)},
-		{strings.TrimPrefix(injectorPath, "/"), 0o755, injectorBinary},
-		{strings.TrimPrefix(injector.NodePath, "/"), 0o755, nodeBinary},
-	})
+	archive, err := imageContext(image, injectorBinary)
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("the files of %s: %w", system.Name(), err)
 	}
 	name := fmt.Sprintf("%s:%x", imageRepository, sha256.Sum256(archive))
 	_, err = call(ctx, e, e.limits.call, "looking for the image", func(context.Context) (*dc.Image, error) {
@@ -70,27 +62,75 @@ func (e *engine) ensureImage(ctx context.Context, system nodes.System, progress 
 	return name, err
 }
 
-type file struct {
-	name string
-	mode int64
-	data []byte
-}
+// imageRoot is the directory of the context that becomes the root of the image.
+const imageRoot = "root"
 
-// imageContext packs files into a tar that depends on nothing else.
-func imageContext(files []file) ([]byte, error) {
+// imageContext packs an image into a tar that depends on nothing but the content of its files.
+func imageContext(image pods.Image, injectorBinary []byte) ([]byte, error) {
 	var archive bytes.Buffer
-	w := tar.NewWriter(&archive)
-	for _, f := range files {
-		header := &tar.Header{Name: f.name, Mode: f.mode, Size: int64(len(f.data)), Typeflag: tar.TypeReg}
-		if err := w.WriteHeader(header); err != nil {
-			return nil, err
-		}
-		if _, err := w.Write(f.data); err != nil {
-			return nil, err
+	w := packer{tar.NewWriter(&archive), map[string]bool{}}
+	err := errors.Join(w.add("Dockerfile", 0o644, []byte(dockerfile)), w.add(imageRoot+injector.Path, 0o755, injectorBinary))
+	if err == nil && image.Program != "" {
+		err = w.copy(image.Program, imageRoot+injector.NodePath)
+	}
+	for _, path := range image.Files {
+		if err == nil {
+			err = w.copyAll(path)
 		}
 	}
-	if err := w.Close(); err != nil {
+	if err := errors.Join(err, w.Close()); err != nil {
 		return nil, err
 	}
 	return archive.Bytes(), nil
+}
+
+// packer writes each name once.
+type packer struct {
+	*tar.Writer
+	has map[string]bool
+}
+
+func (w packer) add(name string, mode int64, data []byte) error {
+	if w.has[name] {
+		return nil
+	}
+	w.has[name] = true
+	if err := w.WriteHeader(&tar.Header{Name: name, Mode: mode, Size: int64(len(data)), Typeflag: tar.TypeReg}); err != nil {
+		return err
+	}
+	_, err := w.Write(data)
+	return err
+}
+
+// copy adds a file of this machine, whatever links lead to it.
+func (w packer) copy(path, name string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	return w.add(name, int64(info.Mode().Perm()|0o444), data)
+}
+
+// copyAll adds a file, or all regular files of a directory, at their own paths. Links that lead
+// nowhere are left out.
+func (w packer) copyAll(path string) error {
+	if resolved, err := filepath.EvalSymlinks(path); err != nil {
+		return err
+	} else if info, err := os.Stat(resolved); err != nil || !info.IsDir() {
+		return errors.Join(err, w.copy(path, imageRoot+path))
+	}
+	return filepath.WalkDir(path+"/", func(file string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		info, err := os.Stat(file)
+		if errors.Is(err, fs.ErrNotExist) || err == nil && !info.Mode().IsRegular() {
+			return nil
+		}
+		return errors.Join(err, w.copy(file, imageRoot+filepath.Clean(file)))
+	})
 }

@@ -81,7 +81,7 @@ func (c *cluster) start(ctx context.Context, system nodes.System, baseline fault
 	if err != nil {
 		return err
 	}
-	port := system.APIPort()
+	port := system.Facts().Port
 	err = pods.Each(c.pods, func(p *pod) error { return c.holderEnded(ctx, p, c.startHolder(ctx, p, image, network, port)) })
 	if err != nil {
 		return err
@@ -91,13 +91,13 @@ func (c *cluster) start(ctx context.Context, system nodes.System, baseline fault
 		places[i] = nodes.NodeInfo{Node: p.node, Addr: p.addr, Dir: dataDir}
 	}
 	c.progress(fmt.Sprintf("starting %d nodes", len(c.pods)))
-	c.group = c.makeGroup()
+	c.group = c.makeGroup(pods.LauncherOf(system, places, c.Endpoint))
 	err = pods.Each(places, func(self nodes.NodeInfo) error {
 		p := c.byName[self.Name]
 		var opening sync.WaitGroup // of the control stream, beside the creation of the node
 		var opened error
 		opening.Go(func() { opened = c.group.Open(ctx, p.node.Name) })
-		err := c.createNode(ctx, p, image, system.Args(self, places))
+		err := c.createNode(ctx, p, image)
 		opening.Wait()
 		if err := errors.Join(err, opened); err != nil {
 			return c.holderEnded(ctx, p, err)
@@ -119,29 +119,29 @@ func (c *cluster) nameTaken(err error) error {
 }
 
 // makeGroup is all pods; their holders run.
-func (c *cluster) makeGroup() *pods.Group {
+func (c *cluster) makeGroup(launch pods.Launcher) *pods.Group {
 	var members []pods.Member
 	for _, p := range c.pods {
 		members = append(members, pods.Member{
 			Node: p.node,
 			Addr: p.addr,
 			Open: func(ctx context.Context) (io.ReadWriteCloser, error) {
-				return c.engine.execStream(ctx, p.holder, []string{injectorPath, "serve"})
+				return c.engine.execStream(ctx, p.holder, []string{injector.Path, "serve"})
 			},
-			Start: func(ctx context.Context) error { return c.startExpected(ctx, p) },
+			Start: func(ctx context.Context, l nodes.Launch) error { return c.startExpected(ctx, p, l) },
 			Died:  func(ctx context.Context) error { return c.died(ctx, p) },
 		})
 	}
-	return pods.NewGroup(c.log, members)
+	return pods.NewGroup(c.log, launch, members)
 }
 
 // startExpected starts the node once its pod knows that it is going to be: what enters else is
 // turned away. The last process has ended by then, or it could enter in place of the new one.
-func (c *cluster) startExpected(ctx context.Context, p *pod) error {
+func (c *cluster) startExpected(ctx context.Context, p *pod, launch nodes.Launch) error {
 	if err := c.waitEnd(ctx, p); err != nil {
 		return err
 	}
-	if err := c.group.Expect(ctx, p.node.Name); err != nil {
+	if err := c.group.Expect(ctx, p.node.Name, launch); err != nil {
 		return err
 	}
 	return c.startNode(ctx, p)
@@ -171,7 +171,7 @@ func (c *cluster) startHolder(ctx context.Context, p *pod, image, network string
 		Config: &dc.Config{
 			Image:    image,
 			Hostname: p.node.Name,
-			Cmd:      append([]string{injectorPath, "hold", dataDir, strconv.Itoa(apiPort)}, c.rights.Words()...),
+			Cmd:      append([]string{injector.Path, "hold", dataDir, strconv.Itoa(apiPort)}, c.rights.Words()...),
 			Env:      []string{injector.EnvSecret + "=" + c.secret.String()},
 			Labels:   c.labels(map[string]string{labelPart: "holder", labelNode: p.node.Name}),
 		},
@@ -207,12 +207,12 @@ func (c *cluster) startHolder(ctx context.Context, p *pod, image, network string
 	return p.locate(seen, network, c.published)
 }
 
-func (c *cluster) createNode(ctx context.Context, p *pod, image string, args []string) error {
+func (c *cluster) createNode(ctx context.Context, p *pod, image string) error {
 	id, err := c.createContainer(ctx, dc.CreateContainerOptions{
 		Name: c.containerName(p),
 		Config: &dc.Config{
 			Image:  image,
-			Cmd:    append([]string{injectorPath, "enter"}, args...),
+			Cmd:    []string{injector.Path, "enter"},
 			Labels: c.labels(map[string]string{labelPart: "node", labelNode: p.node.Name}),
 		},
 		HostConfig: limited(&dc.HostConfig{

@@ -2,15 +2,20 @@ package injector
 
 import (
 	"bufio"
+	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"faultline/nodes"
 )
 
 // entryName is where Hold listens for processes that are going to execute the node. It is an
@@ -23,7 +28,13 @@ const entryLimit = 20 * time.Second // for a process to execute the node once th
 
 // enterFunc makes all ready for a process to execute the node. What it returns is called once
 // that has been told to go on, and may be nil.
-type enterFunc func(pid int) (follow func(), err error)
+type enterFunc func(pid int) (launch nodes.Launch, follow func(), err error)
+
+// entry is the answer to an entry, a line of JSON.
+type entry struct {
+	Error  string       `json:"error,omitempty"` // why it may not
+	Launch nodes.Launch `json:"launch,omitzero"` // what to execute
+}
 
 // entries is where a pod's PID 1 listens for entries. To connect is to ask, and nothing is read:
 // nobody can hold the others up.
@@ -46,15 +57,14 @@ func (e entries) run() error {
 	})
 }
 
-// admit makes all ready for a process, and tells it so, or why not. One that has gone
-// meanwhile is missed by follow.
+// admit makes all ready for a process, and tells it what to execute, or why not.
 func admit(enter enterFunc, pid int, to io.Writer) (follow func()) {
-	follow, err := enter(pid)
-	text := ""
+	launch, follow, err := enter(pid)
+	answer := entry{Launch: launch}
 	if err != nil {
-		text = err.Error()
+		answer = entry{Error: strings.ReplaceAll(err.Error(), "\n", "; ")}
 	}
-	fmt.Fprintf(to, "%s\n", strings.ReplaceAll(text, "\n", "; "))
+	_ = json.NewEncoder(to).Encode(answer) // one that has gone meanwhile is missed by follow
 	return follow
 }
 
@@ -76,48 +86,64 @@ func peerOf(conn *net.UnixConn) (pid int, err error) {
 
 // enter is called by a process that is going to execute the node, right before it does: it
 // returns once the pod is ready for the new process, which from its first instruction on
-// meets the clock and the disk that are asked for.
-func enter(name string) error {
+// meets the clock and the disk that are asked for, and says what to execute.
+func enter(name string) (nodes.Launch, error) {
 	conn, err := dialUnix(name)
 	if err != nil {
-		return err
+		return nodes.Launch{}, err
 	}
 	defer conn.Close()
 	return awaitReady(conn)
 }
 
 // awaitReady waits for the answer to an entry.
-func awaitReady(answer io.Reader) error {
-	text, err := bufio.NewReader(answer).ReadString('\n')
+func awaitReady(answer io.Reader) (nodes.Launch, error) {
+	line, err := bufio.NewReader(answer).ReadBytes('\n')
 	if err != nil {
-		return fmt.Errorf("the pod's injector: %w", err)
+		return nodes.Launch{}, fmt.Errorf("the pod's injector: %w", err)
 	}
-	if text := strings.TrimSpace(text); text != "" {
-		return fmt.Errorf("the pod is not ready for the node: %s", text)
+	var e entry
+	if err := json.Unmarshal(line, &e); err != nil {
+		return nodes.Launch{}, fmt.Errorf("the pod's injector: %w", err)
 	}
-	return nil
+	if e.Error != "" {
+		return nodes.Launch{}, fmt.Errorf("the pod is not ready for the node: %s", e.Error)
+	}
+	return e.Launch, e.Launch.Check()
 }
 
 // Become executes the node in place of this process, once the pod, whose Hold is asked, is
 // ready for it.
-func Become(args []string) error {
-	if err := enter(entryName); err != nil {
+func Become() error {
+	launch, err := enter(entryName)
+	if err != nil {
 		return err
 	}
-	return execute(args)
+	return execute(launch)
 }
 
 // BecomeTold is Become where the pod's own PID 1 has started this process, and tells it by
 // Admit over an inherited descriptor, which the node does not get, that the pod is ready.
-func BecomeTold(inherited int, args []string) error {
+func BecomeTold(inherited int) error {
 	unix.CloseOnExec(inherited)
-	if err := awaitReady(os.NewFile(uintptr(inherited), "entry")); err != nil {
+	launch, err := awaitReady(os.NewFile(uintptr(inherited), "entry"))
+	if err != nil {
 		return err
 	}
-	return execute(args)
+	return execute(launch)
 }
 
-func execute(args []string) error {
-	err := unix.Exec(NodePath, append([]string{NodePath}, args...), os.Environ())
-	return fmt.Errorf("exec %s: %w", NodePath, err)
+// execute becomes the node. Its files are written first, by the node's own user.
+func execute(l nodes.Launch) error {
+	for name, content := range l.Files {
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			return fmt.Errorf("a file of the node: %w", err)
+		}
+		if err := os.WriteFile(name, []byte(content), 0o644); err != nil {
+			return fmt.Errorf("a file of the node: %w", err)
+		}
+	}
+	program := cmp.Or(l.Program, NodePath)
+	err := unix.Exec(program, append([]string{program}, l.Args...), append(os.Environ(), l.Env...))
+	return fmt.Errorf("exec %s: %w", program, err)
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"faultline/nodes"
 )
 
 func openEntries(t *testing.T, enter enterFunc) (name string) {
@@ -22,15 +24,15 @@ func TestWhoEntersIsHeldBackUntilAllIsReady(t *testing.T) {
 	asked, ready := make(chan int, 1), make(chan struct{})
 	var isReady atomic.Bool
 	followed := make(chan struct{})
-	name := openEntries(t, func(pid int) (func(), error) {
+	name := openEntries(t, func(pid int) (nodes.Launch, func(), error) {
 		asked <- pid
 		<-ready
 		isReady.Store(true)
-		return func() { close(followed) }, nil
+		return nodes.Launch{}, func() { close(followed) }, nil
 	})
 	entered := make(chan bool, 1)
 	go func() {
-		if err := enter(name); err != nil {
+		if err := enterOnly(name); err != nil {
 			t.Error(err)
 		}
 		entered <- isReady.Load()
@@ -49,15 +51,15 @@ func TestWhoEntersIsHeldBackUntilAllIsReady(t *testing.T) {
 }
 
 func TestNobodyNeedsToFollow(t *testing.T) {
-	name := openEntries(t, func(int) (func(), error) { return nil, nil })
-	require.NoError(t, enter(name))
+	name := openEntries(t, func(int) (nodes.Launch, func(), error) { return nodes.Launch{}, nil, nil })
+	require.NoError(t, enterOnly(name))
 }
 
 func TestWhoEntersIsToldWhyNot(t *testing.T) {
-	name := openEntries(t, func(int) (func(), error) {
-		return nil, errors.Join(errors.New("no disk"), errors.New("no clock"))
+	name := openEntries(t, func(int) (nodes.Launch, func(), error) {
+		return nodes.Launch{}, nil, errors.Join(errors.New("no disk"), errors.New("no clock"))
 	})
-	require.EqualError(t, enter(name), "the pod is not ready for the node: no disk; no clock")
+	require.EqualError(t, enterOnly(name), "the pod is not ready for the node: no disk; no clock")
 }
 
 func TestWhoEntersIsNotLetInWithoutAnAnswer(t *testing.T) {
@@ -70,19 +72,25 @@ func TestWhoEntersIsNotLetInWithoutAnAnswer(t *testing.T) {
 			conn.Close() // as the end of PID 1 does
 		}
 	}()
-	require.ErrorContains(t, enter(name), "the pod's injector")
+	require.ErrorContains(t, enterOnly(name), "the pod's injector")
 }
 
 // enterHere makes this program one that enters, and then ends in place of the node.
-func enterHere() error { return enter(os.Getenv(doorEnv)) }
+func enterHere() error { return enterOnly(os.Getenv(doorEnv)) }
+
+// enterOnly is enter, without what is to be executed.
+func enterOnly(name string) error {
+	_, err := enter(name)
+	return err
+}
 
 const doorEnv = "INJECTOR_TEST_DOOR"
 
 func TestTheOneWhoEntersIsTheOneWhoAsked(t *testing.T) {
 	asked := make(chan int, 1)
-	name := openEntries(t, func(pid int) (func(), error) {
+	name := openEntries(t, func(pid int) (nodes.Launch, func(), error) {
 		asked <- pid
-		return nil, nil
+		return nodes.Launch{}, nil, nil
 	})
 	node := exec.Command("/proc/self/exe")
 	node.Env = append(os.Environ(), holder+"=enter", doorEnv+"="+name)
@@ -94,13 +102,13 @@ func TestTheOneWhoEntersIsTheOneWhoAsked(t *testing.T) {
 func TestWhoComesEarlyWaitsForTheDoor(t *testing.T) {
 	name := socketOf(t)
 	entered := make(chan error, 1)
-	go func() { entered <- enter(name) }()
+	go func() { entered <- enterOnly(name) }()
 	select {
 	case err := <-entered:
 		require.Fail(t, "it did not wait", "%v", err)
 	case <-time.After(20 * time.Millisecond):
 	}
-	require.Equal(t, name, openEntries(t, func(int) (func(), error) { return nil, nil }))
+	require.Equal(t, name, openEntries(t, func(int) (nodes.Launch, func(), error) { return nodes.Launch{}, nil, nil }))
 	require.NoError(t, <-entered)
 }
 
@@ -108,14 +116,14 @@ func TestWhoComesEarlyWaitsForTheDoor(t *testing.T) {
 func TestOnlyWhoIsExpectedEnters(t *testing.T) {
 	p := &Pod{}
 	for range 2 {
-		_, err := p.enterExpected(7)
+		_, _, err := p.enterExpected(7)
 		require.EqualError(t, err, "nobody has said that the node is being started")
 		require.NoError(t, p.expect(Expect{}))
 		require.NoError(t, p.expect(Expect{}), "it is said again when a stream broke")
-		_, err = p.enterExpected(7)
+		_, _, err = p.enterExpected(7)
 		require.NoError(t, err)
 	}
-	_, err := p.enterExpected(7)
+	_, _, err := p.enterExpected(7)
 	require.Error(t, err)
 }
 
@@ -125,18 +133,18 @@ func TestWhoIsToldByInheritance(t *testing.T) {
 		require.NoError(t, err)
 		var followed atomic.Bool
 		go func() {
-			follow := admit(func(pid int) (func(), error) {
+			follow := admit(func(pid int) (nodes.Launch, func(), error) {
 				if why != "" {
-					return nil, errors.New(why)
+					return nodes.Launch{}, nil, errors.New(why)
 				}
-				return func() { followed.Store(true) }, nil
+				return nodes.Launch{}, func() { followed.Store(true) }, nil
 			}, 7, tell)
 			if follow != nil {
 				follow()
 			}
 			tell.Close()
 		}()
-		err = awaitReady(told)
+		_, err = awaitReady(told)
 		if want == "" {
 			require.NoError(t, err)
 			told.Read(make([]byte, 1)) // its end

@@ -85,7 +85,8 @@
 //
 // # Processes
 //
-// The processes of the node are those of the pod's pid namespace that execute NodePath.
+// The processes of the node are those of the pod's pid namespace that do not execute the injector,
+// whatever they execute and however many there are: the one that entered, and what it starts.
 // They are stopped, continued and killed by plain signals, which need no capability as
 // long as the node runs with the same uid; a stop is reported done when every thread
 // has stopped, a kill when the process is gone. To read which file a process executes
@@ -130,8 +131,7 @@
 // and for package nemesis.
 package injector
 
-// NodePath is the file that the node's process executes, as seen in its own mount
-// namespace.
+// NodePath is the program of the system's image, as the node sees it.
 const NodePath = "/bin/node"
 
 // ProbePort is the UDP and TCP port of a pod on which its injector answers probes.

@@ -8,14 +8,15 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 
+	"faultline/nodes"
 	"faultline/nodes/faults"
 	"faultline/nodes/injector/clock"
 )
 
 // Options is what a pod is made for.
 type Options struct {
-	Node string // the file that the node's process executes, in its own mount namespace
 	Data string // the node's data directory, as this process sees it
 	// Apart tells that the node has a mount namespace of its own, new at every start, in
 	// which its data directory has the same name.
@@ -35,7 +36,8 @@ type Pod struct {
 
 	mu       sync.Mutex          // one State is applied at a time
 	asked    faults.ProcessState // by the last State
-	expected bool                // whether the runtime is about to start the node
+	expected *nodes.Launch       // what the runtime is about to start; nil: nothing
+	entered  atomic.Int64        // pid of the process that was let in last
 	clocks   *clocks             // nil without the right
 	disks    *disks              // nil without the right
 	broken   error               // why a node's clock is not as asked since it was started
@@ -58,7 +60,8 @@ func NewPod(o Options) (*Pod, error) {
 	if err != nil {
 		return nil, errors.Join(err, links.close())
 	}
-	p := &Pod{options: o, links: links, processes: processes{path: o.Node, proc: "/proc"}, prober: prober, asked: faults.Running}
+	p := &Pod{options: o, links: links, prober: prober, asked: faults.Running}
+	p.processes = processes{proc: "/proc", are: nodeProcesses(func() int { return int(p.entered.Load()) })}
 	if o.Clock {
 		p.clocks = &clocks{processes: p.processes, open: map[int]*clock.Process{}, caught: map[int]clock.Setting{}, base: map[int]gained{}}
 	}
@@ -78,9 +81,13 @@ func (p *Pod) Serve(in io.Reader, out io.Writer) error {
 }
 
 // Admit makes the pod ready for a process of it, which is in BecomeTold and has the other end of
-// to; it tells it so, or why not. It returns when that has executed the node.
-func (p *Pod) Admit(pid int, to io.Writer) {
-	if follow := admit(p.enter, pid, to); follow != nil {
+// to; it tells it so and what to execute, or why not. It returns when that has executed the node.
+func (p *Pod) Admit(pid int, launch nodes.Launch, to io.Writer) {
+	enter := func(pid int) (nodes.Launch, func(), error) {
+		follow, err := p.enter(pid)
+		return launch, follow, err
+	}
+	if follow := admit(enter, pid, to); follow != nil {
 		follow()
 	}
 }
@@ -172,10 +179,10 @@ func (p *Pod) wipe() error {
 }
 
 // expect lets one process enter, in place of whichever was expected before.
-func (p *Pod) expect(Expect) error {
+func (p *Pod) expect(e Expect) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.expected = true
+	p.expected = &e.Launch
 	return nil
 }
 
@@ -184,15 +191,16 @@ func (p *Pod) expect(Expect) error {
 // node, with the clock that it has, and the disk counts as written to. So only the first that
 // asks after the runtime has said that it starts the node is let in. Then the node's old processes
 // have all ended, and no new one can ask before it has been let in itself.
-func (p *Pod) enterExpected(pid int) (follow func(), err error) {
+func (p *Pod) enterExpected(pid int) (launch nodes.Launch, follow func(), err error) {
 	p.mu.Lock()
 	expected := p.expected
-	p.expected = false
+	p.expected = nil
 	p.mu.Unlock()
-	if !expected {
-		return nil, errors.New("nobody has said that the node is being started")
+	if expected == nil {
+		return launch, nil, errors.New("nobody has said that the node is being started")
 	}
-	return p.enter(pid)
+	follow, err = p.enter(pid)
+	return *expected, follow, err
 }
 
 // enter makes the pod ready for a process that is going to execute the node.
@@ -200,6 +208,7 @@ func (p *Pod) enter(pid int) (follow func(), err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.broken = nil
+	p.entered.Store(int64(pid))
 	if p.disks != nil {
 		p.disks.lost = false
 		if err := p.disks.enter(pid); err != nil {

@@ -14,10 +14,29 @@ import (
 	"faultline/nodes/faults"
 )
 
-// processes is the processes of this pid namespace that execute one file.
+// processes are the processes of the node in this pid namespace.
 type processes struct {
-	path string
 	proc string // where procfs is mounted
+	// are says whether a process belongs to the node, by the file that it executes and by the
+	// content of its /proc/PID/stat.
+	are func(pid int, file string, stat []byte) bool
+}
+
+// Path is the file of this program in a pod.
+const Path = "/bin/injector"
+
+// nodeProcesses is how processes of a pod's node are told: by what they are not. All programs of
+// the pod's own execute the injector. What has its parent outside of the pid namespace was put
+// there by the container engine, and is the node if it has entered, as entered says; else it
+// is a program of the engine that is about to execute the injector.
+func nodeProcesses(entered func() (pid int)) func(pid int, file string, stat []byte) bool {
+	return func(pid int, file string, stat []byte) bool {
+		if file == "" || file == Path {
+			return false
+		}
+		parent, err := statParent(stat)
+		return err == nil && (parent != 0 || pid == entered())
+	}
 }
 
 const (
@@ -63,9 +82,9 @@ func (p processes) seen() (faults.ProcessState, error) {
 	return now.state(), err
 }
 
-// find lists the processes that execute the file. Zombies execute nothing. Where we may
-// not look, the container engine is at work: it sets a process up with capabilities that
-// we lack, and drops them just before the process executes the node's file.
+// find lists the node's processes. Zombies execute nothing. Where we may not look, the
+// container engine is at work: it sets a process up with capabilities that we lack, and drops
+// them just before the process executes the node's file.
 func (p processes) find() ([]int, error) {
 	entries, err := os.ReadDir(p.proc)
 	if err != nil {
@@ -81,7 +100,14 @@ func (p processes) find() ([]int, error) {
 		if err != nil && !gone(err) && !errors.Is(err, fs.ErrPermission) {
 			return nil, fmt.Errorf("what process %d executes: %w", pid, err)
 		}
-		if file == p.path {
+		if err != nil {
+			continue
+		}
+		stat, err := os.ReadFile(filepath.Join(p.proc, e.Name(), "stat"))
+		if err != nil && !gone(err) {
+			return nil, fmt.Errorf("whose child process %d is: %w", pid, err)
+		}
+		if err == nil && p.are(pid, file, stat) {
 			pids = append(pids, pid)
 		}
 	}

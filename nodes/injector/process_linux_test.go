@@ -27,7 +27,7 @@ func startNode(t *testing.T) (processes, *exec.Cmd) {
 	node.Env = append(os.Environ(), sleeper+"=1")
 	require.NoError(t, node.Start())
 	t.Cleanup(func() { node.Process.Kill() }) // if the test failed before it did
-	return processes{path: path, proc: "/proc"}, node
+	return processes{proc: "/proc", are: func(_ int, file string, _ []byte) bool { return file == path }}, node
 }
 
 const sleeper = "INJECTOR_TEST_SLEEP"
@@ -71,7 +71,7 @@ func TestProcessesAreStoppedContinuedAndKilled(t *testing.T) {
 
 func TestProcessesOfOtherFilesAreLeftAlone(t *testing.T) {
 	p, node := startNode(t)
-	p.path += "-other"
+	p.are = func(_ int, file string, _ []byte) bool { return file == "/another" }
 	got, err := p.set(faults.Killed)
 	require.NoError(t, err)
 	require.Equal(t, faults.Killed, got)
@@ -86,4 +86,19 @@ func TestThreads(t *testing.T) {
 	require.True(t, threads{free: 1}.are(faults.Running))
 	require.False(t, threads{free: 1, stopped: 2}.are(faults.Running), "one of two processes is still stopped")
 	require.False(t, threads{free: 1, stopped: 2}.are(faults.Paused))
+}
+
+func TestWhoseProcessItIs(t *testing.T) {
+	stat := func(parent int) []byte { return fmt.Appendf(nil, "7 (a (strange) name) S %d 1 1 0", parent) }
+	is := nodeProcesses(func() int { return 7 })
+	require.True(t, is(7, "/bin/node", stat(0)), "it has entered")
+	require.True(t, is(7, "/usr/bin/python3", stat(1)), "started by PID 1")
+	require.True(t, is(9, "/tmp/helper", stat(7)), "a child")
+	require.True(t, is(9, "/tmp/helper (deleted)", stat(1)), "an orphan")
+	require.False(t, is(9, "/usr/sbin/runc", stat(0)), "the engine is about to start something")
+	require.False(t, is(9, "/memfd:runc_cloned:/proc/self/exe (deleted)", stat(0)))
+	require.False(t, is(7, Path, stat(0)), "it has not executed the node yet")
+	require.False(t, is(9, Path, stat(1)), "it tries the disk")
+	require.False(t, is(9, "", stat(1)), "nobody may look")
+	require.False(t, is(9, "/bin/node", []byte("nonsense")))
 }

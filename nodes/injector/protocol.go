@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"faultline/nodes"
 	"faultline/nodes/faults"
 	"faultline/nodes/injector/clock"
 )
@@ -34,8 +35,10 @@ type State struct {
 	Disk  faults.Disk  `json:"disk,omitzero"`
 }
 
-// Expect says that the runtime starts the node now, all of whose processes have ended.
-type Expect struct{}
+// Expect says that the runtime starts the node now, all of whose processes have ended, and how.
+type Expect struct {
+	Launch nodes.Launch `json:"launch,omitzero"`
+}
 
 // Probe sends datagrams to each peer, and tries to connect to each.
 type Probe struct {
@@ -101,6 +104,7 @@ func (r Request) check() error {
 	}
 	if r.Expect != nil {
 		count++
+		err = r.Expect.Launch.Check()
 	}
 	if r.Probe != nil {
 		count++

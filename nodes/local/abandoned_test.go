@@ -52,10 +52,10 @@ func beHarness(program string) error {
 
 func TestAKilledHarnessLeavesADirectoryForClean(t *testing.T) {
 	alive := up(t, "alive")
-	program, err := podstest.System{}.Binary(t.Context())
+	image, err := podstest.System{}.Image(t.Context())
 	require.NoError(t, err)
 	dying := exec.Command("/proc/self/exe")
-	dying.Env = append(os.Environ(), harness+"="+program)
+	dying.Env = append(os.Environ(), harness+"="+image.Program)
 	dying.Stderr = os.Stderr
 	out, err := dying.StdoutPipe()
 	require.NoError(t, err)

@@ -29,7 +29,7 @@ func try(ctx context.Context, rights injector.Rights) error {
 		return err
 	}
 	c.rights = rights
-	err = c.open(ctx)
+	err = c.open(ctx, nil) // nothing is launched
 	if err == nil {
 		err = c.tryRules(ctx)
 	}

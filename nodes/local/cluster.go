@@ -29,6 +29,7 @@ type cluster struct {
 	claim  claim // of the directory that has the files
 	files  files
 	rights injector.Rights
+	image  pods.Image
 	host   *host // nil before it stands
 	pods   []*pod
 	byName map[string]*pod
@@ -46,7 +47,6 @@ type pod struct {
 	node       topologies.Node
 	addr       netip.Addr
 	api        netip.AddrPort
-	args       []string // of the node
 	supervisor *supervisor
 }
 

@@ -20,19 +20,21 @@ import (
 func start(ctx context.Context, spec nodes.Spec) (*cluster, error) {
 	spec = pods.Heard(spec)
 	spec.Progress("building the binaries")
-	path, err := spec.System.Binary(ctx)
+	image, err := pods.ImageOf(ctx, spec.System)
 	if err != nil {
-		return nil, fmt.Errorf("the binary of %s: %w", spec.System.Name(), err)
+		return nil, err
 	}
-	program, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("the binary of %s: %w", spec.System.Name(), err)
+	var program []byte
+	if image.Program != "" {
+		if program, err = os.ReadFile(image.Program); err != nil {
+			return nil, fmt.Errorf("the binary of %s: %w", spec.System.Name(), err)
+		}
 	}
 	c, err := newCluster(ctx, spec.Run, spec.Log, spec.Topology.Nodes(), program)
 	if err != nil {
 		return nil, err
 	}
-	c.rights = pods.RightsFor(spec.Needs)
+	c.rights, c.image = pods.RightsFor(spec.Needs), image
 	spec.Progress(fmt.Sprintf("starting %d pods", len(c.pods)))
 	if err := c.start(ctx, spec); err != nil {
 		return nil, errors.Join(err, c.Close(context.WithoutCancel(ctx)))
@@ -71,12 +73,9 @@ func (c *cluster) start(ctx context.Context, spec nodes.Spec) error {
 	places := make([]nodes.NodeInfo, len(c.pods))
 	for i, p := range c.pods {
 		places[i] = nodes.NodeInfo{Node: p.node, Addr: p.addr, Dir: space.DataDir}
+		p.api = netip.AddrPortFrom(p.addr, uint16(spec.System.Facts().Port))
 	}
-	for i, p := range c.pods {
-		p.args = spec.System.Args(places[i], places)
-		p.api = netip.AddrPortFrom(p.addr, uint16(spec.System.APIPort()))
-	}
-	if err := c.open(ctx); err != nil {
+	if err := c.open(ctx, pods.LauncherOf(spec.System, places, c.Endpoint)); err != nil {
 		return err
 	}
 	spec.Progress(fmt.Sprintf("starting %d nodes", len(c.pods)))
@@ -88,7 +87,7 @@ func (c *cluster) start(ctx context.Context, spec nodes.Spec) error {
 }
 
 // open makes the namespaces and pods, and waits until all are ready.
-func (c *cluster) open(ctx context.Context) error {
+func (c *cluster) open(ctx context.Context, launch pods.Launcher) error {
 	config := space.Config{Gateway: gateway}
 	var logs []string
 	for _, p := range c.pods {
@@ -96,11 +95,14 @@ func (c *cluster) open(ctx context.Context) error {
 			Name:     p.node.Name,
 			Addr:     netip.PrefixFrom(p.addr, gateway.Bits()),
 			Injector: c.files.injector(),
-			Node:     c.files.node(),
+			Files:    c.image.Files,
 			Data:     c.files.data(p.node.Name),
 			Root:     c.files.root(),
 			Rights:   c.rights,
 		})
+		if c.image.Program != "" {
+			config.Pods[len(config.Pods)-1].Node = c.files.node()
+		}
 		logs = append(logs, c.files.log(p.node.Name))
 	}
 	host, err := open(ctx, c.files.injector(), config, logs)
@@ -116,11 +118,11 @@ func (c *cluster) open(ctx context.Context) error {
 			Node:  p.node,
 			Addr:  p.addr,
 			Open:  func(context.Context) (io.ReadWriteCloser, error) { return host.pods[i].takeControl() },
-			Start: func(ctx context.Context) error { return p.supervisor.start(ctx, p.args) },
+			Start: func(ctx context.Context, l nodes.Launch) error { return p.supervisor.start(ctx, l) },
 			Died:  func(context.Context) error { return c.died(p) },
 		})
 	}
-	c.group = pods.NewGroup(c.log, members)
+	c.group = pods.NewGroup(c.log, launch, members)
 	ctx, cancel := context.WithTimeoutCause(ctx, readyLimit, fmt.Errorf("the pods were not ready within %v", readyLimit))
 	defer cancel()
 	err = pods.Each(c.pods, func(p *pod) error {

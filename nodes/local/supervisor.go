@@ -10,6 +10,7 @@ import (
 	"os"
 	"sync"
 
+	"faultline/nodes"
 	"faultline/nodes/local/space"
 	"faultline/workloads/history"
 )
@@ -105,11 +106,11 @@ func (k *supervisor) waitEnd(ctx context.Context) error {
 }
 
 // start starts the node, as soon as its last process has ended. One may start at a time.
-func (k *supervisor) start(ctx context.Context, args []string) error {
+func (k *supervisor) start(ctx context.Context, launch nodes.Launch) error {
 	if err := k.waitEnd(ctx); err != nil {
 		return err
 	}
-	order, err := json.Marshal(space.Order{Start: args})
+	order, err := json.Marshal(space.Order{Start: launch})
 	if err != nil {
 		return err
 	}

@@ -9,12 +9,18 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"faultline/nodes"
 	"faultline/nodes/faults"
 	"faultline/topologies"
 )
 
+// noLaunch is for pods whose Start needs nothing.
+func noLaunch(context.Context, topologies.Node, nodes.StartKind) (nodes.Launch, error) {
+	return nodes.Launch{}, nil
+}
+
 func TestAPodThatCannotBeReachedIsNamed(t *testing.T) {
-	group := NewGroup(slog.New(slog.DiscardHandler), []Member{{Node: topologies.Node{Name: "dc1-s1"},
+	group := NewGroup(slog.New(slog.DiscardHandler), noLaunch, []Member{{Node: topologies.Node{Name: "dc1-s1"},
 		Open: func(context.Context) (io.ReadWriteCloser, error) { return nil, errors.New("no answer") }}})
 	require.EqualError(t, group.Begin(t.Context(), "dc1-s1", faults.Conditions{}), "the pod of dc1-s1: no answer")
 }

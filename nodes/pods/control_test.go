@@ -60,7 +60,7 @@ func TestAPodIsToldBeforeItsNodeBegins(t *testing.T) {
 }
 
 func TestPodsAreToldOfTheirPeers(t *testing.T) {
-	g := NewGroup(slog.New(slog.DiscardHandler), []Member{member("a", "10.0.0.1"), member("b", "10.0.0.2"), member("c", "10.0.0.3")})
+	g := NewGroup(slog.New(slog.DiscardHandler), noLaunch, []Member{member("a", "10.0.0.1"), member("b", "10.0.0.2"), member("c", "10.0.0.3")})
 	states, err := g.states(faults.Conditions{})
 	require.NoError(t, err)
 	require.Equal(t, "[10.0.0.1 10.0.0.3]", fmt.Sprint(states["b"].Peers))

@@ -6,7 +6,7 @@
 // A runtime makes the pods, in its own way, and a Group of them has the Set and the Measure
 // of a nodes.Cluster:
 //
-//	group := pods.NewGroup(log, []pods.Member{{Node: n, Addr: addr, Open: …, Start: …, Died: …}})
+//	group := pods.NewGroup(log, launch, []pods.Member{{Node: n, Addr: addr, Open: …, Start: …, Died: …}})
 //	err := group.Begin(ctx, n.Name, spec.Baseline)
 //	err = group.Set(ctx, conditions)
 //
@@ -43,7 +43,7 @@ type Member struct {
 	// again when the stream broke.
 	Open func(context.Context) (io.ReadWriteCloser, error)
 	// Start starts the node's process, as soon as its last one has been seen to end.
-	Start func(context.Context) error
+	Start func(context.Context, nodes.Launch) error
 	// Died is an error that says how the node's process has ended, if it has.
 	Died func(context.Context) error
 }
@@ -54,6 +54,7 @@ func Capabilities() []faults.Capability { return faults.Capabilities() }
 // Group is all pods of a cluster. Its methods may be called by many goroutines.
 type Group struct {
 	log    *slog.Logger
+	launch Launcher
 	pods   []*pod
 	byName map[string]*pod
 
@@ -66,14 +67,18 @@ type pod struct {
 	node    topologies.Node
 	addr    netip.Addr
 	control *control
-	start   func(context.Context) error
+	start   func(context.Context, nodes.Launch) error
 	died    func(context.Context) error
 	asked   faults.ProcessState // by the last Set; belongs to whose turn it is
+	begun   bool                // a process has been started on the disk that it has now
 }
 
+// Launcher says how a node's process is started (nodes.System).
+type Launcher func(ctx context.Context, node topologies.Node, kind nodes.StartKind) (nodes.Launch, error)
+
 // NewGroup makes a group of pods none of whose nodes has been started.
-func NewGroup(log *slog.Logger, members []Member) *Group {
-	c := &Group{log: log, byName: map[string]*pod{}, turn: make(chan struct{}, 1)}
+func NewGroup(log *slog.Logger, launch Launcher, members []Member) *Group {
+	c := &Group{log: log, launch: launch, byName: map[string]*pod{}, turn: make(chan struct{}, 1)}
 	for _, m := range members {
 		p := &pod{node: m.Node, addr: m.Addr, start: m.Start, died: m.Died,
 			control: newControl(log.With("node", m.Node.Name), m.Open), asked: faults.Killed}
@@ -113,17 +118,18 @@ func (c *Group) Begin(ctx context.Context, node string, baseline faults.Conditio
 		return nil
 	}
 	p.asked = state.Process
-	return c.start(ctx, p, state)
+	return c.start(ctx, p, nodes.Founder, state)
 }
 
 // Expect has a pod let the next process enter that asks to (see injector.Become). A runtime whose
-// nodes ask says so right before it starts one, when all processes of the last have ended.
-func (c *Group) Expect(ctx context.Context, node string) error {
+// nodes ask says so, and what it is to execute, right before it starts one, when all processes of the
+// last have ended.
+func (c *Group) Expect(ctx context.Context, node string, launch nodes.Launch) error {
 	p, err := Find(c.byName, node)
 	if err != nil {
 		return err
 	}
-	_, err = p.control.do(ctx, applyLimit, injector.Request{Expect: &injector.Expect{}})
+	_, err = p.control.do(ctx, applyLimit, injector.Request{Expect: &injector.Expect{Launch: launch}})
 	return err
 }
 

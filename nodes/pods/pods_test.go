@@ -16,7 +16,7 @@ import (
 func TestSettleTellsWhoHasEnded(t *testing.T) {
 	ended := errors.New("b has ended")
 	group := func(died error) *Group {
-		g := NewGroup(slog.New(slog.DiscardHandler), []Member{
+		g := NewGroup(slog.New(slog.DiscardHandler), noLaunch, []Member{
 			{Node: topologies.Node{Name: "a"}, Died: func(context.Context) error { return nil }},
 			{Node: topologies.Node{Name: "b"}, Died: func(context.Context) error { return died }},
 			{Node: topologies.Node{Name: "c"}, Died: func(context.Context) error { return ended }},

@@ -10,8 +10,10 @@ import (
 	"net/netip"
 	"time"
 
+	"faultline/nodes"
 	"faultline/nodes/faults"
 	"faultline/nodes/injector"
+	"faultline/topologies"
 )
 
 const (
@@ -19,6 +21,8 @@ const (
 	exitLimit   = 15 * time.Second // for the runtime to notice an exit
 	appearLimit = 10 * time.Second // for a started node to execute
 	appearPoll  = 2 * time.Millisecond
+	launchLimit = 15 * time.Second // for a system to announce a new member
+	launchGrace = time.Second
 )
 
 // Set sends every pod its whole desired state. Pods take it in parallel, so links that
@@ -104,6 +108,9 @@ func (e diedError) Unwrap() error { return e.error }
 func (c *Group) bring(ctx context.Context, p *pod, want injector.State) error {
 	before := p.asked
 	p.asked = want.Process
+	if want.Process == faults.Wiped {
+		p.begun = false
+	}
 	reply, err := p.control.do(ctx, applyLimit, injector.Request{Apply: &want})
 	if err != nil || is(reply, want.Process) {
 		return err
@@ -114,21 +121,53 @@ func (c *Group) bring(ctx context.Context, p *pod, want injector.State) error {
 	if before == faults.Running || before == faults.Paused {
 		c.log.Warn("a node has ended by itself; starting it again", "node", p.node.Name)
 	}
-	return c.start(ctx, p, want)
+	return c.start(ctx, p, p.kind(), want)
+}
+
+// kind is the kind of the node's next start, which is not its first if the cluster began with it.
+func (p *pod) kind() nodes.StartKind {
+	switch {
+	case p.begun:
+		return nodes.Again
+	case p.node.Role == topologies.Spare:
+		return nodes.Joiner
+	}
+	return nodes.Fresh
+}
+
+// launchOf asks the system how to start a node.
+func (c *Group) launchOf(ctx context.Context, p *pod, kind nodes.StartKind) (nodes.Launch, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, launchLimit, fmt.Errorf("its system did not say within %v how to start it", launchLimit))
+	defer cancel()
+	launch, err := nodes.Bounded(ctx, launchGrace, "Launch of the system", func(ctx context.Context) (nodes.Launch, error) {
+		return c.launch(ctx, p.node, kind)
+	}, nil)
+	if err == nil {
+		err = launch.Check()
+	}
+	if err != nil {
+		return launch, fmt.Errorf("how to start %s (%s): %w", p.node.Name, kind, err)
+	}
+	return launch, nil
 }
 
 // start has the runtime start the node, and waits until the pod is as wanted. It is carried
 // through even if ctx ends meanwhile: of a start that is cut off nobody knows what it comes to, and
 // the next would wait for a node to end that has just begun.
-func (c *Group) start(ctx context.Context, p *pod, want injector.State) error {
+func (c *Group) start(ctx context.Context, p *pod, kind nodes.StartKind, want injector.State) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), exitLimit+appearLimit, fmt.Errorf("%s did not start in time", p.node.Name))
-	defer cancel()
-	if err := p.start(ctx); err != nil {
+	launch, err := c.launchOf(ctx, p, kind)
+	if err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), exitLimit+appearLimit, fmt.Errorf("%s did not start in time", p.node.Name))
+	defer cancel()
+	if err := p.start(ctx, launch); err != nil {
+		return err
+	}
+	p.begun = true
 	for began := time.Now(); ; {
 		reply, err := p.control.do(ctx, applyLimit, injector.Request{Apply: &want})
 		if err != nil || is(reply, want.Process) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"faultline/nodes"
 	"faultline/nodes/faults"
 	"faultline/nodes/injector"
 	"faultline/topologies"
@@ -42,7 +43,7 @@ func (f *fakePod) apply(s injector.State) (faults.ProcessState, error) {
 	return faults.Running, nil
 }
 
-func (f *fakePod) start(ctx context.Context) error {
+func (f *fakePod) start(ctx context.Context, _ nodes.Launch) error {
 	if f.starting != nil {
 		if err := f.starting(ctx); err != nil {
 			return err
@@ -74,7 +75,7 @@ func (f *fakePod) group(t *testing.T) *Group {
 		}()
 		return ours, nil
 	}
-	g := NewGroup(slog.New(slog.DiscardHandler),
+	g := NewGroup(slog.New(slog.DiscardHandler), noLaunch,
 		[]Member{{Node: topologies.Node{Name: "a"}, Open: open, Start: f.start, Died: f.died}})
 	t.Cleanup(func() { require.NoError(t, g.Close()) })
 	return g

@@ -1,5 +1,10 @@
 package history
 
+import (
+	"maps"
+	"slices"
+)
+
 // The words of a history. Whoever writes or reads one uses these.
 
 // Op is what a client asked for. Events of others say what happened in the same place.
@@ -46,3 +51,32 @@ const (
 	Follower  State = "Follower"
 	Candidate State = "Candidate"
 )
+
+// Ability is something that a system can be asked for beside operations.
+type Ability string
+
+const (
+	ObservesLeaders Ability = "leader"
+	ObservesLogs    Ability = "log"
+	ReportsIndexes  Ability = "index"
+	TransfersLeader Ability = "transfer"
+	LeavesCluster   Ability = "leave"
+	ChangesMembers  Ability = "members"
+	RunsClients     Ability = "clients"
+)
+
+var abilityDocs = map[Ability]string{
+	ObservesLeaders: "its servers say which state they are in, and who leads",
+	ObservesLogs:    "its servers say their terms, and how far their replicated logs are",
+	ReportsIndexes:  "its answers have modify indexes",
+	TransfersLeader: "a leader can be told to hand over",
+	LeavesCluster:   "a node can be told to leave",
+	ChangesMembers:  "the peer set can be looked at and changed",
+	RunsClients:     "it has client agents: nodes that keep nothing and forward",
+}
+
+// Abilities lists all of them, sorted.
+func Abilities() []Ability { return slices.Sorted(maps.Keys(abilityDocs)) }
+
+// Doc says what a system with the ability does.
+func (a Ability) Doc() string { return abilityDocs[a] }

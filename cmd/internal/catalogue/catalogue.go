@@ -34,7 +34,7 @@ func All() []Section {
 
 // Runtimes lists where clusters can run.
 func Runtimes() (all []output.Entry) {
-	for _, r := range faultline.Runtimes() {
+	for _, r := range faultline.Default().Runtimes {
 		all = append(all, output.Entry{Name: r.Name, Doc: r.Doc, Capabilities: Words(r.Make().Capabilities())})
 	}
 	return all
@@ -42,7 +42,7 @@ func Runtimes() (all []output.Entry) {
 
 // Systems lists what can be tested.
 func Systems() (all []output.Entry) {
-	for _, s := range faultline.Systems() {
+	for _, s := range faultline.Default().Systems {
 		all = append(all, output.Entry{Name: s.Name, Doc: s.Doc})
 	}
 	return all
@@ -84,6 +84,11 @@ func Faults() (all []output.Entry) {
 
 // Checkers lists what judges a run.
 func Checkers() (all []output.Entry) {
+	for _, w := range workloads.All() {
+		for _, c := range w.Checkers {
+			all = append(all, output.Entry{Name: c.Name, Doc: c.Doc})
+		}
+	}
 	for _, c := range checker.All() {
 		all = append(all, output.Entry{Name: c.Name, Doc: c.Doc})
 	}

@@ -22,7 +22,7 @@ type Cleaner struct {
 // None needs a checkout, or that the machine could run anything.
 func All() []Cleaner {
 	all := []Cleaner{{"disks", abortDisks}} // whose servers were killed and cannot end
-	for _, line := range faultline.Runtimes() {
+	for _, line := range faultline.Default().Runtimes {
 		all = append(all, Cleaner{line.Name, line.Make().Clean})
 	}
 	return append(all, Cleaner{"builds", programs.Clean}) // that were killed

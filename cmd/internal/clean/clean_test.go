@@ -74,7 +74,7 @@ func TestCleanLooksAtEveryRuntime(t *testing.T) {
 	for _, c := range All() {
 		names = append(names, c.Kind)
 	}
-	for _, line := range faultline.Runtimes() {
+	for _, line := range faultline.Default().Runtimes {
 		require.Contains(t, names, line.Name)
 	}
 }

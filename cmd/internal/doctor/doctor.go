@@ -79,7 +79,7 @@ func Examine(ctx context.Context, store string) []Finding {
 		findings = append(findings, tried(ctx, p))
 	}
 	findings = append(findings, storeSpace(store), processors(), clocks())
-	for _, line := range faultline.Runtimes() {
+	for _, line := range faultline.Default().Runtimes {
 		f := Finding{What: "runtime " + line.Name, Need: AnyOf}
 		rt := line.Make()
 		if f.Err = rt.Check(ctx); f.Err == nil {

@@ -37,7 +37,7 @@ func TestDoctorKnowsWhoNeedsWhat(t *testing.T) {
 		needs[f.What] = f.Need
 	}
 	require.Equal(t, SomeRuns, needs["clocks"])
-	for _, line := range faultline.Runtimes() {
+	for _, line := range faultline.Default().Runtimes {
 		require.Equal(t, AnyOf, needs["runtime "+line.Name])
 	}
 	require.Equal(t, EveryRun, needs["processors"])

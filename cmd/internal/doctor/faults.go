@@ -40,8 +40,12 @@ func TryFaults(ctx context.Context, rt nodes.Runtime, done func(nemesis.Trial)) 
 	for _, t := range impossible {
 		done(t)
 	}
+	system, err := faultline.Default().Systems[0].Make(faultline.Scenario{}.Defaults())
+	if err != nil {
+		return err
+	}
 	cluster, err := rt.Start(ctx, nodes.Spec{Run: runID(time.Now()), Topology: trialNodes,
-		System: faultline.Systems()[0].Make(faultline.Scenario{}.Defaults()), Log: slog.New(slog.DiscardHandler),
+		System: system, Log: slog.New(slog.DiscardHandler),
 		Needs: nemesis.Schedule{Steps: trials}.Needs(trialNodes)})
 	if err != nil {
 		return fmt.Errorf("start on %s: %w", rt.Name(), err)

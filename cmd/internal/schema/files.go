@@ -37,13 +37,14 @@ func Scenario(doc func(field string) string) *Schema {
 	}
 	auto := faultline.Scenario{}.Defaults().Runtime
 	s := object(fieldsOf(reflect.TypeFor[faultline.Scenario](), map[reflect.Type]*Schema{
-		reflect.TypeFor[time.Duration](): {Type: "string", Pattern: someTime},
-		reflect.TypeFor[nemesis.Steps](): list(ref("step")),
-		reflect.TypeFor[history.Mode]():  oneOfWords(words(history.Modes)),
+		reflect.TypeFor[time.Duration]():  {Type: "string", Pattern: someTime},
+		reflect.TypeFor[nemesis.Steps]():  list(ref("step")),
+		reflect.TypeFor[history.Mode]():   {Type: "string", Pattern: `^[a-z][a-z0-9-]{0,30}$`}, // of the system
+		reflect.TypeFor[map[string]any](): {Type: "object"},                                    // of the system, too
 	}))
 	for field, schema := range map[string]*Schema{
 		"runtime":  names(catalogue.Runtimes(), auto),
-		"system":   names(catalogue.Systems()),
+		"system":   {Type: "string", AnyOf: []*Schema{names(catalogue.Systems()), {Pattern: `[/.]`}}}, // a name or a path
 		"workload": names(catalogue.Workloads()),
 		"defects":  list(names(catalogue.Defects())),
 		"nemesis":  list(names(catalogue.Families())),

@@ -15,7 +15,7 @@ import (
 // becomeNode executes the node without any capability. It runs as the namespace's root,
 // to whom an exec gives whatever the bounding set leaves (capabilities(7)): nothing.
 // So the injector has all that the node has, and may look at it and signal it.
-func becomeNode(args []string) error {
+func becomeNode() error {
 	runtime.LockOSThread() // capabilities are a thread's, and it is this one that executes
 	for capability := uintptr(0); ; capability++ {
 		err := unix.Prctl(unix.PR_CAPBSET_DROP, capability, 0, 0, 0)
@@ -33,5 +33,5 @@ func becomeNode(args []string) error {
 	if err := unix.Capset(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &none[0]); err != nil {
 		return fmt.Errorf("giving up capabilities: %w", err)
 	}
-	return injector.BecomeTold(entryFD, args)
+	return injector.BecomeTold(entryFD)
 }

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"faultline/nodes"
 	"faultline/nodes/injector"
 )
 
@@ -29,7 +30,7 @@ func (p Pod) run() error {
 	for fd := controlFD; fd < controlFD+podFDs; fd++ {
 		unix.CloseOnExec(fd)
 	}
-	inside, err := injector.NewPod(injector.Options{Node: injector.NodePath, Data: DataDir, Rights: p.Rights})
+	inside, err := injector.NewPod(injector.Options{Data: DataDir, Rights: p.Rights})
 	if err != nil {
 		return fmt.Errorf("pod of %s: %w", p.Name, err)
 	}
@@ -67,7 +68,7 @@ type supervisor struct {
 	orders *json.Decoder
 	env    []string
 	log    *os.File
-	admit  func(pid int, to io.Writer) // of the injector: see injector.BecomeTold
+	admit  func(pid int, launch nodes.Launch, to io.Writer) // of the injector: see injector.BecomeTold
 
 	mu     sync.Mutex // held while a process starts, so that its end is not met before its pid
 	events *json.Encoder
@@ -110,7 +111,7 @@ func (k *supervisor) failLocked(why string) error {
 	return k.tellLocked(Event{Kind: Failed, Text: why, At: time.Now()})
 }
 
-func (k *supervisor) start(args []string) error {
+func (k *supervisor) start(launch nodes.Launch) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.pid != 0 {
@@ -127,7 +128,7 @@ func (k *supervisor) start(args []string) error {
 		return k.failLocked(err.Error())
 	}
 	defer told.Close()
-	process, err := os.StartProcess(injectorPath, append([]string{injectorPath, "node"}, args...),
+	process, err := os.StartProcess(injector.Path, []string{injector.Path, "node"},
 		&os.ProcAttr{Dir: "/", Env: k.env, Files: []*os.File{nothing, k.log, k.log, entryFD: told}})
 	if err != nil {
 		return errors.Join(k.failLocked(err.Error()), tell.Close())
@@ -136,7 +137,7 @@ func (k *supervisor) start(args []string) error {
 	k.pid = pid
 	go func() {
 		defer tell.Close()
-		k.admit(pid, tell)
+		k.admit(pid, launch, tell)
 	}()
 	if err := process.Release(); err != nil { // PID 1 waits for everybody
 		return err

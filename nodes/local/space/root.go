@@ -15,8 +15,6 @@ import (
 	"faultline/nodes/injector"
 )
 
-const injectorPath = "/bin/injector"
-
 // devices are what static programs open; those that the machine lacks are left out.
 var devices = []string{"null", "zero", "full", "random", "urandom"}
 
@@ -54,8 +52,16 @@ func (p Pod) bindAll() error {
 	if err := p.bind(p.Data, DataDir); err != nil {
 		return err
 	}
-	for path, source := range map[string]string{injectorPath: p.Injector, injector.NodePath: p.Node} {
-		if err := p.bindFile(source, path); err != nil {
+	if err := p.bindFile(p.Injector, injector.Path); err != nil {
+		return err
+	}
+	if p.Node != "" {
+		if err := p.bindFile(p.Node, injector.NodePath); err != nil {
+			return err
+		}
+	}
+	for _, path := range p.Files {
+		if err := p.bindForReading(path); err != nil {
 			return err
 		}
 	}
@@ -80,6 +86,41 @@ func (p Pod) bindFile(source, path string) error {
 		return err
 	}
 	return p.bind(source, path)
+}
+
+// bindForReading has a file or directory of the machine at the same path in the pod. The node may
+// be the owner of it, so it cannot be written to.
+func (p Pod) bindForReading(path string) error {
+	source, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return err
+	}
+	info, err := os.Stat(source)
+	if err != nil {
+		return err
+	}
+	at := filepath.Join(p.Root, path)
+	if _, err := os.Lstat(at); err == nil {
+		return nil // it is in a directory that is there already
+	}
+	if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
+		return err
+	}
+	if info.IsDir() {
+		err = os.Mkdir(at, 0o755)
+	} else {
+		err = os.WriteFile(at, nil, 0o755)
+	}
+	if err != nil {
+		return err
+	}
+	if err := p.bind(source, path); err != nil {
+		return err
+	}
+	if err := unix.MountSetattr(unix.AT_FDCWD, at, 0, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY}); err != nil {
+		return fmt.Errorf("binding %s for reading alone (it takes Linux 5.12): %w", path, err)
+	}
+	return nil
 }
 
 func (p Pod) bind(source, path string) error {

@@ -5,7 +5,7 @@
 //
 //	injector space CONFIG    PID 1 of the cluster: owns the bridge, makes the pods, hands out sockets
 //	injector pod CONFIG      PID 1 of a pod: owns the address, is the injector, starts the node
-//	injector node ARG…       gives up every capability, then becomes the node
+//	injector node            gives up every capability, then becomes the node
 //
 // The harness starts the first in new user, network, mount and pid namespaces, and that one
 // starts the others. Everything else comes by inherited descriptors, so that nothing has a name
@@ -33,6 +33,7 @@ import (
 	"os"
 	"time"
 
+	"faultline/nodes"
 	"faultline/nodes/injector"
 	"faultline/workloads/history"
 )
@@ -47,10 +48,11 @@ type Config struct {
 type Pod struct {
 	Name     string
 	Addr     netip.Prefix
-	Injector string // program
-	Node     string // program
-	Data     string // directory
-	Root     string // an empty directory, to build the pod's file system on
+	Injector string   // program
+	Node     string   // program; may be empty
+	Files    []string // files and directories that are at the same paths in the pod, for reading
+	Data     string   // directory
+	Root     string   // an empty directory, to build the pod's file system on
 	Rights   injector.Rights
 }
 
@@ -59,7 +61,7 @@ const DataDir = "/data"
 
 // Order is what a pod can be told; a line of JSON.
 type Order struct {
-	Start []string `json:"start"` // the node, with these arguments
+	Start nodes.Launch `json:"start"` // the node, so
 }
 
 // Event is what a pod tells; a line of JSON.
@@ -131,8 +133,8 @@ func Main(args []string) (known bool, err error) {
 			return true, fmt.Errorf("config: %w", err)
 		}
 		return true, p.run()
-	case len(args) >= 1 && args[0] == "node":
-		return true, becomeNode(args[1:])
+	case len(args) == 1 && args[0] == "node":
+		return true, becomeNode()
 	}
 	return false, nil
 }

@@ -78,11 +78,13 @@ type About struct {
 	Now    time.Time         `json:"now"`
 	Addrs  []string          `json:"addrs"`
 	Place  map[string]string `json:"place"` // what it can see and do
+	Kind   string            `json:"kind"`  // of its start, by its environment
+	File   string            `json:"file"`  // that was written for it
 }
 
 // still is what does not change with time.
 func (a About) still() About {
-	a.Began, a.Now = time.Time{}, time.Time{}
+	a.Began, a.Now, a.Kind, a.File = time.Time{}, time.Time{}, "", ""
 	return a
 }
 

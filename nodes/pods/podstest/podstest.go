@@ -53,6 +53,9 @@ var suite = []Case{
 	{"what already holds is left alone", testSetIsIdempotent},
 
 	{"nodes have their address and no capabilities", testPlaces},
+	{"every start is as the system says", testStarts},
+	{"all processes of a node are stopped and killed", testChildren},
+	{"programs of the machine run with what they are linked with", testImages},
 	{"killed nodes keep address, data, rules and endpoint", testKilledNodes},
 	{"a node that was absent begins anew at its address", testAbsentNodes},
 	{"nodes begin in the conditions of the baseline, and none that it has absent", testBaseline},

@@ -17,25 +17,40 @@ type System struct {
 	// Program is its binary; if empty, that of package node beside this one, which is built
 	// once in a test process that Main runs.
 	Program string
+	Files   []string // of its image
+	// Refuse is why its nodes are not to be started; nil starts them.
+	Refuse func(nodes.Start) error
 }
 
-func (System) Name() string                       { return "fake" }
-func (System) APIPort() int                       { return 8500 }
-func (System) Client(nodes.Endpoint) nodes.Client { return nil }
+func (System) Name() string                   { return "fake" }
+func (System) Facts() nodes.Facts             { return nodes.Facts{Port: 8500} }
+func (System) Open(nodes.Endpoint) nodes.Conn { return nil }
 
-func (s System) Binary(context.Context) (string, error) {
-	if s.Program != "" {
-		return s.Program, nil
+func (s System) Image(context.Context) (nodes.Image, error) {
+	image := nodes.Image{Program: s.Program, Files: s.Files}
+	var err error
+	if image.Program == "" {
+		image.Program, err = program()
 	}
-	return program()
+	return image, err
 }
 
-func (System) Args(self nodes.NodeInfo, all []nodes.NodeInfo) []string {
-	args := []string{self.Dir, "self=" + self.Addr.String()}
-	for _, p := range all {
-		args = append(args, p.Name+"="+p.Addr.String())
+// launchFile is a file that is written at every start.
+const launchFile = "/etc/fake/start.conf"
+
+func (s System) Launch(_ context.Context, start nodes.Start) (nodes.Launch, error) {
+	if s.Refuse != nil {
+		if err := s.Refuse(start); err != nil {
+			return nodes.Launch{}, err
+		}
 	}
-	return args
+	l := nodes.Args(start.Self.Dir, "self="+start.Self.Addr.String())
+	for _, p := range start.All {
+		l.Args = append(l.Args, p.Name+"="+p.Addr.String())
+	}
+	l.Env = []string{"FAKE_START=" + string(start.Kind)}
+	l.Files = map[string]string{launchFile: string(start.Kind) + " of " + start.Self.Name + "\n"}
+	return l, nil
 }
 
 // programDir is where the program is built: tests have a TMPDIR each, and it outlives them.

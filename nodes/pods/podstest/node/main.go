@@ -7,6 +7,10 @@
 //	GET /panic     it panics: exit code 2
 //	GET /kill9     it sends SIGKILL to itself
 //	GET /doom      it will panic at its next start, once, before it does anything
+//	GET /child     it starts a process that executes another file and counts time
+//	GET /family    what became of such processes
+//	GET /run?program=P&arg=A
+//	               it runs a program with an argument, and answers with what that says
 //	GET /hog       it takes memory until the kernel ends it; only below a limit
 package main
 
@@ -29,6 +33,9 @@ const apiPort = 8500
 var began = time.Now()
 
 func main() {
+	if len(os.Args) == 2 && os.Args[1] == childWord {
+		beChild()
+	}
 	if os.Remove(doom()) == nil {
 		panic("doomed")
 	}
@@ -46,7 +53,7 @@ func main() {
 	fmt.Fprintln(os.Stderr, "err: start", len(starts))
 	http.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
 		json.NewEncoder(w).Encode(map[string]any{"args": strings.Join(os.Args[1:], " "), "starts": len(starts), "place": place(), "addrs": addresses(),
-			"kept": kept, "began": began, "now": time.Now()})
+			"kept": kept, "began": began, "now": time.Now(), "kind": os.Getenv("FAKE_START"), "file": launchFile()})
 	})
 	inherited := inheritedStreams()
 	http.HandleFunc("GET /attack", func(w http.ResponseWriter, r *http.Request) {
@@ -66,6 +73,11 @@ func main() {
 		if err := os.WriteFile(doom(), nil, 0o644); err != nil {
 			panic(err)
 		}
+	})
+	http.HandleFunc("GET /child", func(w http.ResponseWriter, r *http.Request) { startChild() })
+	http.HandleFunc("GET /family", func(w http.ResponseWriter, r *http.Request) { json.NewEncoder(w).Encode(family()) })
+	http.HandleFunc("GET /run", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, run(r.FormValue("program"), r.FormValue("arg")))
 	})
 	http.HandleFunc("GET /hog", func(w http.ResponseWriter, r *http.Request) { go hog() })
 	panic(http.ListenAndServe(fmt.Sprint(":", apiPort), nil))

@@ -1,0 +1,107 @@
+package nodes
+
+import (
+	"context"
+	"time"
+
+	"faultline/workloads/history"
+)
+
+// Operations are easier to write, and to call, as methods. [Dispatch] makes a Conn's Do of
+// what has the interfaces below, and [Methods] makes methods of a Conn's Do.
+
+// KeyValue has the operations on keys.
+type KeyValue interface {
+	// Get reads a key. A key that is absent is not an error.
+	Get(ctx context.Context, key string, mode history.Mode) (Answer, error)
+	// Put writes a key.
+	Put(ctx context.Context, key, value string) (Answer, error)
+	// CAS writes a key if its modify index is still index; 0 means "if it is absent". A
+	// compare that fails is an *Error with the code CASMismatch, beside an Answer that
+	// holds what was there, if the node disclosed it.
+	CAS(ctx context.Context, key, value string, index uint64) (Answer, error)
+}
+
+// Locks has the operations on sessions and locks.
+type Locks interface {
+	// CreateSession makes a session that ends, at the earliest, when its TTL has passed since it
+	// was made or last renewed; locks that it holds then cannot be acquired for lockDelay.
+	CreateSession(ctx context.Context, ttl, lockDelay time.Duration) (id string, err error)
+	// RenewSession gives a session its full TTL again; NoSession if it has ended.
+	RenewSession(ctx context.Context, id string) error
+	// DestroySession ends a session, and releases its locks.
+	DestroySession(ctx context.Context, id string) error
+	// Acquire writes a key and locks it for a session; LockHeld if another's, NoSession if
+	// the session has ended. The answer's index rises with every acquire: a fencing token.
+	Acquire(ctx context.Context, key, value, session string) (Answer, error)
+	// Release writes a key and unlocks it; LockHeld if the session does not hold it.
+	Release(ctx context.Context, key, value, session string) (Answer, error)
+}
+
+// Dispatch does an operation by the methods of node, which has KeyValue or Locks or both.
+func Dispatch(ctx context.Context, node any, op Op) (a Answer, err error) {
+	if kv, ok := node.(KeyValue); ok {
+		switch op.F {
+		case history.OpRead:
+			return kv.Get(ctx, op.Key, op.Mode)
+		case history.OpWrite:
+			return kv.Put(ctx, op.Key, op.Value)
+		case history.OpCAS:
+			return kv.CAS(ctx, op.Key, op.Value, op.Index)
+		}
+	}
+	if locks, ok := node.(Locks); ok {
+		switch op.F {
+		case history.OpCreate:
+			a.Value, err = locks.CreateSession(ctx, op.TTL, op.LockDelay)
+			return a, err
+		case history.OpRenew:
+			return a, locks.RenewSession(ctx, op.Session)
+		case history.OpDestroy:
+			return a, locks.DestroySession(ctx, op.Session)
+		case history.OpAcquire:
+			return locks.Acquire(ctx, op.Key, op.Value, op.Session)
+		case history.OpRelease:
+			return locks.Release(ctx, op.Key, op.Value, op.Session)
+		}
+	}
+	return a, Errorf(history.BadRequest, "clients of this system cannot do %q", op.F)
+}
+
+// Methods are a Conn's operations as methods. It has KeyValue and Locks.
+type Methods struct{ Conn }
+
+func (m Methods) Get(ctx context.Context, key string, mode history.Mode) (Answer, error) {
+	return m.Do(ctx, Op{F: history.OpRead, Key: key, Mode: mode})
+}
+
+func (m Methods) Put(ctx context.Context, key, value string) (Answer, error) {
+	return m.Do(ctx, Op{F: history.OpWrite, Key: key, Value: value})
+}
+
+func (m Methods) CAS(ctx context.Context, key, value string, index uint64) (Answer, error) {
+	return m.Do(ctx, Op{F: history.OpCAS, Key: key, Value: value, Index: index})
+}
+
+func (m Methods) CreateSession(ctx context.Context, ttl, lockDelay time.Duration) (id string, err error) {
+	a, err := m.Do(ctx, Op{F: history.OpCreate, TTL: ttl, LockDelay: lockDelay})
+	return a.Value, err
+}
+
+func (m Methods) RenewSession(ctx context.Context, id string) error {
+	_, err := m.Do(ctx, Op{F: history.OpRenew, Session: id})
+	return err
+}
+
+func (m Methods) DestroySession(ctx context.Context, id string) error {
+	_, err := m.Do(ctx, Op{F: history.OpDestroy, Session: id})
+	return err
+}
+
+func (m Methods) Acquire(ctx context.Context, key, value, session string) (Answer, error) {
+	return m.Do(ctx, Op{F: history.OpAcquire, Key: key, Value: value, Session: session})
+}
+
+func (m Methods) Release(ctx context.Context, key, value, session string) (Answer, error) {
+	return m.Do(ctx, Op{F: history.OpRelease, Key: key, Value: value, Session: session})
+}
