@@ -46,6 +46,10 @@ type Pod struct {
 // NewPod takes charge of the network namespace and the pid namespace of this process. It
 // begins to answer probes.
 func NewPod(o Options) (*Pod, error) {
+	own, err := os.Readlink("/proc/self/exe")
+	if err != nil {
+		return nil, err
+	}
 	links, err := newLinks(0)
 	if err != nil {
 		return nil, err
@@ -61,7 +65,7 @@ func NewPod(o Options) (*Pod, error) {
 		return nil, errors.Join(err, links.close())
 	}
 	p := &Pod{options: o, links: links, prober: prober, asked: faults.Running}
-	p.processes = processes{proc: "/proc", are: nodeProcesses(func() int { return int(p.entered.Load()) })}
+	p.processes = processes{proc: "/proc", are: nodeProcesses(own, func() int { return int(p.entered.Load()) })}
 	if o.Clock {
 		p.clocks = &clocks{processes: p.processes, open: map[int]*clock.Process{}, caught: map[int]clock.Setting{}, base: map[int]gained{}}
 	}

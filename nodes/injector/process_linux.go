@@ -28,10 +28,11 @@ const Path = "/bin/injector"
 // nodeProcesses is how processes of a pod's node are told: by what they are not. All programs of
 // the pod's own execute the injector. What has its parent outside of the pid namespace was put
 // there by the container engine, and is the node if it has entered, as entered says; else it
-// is a program of the engine that is about to execute the injector.
-func nodeProcesses(entered func() (pid int)) func(pid int, file string, stat []byte) bool {
+// is a program of the engine that is about to execute the injector. own is what PID 1 executes, which
+// may have started from another path.
+func nodeProcesses(own string, entered func() (pid int)) func(pid int, file string, stat []byte) bool {
 	return func(pid int, file string, stat []byte) bool {
-		if file == "" || file == Path {
+		if file == "" || file == Path || file == own {
 			return false
 		}
 		parent, err := statParent(stat)

@@ -90,7 +90,7 @@ func TestThreads(t *testing.T) {
 
 func TestWhoseProcessItIs(t *testing.T) {
 	stat := func(parent int) []byte { return fmt.Appendf(nil, "7 (a (strange) name) S %d 1 1 0", parent) }
-	is := nodeProcesses(func() int { return 7 })
+	is := nodeProcesses("/store/injector", func() int { return 7 })
 	require.True(t, is(7, "/bin/node", stat(0)), "it has entered")
 	require.True(t, is(7, "/usr/bin/python3", stat(1)), "started by PID 1")
 	require.True(t, is(9, "/tmp/helper", stat(7)), "a child")
@@ -99,6 +99,7 @@ func TestWhoseProcessItIs(t *testing.T) {
 	require.False(t, is(9, "/memfd:runc_cloned:/proc/self/exe (deleted)", stat(0)))
 	require.False(t, is(7, Path, stat(0)), "it has not executed the node yet")
 	require.False(t, is(9, Path, stat(1)), "it tries the disk")
+	require.False(t, is(9, "/store/injector", stat(1)), "as PID 1 does, from where it was started")
 	require.False(t, is(9, "", stat(1)), "nobody may look")
 	require.False(t, is(9, "/bin/node", []byte("nonsense")))
 }
