@@ -2,14 +2,14 @@ package checker
 
 import "slices"
 
-// All lists the checkers in the order of reports: what the system promises to its
-// clients first, then its inner rules, then whether the run was fit to prove anything.
+// All returns all checkers in the order of reports: the promises to clients first, then the
+// rules inside the system, then whether the run is fit for a verdict.
 func All() []Checker {
 	return []Checker{
 		{Name: "linearizable", Workload: "register", Check: checkLinearizable,
 			Doc: "Every key behaves as one register: each operation takes effect at one instant between its request and its answer. The search has a budget: valid and invalid never depend on it, unknown may."},
 		{Name: "mutex", Workload: "lock", Check: checkMutex,
-			Doc: "A lock never has two holders, by what these could know, and its fencing tokens rise."},
+			Doc: "A lock never has two holders, by what these could know, and its fencing tokens increase."},
 		{Name: "index", Check: checkIndex,
 			Doc: "A key's modify index never goes back, and never stands for two values."},
 		{Name: "raft", Check: checkRaft,

@@ -141,7 +141,7 @@ func junitResults(d Data) []checker.Result {
 
 func problemText(r checker.Result, d Data) string {
 	lines := []string{r.Summary}
-	for _, reason := range untold(r, len(r.Counterexamples)) {
+	for _, reason := range otherReasons(r, len(r.Counterexamples)) {
 		lines = append(lines, "- "+reason)
 	}
 	for i, c := range r.Counterexamples {

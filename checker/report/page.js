@@ -1,4 +1,4 @@
-// Zooms into the figure of the run and tells what lies under the pointer. The page is
+// Zooms into the figure of the run and shows what lies under the pointer. The page is
 // complete without it. All times are microseconds since the start of the run.
 (() => {
   "use strict";

@@ -103,7 +103,7 @@ func (l *leadership) changeReady(ctx context.Context, c peerChange) bool {
 // removeDead those that failed, and whoever else stands at the address of one that is
 // alive. Removals come first, the leader itself is left alone.
 func changes(peers []raft.Server, members []gossip.Member, self string, removeDead bool) (out []peerChange) {
-	at := map[raft.ServerAddress]raft.ServerID{} // who lives there now
+	at := map[raft.ServerAddress]raft.ServerID{} // the alive server at an address
 	gone := map[raft.ServerID]bool{}
 	var alive []gossip.Member
 	for _, m := range members {
