@@ -29,7 +29,8 @@ func All() []Checker {
 	}
 }
 
-// For lists those that judge a workload.
+// For returns the checkers that can judge a run of the workload: those without a Workload, and
+// those with this one. They are in the order of [All].
 func For(workload string) []Checker {
 	return slices.DeleteFunc(All(), func(c Checker) bool { return c.Workload != "" && c.Workload != workload })
 }

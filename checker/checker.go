@@ -1,9 +1,8 @@
 // Package checker decides from the record of a run whether the system kept its promises.
 //
-//	events, err := history.ReadFile("history.jsonl")
-//	run := &checker.Run{
-//		Settings: settings, Topology: topology, Events: events, Ops: history.Operations(events),
-//	}
+//	events, _, err := history.ReadFile("history.jsonl")
+//	run := &checker.Run{Settings: settings, Topology: topology, Events: events}
+//	run.Ops, err = history.Operations(events)
 //	run.Faults, run.Baseline, err = history.Faults(events)
 //	verdict, results := checker.Judge(ctx, run, checker.For(settings.Workload))
 //
@@ -64,7 +63,7 @@ func Worst(verdicts ...Verdict) Verdict {
 type Run struct {
 	Settings Settings
 	Topology topologies.Topology
-	Events   []history.Event     // in the order in which they were recorded
+	Events   []history.Event     // in the order of the history
 	Ops      []history.Operation // history.Operations(Events), by invoke
 	Faults   []history.Fault     // history.Faults(Events)
 	Baseline *history.FaultEvent // the final check of the cluster, also of history.Faults; nil if there was none
