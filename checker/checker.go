@@ -97,7 +97,7 @@ type Result struct {
 	Checker string   `json:"checker"`
 	Verdict Verdict  `json:"verdict"`
 	Summary string   `json:"summary"`           // one sentence
-	Reasons []string `json:"reasons,omitempty"` // why it is not valid, the most important first; at most about 20
+	Reasons []string `json:"reasons,omitempty"` // why it is not valid, the most important first
 	Metrics []Metric `json:"figures,omitempty"` // what was measured, in a fixed order
 	// Counterexamples prove an invalid result of linearizable or mutex, the shortest first for
 	// linearizable. Other checkers have none.

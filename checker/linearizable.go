@@ -39,7 +39,7 @@ type leftOut struct{ failed, blank, stale int }
 //
 // Reads in mode stale promise nothing and are left out, unless the run asked for that
 // mode: then it asks whether they are fresh all the same, and they are judged like any.
-// A key in which somebody else wrote is undecided (strangers).
+// A key in which somebody else wrote is undecided (foreignWrites).
 //
 // It searches within a [Budget] of wall time and memory: the time until ctx ends, and
 // Settings.CheckMemoryMB.

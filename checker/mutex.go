@@ -16,7 +16,7 @@ import (
 // checkMutex asks whether a lock ever had two holders, by what these could know.
 //
 // A session lives at least its TTL after it was made or renewed. When the server began to
-// count nobody can see, but it was after the request was sent. So a client that counts its
+// count is not visible, but it was after the request was sent. So a client that counts its
 // TTL from the sending of the last renewal that was answered well, by its own clock, is
 // right to believe in its session; and a renewal that succeeds shows that the session, and
 // so its locks, had lived until then. It holds a lock
@@ -26,7 +26,7 @@ import (
 //	      if that comes first, the sending of its last good renewal + TTL
 //
 // and two holds of one lock, by two sessions, must not overlap. An acquire of unknown fate
-// is no hold: nobody acts on it. Sessions of this workload stand on no health check, whose
+// is no hold: no client acts on it. Sessions of this workload depend on no health check, whose
 // failure would end them earlier (Consul's documentation of sessions says so).
 //
 // Beside that, every acquire must have a larger modify index than all acquires and releases of

@@ -12,9 +12,9 @@ import (
 // A runtime that keeps a start or an end to itself may have kept a crash to itself.
 func TestWhatARuntimeDidNotTellIsUnknown(t *testing.T) {
 	good := history.Observation{BootID: "a", State: "Follower", Leader: "s1", Term: 2}
-	fault := func(tp *tape, from, to int, told func(*tape), more string) {
+	fault := func(tp *tape, from, to int, reported func(*tape), more string) {
 		tp.mark(from, "kill", `{"step":0,"stage":"start","lasts":true,"kills":true,"targets":["s1"]`+more+`}`)
-		told(tp)
+		reported(tp)
 		tp.mark(from+100, "kill", `{"step":0,"stage":"start","done":true,"lasts":true,"kills":true,"targets":["s1"],"proved":true`+more+`}`)
 		tp.mark(to-1, "kill", `{"step":0,"stage":"heal"}`)
 		tp.mark(to, "kill", `{"step":0,"stage":"heal","done":true,"proved":true}`)

@@ -68,8 +68,9 @@ type trouble struct {
 	Stories []story
 }
 
-// HTML returns the page of one run, in UTF-8, at most about 2 MiB. It is self-contained: styles,
-// script and drawings are in it. An error means a mistake in this package, never a property of d.
+// HTML returns the page of one run, in UTF-8. It is self-contained: styles, script and drawings are
+// in it. Of a long history it holds a sample of the operations, and counts of all of them. An error
+// is a defect of this package, whatever d holds.
 func HTML(d Data) ([]byte, error) {
 	run, end := d.run(), extent(d)
 	width := bucketWidth(end)

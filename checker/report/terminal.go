@@ -69,8 +69,9 @@ func Wrapped(text string, width int) []string {
 	return append(lines, line)
 }
 
-// Terminal returns a short summary of one run, in lines of at most width characters; a width below
-// 40 is taken as 100. With color it holds ANSI escapes. It ends with a newline.
+// Terminal returns a short summary of one run. Sentences are wrapped at width characters, paths and
+// commands stay on one line; a width below 40 is taken as 100. With color it holds ANSI escapes.
+// It ends with a newline.
 func Terminal(d Data, color bool, width int) string {
 	s := &screen{color: color, width: terminalWidth(width)}
 	s.b.WriteString(s.style(mark(d.Verdict)+" "+strings.ToUpper(VisibleLine(string(d.Verdict))), bold, colour(d.Verdict)) + "  " +

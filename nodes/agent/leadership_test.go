@@ -36,7 +36,7 @@ func (l *leadership) awaitLease(t *testing.T) {
 	})
 }
 
-// What a reader saw of the key k: begun tells when it asked.
+// What a reader saw of the key k: begun is when it sent the read.
 type seenRead struct {
 	begun time.Time
 	value string

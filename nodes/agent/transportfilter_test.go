@@ -192,7 +192,7 @@ func TestAFilterClosesUnderAsk(t *testing.T) {
 	require.ErrorIs(t, g.receiveTimeoutNow(1), raft.ErrTransportShutdown)
 }
 
-// The port tells calls from Raft by the first byte, and bears those who say nothing.
+// The port separates calls from Raft by the first byte, and tolerates connections that send none.
 func TestPortGreets(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		c := startCluster(t, 1, 0)

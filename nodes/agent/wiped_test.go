@@ -58,7 +58,7 @@ func (n *node) awaitVoters(t *testing.T, voters ...*node) {
 	})
 }
 
-// behind makes the cluster that transportFilter tells of: what a and c have acknowledged, b lacks;
+// behind makes the cluster that the doc of transportFilter describes: what a and c have acknowledged, b lacks;
 // then c loses its disk, and b and c are left to themselves.
 func behind(t *testing.T, defect ...string) (c *cluster, a, b *node) {
 	c = startCluster(t, 3, 0, func(config *Config) { config.DefectNames = defect })

@@ -48,7 +48,7 @@ func OpenLog(disk nodes.Disk, dir string) (*Log, error) {
 func openLog(disk nodes.Disk, dir string, segmentSize int64) (*Log, error) {
 	l := &Log{disk: disk, dir: dir, segmentSize: segmentSize, failed: make(chan error, 1)}
 	if err := l.open(); err != nil {
-		l.closeFiles() // the first error is the one that tells
+		l.closeFiles() // the first error is the cause
 		return nil, fmt.Errorf("open the log in %s: %w", dir, err)
 	}
 	return l, nil
