@@ -2,9 +2,9 @@ package checker
 
 import "faultline/workloads/history"
 
-// All lists the checkers of every run in the order of reports: what the system promises to its
-// clients first, then its inner rules, then whether the run was fit to prove anything. Before
-// them stand the checkers of the run's workload (workloads.Workload).
+// All returns the checkers of every run in the order of reports: the promises to clients first,
+// then the rules inside the system, then whether the run is fit for a verdict. Before them stand the
+// checkers of the run's workload (package workloads).
 func All() []Checker {
 	return []Checker{
 		{Name: "index", Check: checkIndex, Needs: able(history.ReportsIndexes, "the system's answers have no modify index"),

@@ -12,9 +12,9 @@ import (
 
 // checkAvailability measures how well clients were served, and judges one promise: once
 // everything is healed, a write (or compare-and-set) and a read succeed within
-// Settings.RecoverWithin. An outage during a fault is a figure and never a verdict:
+// Settings.RecoverWithin. An outage during a fault is a metric and never a verdict:
 // which of them are excusable depends on the fault. Nor is one that the machine, or the
-// harness, has to answer for: see excuse.
+// harness, caused: see excuse.
 func checkAvailability(_ context.Context, run *Run) Result {
 	spans, ended, _, err := phases(run)
 	if err != nil {
@@ -57,26 +57,26 @@ func checkAvailability(_ context.Context, run *Run) Result {
 	return r
 }
 
-// excuse lists why nobody can be blamed for want of service: a fault after which no correct
-// cluster has to come back; a heal, or a baseline, that nobody measured, so that a fault may
-// still be at work; a cluster that was lost, or processes that somebody outside killed; a
-// harness that stood still.
+// excuse lists why an outage cannot be held against the system: a fault after which no correct
+// cluster has to recover; a heal, or a baseline, that was not verified, so that a fault may
+// still be in force; a cluster that was lost, or processes that were killed from outside; a
+// harness that was stopped.
 func excuse(run *Run) (reasons []string) {
 	for _, f := range run.Faults {
 		switch {
 		case f.Fatal:
-			reasons = append(reasons, fmt.Sprintf("step %d (%s) was told that it may leave fewer voters than a majority, so nobody owes a recovery", f.Step, f.Name))
+			reasons = append(reasons, fmt.Sprintf("step %d (%s) was allowed to leave fewer voters than a majority, so no recovery is due", f.Step, f.Name))
 		case !f.Momentary && !f.HealVerified:
-			reasons = append(reasons, fmt.Sprintf("the heal of step %d (%s) was not proved, so nobody owes a recovery from it", f.Step, f.Name))
+			reasons = append(reasons, fmt.Sprintf("the heal of step %d (%s) was not verified, so no recovery from it is due", f.Step, f.Name))
 		}
 	}
 	// A run that was cut off has no baseline, and is unknown for that.
 	if run.Baseline != nil && !run.Baseline.Verified {
-		reasons = append(reasons, "the cluster was not seen as it was before the faults, so nobody owes a recovery")
+		reasons = append(reasons, "the cluster was not seen as it was before the faults, so no recovery is due")
 	} else if run.Baseline == nil && len(run.Faults) > 0 {
-		reasons = append(reasons, "whether all was healed was never checked, so nobody owes a recovery")
+		reasons = append(reasons, "whether all was healed was never checked, so no recovery is due")
 	}
-	reasons = append(reasons, lostCluster(run)...)
+	reasons = append(reasons, clusterLost(run)...)
 	reasons = append(reasons, foreignKills(run)...)
 	spans, _, _, err := phases(run)
 	if err != nil {
@@ -97,7 +97,7 @@ type kind struct {
 	is        func(f history.Op) bool
 }
 
-// lastHeal is the time from which the system has no more excuse: the check of the
+// lastHeal is the time from which the system must recover: the check of the
 // baseline after the last heal or, before there was one, the last heal; in a run without faults, the first
 // request.
 func lastHeal(run *Run) (at int64, after string, err error) {
@@ -117,7 +117,7 @@ func lastHeal(run *Run) (at int64, after string, err error) {
 		}
 		m, err := history.ParseFaultEvent(e.Value)
 		if err != nil {
-			return 0, "", fmt.Errorf("event %d: a fault mark that cannot be read: %w", e.Index, err)
+			return 0, "", fmt.Errorf("event %d: a fault event that cannot be read: %w", e.Index, err)
 		}
 		if m.Stage == history.Baseline && m.Done && len(run.Faults) > 0 {
 			at, after = e.Time, "the last heal"
@@ -213,7 +213,7 @@ func phaseMetrics(run *Run, p phaseSpan) []Metric {
 			continue
 		}
 		total++
-		if answered(op) {
+		if served(op) {
 			good++
 			spans = append(spans, op.Return-op.Invoke)
 		}
@@ -243,7 +243,7 @@ func longestOutages(run *Run, spans []phaseSpan) (inside, outside int64) {
 	}
 	var good []int64
 	for i := range run.Ops {
-		if op := &run.Ops[i]; answered(op) && op.Return < to {
+		if op := &run.Ops[i]; served(op) && op.Return < to {
 			good = append(good, op.Return)
 		}
 	}

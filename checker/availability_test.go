@@ -195,7 +195,7 @@ func TestQuantile(t *testing.T) {
 	require.EqualValues(t, 0, quantile(nil, 0.99))
 }
 
-// A fault that was told that it may take a majority for good is an excuse forever.
+// A fault that was allowed to take a majority permanently is an excuse forever.
 func TestNobodyOwesARecoveryFromALostMajority(t *testing.T) {
 	tp := &tape{}
 	tp.phase(0, history.PhaseFaults).begin(10, 0).heal(100, 0).baseline(110).phase(110, history.PhaseQuiet)
@@ -206,5 +206,5 @@ func TestNobodyOwesARecoveryFromALostMajority(t *testing.T) {
 	run.Faults[0].Fatal = true
 	r := checkAvailability(t.Context(), run)
 	require.Equal(t, Unknown, r.Verdict)
-	require.Contains(t, r.Reasons[1], "nobody owes a recovery")
+	require.Contains(t, r.Reasons[1], "no recovery is due")
 }

@@ -21,7 +21,7 @@ func encode(v any) []byte {
 	return data
 }
 
-// brute tells by trying every order, and every subset of what may not have happened,
+// brute decides by trying every order, and every subset of what may not have happened,
 // whether operations are linearizable. It shares no code with the checker. With partial,
 // what is said of a value that none of the operations writes is not judged.
 func brute(ops []history.Operation, partial bool) bool {
@@ -192,7 +192,7 @@ func TestTheVerdictIsThatOfBruteForce(t *testing.T) {
 			}
 			if unique {
 				kept, _ := prepare(constraints)
-				if certified(kept) {
+				if guessHolds(kept) {
 					require.Equal(t, legal, want, "certified, seed %d: %s", seed, encode(ops))
 					shortcuts++
 				} else if conflicting(constraints) || refuted(kept) {

@@ -9,19 +9,18 @@ import (
 	"time"
 )
 
-// Budget is what a checker that searches was given, and what it used. Only linearizable
-// searches.
+// Budget is what the search of linearizable was given, and what it used.
 //
-// Valid and Invalid never depend on it: each stands on a search that ended, on a linearization
+// Valid and Invalid never depend on it: each rests on a search that ended, on a linearization
 // that was replayed or on a contradiction, so two machines or two budgets never contradict each
 // other. Unknown does depend on it: a larger budget, or a faster machine, may decide what a
-// smaller one left open. So may how small a counterexample became.
+// smaller one left open. The size of a counterexample depends on it as well.
 type Budget struct {
-	WallSeconds     float64 `json:"wall_seconds"`             // given; 0 is no limit
+	WallSeconds     float64 `json:"wall_seconds"`             // given, in s; 0 is no limit
 	MemoryMB        int     `json:"memory_mb"`                // given, in MiB, for all searches together
 	Cores           int     `json:"cores"`                    // GOMAXPROCS: keys that were judged at a time, at most
-	UsedWallSeconds float64 `json:"used_wall_seconds"`        // searches, explanations and pictures together
-	PeakMemoryMB    float64 `json:"peak_memory_mb,omitempty"` // in MiB, heap above that of the beginning; 0 is unknown, where no garbage collection fell into a search
+	UsedWallSeconds float64 `json:"used_wall_seconds"`        // in s; searches, explanations and pictures together
+	PeakMemoryMB    float64 `json:"peak_memory_mb,omitempty"` // in MiB, heap above that of the beginning; 0 is unknown: no garbage collection ran during a search
 	Exhausted       bool    `json:"exhausted"`                // a key is undecided because time or memory ran out
 }
 

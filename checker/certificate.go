@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// certified reports whether a guess at a linearization holds. The guess costs n log n, and
-// replaying it is a proof, so a yes needs no trust in how it was made; a no says nothing.
+// guessHolds reports whether a guessed linearization holds. The guess costs n log n, and it is
+// replayed, so true does not depend on how it was made; false says nothing.
 // The constraints have to be prepared and unique; where a failed compare hides what it found, the
 // answer is no.
 //
@@ -17,7 +17,7 @@ import (
 // come in their order. Any other chain fits into an instant, at the first that all of it
 // allows and that no span covers. (Gibbons and Korach, "Testing Shared Memories", 1997,
 // for chains of one value.)
-func certified(constraints []constraint) bool {
+func guessHolds(constraints []constraint) bool {
 	return replay(guess(constraints), len(constraints))
 }
 
@@ -34,7 +34,7 @@ func (c *chain) spans() bool { return c.answered < c.asked }
 
 // refuted reports whether prepared constraints contradict each other by chains: one does not fit
 // into its own order, or of two neither can come first. It finds what conflicting, which
-// looks at single values to tell a short story, does not.
+// looks at single values for the sake of short explanations, does not.
 func refuted(constraints []constraint) bool {
 	chains := chainsOf(constraints)
 	for i, a := range chains {

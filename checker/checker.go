@@ -1,16 +1,26 @@
-// Package checker decides from the record of a run whether the system kept its
-// promises. A checker reads a [Run] and nothing else: no network, no files, no clock of its own. So
-// anyone can judge a stored run again, to the same result, with one exception: linearizable
-// searches, within a [Budget] of wall time, memory and cores. What it calls valid or invalid
-// is so on every machine and with every budget; what it leaves unknown for want of time or
-// memory, a larger budget may decide. Its result records the budget that it was given and what
-// it used. No other checker searches, mutex included.
+// Package checker decides from the record of a run whether the system kept its promises.
 //
-// One file a property; All lists them. The verdict of a run is the worst of its
-// checkers: invalid before unknown before valid.
+//	events, _, err := history.ReadFile("history.jsonl")
+//	run := &checker.Run{Settings: settings, Topology: topology, Events: events}
+//	run.Ops, err = history.Operations(events)
+//	run.Faults, run.Baseline, err = history.Faults(events)
+//	verdict, results := checker.Judge(ctx, run, append(workload.Checkers, checker.All()...))
 //
-// A checker of a workload judges that one alone: linearizable the register, mutex the lock (package
-// workloads says so). All lists the others, which judge every run that has what they need.
+// A checker of a workload judges runs of that workload alone: [Linearizable] the register, [Mutex] the
+// lock; package workloads has the table. [All] lists the others, which judge every run that has what
+// they need. The verdict of a run is the worst of its checkers': [Invalid] before [Unknown]
+// before [Valid].
+//
+// A checker reads a [Run] and nothing else: no network, no files, no clock. So a stored run can be
+// judged again, with the same result. The one exception is linearizable, which searches within
+// a [Budget] of wall time, memory and cores. Its valid and invalid hold on every machine and with
+// every budget; what it leaves unknown for lack of time or memory, a larger budget may decide.
+//
+// The package is not for recording histories (package history), for storing runs (package
+// rundir), or for printing results (package report).
+//
+// All times are nanoseconds since the start of the run, as in package history, unless the type
+// is time.Duration or the name says otherwise.
 package checker
 
 import (
@@ -24,22 +34,22 @@ import (
 	"faultline/workloads/history"
 )
 
-// Verdict is what a checker, or a run, concludes.
+// Verdict is the conclusion of a checker, or of a run.
 type Verdict string
 
 const (
 	Valid   Verdict = "valid"
-	Invalid Verdict = "invalid" // the system broke a promise, and the Result shows where
-	Unknown Verdict = "unknown" // nobody can tell, and the Result says why
-	// NotApplicable is no judgement: the system makes no such promise, or does not say what it
+	Invalid Verdict = "invalid" // the system broke a promise; the Result shows where
+	Unknown Verdict = "unknown" // neither can be concluded; the Result says why
+	// NotApplicable is no judgement: the system makes no such promise, or does not report what it
 	// would take to judge it, and the scenario did not ask for that.
 	NotApplicable Verdict = "not applicable"
 )
 
 var badness = map[Verdict]int{NotApplicable: -1, Valid: 0, Unknown: 1, Invalid: 2}
 
-// Worst is the worst of the verdicts, of which those that are NotApplicable do not count. No
-// verdict at all is Unknown.
+// Worst returns the worst verdict: Invalid before Unknown before Valid. NotApplicable does not
+// count. Without any verdict it returns Unknown.
 func Worst(verdicts ...Verdict) Verdict {
 	worst := NotApplicable
 	for _, v := range verdicts {
@@ -56,72 +66,77 @@ func Worst(verdicts ...Verdict) Verdict {
 	return worst
 }
 
-// Run is all that a checker may look at.
+// Run is everything that a checker may read. Checkers do not change it.
 type Run struct {
 	Settings Settings
 	Topology topologies.Topology
-	Events   []history.Event
-	Ops      []history.Operation // history.Operations(Events)
+	Events   []history.Event     // in the order of the history
+	Ops      []history.Operation // history.Operations(Events), by invoke
 	Faults   []history.Fault     // history.Faults(Events)
-	Baseline *history.FaultEvent // of history.Faults too
+	Baseline *history.FaultEvent // the final check of the cluster, also of history.Faults; nil if there was none
 }
 
-// Settings are the parts of a scenario that judgement depends on.
+// Settings are the parts of a scenario on which a verdict depends.
 type Settings struct {
 	Workload string `json:"workload"`
-	// Abilities are what the system can be asked for; null, as in runs of old, means all.
+	// Abilities are what the system can be asked for; null, as in old runs, means all.
 	Abilities     []history.Ability `json:"abilities"`
-	Mode          history.Mode      `json:"mode"`            // read mode that clients asked for
+	Mode          history.Mode      `json:"mode"`            // read mode of the clients
 	RecoverWithin time.Duration     `json:"recover_within"`  // after the last heal, operations must succeed again by then
-	MinOps        int               `json:"min_ops"`         // fewer successful operations prove nothing
-	CheckTime     time.Duration     `json:"check_time"`      // budget of wall time for one checker; 0 is no limit
-	CheckMemoryMB int               `json:"check_memory_mb"` // budget of memory for one checker, in MiB; 0 is 1024
+	MinOps        int               `json:"min_ops"`         // fewer successful operations are not enough for a verdict
+	CheckTime     time.Duration     `json:"check_time"`      // wall time for one checker; 0 is no limit
+	CheckMemoryMB int               `json:"check_memory_mb"` // memory for one checker, in MiB; 0 is 1024
 	PlannedFaults int               `json:"planned_faults"`  // steps in the schedule
-	Format        int               `json:"format"`          // of the run directory: 0 has no seal, 1 has one, see FormatEvidence for 2
+	Format        int               `json:"format"`          // of the run directory: 0 has no seal, 1 has one; 2 is FormatEvidence
 }
 
-// Checker judges one property.
+// Checker judges one property. Users may define their own and pass them to [Judge].
 type Checker struct {
 	Name string // as in reports: linearizable
-	Doc  string // what is promised, and what the verdict depends on, in a sentence or two
-	// Needs says what a run lacks for the checker to be applicable; it is empty if nothing is,
-	// and nil if any run will do.
+	Doc  string // the promise, and what the verdict depends on, in a sentence or two
+	// Needs returns what a run lacks for the checker to be applicable, and "" if nothing; nil if the
+	// checker judges any run.
 	Needs func(run *Run) string
+	// Check judges a run. It should return soon after ctx ends, with Unknown if nothing is
+	// decided by then. Judge sets Checker and Doc of the Result, and turns a panic into Unknown.
 	Check func(ctx context.Context, run *Run) Result
 }
 
-// Result is what one checker found.
+// Result is the finding of one checker.
 type Result struct {
 	Checker string   `json:"checker"`
 	Doc     string   `json:"doc,omitempty"` // of the checker
 	Verdict Verdict  `json:"verdict"`
-	Summary string   `json:"summary"`           // one sentence for people
-	Reasons []string `json:"reasons,omitempty"` // why it is not valid, most telling first
+	Summary string   `json:"summary"`           // one sentence
+	Reasons []string `json:"reasons,omitempty"` // why it is not valid, the most important first
 	Metrics []Metric `json:"figures,omitempty"` // what was measured, in a fixed order
-	// Counterexamples are what proves an invalid linearizable result, worst first.
+	// Counterexamples prove an invalid result of linearizable or mutex, the shortest first for
+	// linearizable. Other checkers have none.
 	Counterexamples []Counterexample `json:"counterexamples,omitempty"`
-	Budget          *Budget          `json:"budget,omitempty"` // of a checker that searches
+	Budget          *Budget          `json:"budget,omitempty"` // of linearizable; nil for all others
 }
 
-// Metric is a named number.
+// Metric is a named number. Without a Unit it is a count.
 type Metric struct {
 	Name  string  `json:"name"`
 	Value float64 `json:"value"`
-	Unit  string  `json:"unit,omitempty"`
+	Unit  string  `json:"unit,omitempty"` // s, ms, %, ops/s
 }
 
 // Counterexample is a part of the history that no correct system could have produced.
 type Counterexample struct {
 	Key     string              `json:"key"`
-	Why     string              `json:"why"`  // the contradiction, in words
+	Why     string              `json:"why"`  // the contradiction, as a clause
 	Ops     []history.Operation `json:"ops"`  // the smallest failing sub-history, by invoke
 	Of      int                 `json:"of"`   // operations on this key in the whole history
-	Picture []byte              `json:"-"`    // Porcupine's HTML page of the key, may be empty
-	File    string              `json:"file"` // where a run directory keeps the picture; set by whoever writes it
+	Picture []byte              `json:"-"`    // Porcupine's HTML page of the key; may be empty
+	File    string              `json:"file"` // the picture's name in the run directory; set by its writer
 }
 
-// Judge runs every checker, one after the other, and puts a crash of one on its record
-// as Unknown. When ctx ends, checkers that have not begun are Unknown too.
+// Judge runs the checkers one after the other and returns the worst verdict and one Result for
+// each, in their order. Each gets Settings.CheckTime of wall time. A checker that panics is
+// Unknown, and so are those that have not begun when ctx ends. Without checkers the verdict is
+// Unknown.
 func Judge(ctx context.Context, run *Run, checkers []Checker) (Verdict, []Result) {
 	var verdicts []Verdict
 	var results []Result

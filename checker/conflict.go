@@ -12,7 +12,7 @@ import (
 // block, and of any two blocks one comes wholly before the other. Block a can come before
 // block b only if no operation of a was asked for after one of b was answered. Where
 // neither order is possible, the few operations that say so are a proof that anyone can
-// follow, found without any search.
+// follow, found without a search.
 //
 // This is the pairwise part of Gibbons and Korach, "Testing Shared Memories" (1997), whose
 // zones are the same two numbers; for reads and writes alone it is complete. With
@@ -88,8 +88,8 @@ func before(a, b *block) bool {
 	return a.asked() <= b.answered()
 }
 
-// alone finds what one block contradicts itself by, nil if nothing.
-func alone(b *block) []*constraint {
+// selfConflict returns constraints of one block that contradict each other, nil if none do.
+func selfConflict(b *block) []*constraint {
 	if b.value.present && b.writer == nil {
 		return []*constraint{b.first} // nobody wrote it
 	}
@@ -112,8 +112,8 @@ func alone(b *block) []*constraint {
 	return nil
 }
 
-// together finds what two blocks contradict each other by, nil if one can come first.
-func together(a, b *block) []*constraint {
+// pairConflict returns constraints by which neither of two blocks can come first, nil if one can.
+func pairConflict(a, b *block) []*constraint {
 	if before(a, b) || before(b, a) {
 		return nil
 	}
@@ -141,21 +141,21 @@ func conflicting(constraints []constraint) bool {
 // it returns false.
 func conflicts(all []*block, yield func(constraints []*constraint, of ...*block) bool) {
 	for _, b := range all {
-		if constraints := alone(b); constraints != nil && !yield(constraints, b) {
+		if constraints := selfConflict(b); constraints != nil && !yield(constraints, b) {
 			return
 		}
 	}
 	for i, a := range all {
 		for _, b := range all[:i] {
-			if constraints := together(a, b); constraints != nil && !yield(constraints, a, b) {
+			if constraints := pairConflict(a, b); constraints != nil && !yield(constraints, a, b) {
 				return
 			}
 		}
 	}
 }
 
-// gather is the projection of constraints on the blocks, and of that only the chosen ones.
-func gather(constraints []constraint, chosen []*constraint, of ...*block) []constraint {
+// projectOn is the projection of constraints on the blocks, and of that only the chosen ones.
+func projectOn(constraints []constraint, chosen []*constraint, of ...*block) []constraint {
 	wanted := map[*history.Operation]bool{}
 	for _, f := range chosen {
 		wanted[f.op] = true

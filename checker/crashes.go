@@ -8,19 +8,19 @@ import (
 	"faultline/workloads/history"
 )
 
-// checkCrashes judges every end of a node's process that the runtime told of, by how it
-// ended and by which faults were at work on the node:
+// checkCrashes judges every end of a node's process that the runtime reported, by how it
+// ended and by which faults were in force on the node:
 //
-//   - by SIGKILL: a fault sent it (kill, power-loss …), or else somebody outside did, or the
-//     kernel for want of memory. A process cannot be blamed for that: unknown.
-//   - in any other way, an exit or a signal of its own making: a fault let it (leave, a disk
-//     that fails), or else the system broke down by itself: invalid. A node that breaks down
-//     while the nemesis kills and starts it broke down all the same.
+//   - by SIGKILL: a fault sent it (kill, power-loss …), or else something outside the run did, or
+//     the kernel for lack of memory. That is not the process's doing: unknown.
+//   - in any other way, an exit or a signal of its own: a fault allows it (leave, a disk
+//     that fails), or else the system crashed: invalid. A node that crashes while the nemesis
+//     kills and starts it has crashed all the same.
 //
-// Where the runtime cannot have told of all starts and ends (unreported), what it did not tell may
+// Where the runtime cannot have reported all starts and ends (unreported), what is missing may
 // have been a crash: unknown.
 //
-// Runs from before runtimes told of processes are judged by what nodes said of themselves
+// Runs from before runtimes reported processes are judged by the boot IDs that nodes reported
 // (bootCrashes).
 func checkCrashes(_ context.Context, run *Run) Result {
 	all, err := processEvents(run.Events)
@@ -41,7 +41,7 @@ func checkCrashes(_ context.Context, run *Run) Result {
 		ends++
 		switch {
 		case e.Signal == sigkill && !killed(run.Faults, e):
-			foreign = append(foreign, foreignKill(e))
+			foreign = append(foreign, describeForeignKill(e))
 		case e.Signal != sigkill && !allowedToEnd(run.Faults, e):
 			broken = append(broken, fmt.Sprintf("the process of %s ended by itself at %s, with %s, and no fault was at work that lets it: its log says why",
 				e.Node, clock(e.When), e.How()))
@@ -62,7 +62,7 @@ func checkCrashes(_ context.Context, run *Run) Result {
 	case len(broken) > 0:
 		r.Verdict, r.Summary, r.Reasons = Invalid, broken[0], capped(append(broken, doubts...))
 	case len(lives) == 0:
-		r.Verdict, r.Summary = Unknown, "the runtime told of no process"
+		r.Verdict, r.Summary = Unknown, "the runtime reported no process"
 	case len(doubts) > 0:
 		r.Verdict, r.Summary, r.Reasons = Unknown, doubts[0], capped(doubts)
 	default:
@@ -73,7 +73,7 @@ func checkCrashes(_ context.Context, run *Run) Result {
 
 const sigkill = "SIGKILL"
 
-// processEvents lists what the runtime told of processes, in the order of the history.
+// processEvents lists what the runtime reported of processes, in the order of the history.
 func processEvents(events []history.Event) (all []history.ProcessEvent, err error) {
 	for i := range events {
 		e := &events[i]
@@ -90,7 +90,7 @@ func processEvents(events []history.Event) (all []history.ProcessEvent, err erro
 	return all, nil
 }
 
-func foreignKill(e history.ProcessEvent) string {
+func describeForeignKill(e history.ProcessEvent) string {
 	by := "somebody outside of Faultline did"
 	if e.OutOfMemory {
 		by = "the kernel did, as memory ran out"
@@ -106,7 +106,7 @@ func foreignKills(run *Run) (reasons []string) {
 	}
 	for _, e := range all {
 		if e.Kind == history.ProcessEnded && e.Signal == sigkill && !killed(run.Faults, e) {
-			reasons = append(reasons, foreignKill(e))
+			reasons = append(reasons, describeForeignKill(e))
 		}
 	}
 	return reasons
@@ -116,19 +116,19 @@ func foreignKills(run *Run) (reasons []string) {
 // may be after the heal of what killed; a node is only started again once its end was seen.
 const killLag = 2e8
 
-// killed reports whether a fault that kills processes was at work on the node.
+// killed reports whether a fault that kills processes was in force on the node.
 func killed(faults []history.Fault, e history.ProcessEvent) bool {
-	return struck(faults, e.Node, e.When-killLag+observationLag, e.When, func(f history.Fault) bool { return f.Kills })
+	return faultActive(faults, e.Node, e.When-killLag+observationLag, e.When, func(f history.Fault) bool { return f.Kills })
 }
 
-// allowedToEnd tells the same of one that lets them end by themselves.
+// allowedToEnd reports the same of a fault that lets processes end by themselves.
 func allowedToEnd(faults []history.Fault, e history.ProcessEvent) bool {
-	return struck(faults, e.Node, e.When, e.When, func(f history.Fault) bool { return f.Exits })
+	return faultActive(faults, e.Node, e.When, e.When, func(f history.Fault) bool { return f.Exits })
 }
 
-// bootCrashes looks for nodes that were started again though nobody had ended them. A
-// node says a new Boot after every start. The harness starts whatever should run, so a
-// crash does not show as a node that is gone, only as a Boot that changed:
+// bootCrashes looks for nodes that restarted though no fault had ended them. A node reports a
+// new boot ID after every start. The harness starts whatever should run, so a crash does not
+// show as a node that is gone, only as a boot ID that changed:
 //
 //	observer  boot A        boot B
 //	nemesis          |kill|          fine: the kill lies between the two
@@ -156,7 +156,7 @@ func bootCrashes(run *Run) Result {
 		was, seen := last[e.Node]
 		if seen && was.boot != o.BootID {
 			starts++
-			if !struck(run.Faults, e.Node, was.at, e.Time, func(f history.Fault) bool { return f.Kills }) {
+			if !faultActive(run.Faults, e.Node, was.at, e.Time, func(f history.Fault) bool { return f.Kills }) {
 				reasons = append(reasons, fmt.Sprintf("the process of %s ended between %s and %s, and no fault had ended it: its log says why",
 					e.Node, clock(was.at), clock(e.Time)))
 			}
@@ -168,7 +168,7 @@ func bootCrashes(run *Run) Result {
 	case len(reasons) > 0:
 		r.Verdict, r.Summary, r.Reasons = Invalid, reasons[0], capped(reasons)
 	case len(last) == 0:
-		r.Verdict, r.Summary = Unknown, "no node told which start of its process it is"
+		r.Verdict, r.Summary = Unknown, "no node reported its boot ID"
 	default:
 		r.Verdict, r.Summary = Valid, fmt.Sprintf("%s, %s, all asked for", plural(len(last), "node"), plural(starts, "restart"))
 	}
@@ -180,8 +180,8 @@ func bootCrashes(run *Run) Result {
 // waits at most a second, and writes.
 const observationLag = 2e9
 
-// struck reports whether such a fault was at work on a node at some time between two.
-func struck(faults []history.Fault, node string, from, to int64, is func(history.Fault) bool) bool {
+// faultActive reports whether such a fault was in force on a node at some time between from and to.
+func faultActive(faults []history.Fault, node string, from, to int64, is func(history.Fault) bool) bool {
 	for _, f := range faults {
 		if !is(f) || f.Start > to || f.Healed < from-observationLag {
 			continue
@@ -195,7 +195,7 @@ func struck(faults []history.Fault, node string, from, to int64, is func(history
 	return false
 }
 
-// wiped tells it of a fault that empties disks.
+// wiped reports whether a fault that empties disks was in force.
 func wiped(faults []history.Fault, node string, from, to int64) bool {
-	return struck(faults, node, from, to, func(f history.Fault) bool { return f.Wipes })
+	return faultActive(faults, node, from, to, func(f history.Fault) bool { return f.Wipes })
 }

@@ -23,8 +23,8 @@ func TestCrashes(t *testing.T) {
 		verdict Verdict
 		says    string
 	}{
-		"nothing ends": {func(tp *tape) { tp.started(1, "s1").started(1, "s2") }, Valid, "2 nodes, 0 restarts"},
-		"nobody tells": {func(tp *tape) { tp.observe(1, "s1", history.Observation{BootID: "a"}) }, Unknown, "told of no process"},
+		"nothing ends":        {func(tp *tape) { tp.started(1, "s1").started(1, "s2") }, Valid, "2 nodes, 0 restarts"},
+		"nothing is reported": {func(tp *tape) { tp.observe(1, "s1", history.Observation{BootID: "a"}) }, Unknown, "reported no process"},
 		"killed by a fault": {func(tp *tape) {
 			tp.started(1, "s1")
 			fault(tp, 1000, 2000, kills)
@@ -73,7 +73,7 @@ func TestCrashes(t *testing.T) {
 	}
 }
 
-// insert tells of an end between the events of a fault.
+// insert adds an end between the events of a fault.
 func insert(events []history.Event, at, ms int, node, signal string, code int) []history.Event {
 	tp := &tape{}
 	tp.process(ms, node, history.ProcessEvent{Kind: history.ProcessEnded, Signal: signal, Code: code})
@@ -84,7 +84,7 @@ func insert(events []history.Event, at, ms int, node, signal string, code int) [
 	return events
 }
 
-// Runs of old, whose runtimes told of no process.
+// Old runs, whose runtimes reported no process.
 func TestCrashesByBoots(t *testing.T) {
 	const second = 1000 // a tape counts milliseconds
 	sees := func(tp *tape, at int, boot string) { tp.observe(at, "s1", history.Observation{BootID: boot}) }
@@ -128,7 +128,7 @@ func TestCrashesByBoots(t *testing.T) {
 			fault(tp, 2*second, 4*second, `"targets":["s1"]`)
 			sees(tp, 5*second, "b")
 		}, Invalid, "the process of s1 ended"},
-		"nobody tells": {func(tp *tape) { sees(tp, 1, "") }, Unknown, "no node told"},
+		"nothing is reported": {func(tp *tape) { sees(tp, 1, "") }, Unknown, "no node reported its boot ID"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tp := &tape{}

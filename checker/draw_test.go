@@ -19,7 +19,7 @@ import (
 //	p0 write 1     |--|
 //	p1 cas 1 2          |--|           succeeded
 //	p2 cas 1 3              |--x       refused
-//	p2 cas 1 3 (2)          |--x       refused, and it told that it found 2
+//	p2 cas 1 3 (2)          |--x       refused, and it reported that it found 2
 //	p3 write 4              |------    nobody knows whether it happened
 //	p4 write 5              |--!       definitely failed
 //	p5 read 4                  |--|    a read's value is what it returned; nil is absent
@@ -165,7 +165,7 @@ func (tp *tape) observe(ms int, node string, o history.Observation) *tape {
 		Value: encode(o)})
 }
 
-// process tells of a start, or of an end with an exit code or a signal.
+// process adds a start, or an end with an exit code or a signal.
 func (tp *tape) process(ms int, node string, e history.ProcessEvent) *tape {
 	e.When = int64(ms) * 1e6
 	value, err := json.Marshal(e)

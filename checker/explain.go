@@ -8,22 +8,22 @@ import (
 	"faultline/workloads/history"
 )
 
-// explain tells in words what the smallest failing constraints contradict. all are the
+// explain says in words what the smallest failing constraints contradict. all are the
 // operations of the key; of those that definitely failed, it returns the one that the
 // explanation speaks of, if any.
 func explain(small []constraint, all []*history.Operation) (why string, failed *history.Operation) {
 	if hides(small) || !uniqueWrites(small) {
 		return explainList(small), nil
 	}
-	bs := blocks(whole(small))
+	bs := blocks(restoreRoles(small))
 	for _, b := range bs {
-		if chosen := alone(b); chosen != nil {
+		if chosen := selfConflict(b); chosen != nil {
 			return explainAlone(b, chosen, all)
 		}
 	}
 	for i, a := range bs {
 		for _, b := range bs[:i] {
-			if together(a, b) != nil {
+			if pairConflict(a, b) != nil {
 				return explainPair(a, b), nil
 			}
 		}
@@ -31,9 +31,9 @@ func explain(small []constraint, all []*history.Operation) (why string, failed *
 	return explainList(small), nil
 }
 
-// whole gives the constraints back the roles that shrinking took from them, as far as they
-// speak of the values that are left: not needed for the proof, but for its story.
-func whole(small []constraint) []constraint {
+// restoreRoles gives the constraints back the roles that shrinking took from them, as far as they
+// concern the values that are left: not needed for the proof, but for its explanation.
+func restoreRoles(small []constraint) []constraint {
 	values := valuesOf(small)
 	constraints := make([]constraint, 0, len(small))
 	for i := range small {
@@ -50,16 +50,16 @@ func explainAlone(b *block, chosen []*constraint, all []*history.Operation) (str
 	case b.value.present && b.writer == nil:
 		if w := failedWriter(all, b.value); w != nil {
 			return fmt.Sprintf("%s %s, which only %s put forward, and that had failed for certain (%s)",
-				who(last.op), found(last, b.value.String()), who(w), w.Error), w
+				describe(last.op), found(last, b.value.String()), describe(w), w.Error), w
 		}
-		return fmt.Sprintf("%s %s, which nobody ever wrote", who(last.op), found(last, b.value.String())), nil
+		return fmt.Sprintf("%s %s, which nobody ever wrote", describe(last.op), found(last, b.value.String())), nil
 	case b.writer != nil && b.first.ret < b.writer.call:
-		return fmt.Sprintf("%s %s %s before %s was even asked for", who(b.first.op),
-			found(b.first, b.value.String()), ms(b.writer.call-b.first.ret), who(b.writer.op)), nil
+		return fmt.Sprintf("%s %s %s before %s was even asked for", describe(b.first.op),
+			found(b.first, b.value.String()), ms(b.writer.call-b.first.ret), describe(b.writer.op)), nil
 	}
 	for _, f := range b.constraints {
 		if f.contradictory {
-			return fmt.Sprintf("%s was refused, although %s, which it asked for, is what it found", who(f.op), b.value), nil
+			return fmt.Sprintf("%s was refused, although %s, which it asked for, is what it found", describe(f.op), b.value), nil
 		}
 	}
 	once := "which was written only once"
@@ -69,34 +69,34 @@ func explainAlone(b *block, chosen []*constraint, all []*history.Operation) (str
 	var both []string
 	for _, f := range b.constraints {
 		if f.writes && f.sees(b.value) {
-			both = append(both, who(f.op))
+			both = append(both, describe(f.op))
 		}
 	}
 	return fmt.Sprintf("%s both replaced the value %s, %s", strings.Join(both, " and "), b.value, once), nil
 }
 
-// explainPair tells why neither of two values can have come before the other.
+// explainPair says why neither of two values can have come before the other.
 func explainPair(a, b *block) string {
 	older, newer := a, b
 	better := preferOlder(b, a) - preferOlder(a, b)
 	if better > 0 || better == 0 && b.last.call > a.last.call {
 		older, newer = b, a
 	}
-	late, proof := older.last, newer.first
-	first := fmt.Sprintf("%s began %s after %s, and yet it %s", who(late.op), ms(late.call-proof.ret),
-		proved(proof, newer.value), found(late, "the older value "+older.value.String()))
+	late, newest := older.last, newer.first
+	first := fmt.Sprintf("%s began %s after %s, and yet it %s", describe(late.op), ms(late.call-newest.ret),
+		evidenceOf(newest, newer.value), found(late, "the older value "+older.value.String()))
 	switch {
 	case !older.value.present:
-		return fmt.Sprintf("%s began %s after %s, and yet it %s", who(late.op), ms(late.call-proof.ret),
-			proved(proof, newer.value), found(late, "the key absent"))
+		return fmt.Sprintf("%s began %s after %s, and yet it %s", describe(late.op), ms(late.call-newest.ret),
+			evidenceOf(newest, newer.value), found(late, "the key absent"))
 	case newer.writer != nil && newer.writer.sees(older.value):
-		return fmt.Sprintf("%s, which %s had replaced and which was written only once", first, who(newer.writer.op))
+		return fmt.Sprintf("%s, which %s had replaced and which was written only once", first, describe(newer.writer.op))
 	}
 	return fmt.Sprintf("%s: %s %s before %s began", first,
-		proved(older.first, older.value), ms(newer.last.call-older.first.ret), who(newer.last.op))
+		evidenceOf(older.first, older.value), ms(newer.last.call-older.first.ret), describe(newer.last.op))
 }
 
-// preferOlder is how well the story goes in which the older value was seen again.
+// preferOlder scores the explanation in which the older value was seen again.
 func preferOlder(older, newer *block) int {
 	score := 0
 	if !older.value.present {
@@ -114,7 +114,7 @@ func preferOlder(older, newer *block) int {
 	return score
 }
 
-// explainList is what is left to say where no two values tell the story.
+// explainList is the explanation where no two values suffice.
 func explainList(small []constraint) string {
 	parts := make([]string, 0, len(small))
 	start := int64(0)
@@ -126,7 +126,7 @@ func explainList(small []constraint) string {
 		if f.ret != history.Pending {
 			end = "answered after " + ms(f.ret-start)
 		}
-		parts = append(parts, fmt.Sprintf("%s (begun after %s, %s)%s", who(f.op), ms(f.call-start), end, outcome(f.op)))
+		parts = append(parts, fmt.Sprintf("%s (begun after %s, %s)%s", describe(f.op), ms(f.call-start), end, outcome(f.op)))
 	}
 	return fmt.Sprintf("no order of these %d operations, in which each takes effect between its begin and its answer, gives every one of them what it found: %s",
 		len(small), strings.Join(parts, "; "))
@@ -146,8 +146,8 @@ func byCall(constraints []constraint) []constraint {
 	return sorted
 }
 
-// who names an operation.
-func who(op *history.Operation) string {
+// describe names an operation.
+func describe(op *history.Operation) string {
 	by := fmt.Sprintf("by process %d", op.Process)
 	if op.Node != "" {
 		by += " at " + op.Node
@@ -164,7 +164,7 @@ func who(op *history.Operation) string {
 	return fmt.Sprintf("the %s of %s %s", op.F, op.Input, by)
 }
 
-// found tells that the operation met a value, named by what.
+// found says that the operation found a value, named by what.
 func found(f *constraint, what string) string {
 	switch {
 	case f.op.F == history.OpRead && f.saw.present:
@@ -175,20 +175,20 @@ func found(f *constraint, what string) string {
 	return "found " + what
 }
 
-// proved tells by what the value v is known to have stood there when the operation's
-// answer came.
-func proved(f *constraint, v value) string {
+// evidenceOf says by what the value v is known to have been there when the operation was
+// answered.
+func evidenceOf(f *constraint, v value) string {
 	switch {
 	case f.writes && f.wrote == v && f.op.F == history.OpCAS:
-		return who(f.op) + " had succeeded"
+		return describe(f.op) + " had succeeded"
 	case f.writes && f.wrote == v:
-		return who(f.op) + " had been acknowledged"
+		return describe(f.op) + " had been acknowledged"
 	case f.op.F == history.OpRead:
-		return who(f.op) + " had " + found(f, v.String())
+		return describe(f.op) + " had " + found(f, v.String())
 	case f.writes:
-		return who(f.op) + " had succeeded"
+		return describe(f.op) + " had succeeded"
 	}
-	return who(f.op) + " had been refused because it found " + v.String()
+	return describe(f.op) + " had been refused because it found " + v.String()
 }
 
 // outcome is how an operation ended, where its name does not say it.

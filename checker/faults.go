@@ -8,15 +8,13 @@ import (
 	"faultline/workloads/history"
 )
 
-// FormatEvidence is the first format of run directories in which the history has what was
-// asked and what was measured of a fault as values, [faults.Evidence], from which it is
-// decided here and now whether the fault came true. Before, the harness wrote down what it
-// thought of that.
+// FormatEvidence is the first [Settings].Format in which the history holds what was asked and
+// what was measured of a fault as values, faults.Evidence, so that checkers decide whether its
+// effect is verified. In earlier formats the history holds only the harness's own conclusion.
 const FormatEvidence = 2
 
-// checkFaults asks whether the evidence shows that every fault came true and was healed: a
-// fault that never bit proves nothing about the system. It is never invalid, because it is
-// about the harness.
+// checkFaults asks whether the evidence shows that every fault was in force and was healed: a
+// fault without effect tests nothing. It is never invalid, because it is about the harness.
 func checkFaults(_ context.Context, run *Run) Result {
 	_, ended, _, err := phases(run)
 	if err != nil {
@@ -36,9 +34,9 @@ func checkFaults(_ context.Context, run *Run) Result {
 		r.Reasons = append(r.Reasons, fmt.Sprintf("only %d of %d planned faults began", begun, planned))
 	}
 	for _, f := range run.Faults {
-		r.Reasons = append(r.Reasons, unproved(f)...)
+		r.Reasons = append(r.Reasons, unverifiedStages(f)...)
 	}
-	missing, err := unevidenced(run)
+	missing, err := missingEvidence(run)
 	if err != nil {
 		return Result{Verdict: Unknown, Summary: err.Error(), Metrics: r.Metrics}
 	}
@@ -48,7 +46,7 @@ func checkFaults(_ context.Context, run *Run) Result {
 		if err != nil {
 			return Result{Verdict: Unknown, Summary: err.Error(), Metrics: r.Metrics}
 		}
-		r.Reasons = append(r.Reasons, unsound(run, last)...)
+		r.Reasons = append(r.Reasons, baselineProblems(run, last)...)
 	}
 	switch {
 	case len(r.Reasons) > 0:
@@ -62,9 +60,9 @@ func checkFaults(_ context.Context, run *Run) Result {
 	return r
 }
 
-// unevidenced lists the stages that are said to be done and have no evidence, in a run
+// missingEvidence lists the stages that are said to be done and have no evidence, in a run
 // whose harness records it.
-func unevidenced(run *Run) (reasons []string, err error) {
+func missingEvidence(run *Run) (reasons []string, err error) {
 	if run.Settings.Format < FormatEvidence {
 		return nil, nil
 	}
@@ -75,7 +73,7 @@ func unevidenced(run *Run) (reasons []string, err error) {
 		}
 		m, err := history.ParseFaultEvent(e.Value)
 		if err != nil {
-			return nil, fmt.Errorf("event %d: a fault mark that cannot be read: %w", e.Index, err)
+			return nil, fmt.Errorf("event %d: a fault event that cannot be read: %w", e.Index, err)
 		}
 		if m.Done && m.Evidence == nil {
 			reasons = append(reasons, fmt.Sprintf("event %d: %s of %s is said to be done, and there is no evidence of it", e.Index, m.Stage, e.F))
@@ -93,27 +91,27 @@ func count(faults []history.Fault, is func(history.Fault) bool) (n int) {
 	return n
 }
 
-// unproved tells what is missing in the record of a fault.
-func unproved(f history.Fault) (reasons []string) {
+// unverifiedStages lists what is missing in the record of a fault.
+func unverifiedStages(f history.Fault) (reasons []string) {
 	name := fmt.Sprintf("step %d, %s", f.Step, f.Name)
 	if len(f.Targets) > 0 {
 		name += " on " + strings.Join(f.Targets, ", ")
 	}
 	if !f.Verified {
-		reasons = append(reasons, fmt.Sprintf("%s: its effect was not proved%s", name, mismatch(f.Asked, f.Measured, f.Error)))
+		reasons = append(reasons, fmt.Sprintf("%s: its effect was not verified%s", name, mismatch(f.Asked, f.Measured, f.Error)))
 	}
 	switch {
 	case f.Momentary:
 	case f.Healed == history.Pending:
 		reasons = append(reasons, name+": its heal was never done")
 	case !f.HealVerified:
-		reasons = append(reasons, fmt.Sprintf("%s: its heal was not proved%s", name, mismatch("", f.HealMeasured, f.Error)))
+		reasons = append(reasons, fmt.Sprintf("%s: its heal was not verified%s", name, mismatch("", f.HealMeasured, f.Error)))
 	}
 	return reasons
 }
 
-// unsound tells what is wrong with the final check.
-func unsound(run *Run, last bool) []string {
+// baselineProblems lists what is wrong with the final check.
+func baselineProblems(run *Run, last bool) []string {
 	baseline := run.Baseline
 	switch {
 	case baseline == nil:
@@ -128,7 +126,7 @@ func unsound(run *Run, last bool) []string {
 	return nil
 }
 
-// mismatch tells what was asked and what was found, as far as that is known.
+// mismatch says what was asked and what was measured, as far as that is known.
 func mismatch(asked, measured, failure string) string {
 	var parts []string
 	if asked != "" {
@@ -146,7 +144,7 @@ func mismatch(asked, measured, failure string) string {
 	return " (" + strings.Join(parts, "; ") + ")"
 }
 
-// baselineLast reports whether the last thing that the nemesis did was to check the baseline.
+// baselineLast reports whether the nemesis ended with a check of the baseline.
 func baselineLast(events []history.Event) (bool, error) {
 	for i := len(events) - 1; i >= 0; i-- {
 		if events[i].Process != history.Nemesis {
@@ -154,7 +152,7 @@ func baselineLast(events []history.Event) (bool, error) {
 		}
 		m, err := history.ParseFaultEvent(events[i].Value)
 		if err != nil {
-			return false, fmt.Errorf("event %d: a fault mark that cannot be read: %w", events[i].Index, err)
+			return false, fmt.Errorf("event %d: a fault event that cannot be read: %w", events[i].Index, err)
 		}
 		return m.Stage == history.Baseline && m.Done, nil
 	}

@@ -20,7 +20,7 @@ func TestFaults(t *testing.T) {
 		says    string
 	}{
 		{"none asked for", 0, func(tp *tape) { tp.phase(0, history.PhaseEnd) }, Valid, "no faults were asked for"},
-		{"one, proved and healed", 1, func(tp *tape) {
+		{"one, verified and healed", 1, func(tp *tape) {
 			tp.begin(1, 0).heal(2, 0).baseline(3).phase(4, history.PhaseEnd)
 		}, Valid, "1 fault measured and healed"},
 		{"a momentary one", 1, func(tp *tape) {
@@ -41,10 +41,10 @@ func TestFaults(t *testing.T) {
 			tp.mark(1, "partition", start)
 			tp.mark(2, "partition", `{"step":0,"stage":"start","done":true,"lasts":true,"targets":["s1","s2"],"asked":"6 links dropped","measured":"4 links dropped","error":"s1>s2 open"}`)
 			tp.heal(3, 0).baseline(4).phase(5, history.PhaseEnd)
-		}, Unknown, "step 0, partition on s1, s2: its effect was not proved (asked: 6 links dropped; measured: 4 links dropped; s1>s2 open)"},
+		}, Unknown, "step 0, partition on s1, s2: its effect was not verified (asked: 6 links dropped; measured: 4 links dropped; s1>s2 open)"},
 		{"one whose measure never came", 1, func(tp *tape) {
 			tp.mark(1, "partition", start).heal(3, 0).baseline(4).phase(5, history.PhaseEnd)
-		}, Unknown, "step 0, partition on s1, s2: its effect was not proved"},
+		}, Unknown, "step 0, partition on s1, s2: its effect was not verified"},
 		{"one never healed", 1, func(tp *tape) {
 			tp.begin(1, 0).mark(2, "partition", heal).baseline(4).phase(5, history.PhaseEnd)
 		}, Unknown, "step 0, partition on s1: its heal was never done"},
@@ -52,7 +52,7 @@ func TestFaults(t *testing.T) {
 			tp.begin(1, 0).mark(2, "partition", heal)
 			tp.mark(3, "partition", `{"step":0,"stage":"heal","done":true,"lasts":true,"measured":"2 links dropped"}`)
 			tp.baseline(4).phase(5, history.PhaseEnd)
-		}, Unknown, "its heal was not proved (measured: 2 links dropped)"},
+		}, Unknown, "its heal was not verified (measured: 2 links dropped)"},
 		{"no final check", 1, func(tp *tape) {
 			tp.begin(1, 0).heal(2, 0).phase(5, history.PhaseEnd)
 		}, Unknown, "the cluster was not checked after the last heal"},
@@ -101,7 +101,7 @@ func TestLoad(t *testing.T) {
 		}, Valid, "3 operations succeeded: 1 reads, 2 writes and compare-and-sets"},
 		{"too few", 4, func(tp *tape) {
 			tp.ok(1, 2, "write").ok(4, 5, "read").op(7, 8, "write", history.Info, "timeout").phase(9, history.PhaseEnd)
-		}, Unknown, "2 operations succeeded; fewer than 4 prove nothing"},
+		}, Unknown, "2 operations succeeded; fewer than 4 are not enough"},
 		{"no reads", 0, func(tp *tape) { tp.ok(1, 2, "write").phase(9, history.PhaseEnd) }, Unknown, "no read succeeded"},
 		{"no writes", 0, func(tp *tape) { tp.ok(1, 2, "read").phase(9, history.PhaseEnd) }, Unknown, "no write or compare-and-set succeeded"},
 		{"a fault that nobody noticed", 0, func(tp *tape) {
@@ -176,7 +176,7 @@ func TestJudge(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	v, _ = Judge(ctx, &Run{}, []Checker{bad})
-	require.Equal(t, Unknown, v, "what did not run has proved nothing")
+	require.Equal(t, Unknown, v, "what did not run has shown nothing")
 	require.Equal(t, Unknown, Worst())
 	require.Equal(t, Unknown, Worst(Valid, Unknown))
 }

@@ -12,7 +12,7 @@ import (
 	"faultline/workloads/history"
 )
 
-// indexAnswer is an answer that told a key's modify index, and the value that it stood for.
+// indexAnswer is an answer with a key's modify index, and the value that it stood for.
 type indexAnswer struct {
 	op    *history.Operation
 	index uint64
@@ -25,15 +25,15 @@ type indexAnswer struct {
 // n log n and needs no search:
 //
 //	write 1 -> index 90                         fine so far
-//	                      read 1 at index 3     who asks later is told no lower index
-//	                      read 2 at index 90    and no other value under the same
+//	                      read 1 at index 3     invalid: a later answer with a lower index
+//	                      read 2 at index 90    invalid: another value under the same index
 //
-// Stale reads promise nothing and are left out, as are answers that tell no index.
+// Stale reads promise nothing and are left out, as are answers without an index.
 func checkIndex(_ context.Context, run *Run) Result {
 	byKey := map[string][]indexAnswer{}
 	var keys []string
 	answers := 0
-	strange := strangers(run)
+	strange := foreignWrites(run)
 	for i := range run.Ops {
 		if strange[run.Ops[i].Key] != "" {
 			continue
@@ -54,12 +54,12 @@ func checkIndex(_ context.Context, run *Run) Result {
 	var reasons []string
 	for _, key := range keys {
 		reasons = append(reasons, indexReused(byKey[key])...)
-		reasons = append(reasons, indexFallen(byKey[key])...)
+		reasons = append(reasons, indexDecreased(byKey[key])...)
 	}
-	r := Result{Verdict: Valid, Summary: fmt.Sprintf("%d answers told the indexes of %d keys, which only grew", answers, len(keys)),
+	r := Result{Verdict: Valid, Summary: fmt.Sprintf("%d answers carried the indexes of %d keys, which only grew", answers, len(keys)),
 		Metrics: []Metric{{Name: "answers with an index", Value: float64(answers)}, {Name: "keys", Value: float64(len(keys))}}}
 	if answers == 0 {
-		r.Summary = "no answer told an index"
+		r.Summary = "no answer carried an index"
 	}
 	var closed []string
 	for _, key := range slices.Sorted(maps.Keys(strange)) {
@@ -74,7 +74,7 @@ func checkIndex(_ context.Context, run *Run) Result {
 	return r
 }
 
-// indexAnswerOf reads what an operation was told of its key, if it was.
+// indexAnswerOf returns the index in an operation's answer, if it has one.
 func indexAnswerOf(op *history.Operation) (t indexAnswer, ok bool, err error) {
 	t = indexAnswer{op: op, index: op.ModifyIndex}
 	var value json.RawMessage
@@ -109,15 +109,15 @@ func indexReused(answers []indexAnswer) (reasons []string) {
 			continue
 		}
 		if a.value != b.value {
-			reasons = append(reasons, fmt.Sprintf("%s: index %d stands for %s in what %s was told at %s, and for %s in what %s was told at %s",
+			reasons = append(reasons, fmt.Sprintf("%s: index %d stands for %s in the answer of %s at %s, and for %s in the answer of %s at %s",
 				a.op.Key, a.index, b.value, b.op.Node, clock(b.op.Return), a.value, a.op.Node, clock(a.op.Return)))
 		}
 	}
 	return reasons
 }
 
-// indexFallen compares every answer with the highest that was there before its question.
-func indexFallen(answers []indexAnswer) (reasons []string) {
+// indexDecreased compares every answer with the highest index that was answered before its request.
+func indexDecreased(answers []indexAnswer) (reasons []string) {
 	asked, answered := slices.Clone(answers), slices.Clone(answers)
 	slices.SortFunc(asked, func(a, b indexAnswer) int { return cmp.Compare(a.op.Invoke, b.op.Invoke) })
 	slices.SortFunc(answered, func(a, b indexAnswer) int { return cmp.Compare(a.op.Return, b.op.Return) })
@@ -130,7 +130,7 @@ func indexFallen(answers []indexAnswer) (reasons []string) {
 			answered = answered[1:]
 		}
 		if a.index < highest.index {
-			reasons = append(reasons, fmt.Sprintf("%s: by %s its index was %d (a %s of %s at %s), and a %s of %s that was asked for at %s was told %d (%s)",
+			reasons = append(reasons, fmt.Sprintf("%s: by %s its index was %d (a %s of %s at %s), and a %s of %s that was asked for at %s returned %d (%s)",
 				a.op.Key, clock(highest.op.Return), highest.index, highest.op.F, highest.value, highest.op.Node,
 				a.op.F, a.op.Node, clock(a.op.Invoke), a.index, a.value))
 		}

@@ -35,12 +35,12 @@ func TestIndex(t *testing.T) {
 		why  string
 	}{
 		"it grows":                   {[]history.Operation{high, indexed(history.OpCAS, "2", 91, 20, 30), indexed(history.OpRead, "2", 91, 40, 50)}, Valid, ""},
-		"it falls":                   {[]history.Operation{high, indexed(history.OpRead, "1", 3, 20, 30)}, Invalid, "told 3 (1)"},
-		"it falls in a mismatch":     {[]history.Operation{high, mismatch}, Invalid, "told 3 (1)"},
-		"it falls for a write":       {[]history.Operation{high, indexed(history.OpWrite, "2", 89, 20, 30)}, Invalid, "told 89 (2)"},
+		"it falls":                   {[]history.Operation{high, indexed(history.OpRead, "1", 3, 20, 30)}, Invalid, "returned 3 (1)"},
+		"it falls in a mismatch":     {[]history.Operation{high, mismatch}, Invalid, "returned 3 (1)"},
+		"it falls for a write":       {[]history.Operation{high, indexed(history.OpWrite, "2", 89, 20, 30)}, Invalid, "returned 89 (2)"},
 		"at the same time":           {[]history.Operation{high, indexed(history.OpRead, "0", 3, 5, 30)}, Valid, ""},
 		"it falls for a stale read":  {[]history.Operation{high, stale}, Valid, ""},
-		"nobody was told":            {[]history.Operation{high, indexed(history.OpRead, "1", 0, 20, 30), open}, Valid, ""},
+		"no answer has an index":     {[]history.Operation{high, indexed(history.OpRead, "1", 0, 20, 30), open}, Valid, ""},
 		"another key":                {[]history.Operation{high, other}, Valid, ""},
 		"two values":                 {[]history.Operation{high, indexed(history.OpRead, "2", 90, 5, 30)}, Invalid, "index 90 stands for 1"},
 		"two values, by compare-set": {[]history.Operation{high, indexed(history.OpCAS, "2", 90, 5, 30)}, Invalid, "index 90 stands for 1"},

@@ -20,7 +20,7 @@ const (
 	minKeyTime    = time.Second // what every key gets, while there is any time
 )
 
-// keyJob is one key and what became of it.
+// keyJob is one key and its answer.
 type keyJob struct {
 	key         string
 	ops         []*history.Operation // all of the key
@@ -28,7 +28,7 @@ type keyJob struct {
 	unique      bool
 	answer      answer
 	why         string // why it is undecided
-	closed      bool   // somebody else wrote there, so it is not judged
+	foreign     bool   // somebody else wrote there, so it is not judged
 }
 
 // leftOut counts operations that say nothing about the register.
@@ -49,7 +49,7 @@ func Linearizable() Checker {
 //
 // Reads in mode stale promise nothing and are left out, unless the run asked for that
 // mode: then it asks whether they are fresh all the same, and they are judged like any.
-// A key in which somebody else wrote is undecided (strangers).
+// A key in which somebody else wrote is undecided (foreignWrites).
 //
 // It searches within a [Budget] of wall time and memory: the time until ctx ends, and
 // Settings.CheckMemoryMB.
@@ -67,14 +67,14 @@ func checkLinearizable(ctx context.Context, run *Run) Result {
 	judgeKeys(ctx, jobs, memory)
 	r := conclude(ctx, run, jobs, memory)
 	r.Metrics, r.Budget = linearizableMetrics(jobs, left), meter.read(memory)
-	r.Budget.Exhausted = slices.ContainsFunc(jobs, func(j *keyJob) bool { return j.answer == undecided && !j.closed })
+	r.Budget.Exhausted = slices.ContainsFunc(jobs, func(j *keyJob) bool { return j.answer == undecided && !j.foreign })
 	return r
 }
 
 // tested reports whether any operation saw a value, or a key is undecided for another reason.
 func tested(jobs []*keyJob) bool {
 	for _, j := range jobs {
-		if j.closed || slices.ContainsFunc(j.constraints, func(f constraint) bool { return f.read != readNothing && !f.maybe }) {
+		if j.foreign || slices.ContainsFunc(j.constraints, func(f constraint) bool { return f.read != readNothing && !f.maybe }) {
 			return true
 		}
 	}
@@ -113,19 +113,19 @@ func conclude(ctx context.Context, run *Run, jobs []*keyJob, memory *memory) (r 
 // keyJobs splits the operations by key, in the order of the keys' first operations.
 func keyJobs(run *Run) (jobs []*keyJob, left leftOut, err error) {
 	byKey := map[string]*keyJob{}
-	strange := strangers(run)
+	strange := foreignWrites(run)
 	for i := range run.Ops {
 		op := &run.Ops[i]
 		j := byKey[op.Key]
 		if j == nil {
 			j = &keyJob{key: op.Key}
 			if why := strange[op.Key]; why != "" {
-				j.closed, j.answer, j.why = true, undecided, why
+				j.foreign, j.answer, j.why = true, undecided, why
 			}
 			byKey[op.Key], jobs = j, append(jobs, j)
 		}
 		j.ops = append(j.ops, op)
-		if j.closed {
+		if j.foreign {
 			continue
 		}
 		if op.F == history.OpRead && op.Mode == history.ModeStale && run.Settings.Mode != history.ModeStale {
@@ -166,7 +166,7 @@ func judgeKeys(ctx context.Context, jobs []*keyJob, memory *memory) {
 		left := time.Until(deadline)
 		deadline = time.Now().Add(time.Duration(float64(left) * timeForSearch))
 	}
-	queue := slices.DeleteFunc(slices.Clone(jobs), func(j *keyJob) bool { return j.closed })
+	queue := slices.DeleteFunc(slices.Clone(jobs), func(j *keyJob) bool { return j.foreign })
 	slices.SortStableFunc(queue, func(a, b *keyJob) int { return cmp.Compare(len(a.constraints), len(b.constraints)) })
 	workers := min(runtime.GOMAXPROCS(0), len(queue))
 	var mu sync.Mutex

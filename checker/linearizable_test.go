@@ -90,10 +90,10 @@ func TestLinearizable(t *testing.T) {
 			p2 read 2               |--|
 			p3 read 1                      |--|`, Invalid,
 			"the default read by process 3 at n3 began 4.0 ms after the default read by process 2 at n2 had returned 2, and yet it returned the older value 1", 4},
-		{"a refused compare that tells a fresh value", `
+		{"a refused compare that reports a fresh value", `
 			p0 write 1     |--|
 			p1 cas 7 2 (1)      |--x`, Valid, "", 0},
-		{"a refused compare that tells an old value", `
+		{"a refused compare that reports an old value", `
 			p0 write 1     |--|
 			p1 write 2          |--|
 			p2 cas 7 3 (1)           |--x`, Invalid,

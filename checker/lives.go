@@ -7,25 +7,25 @@ import (
 	"faultline/workloads/history"
 )
 
-// lives tells the lives of a node's process apart where the node itself does not: some
-// systems tell no boot. What the runtime told of starts and ends, and what the nemesis did,
-// bounds every life. An answer that came near such a bound may be of either side, since an
-// answer is written down some time after it was true: of that nothing can be said.
+// lives separates the lives of a node's process where the node itself does not: some
+// systems report no boot ID. The starts and ends that the runtime reported, and what the nemesis
+// did, bound every life. An answer near such a bound may belong to either side, since it is
+// recorded some time after it was true: nothing is concluded from it.
 //
 //	runtime       started              ended   started
 //	life     1    |-------------------|  ?        ?   |--- 2 ---
 type lives struct {
 	starts map[string][]int64 // of each node, when a process of it began, in order
-	unsure map[string][]band  // times of which it cannot be told
+	unsure map[string][]band  // times that may belong to either of two lives
 }
 
 func livesOf(run *Run) (lives, error) {
 	l := lives{map[string][]int64{}, map[string][]band{}}
-	told, err := processEvents(run.Events)
+	reported, err := processEvents(run.Events)
 	if err != nil {
 		return l, err
 	}
-	for _, e := range told {
+	for _, e := range reported {
 		if e.Kind == history.ProcessStarted {
 			l.starts[e.Node] = append(l.starts[e.Node], e.When)
 		}
@@ -36,7 +36,7 @@ func livesOf(run *Run) (lives, error) {
 			continue
 		}
 		for _, node := range f.Targets {
-			if len(told) == 0 {
+			if len(reported) == 0 {
 				l.starts[node] = append(l.starts[node], f.Start)
 			}
 			healed := f.Healed
@@ -52,7 +52,7 @@ func livesOf(run *Run) (lives, error) {
 	return l, nil
 }
 
-// at names the life of a node to which what it said at a time belongs, if that can be told.
+// at names the life to which an answer of a node at time t belongs; sure is false if it may be of two.
 func (l lives) at(node string, t int64) (name string, sure bool) {
 	for _, b := range l.unsure[node] {
 		if b.from <= t && t <= b.to {

@@ -7,7 +7,7 @@ import (
 	"faultline/workloads/history"
 )
 
-// checkLoad asks whether clients did enough for a verdict of valid to mean something. It
+// checkLoad asks whether clients did enough for a verdict of valid. It
 // is never invalid, because it is about the harness.
 func checkLoad(_ context.Context, run *Run) Result {
 	_, ended, _, err := phases(run)
@@ -38,7 +38,7 @@ func checkLoad(_ context.Context, run *Run) Result {
 		r.Reasons = append(r.Reasons, cutOff)
 	}
 	if good < run.Settings.MinOps {
-		r.Reasons = append(r.Reasons, fmt.Sprintf("%d operations succeeded; fewer than %d prove nothing", good, run.Settings.MinOps))
+		r.Reasons = append(r.Reasons, fmt.Sprintf("%d operations succeeded; fewer than %d are not enough", good, run.Settings.MinOps))
 	}
 	if reads == 0 {
 		r.Reasons = append(r.Reasons, "no read succeeded")

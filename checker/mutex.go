@@ -25,9 +25,9 @@ func Mutex() Checker {
 // checkMutex asks whether a lock ever had two holders, by what these could know.
 //
 // A session lives at least its TTL after it was made or renewed. When the server began to
-// count nobody can see, but it was after the request was sent. So a client that counts its
+// count is not visible, but it was after the request was sent. So a client that counts its
 // TTL from the sending of the last renewal that was answered well, by its own clock, is
-// right to believe in its session; and a renewal that succeeds proves that the session, and
+// right to believe in its session; and a renewal that succeeds shows that the session, and
 // so its locks, had lived until then. It holds a lock
 //
 //	from  the answer to its acquire
@@ -35,12 +35,12 @@ func Mutex() Checker {
 //	      if that comes first, the sending of its last good renewal + TTL
 //
 // and two holds of one lock, by two sessions, must not overlap. An acquire of unknown fate
-// is no hold: nobody acts on it. Sessions of this workload stand on no health check, whose
+// is no hold: no client acts on it. Sessions of this workload depend on no health check, whose
 // failure would end them earlier (Consul's documentation of sessions says so).
 //
 // Beside that, every acquire must have a larger modify index than all acquires and releases of
 // that lock which were answered before it was asked for: as a fencing token it is what a
-// store can tell a late holder by (Kleppmann, "How to do distributed locking", 2016).
+// store can reject a late holder by (Kleppmann, "How to do distributed locking", 2016).
 func checkMutex(_ context.Context, run *Run) Result {
 	holds, tokens, err := lockHistory(run.Ops)
 	if err != nil {
@@ -56,25 +56,25 @@ func checkMutex(_ context.Context, run *Run) Result {
 		{Name: "refused, as the lock was held", Value: float64(refused)}, {Name: "fencing tokens", Value: float64(len(tokens))}}}
 	for _, pair := range overlaps(holds) {
 		r.Reasons = append(r.Reasons, pair.words())
-		r.Counterexamples = append(r.Counterexamples, pair.proof(run.Ops))
+		r.Counterexamples = append(r.Counterexamples, pair.counterexample(run.Ops))
 	}
 	for _, pair := range unfenced(tokens) {
 		r.Reasons = append(r.Reasons, pair.words())
-		r.Counterexamples = append(r.Counterexamples, pair.proof())
+		r.Counterexamples = append(r.Counterexamples, pair.counterexample())
 	}
 	switch {
 	case len(r.Reasons) > 0:
 		r.Verdict, r.Summary = Invalid, r.Reasons[0]
 		r.Reasons = capped(r.Reasons)
 		r.Counterexamples = r.Counterexamples[:min(len(r.Counterexamples), maxReasons)]
-	case len(holds) < leastHolds:
-		r.Verdict, r.Summary = Unknown, fmt.Sprintf("locks were held %d times; fewer than %d prove nothing", len(holds), leastHolds)
+	case len(holds) < minHolds:
+		r.Verdict, r.Summary = Unknown, fmt.Sprintf("locks were held %d times; fewer than %d are not enough", len(holds), minHolds)
 	case refused == 0:
 		r.Verdict, r.Summary = Unknown, "nobody ever asked for a lock that another held"
 	default:
 		fenced := fmt.Sprintf("with rising fencing tokens (%d)", len(tokens))
 		if len(tokens) == 0 {
-			fenced = "and no answer told a fencing token"
+			fenced = "and no answer carried a fencing token"
 		}
 		r.Verdict, r.Summary = Valid, fmt.Sprintf("%s of %s, one at a time, %s",
 			plural(len(holds), "hold"), plural(locksOf(holds), "lock"), fenced)
@@ -82,24 +82,24 @@ func checkMutex(_ context.Context, run *Run) Result {
 	return r
 }
 
-// leastHolds is how often locks must have been held for a verdict.
-const leastHolds = 10
+// minHolds is how many holds a verdict needs at least.
+const minHolds = 10
 
 // hold is a time during which a client was right to believe that it holds a lock.
 type hold struct {
 	key, session string
-	from, till   int64 // ns; from the answer of the acquire
+	from, until  int64 // ns; from the answer of the acquire
 	acquired     *history.Operation
-	proof        *history.Operation // the create or renewal on which its end stands, if time ended it
+	basis        *history.Operation // the create or renewal on which its end stands, if time ended it
 }
 
 // session is one, as its client knows it.
 type session struct {
-	ttl   int64
-	alive int64              // until when it lives at least
-	by    *history.Operation // the create or renewal that says so
-	ends  int64              // when its end was asked for
-	asks  []*history.Operation
+	ttl        int64
+	validUntil int64              // until when it lives at least
+	by         *history.Operation // the create or renewal that says so
+	ends       int64              // when its end was asked for
+	asks       []*history.Operation
 }
 
 // lockHistory finds the holds, and the operations that got fencing tokens.
@@ -125,8 +125,8 @@ func lockHistory(ops []history.Operation) (holds []hold, tokens []*history.Opera
 		s.asks = append(s.asks, op)
 		good := op.Type == history.OK
 		switch {
-		case op.F == history.OpRenew && good && op.Invoke+s.ttl > s.alive:
-			s.alive, s.by = op.Invoke+s.ttl, op
+		case op.F == history.OpRenew && good && op.Invoke+s.ttl > s.validUntil:
+			s.validUntil, s.by = op.Invoke+s.ttl, op
 		case op.F == history.OpDestroy:
 			s.ends = min(s.ends, op.Invoke)
 		}
@@ -158,7 +158,7 @@ func newSession(sessions map[string]*session, op *history.Operation) error {
 		return fmt.Errorf("operation %d made session %s, which was there", op.ID, made.Session)
 	}
 	ttl := made.TTLMS * int64(time.Millisecond)
-	sessions[made.Session] = &session{ttl: ttl, alive: op.Invoke + ttl, by: op, ends: math.MaxInt64}
+	sessions[made.Session] = &session{ttl: ttl, validUntil: op.Invoke + ttl, by: op, ends: math.MaxInt64}
 	return nil
 }
 
@@ -176,17 +176,17 @@ func (s *session) holds(id string) (all []hold) {
 		if op.F != history.OpAcquire || op.Type != history.OK {
 			continue
 		}
-		h := hold{key: op.Key, session: id, from: op.Return, till: min(s.alive, s.ends), acquired: op}
-		if s.alive <= s.ends {
-			h.proof = s.by
+		h := hold{key: op.Key, session: id, from: op.Return, until: min(s.validUntil, s.ends), acquired: op}
+		if s.validUntil <= s.ends {
+			h.basis = s.by
 		}
 		for _, later := range s.asks[i+1:] {
-			if later.F == history.OpRelease && later.Key == op.Key && later.Invoke < h.till {
-				h.till, h.proof = later.Invoke, nil
+			if later.F == history.OpRelease && later.Key == op.Key && later.Invoke < h.until {
+				h.until, h.basis = later.Invoke, nil
 				break
 			}
 		}
-		if h.till > h.from {
+		if h.until > h.from {
 			all = append(all, h)
 		}
 	}
@@ -209,10 +209,10 @@ func overlaps(holds []hold) (found []overlap) {
 	last := map[string]hold{} // of those so far the one that lasts longest, by key
 	for _, h := range holds {
 		before, ok := last[h.key]
-		if ok && before.session != h.session && h.from < before.till {
+		if ok && before.session != h.session && h.from < before.until {
 			found = append(found, overlap{before, h})
 		}
-		if !ok || h.till > before.till {
+		if !ok || h.until > before.until {
 			last[h.key] = h
 		}
 	}
@@ -221,12 +221,12 @@ func overlaps(holds []hold) (found []overlap) {
 
 func (o overlap) words() string {
 	a, b := o.first, o.second
-	text := fmt.Sprintf("lock %s had two holders from %s to %s: session %s since %s", a.key, clock(b.from), clock(min(a.till, b.till)), brief(a.session), clock(a.from))
-	if a.proof != nil {
-		verb := map[history.Op]string{history.OpRenew: "renewed", history.OpCreate: "made"}[a.proof.F]
-		text += fmt.Sprintf(", %s at %s and so good until %s,", verb, clock(a.proof.Invoke), clock(a.till))
+	text := fmt.Sprintf("lock %s had two holders from %s to %s: session %s since %s", a.key, clock(b.from), clock(min(a.until, b.until)), brief(a.session), clock(a.from))
+	if a.basis != nil {
+		verb := map[history.Op]string{history.OpRenew: "renewed", history.OpCreate: "made"}[a.basis.F]
+		text += fmt.Sprintf(", %s at %s and so good until %s,", verb, clock(a.basis.Invoke), clock(a.until))
 	} else {
-		text += fmt.Sprintf(", and not released before %s,", clock(a.till))
+		text += fmt.Sprintf(", and not released before %s,", clock(a.until))
 	}
 	return text + fmt.Sprintf(" and session %s, whose acquire was answered at %s", brief(b.session), clock(b.from))
 }
@@ -234,9 +234,9 @@ func (o overlap) words() string {
 // brief is enough of an ID to find it.
 func brief(id string) string { return id[:min(len(id), 8)] }
 
-func (o overlap) proof(ops []history.Operation) Counterexample {
+func (o overlap) counterexample(ops []history.Operation) Counterexample {
 	c := Counterexample{Key: o.first.key, Why: o.words()}
-	for _, op := range []*history.Operation{o.first.acquired, o.first.proof, o.second.acquired} {
+	for _, op := range []*history.Operation{o.first.acquired, o.first.basis, o.second.acquired} {
 		if op != nil && !slices.ContainsFunc(c.Ops, func(have history.Operation) bool { return have.ID == op.ID }) {
 			c.Ops = append(c.Ops, *op)
 		}
@@ -285,6 +285,6 @@ func (p unfencedPair) words() string {
 		clock(p.after.Invoke), p.after.ModifyIndex, p.before.F, p.before.ModifyIndex, clock(p.before.Return))
 }
 
-func (p unfencedPair) proof() Counterexample {
+func (p unfencedPair) counterexample() Counterexample {
 	return Counterexample{Key: p.after.Key, Why: p.words(), Ops: []history.Operation{*p.before, *p.after}, Of: 2}
 }

@@ -38,7 +38,7 @@ func (l *locks) create(session string, from, till int64) *locks {
 // judge adds a quiet lock with enough holds, so that the load is enough.
 func (l *locks) judge(t *testing.T) Result {
 	t.Helper()
-	for i := range int64(leastHolds) {
+	for i := range int64(minHolds) {
 		id := fmt.Sprint("quiet", i)
 		at := 100_000 + i*100
 		l.create(id, at, at+1).good(history.OpAcquire, id, "quiet", at+10, at+11, uint64(1000+2*i)).good(history.OpRelease, id, "quiet", at+20, at+21, uint64(1001+2*i))
@@ -64,7 +64,7 @@ func TestMutex(t *testing.T) {
 			good(history.OpRenew, "a", "", 1000, 1010, 0).good(history.OpAcquire, "b", "k", 2100, 2110, 6), Invalid, "session a since 0.020 s, renewed at 1.000 s and so good until 3.000 s"},
 		{"a renewal that failed promises nothing", new(locks).create("a", 0, 1).create("b", 1900, 1901).good(history.OpAcquire, "a", "k", 10, 20, 5).
 			add(history.OpRenew, "a", "", 1000, 1010, 0, history.Info, "timeout").good(history.OpAcquire, "b", "k", 2100, 2110, 6), Valid, ""},
-		{"a late renewal that succeeds proves that it was never lost", new(locks).create("a", 0, 1).create("b", 1900, 1901).good(history.OpAcquire, "a", "k", 10, 20, 5).
+		{"a late renewal that succeeds shows that it was never lost", new(locks).create("a", 0, 1).create("b", 1900, 1901).good(history.OpAcquire, "a", "k", 10, 20, 5).
 			good(history.OpAcquire, "b", "k", 3000, 3010, 6).good(history.OpRenew, "a", "", 3100, 3110, 0), Invalid, "two holders from 3.010 s"},
 		{"one that is being released is nobody's", new(locks).create("a", 0, 1).create("b", 0, 1).good(history.OpAcquire, "a", "k", 10, 20, 5).
 			add(history.OpRelease, "a", "k", 30, 5000, 0, history.Info, "timeout").good(history.OpAcquire, "b", "k", 35, 40, 6), Valid, ""},
@@ -96,7 +96,7 @@ func TestMutex(t *testing.T) {
 func TestMutexNeedsContention(t *testing.T) {
 	require.Equal(t, Unknown, checkMutex(t.Context(), &Run{}).Verdict)
 	l := new(locks).create("a", 0, 1)
-	for i := range int64(leastHolds) {
+	for i := range int64(minHolds) {
 		l.good(history.OpAcquire, "a", fmt.Sprint("k", i), 10+i, 20+i, uint64(i+1))
 	}
 	r := checkMutex(t.Context(), &Run{Ops: l.ops})

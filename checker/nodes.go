@@ -16,8 +16,8 @@ const settleWindow = int64(3 * time.Second)
 // checkNodes asks of every node by itself what availability asks of the cluster: once all is
 // healed, each that should run answers, and each server knows a leader. The session waits
 // for that before the final reads, no longer than Settings.RecoverWithin after the last
-// heal. One good answer from shortly before the final reads on is enough; a node is only
-// held to account for silence that lasted as long as it was given.
+// heal. One good answer from shortly before the final reads on is enough; silence is only
+// held against a node if it lasted for all of that time.
 func checkNodes(_ context.Context, run *Run) Result {
 	spans, ended, interrupted, err := phases(run)
 	if err != nil {
@@ -59,7 +59,7 @@ func checkNodes(_ context.Context, run *Run) Result {
 			continue
 		}
 		switch {
-		case limit > 0 && silent >= limit && tried >= leastTries && len(excuses) == 0 && !interrupted:
+		case limit > 0 && silent >= limit && tried >= minTries && len(excuses) == 0 && !interrupted:
 			r.Verdict = Invalid
 			r.Reasons = append([]string{fmt.Sprintf("%s; allowed are %s", text, ms(limit))}, r.Reasons...)
 		default:
@@ -83,8 +83,7 @@ func checkNodes(_ context.Context, run *Run) Result {
 }
 
 // servedBy reports whether a client got an answer through the node that takes a leader, asked for
-// after a time: then it is what the node says of itself, or who asks it, that cannot be
-// believed.
+// after a time: then the node's own answers, or the observer, are not reliable.
 func servedBy(run *Run, node string, since int64) string {
 	for i := range run.Ops {
 		if op := &run.Ops[i]; op.Node == node && op.Invoke > since && op.Type == history.OK && changes(op.F) {
@@ -94,18 +93,18 @@ func servedBy(run *Run, node string, since int64) string {
 	return ""
 }
 
-// leastTries is how often a node must have been asked in vain.
-const leastTries = 5
+// minTries is how many observations must have failed.
+const minTries = 5
 
-// account is what one node answered.
-type account struct {
-	good  []int64 // when an answer was as it should be
-	tries []int64 // when it was asked
-	why   string  // the last one was not
+// nodeAnswers are the answers of one node to the observer.
+type nodeAnswers struct {
+	good  []int64 // times of the good answers
+	tries []int64 // times of all observations
+	why   string  // what was wrong with the last answer that was not good
 }
 
 // answersOf collects a node's answers: good ones, and what was wrong with the last.
-func answersOf(run *Run, n topologies.Node) (a account, err error) {
+func answersOf(run *Run, n topologies.Node) (a nodeAnswers, err error) {
 	a.why = "it was never asked"
 	for i := range run.Events {
 		e := &run.Events[i]
@@ -130,7 +129,7 @@ func answersOf(run *Run, n topologies.Node) (a account, err error) {
 }
 
 // lastGood is the last good answer, and how often the node was asked since then or since.
-func (a account) lastGood(since int64) (at int64, tried int) {
+func (a nodeAnswers) lastGood(since int64) (at int64, tried int) {
 	if n := len(a.good); n > 0 {
 		at = a.good[n-1]
 	}

@@ -28,7 +28,7 @@ func picture(ctx context.Context, key string, constraints, small []constraint, f
 	if limit <= 0 {
 		return nil, nil
 	}
-	shown := window(constraints, small, pictureOps)
+	shown := nearbyOps(constraints, small, pictureOps)
 	if uniqueWrites(shown) {
 		kept, dropped := prepare(shown)
 		if hidden(shown, dropped) {
@@ -36,15 +36,15 @@ func picture(ctx context.Context, key string, constraints, small []constraint, f
 		}
 		shown = kept
 	}
-	proof := map[int64]bool{}
+	failing := map[int64]bool{}
 	for i := range small {
-		proof[small[i].op.ID] = true
+		failing[small[i].op.ID] = true
 	}
 	ops := toPorcupine(shown)
 	for i := range ops {
 		s := ops[i].Input.(*step)
 		s.label = label(s.op)
-		if proof[s.op.ID] {
+		if failing[s.op.ID] {
 			ops[i].Metadata = "part of the smallest failing sub-history"
 		}
 	}
@@ -60,9 +60,9 @@ func picture(ctx context.Context, key string, constraints, small []constraint, f
 	return page.Bytes(), nil
 }
 
-// window is the projection on the values of small and on the nearest others, by time,
+// nearbyOps is the projection on the values of small and on the nearest others, by time,
 // that together have at most limit operations.
-func window(constraints, small []constraint, limit int) []constraint {
+func nearbyOps(constraints, small []constraint, limit int) []constraint {
 	if len(constraints) <= limit {
 		return constraints
 	}

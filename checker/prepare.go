@@ -3,8 +3,8 @@ package checker
 import "faultline/workloads/history"
 
 // prepare makes the constraints of one key cheap to search without changing the answer. It
-// needs written values to be unique, so that whoever saw a value proves that its one
-// writer had begun. It returns what to search, and apart what it dropped.
+// needs written values to be unique, so that an operation that saw a value shows that its one
+// writer had begun. It returns what to search, and separately what it dropped.
 //
 // It drops a write that may or may not have happened and whose value nobody saw.
 // Putting such a write after everything else is always allowed, so what is left is
@@ -26,8 +26,8 @@ import "faultline/workloads/history"
 //	p1  stale read 2          |--|
 //	p2  read 1                      |--|
 //
-// This is fine for a system that only promises fresh reads to p2: a follower may have
-// applied the write before the leader did. Bounded by p1, it would be called broken. Where
+// This is allowed for a system that only promises fresh reads to p2: a follower may have
+// applied the write before the leader did. Bounded by p1, it would be called invalid. Where
 // stale reads are judged as if they were fresh, p1 and p2 contradict each other anyway.
 func prepare(constraints []constraint) (kept, dropped []constraint) {
 	shown := firstShown(constraints)

@@ -18,7 +18,7 @@ type observation struct {
 	at   int64 // when the answer was there
 }
 
-// checkRaft judges what nodes said of themselves. A node reads its state, term and
+// checkRaft judges what nodes reported about their Raft. A node reads its state, term and
 // indexes one after the other while they change, so one Observation may be torn: "Leader,
 // term 3" from a leader of term 2 that just stepped down. The observer asks a node again
 // only after its answer, and terms never fall, so two answers say what one cannot:
@@ -29,11 +29,11 @@ type observation struct {
 //   - What one answer says of the applied index was so before the next answer of the
 //     node, so it is compared with the commit index of that.
 //   - Whatever a node had committed or applied was so in a term no later than the one
-//     that its next answer tells.
+//     of its next answer.
 //
-// A server whose machine was replaced is another one under the same name: it knows no term
-// and has no log, and both may be lower than before. It is told apart by a new Boot on the
-// far side of a fault that emptied the disk.
+// A server whose disk was emptied is another one under the same name: it knows no term
+// and has no log, and both may be lower than before. It is recognized by a new boot ID after
+// a fault that empties disks.
 //
 // An applied index above the commit index is only wrong in a leader that applied
 // something while it led: a snapshot moves the applied index of a follower, and only the
@@ -48,7 +48,7 @@ func checkRaft(_ context.Context, run *Run) Result {
 		total += len(byNode[name])
 	}
 	if total == 0 {
-		return Result{Verdict: Unknown, Summary: "no server told its Raft state",
+		return Result{Verdict: Unknown, Summary: "no server reported its Raft state",
 			Metrics: []Metric{{Name: "observations without an answer", Value: float64(skipped)}}}
 	}
 	var reasons []string
@@ -56,7 +56,7 @@ func checkRaft(_ context.Context, run *Run) Result {
 	var safe []durable
 	for _, name := range order {
 		seen := byNode[name]
-		reasons = append(reasons, fallen(seen)...)
+		reasons = append(reasons, decreased(seen)...)
 		own := leadershipsOf(seen)
 		for _, g := range own {
 			reasons = append(reasons, appliedAhead(seen[g.from:g.to+1])...)
@@ -71,11 +71,11 @@ func checkRaft(_ context.Context, run *Run) Result {
 		{Name: "observations", Value: float64(total)},
 		{Name: "observations without an answer", Value: float64(skipped)},
 		{Name: "observations of an unknown life", Value: float64(unsure)},
-		{Name: "terms with a proven leader", Value: float64(terms)},
+		{Name: "terms with a confirmed leader", Value: float64(terms)},
 	}}
 	r.Summary = fmt.Sprintf("%d observations of %s agree with Raft (%s with a leader)", total, plural(len(order), "server"), plural(terms, "term"))
 	if unsure > 0 {
-		r.Summary += fmt.Sprintf("; %s of nodes that tell no boot came so near a restart, or before the node knew of a term, that nothing was concluded from them", plural(unsure, "observation"))
+		r.Summary += fmt.Sprintf("; %s of nodes that report no boot ID came so near a restart, or before the node knew of a term, that nothing was concluded from them", plural(unsure, "observation"))
 	}
 	if len(reasons) > 0 {
 		r.Verdict, r.Summary = Invalid, reasons[0]
@@ -85,9 +85,9 @@ func checkRaft(_ context.Context, run *Run) Result {
 }
 
 // observations collects the usable observations by server, in their order. The key of a
-// server whose disk was emptied since is another. A server that tells no boot gets its
-// lives in place of them, as far as these can be told; nor does one that is just starting
-// tell a term of its own, which is no term 0.
+// server whose disk was emptied since is another. A server that reports no boot ID gets its
+// lives in place of boot IDs, as far as these are known; while it starts it reports no term
+// either, which is not term 0.
 func observations(run *Run) (byNode map[string][]observation, order []string, skipped, unsure int, err error) {
 	byNode = map[string][]observation{}
 	keys := map[string]string{} // of the server that is now at work under a name
@@ -134,9 +134,9 @@ func observations(run *Run) (byNode map[string][]observation, order []string, sk
 	return byNode, order, skipped, unsure, nil
 }
 
-// fallen finds what went back: terms ever, since they are durable; the commit and applied
+// decreased finds what decreased: terms at any time, since they are durable; the commit and applied
 // indexes within one life of the process.
-func fallen(seen []observation) (reasons []string) {
+func decreased(seen []observation) (reasons []string) {
 	for i := 1; i < len(seen); i++ {
 		was, is := &seen[i-1], &seen[i]
 		fell := func(what string, before, now uint64) {

@@ -67,7 +67,7 @@ func TestRaft(t *testing.T) {
 			s1 a Leader   3 10 10 10
 			s2 a Leader   3 11 11 11
 			s1 a Follower 3 11 11 11`, Valid, ""},
-		{"answers of two lives prove no leadership together", `
+		{"answers of two lives show no leadership together", `
 			s1 a Leader   3 10 10 11
 			s2 a Leader   3 10 10 11
 			s1 b Leader   3 10 10 11
@@ -121,10 +121,10 @@ func TestRaft(t *testing.T) {
 			s2 a Leader   6 10 10 11
 			s2 a Leader   6 11 11 11
 			s2 a Leader   6 12 12 12`, Valid, ""},
-		{"a client agent has no Raft", ``, Unknown, "no server told its Raft state"},
+		{"a client agent has no Raft", ``, Unknown, "no server reported its Raft state"},
 		{"nobody answers", `
 			s1 error
-			s2 error`, Unknown, "no server told its Raft state"},
+			s2 error`, Unknown, "no server reported its Raft state"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := checkRaft(context.Background(), watch(t, c.seen))
@@ -171,7 +171,7 @@ func TestRaftOfAReplacedServer(t *testing.T) {
 	require.Equal(t, Invalid, checkRaft(context.Background(), run).Verdict, "nor is another's disk")
 }
 
-// A server that tells no boot, as a Consul does, and no term of its own while it starts, is
+// A server that reports no boot ID, as Consul does, and no term of its own while it starts, is
 // killed and started again: its commit index begins anew, and nobody is to blame.
 func TestRaftOfServersThatTellNoBoot(t *testing.T) {
 	follower := func(term, commit uint64) history.Observation {
@@ -199,7 +199,7 @@ func TestRaftOfServersThatTellNoBoot(t *testing.T) {
 			kill(tp, 4000, 6000)
 			tp.observe(6100, "s3", follower(0, 0)).observe(6500, "s3", follower(3, 0)).observe(9000, "s3", follower(3, 2460))
 		}, Valid, "nothing was concluded"},
-		"started again, told a while later": {func(tp *tape) {
+		"started again, reported a while later": {func(tp *tape) {
 			kill(tp, 4000, 6000)
 			tp.observe(9000, "s3", follower(3, 0)).observe(9300, "s3", follower(3, 2460))
 		}, Valid, ""},
@@ -232,7 +232,7 @@ func TestRaftOfServersThatTellNoBoot(t *testing.T) {
 			require.Contains(t, r.Summary, c.says)
 		})
 	}
-	// A run of old: nobody told of processes.
+	// An old run: no runtime reported processes.
 	tp := &tape{}
 	tp.observe(3000, "s3", follower(2, 2456))
 	tp.mark(4000, "kill", `{"step":0,"stage":"start","lasts":true,"kills":true,"targets":["s3"]}`)

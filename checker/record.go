@@ -11,19 +11,19 @@ import (
 	"faultline/workloads/history"
 )
 
-// checkRecord asks whether the history is all of a run: as the harness wrote it, from the
-// beginning to the end, with nothing that stopped or stood still meanwhile. What is not
-// there proves nothing, so it is never invalid, and a run that was cut short is at best
-// unknown: what would have followed was not tried.
+// checkRecord asks whether the history is complete: as the harness wrote it, from the
+// beginning to the end, without a time in which the harness was stopped. Nothing follows from
+// what is missing, so it is never invalid, and a run that was cut short is at best unknown:
+// what would have followed was not tested.
 func checkRecord(_ context.Context, run *Run) Result {
 	r := Result{Metrics: []Metric{{Name: "events", Value: float64(len(run.Events))}}}
 	spans, ended, _, err := phases(run)
 	if err != nil {
 		return Result{Verdict: Unknown, Summary: err.Error(), Metrics: r.Metrics}
 	}
-	said, sealed := unsealed(run)
-	r.Reasons = slices.Concat(lostCluster(run), said, disorder(spans, ended), strangeEvents(run))
-	silences, mattered := standstills(run, spans)
+	said, sealed := sealProblems(run)
+	r.Reasons = slices.Concat(clusterLost(run), said, phaseProblems(spans, ended), unexpectedEvents(run))
+	silences, mattered := harmfulSilences(run, spans)
 	r.Reasons = append(r.Reasons, mattered...)
 	longest := int64(0)
 	for _, s := range silences {
@@ -43,11 +43,11 @@ func checkRecord(_ context.Context, run *Run) Result {
 }
 
 // formatSealed is the first format of run directories whose histories end with a seal and
-// tell the starts and ends of processes. Those before it are 0.
+// hold the starts and ends of processes. Those before it are 0.
 const formatSealed = 1
 
-// unsealed tells what is wrong with the seal; runs of old had none.
-func unsealed(run *Run) (reasons []string, sealed bool) {
+// sealProblems lists what is wrong with the seal; old runs had none.
+func sealProblems(run *Run) (reasons []string, sealed bool) {
 	err := history.CheckSeal(run.Events)
 	switch {
 	case err == nil:
@@ -60,8 +60,8 @@ func unsealed(run *Run) (reasons []string, sealed bool) {
 	return []string{err.Error()}, false
 }
 
-// lostCluster tells where the harness learned that its cluster was gone.
-func lostCluster(run *Run) (reasons []string) {
+// clusterLost lists where the harness recorded that its cluster was gone.
+func clusterLost(run *Run) (reasons []string) {
 	for i := range run.Events {
 		e := &run.Events[i]
 		if e.Process != history.Harness || e.F != history.FLost {
@@ -79,8 +79,8 @@ func lostCluster(run *Run) (reasons []string) {
 // The phases of a run that was not interrupted, in their order.
 var wholeRun = []history.Phase{history.PhaseFaults, history.PhaseQuiet, history.PhaseFinal}
 
-// disorder tells how the phases are not those of a whole run.
-func disorder(spans []phaseSpan, ended bool) (reasons []string) {
+// phaseProblems lists how the phases differ from those of a whole run.
+func phaseProblems(spans []phaseSpan, ended bool) (reasons []string) {
 	var names []history.Phase
 	for _, s := range spans {
 		if s.name == history.PhaseInterrupt {
@@ -101,8 +101,8 @@ func disorder(spans []phaseSpan, ended bool) (reasons []string) {
 	return reasons
 }
 
-// strangeEvents tells of events that no harness of this topology can have written.
-func strangeEvents(run *Run) (reasons []string) {
+// unexpectedEvents lists events that no harness of this topology can have written.
+func unexpectedEvents(run *Run) (reasons []string) {
 	known := map[string]bool{"": true}
 	for _, n := range run.Topology.Nodes() {
 		known[n.Name] = true
@@ -152,9 +152,9 @@ func silent(run *Run, spans []phaseSpan) (all []silence) {
 	return all
 }
 
-// standstills lists the silences, and tells of those that cover what matters: a fault, or
-// the time in which the cluster had to recover.
-func standstills(run *Run, spans []phaseSpan) (all []silence, mattered []string) {
+// harmfulSilences lists the silences, and describes those that cover a fault, or the time in
+// which the cluster had to recover.
+func harmfulSilences(run *Run, spans []phaseSpan) (all []silence, mattered []string) {
 	all = silent(run, spans)
 	for _, s := range all {
 		words := fmt.Sprintf("the harness stood still from %s to %s", clock(s.from), clock(s.to))

@@ -127,13 +127,13 @@ func uniqueWrites(constraints []constraint) bool {
 
 // project keeps of the constraints what concerns the values of keep; "absent" always stays. A
 // compare-and-set from a kept to a dropped value stays as a read, one from a dropped to a
-// kept value as a write, and failed compares that do not tell what they found are dropped.
+// kept value as a write, and failed compares that do not report what they found are dropped.
 //
 // If the whole is linearizable, so is every projection: take its linearization and
 // strike out the roles. While a dropped value stood in the register, the only operations
 // were those that saw it or replaced it; the former are struck out, and the latter no
-// longer say what they replaced. So a projection that is not linearizable proves that
-// the whole is not. (Striking out a write but not those that saw it proves nothing.)
+// longer say what they replaced. So if a projection is not linearizable, the whole is not
+// either. (From striking out a write but not those that saw it nothing follows.)
 func project(constraints []constraint, keep func(value) bool) []constraint {
 	open := make([]constraint, 0, len(constraints))
 	for _, f := range constraints {

@@ -34,7 +34,7 @@ func decide(ctx context.Context, constraints []constraint, unique bool, memory *
 		return illegal, ""
 	}
 	kept, dropped := prepare(constraints)
-	if certified(kept) {
+	if guessHolds(kept) {
 		return legal, ""
 	}
 	if refuted(kept) {

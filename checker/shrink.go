@@ -53,7 +53,7 @@ func (s *shrinker) shortest(constraints []constraint) []constraint {
 	var best []constraint
 	tried := 0
 	conflicts(blocks(constraints), func(chosen []*constraint, of ...*block) bool {
-		small := gather(constraints, chosen, of...)
+		small := projectOn(constraints, chosen, of...)
 		if !s.illegal(small) {
 			return true // the search has the last word
 		}

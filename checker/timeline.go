@@ -10,25 +10,27 @@ import (
 	"faultline/workloads/history"
 )
 
-// answered reports whether the system served the operation: it took effect, or its condition
+// served reports whether the system served the operation: it took effect, or its condition
 // did not hold, which is an answer too.
-func answered(op *history.Operation) bool {
+func served(op *history.Operation) bool {
 	return op.Type == history.OK || op.Type == history.Fail &&
 		(op.Error == history.CASMismatch || op.Error == history.LockHeld || op.Error == history.NoSession)
 }
 
-// changes reports whether an operation of this f is one that only a leader can serve.
+// changes reports whether only a leader can serve operations of this f.
 func changes(f history.Op) bool { return f != history.OpRead }
 
-// Recovery is how long after the heal of a fault a write or compare-and-set succeeded
-// again. One that was asked for before the heal was done does not count.
+// Recovery is how long after the heal of a fault an operation that needs a leader (a write, a
+// compare-and-set, or one of locks and sessions) succeeded again. One that was sent before the
+// heal was done does not count.
 type Recovery struct {
-	Step      int
-	After     time.Duration // from the end of the heal to the answer
-	Recovered bool
+	Step      int           // of the fault in the schedule, from 0
+	After     time.Duration // from the end of the heal to the answer; 0 if Recovered is false
+	Recovered bool          // false: no such operation succeeded in the rest of the run
 }
 
-// Recoveries lists the recovery of every fault that was healed, in their order.
+// Recoveries returns the recovery after every fault that was healed, in the order of run.Faults.
+// Faults that were never healed are left out.
 func Recoveries(run *Run) []Recovery {
 	var all []Recovery
 	for _, f := range run.Faults {

@@ -7,10 +7,10 @@ import (
 	"faultline/workloads/history"
 )
 
-// unreported finds where the runtime must have kept something to itself: an end of a process that
-// nobody saw begin, two starts without an end between them, a node that answers although its
-// last process has ended, a kill that was measured and ended nothing. What crashes were
-// among it, nobody knows.
+// unreported finds where the runtime must have missed something: an end of a process without
+// a start, two starts without an end between them, a node that answers although its last
+// process has ended, a kill that was measured and ended nothing. What is missing may have been
+// crashes.
 func unreported(run *Run, all []history.ProcessEvent) (reasons []string, err error) {
 	of := map[string][]history.ProcessEvent{}
 	for _, e := range all {
@@ -20,7 +20,7 @@ func unreported(run *Run, all []history.ProcessEvent) (reasons []string, err err
 		due := history.ProcessStarted
 		for _, e := range of[n.Name] {
 			if e.Kind != due {
-				reasons = append(reasons, fmt.Sprintf("the runtime told that a process of %s had %s by %s, where it should have %s: something before that is missing",
+				reasons = append(reasons, fmt.Sprintf("the runtime reported that a process of %s had %s by %s, where it should have %s: something before that is missing",
 					n.Name, e.Kind, clock(e.When), due))
 			}
 			due = next[e.Kind]
@@ -28,11 +28,11 @@ func unreported(run *Run, all []history.ProcessEvent) (reasons []string, err err
 	}
 	for _, n := range run.Topology.Started() {
 		if len(of[n.Name]) == 0 {
-			reasons = append(reasons, "the runtime told of no process of "+n.Name)
+			reasons = append(reasons, "the runtime reported no process of "+n.Name)
 		}
 	}
-	undead, err := answersOfNobody(run, of)
-	return append(append(reasons, undead...), killsOfNobody(run, of)...), err
+	undead, err := answersAfterEnd(run, of)
+	return append(append(reasons, undead...), killsWithoutEnd(run, of)...), err
 }
 
 var next = map[history.ProcessKind]history.ProcessKind{
@@ -40,9 +40,9 @@ var next = map[history.ProcessKind]history.ProcessKind{
 	history.ProcessEnded:   history.ProcessStarted,
 }
 
-// answersOfNobody finds the nodes that answered the observer long after the last end of a
+// answersAfterEnd finds the nodes that answered the observer long after the last end of a
 // process of theirs.
-func answersOfNobody(run *Run, of map[string][]history.ProcessEvent) (reasons []string, err error) {
+func answersAfterEnd(run *Run, of map[string][]history.ProcessEvent) (reasons []string, err error) {
 	said := map[string]bool{}
 	for i := range run.Events {
 		e := &run.Events[i]
@@ -60,16 +60,16 @@ func answersOfNobody(run *Run, of map[string][]history.ProcessEvent) (reasons []
 		}
 		if o.Error == "" {
 			said[e.Node] = true
-			reasons = append(reasons, fmt.Sprintf("%s answered at %s, but by what the runtime told its last process ended at %s: a start is missing",
+			reasons = append(reasons, fmt.Sprintf("%s answered at %s, but the runtime reported that its last process ended at %s: a start is missing",
 				e.Node, clock(e.Time), clock(last.When)))
 		}
 	}
 	return reasons, nil
 }
 
-// killsOfNobody finds the faults that were measured to have ended a process, though by what
-// the runtime told it ran all along.
-func killsOfNobody(run *Run, of map[string][]history.ProcessEvent) (reasons []string) {
+// killsWithoutEnd finds the faults that were measured to have ended a process, though the
+// runtime reported that it ran all along.
+func killsWithoutEnd(run *Run, of map[string][]history.ProcessEvent) (reasons []string) {
 	for _, f := range run.Faults {
 		if !f.Kills || f.Exits || !f.Verified {
 			continue
@@ -80,7 +80,7 @@ func killsOfNobody(run *Run, of map[string][]history.ProcessEvent) (reasons []st
 		}
 		for _, node := range f.Targets {
 			if ranAllAlong(of[node], f.Start-observationLag, healed) {
-				reasons = append(reasons, fmt.Sprintf("step %d (%s) was measured to have ended the process of %s, and the runtime told of no end of it", f.Step, f.Name, node))
+				reasons = append(reasons, fmt.Sprintf("step %d (%s) was measured to have ended the process of %s, and the runtime reported no end of it", f.Step, f.Name, node))
 			}
 		}
 	}

@@ -12,9 +12,9 @@ import (
 // A runtime that keeps a start or an end to itself may have kept a crash to itself.
 func TestWhatARuntimeDidNotTellIsUnknown(t *testing.T) {
 	good := history.Observation{BootID: "a", State: "Follower", Leader: "s1", Term: 2}
-	fault := func(tp *tape, from, to int, told func(*tape), more string) {
+	fault := func(tp *tape, from, to int, reported func(*tape), more string) {
 		tp.mark(from, "kill", `{"step":0,"stage":"start","lasts":true,"kills":true,"targets":["s1"]`+more+`}`)
-		told(tp)
+		reported(tp)
 		tp.mark(from+100, "kill", `{"step":0,"stage":"start","done":true,"lasts":true,"kills":true,"targets":["s1"],"proved":true`+more+`}`)
 		tp.mark(to-1, "kill", `{"step":0,"stage":"heal"}`)
 		tp.mark(to, "kill", `{"step":0,"stage":"heal","done":true,"proved":true}`)
@@ -26,12 +26,12 @@ func TestWhatARuntimeDidNotTellIsUnknown(t *testing.T) {
 		verdict Verdict
 		says    string
 	}{
-		"all is told":                     {func(tp *tape) { fault(tp, 1000, 2000, killed, ""); tp.started(2000, "s1").observe(9000, "s1", good) }, Valid, "all asked for"},
+		"all is reported":                 {func(tp *tape) { fault(tp, 1000, 2000, killed, ""); tp.started(2000, "s1").observe(9000, "s1", good) }, Valid, "all asked for"},
 		"not the end of who was killed":   {func(tp *tape) { fault(tp, 1000, 2000, nothing, "") }, Unknown, "step 0 (kill) was measured to have ended the process of s1"},
 		"one that only may end, does not": {func(tp *tape) { fault(tp, 1000, 2000, nothing, `,"exits":true`) }, Valid, ""},
 		"not that end, but the start":     {func(tp *tape) { fault(tp, 1000, 2000, nothing, ""); tp.started(2000, "s1") }, Unknown, "a process of s1 had started by 2.000 s, where it should have ended"},
 		"not that start": {func(tp *tape) { fault(tp, 1000, 2000, killed, ""); tp.observe(9000, "s1", good) }, Unknown,
-			"s1 answered at 9.000 s, but by what the runtime told its last process ended at 1.050 s"},
+			"s1 answered at 9.000 s, but the runtime reported that its last process ended at 1.050 s"},
 		"it was down, and answered a moment before": {func(tp *tape) { fault(tp, 1000, 2000, killed, ""); tp.observe(2500, "s1", good) }, Valid, ""},
 		"it stays down": {func(tp *tape) {
 			fault(tp, 1000, 2000, killed, "")
@@ -54,5 +54,5 @@ func TestWhatARuntimeDidNotTellIsUnknown(t *testing.T) {
 	run.Topology = threeServers()
 	r := checkCrashes(context.Background(), run)
 	require.Equal(t, Unknown, r.Verdict)
-	require.Equal(t, "the runtime told of no process of s2", r.Summary)
+	require.Equal(t, "the runtime reported no process of s2", r.Summary)
 }

@@ -301,7 +301,7 @@ func TestARunInWhichNothingHappensIsUnknown(t *testing.T) {
 			idle := newFake(layout(t, crowd))
 			idle.nods = true
 			idle.obey = func(faults.Conditions) faults.Conditions { return idle.topology.Baseline() }
-			requireDoubt(t, judged(t, idle, s), f.Kind().Name, "its effect was not proved")
+			requireDoubt(t, judged(t, idle, s), f.Kind().Name, "its effect was not verified")
 		})
 	}
 }

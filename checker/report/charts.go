@@ -75,7 +75,7 @@ func (f *runFigure) delays() {
 		return
 	}
 	axis := decades(low, high)
-	place := func(ns int64) float64 { // height above the panel's floor
+	place := func(ns int64) float64 { // height above the panel's bottom
 		from, till := math.Log10(float64(axis[0])), math.Log10(float64(axis[len(axis)-1]))
 		return (math.Log10(float64(max(ns, axis[0]))) - from) / max(till-from, 1) * delayHeight
 	}

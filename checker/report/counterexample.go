@@ -14,7 +14,7 @@ import (
 	"faultline/workloads/history"
 )
 
-// story is a counterexample as it is told: in words, drawn, and with what was going on.
+// story is a counterexample as it is shown: in words, drawn, and with the faults in force.
 type story struct {
 	checker.Counterexample
 	Number     int
@@ -25,9 +25,9 @@ type story struct {
 	From, Till string   // seconds: the stretch of the run that holds it
 }
 
-// mostTold bounds the operations that are told and drawn. A counterexample that could
+// maxStoryOps bounds the operations that are listed and drawn. A counterexample that could
 // not be made small in time may have hundreds.
-const mostTold = 24
+const maxStoryOps = 24
 
 // operationLine is an operation and what real time says of its order.
 type operationLine struct {
@@ -36,7 +36,7 @@ type operationLine struct {
 }
 
 func storyOf(number int, c checker.Counterexample, run *checker.Run) story {
-	left := max(0, len(c.Ops)-mostTold)
+	left := max(0, len(c.Ops)-maxStoryOps)
 	c.Ops, c.Why = c.Ops[:len(c.Ops)-left], prose(c.Why)
 	s := story{Counterexample: c, Number: number, LeftOut: left, Drawing: drawStory(number, c, run.Faults)}
 	for i, op := range c.Ops {
@@ -137,7 +137,7 @@ func drawStory(number int, c checker.Counterexample, faults []history.Fault) tem
 	faults = during(faults, moments[0], moments[len(moments)-1])
 	top := 8 + storyNote*float64(len(faults))
 	floor := top + storyLane*float64(len(lanes))
-	d := drawing{ops: c.Ops, at: at, lanes: lanes, width: width, top: top, floor: floor}
+	d := drawing{ops: c.Ops, at: at, lanes: lanes, width: width, top: top, bottom: floor}
 	var titles []string
 	for _, op := range c.Ops {
 		titles = append(titles, sentence(op))
@@ -162,11 +162,11 @@ func drawStory(number int, c checker.Counterexample, faults []history.Fault) tem
 // drawing is a story being drawn.
 type drawing struct {
 	svg
-	ops        []history.Operation
-	at         map[int64]float64
-	lanes      []history.Process
-	width      float64
-	top, floor float64 // of the lanes
+	ops         []history.Operation
+	at          map[int64]float64
+	lanes       []history.Process
+	width       float64
+	top, bottom float64 // of the lanes
 }
 
 func (d *drawing) middle(op history.Operation) float64 {
@@ -202,19 +202,19 @@ func (d *drawing) place(moments []int64, t int64) float64 {
 func (d *drawing) faults(faults []history.Fault, moments []int64) {
 	for i, f := range faults {
 		from, till := d.place(moments, f.Start), d.place(moments, f.Healed)
-		d.rect("band", from, 0, till-from, d.floor, faultLabel(f))
+		d.rect("band", from, 0, till-from, d.bottom, faultLabel(f))
 		d.text("text", "fault "+faultLabel(f), "class", "dim", "x", px(from+5), "y", px(12+storyNote*float64(i)))
 	}
 }
 
 func (d *drawing) moments(moments []int64) {
 	for _, m := range moments {
-		d.line("moment", d.at[m], d.top, d.at[m], d.floor+6)
-		d.text("text", stamp(m), "class", "time", "x", px(d.at[m]), "y", px(d.floor+20), "text-anchor", "middle")
+		d.line("moment", d.at[m], d.top, d.at[m], d.bottom+6)
+		d.text("text", stamp(m), "class", "time", "x", px(d.at[m]), "y", px(d.bottom+20), "text-anchor", "middle")
 	}
 	for i := 1; i < len(moments); i++ {
 		x := (d.at[moments[i-1]] + d.at[moments[i]]) / 2
-		d.text("text", "+"+span(time.Duration(moments[i]-moments[i-1])), "class", "dim", "x", px(x), "y", px(d.floor+36), "text-anchor", "middle")
+		d.text("text", "+"+span(time.Duration(moments[i]-moments[i-1])), "class", "dim", "x", px(x), "y", px(d.bottom+36), "text-anchor", "middle")
 	}
 }
 

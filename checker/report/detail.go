@@ -5,11 +5,11 @@ import (
 	"faultline/workloads/history"
 )
 
-// mostDetailed bounds the operations that the page carries one by one, and so its size:
+// maxDetailed bounds the operations that the page carries one by one, and so its size:
 // about 35 bytes each.
-const mostDetailed = 30_000
+const maxDetailed = 30_000
 
-// detail is what the page's script needs in order to zoom and to tell what lies under the
+// detail is what the page's script needs in order to zoom and to show what lies under the
 // pointer. Operations are columns of equal length, in the order of their invokes; names
 // are positions in a list. Without the script the page lacks nothing but this.
 type detail struct {
@@ -48,13 +48,13 @@ type detailSpan struct {
 
 var typeCodes = map[history.Type]int{history.OK: 0, history.Fail: 1, history.Info: 2}
 
-func detailOf(d Data, lanes map[string]lane, leaders []stay, buckets []bucket, width int64) detail {
+func detailOf(d Data, lanes map[string]lane, leaders []stateSpan, buckets []bucket, width int64) detail {
 	run, end := d.run(), extent(d)
 	out := detail{End: end / 1000, Lanes: lanes, Width: width / 1000, Every: sampling{1, 1}}
 	gaveUp := infos(run.Events)
 	ops := run.Ops
-	if len(ops) > mostDetailed {
-		ops, out.Every = thin(ops, proofs(d.Results))
+	if len(ops) > maxDetailed {
+		ops, out.Every = thin(ops, counterexampleOps(d.Results))
 	}
 	var names, kinds, keys, errs, modes index
 	last := int64(0)
@@ -84,7 +84,7 @@ func detailOf(d Data, lanes map[string]lane, leaders []stay, buckets []bucket, w
 	return out
 }
 
-// infos tells when each process that got an info got it. It never acts again, so there
+// infos returns when each process that got an info got it. It never acts again, so there
 // is at most one.
 func infos(events []history.Event) map[history.Process]int64 {
 	at := map[history.Process]int64{}
@@ -109,10 +109,10 @@ func took(op history.Operation, gaveUp map[history.Process]int64) int64 {
 }
 
 // thin keeps evenly some of the ok operations and some of the others, so that neither
-// has more than its half of what the page can carry, and all that is part of a proof.
-func thin(ops []history.Operation, proof map[sent]bool) (kept []history.Operation, every sampling) {
+// has more than its half of what the page can carry, and all of the counterexamples.
+func thin(ops []history.Operation, keep map[sent]bool) (kept []history.Operation, every sampling) {
 	t := tallyOf(ops)
-	const half = mostDetailed / 2
+	const half = maxDetailed / 2
 	every = sampling{OK: 1 + t.OK/half, Rest: 1 + (t.Fail+t.Info)/half}
 	var ok, rest int
 	for _, op := range ops {
@@ -120,7 +120,7 @@ func thin(ops []history.Operation, proof map[sent]bool) (kept []history.Operatio
 		if op.Type == history.OK {
 			nth, of = &ok, every.OK
 		}
-		if *nth%of == 0 || proof[sent{op.Process, op.Invoke}] {
+		if *nth%of == 0 || keep[sent{op.Process, op.Invoke}] {
 			kept = append(kept, op)
 		}
 		*nth++
@@ -128,7 +128,7 @@ func thin(ops []history.Operation, proof map[sent]bool) (kept []history.Operatio
 	return kept, every
 }
 
-// sampling tells that one in so many operations is kept.
+// sampling says that one in so many operations is kept.
 type sampling struct{ OK, Rest int }
 
 // sent names an operation: no process sends two at once.
@@ -137,7 +137,7 @@ type sent struct {
 	at      int64
 }
 
-func proofs(results []checker.Result) map[sent]bool {
+func counterexampleOps(results []checker.Result) map[sent]bool {
 	all := map[sent]bool{}
 	for _, r := range results {
 		for _, c := range r.Counterexamples {

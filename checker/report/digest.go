@@ -96,9 +96,9 @@ func sentenceOf(r checker.Result) string {
 	return r.Checker + ": " + cmp.Or(r.Summary, strings.Join(r.Reasons, "; "), "no reason was given")
 }
 
-// untold are the reasons of a result that its summary and the first few of its
-// counterexamples, which are told anyway, do not already say.
-func untold(r checker.Result, few int) []string {
+// otherReasons are the reasons of a result that its summary and the first few of its
+// counterexamples, which are shown anyway, do not already say.
+func otherReasons(r checker.Result, few int) []string {
 	said := []string{r.Summary}
 	for _, c := range r.Counterexamples[:min(few, len(r.Counterexamples))] {
 		said = append(said, "key "+c.Key+": "+c.Why)
@@ -131,21 +131,21 @@ func budget(r checker.Result) string {
 	return text
 }
 
-// faultClause tells of faults only what was measured.
+// faultClause says of faults only what was measured.
 func faultClause(faults []history.Fault) string {
 	if len(faults) == 0 {
 		return ", without any fault"
 	}
-	proved := 0
+	verified := 0
 	for _, f := range faults {
 		if f.Verified && f.HealVerified {
-			proved++
+			verified++
 		}
 	}
-	if proved == len(faults) {
+	if verified == len(faults) {
 		return fmt.Sprintf(" and %s, each with measured effect", count(len(faults), "fault"))
 	}
-	return fmt.Sprintf(" and %s, %s of them with measured effect", count(len(faults), "fault"), thousands(proved))
+	return fmt.Sprintf(" and %s, %s of them with measured effect", count(len(faults), "fault"), thousands(verified))
 }
 
 // meanings explain the verdicts of runs to a reader who meets them for the first time.

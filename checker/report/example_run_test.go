@@ -183,7 +183,7 @@ func (e *example) question(op *history.Event) (answer history.Event) {
 	return answer
 }
 
-// answer spoils an answer by the faults in force, and tells how long it took.
+// answer spoils an answer by the faults in force, and returns how long it took.
 func (e *example) answer(a *history.Event, node string, at, took float64) float64 {
 	leader, led := e.leader(at)
 	spoil := func(kind history.Type, code history.Code, seconds float64) float64 {
@@ -248,7 +248,7 @@ func validData(t *testing.T, rate float64) Data {
 	}
 }
 
-// invalidData is a run that ends with two proofs of a broken promise.
+// invalidData is a run with two counterexamples.
 func invalidData(t *testing.T, rate float64) Data {
 	d := validData(t, rate)
 	e := newExample(t, rate)

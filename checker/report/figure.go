@@ -13,15 +13,15 @@ import (
 
 // Measures of the figure of a run, in pixels.
 const (
-	figureLeft  = 112.0
-	figureWidth = 960.0 // of the plot
-	figureRight = 14.0
-	rowHeight   = 17.0
-	stateHeight = 5.0 // strip on top of a node's lane that reports whether it leads
-	columns     = 480 // cells over the width of a lane
-	rateHeight  = 76.0
-	delayHeight = 58.0
-	panelGap    = 12.0
+	figureLeft   = 112.0
+	figureWidth  = 960.0 // of the plot
+	figureRight  = 14.0
+	rowHeight    = 17.0
+	stateHeight  = 5.0 // strip on top of a node's lane that reports whether it leads
+	cellsPerLane = 480 // cells over the width of a lane
+	rateHeight   = 76.0
+	delayHeight  = 58.0
+	panelGap     = 12.0
 )
 
 // runFigure is the run on one time axis, from top to bottom: phases, faults, a lane for
@@ -33,7 +33,7 @@ type runFigure struct {
 	scale   scale
 	buckets []bucket
 	width   time.Duration // of a bucket
-	stays   []stay
+	states  []stateSpan
 	y       float64 // where the next panel goes
 	plot    svg     // what scales with time
 	over    svg     // what stands above it and does not
@@ -48,8 +48,8 @@ type lane struct {
 }
 
 // drawRun draws the figure.
-func drawRun(d Data, stays []stay, buckets []bucket, width time.Duration) (template.HTML, map[string]lane) {
-	f := &runFigure{data: d, scale: scale{extent(d), figureWidth}, buckets: buckets, width: width, stays: stays, lanes: map[string]lane{}}
+func drawRun(d Data, stays []stateSpan, buckets []bucket, width time.Duration) (template.HTML, map[string]lane) {
+	f := &runFigure{data: d, scale: scale{extent(d), figureWidth}, buckets: buckets, width: width, states: stays, lanes: map[string]lane{}}
 	f.phases()
 	f.faults()
 	bandsFrom := f.y
@@ -82,7 +82,7 @@ func (f *runFigure) describe() string {
 	run := f.data.run()
 	return fmt.Sprintf("The run over %s: %s against %s, %s, %s of leadership. The tables on this page hold the same in words.",
 		seconds(f.scale.end), tallyOf(run.Ops), count(len(f.nodeNames()), "node"), count(len(run.Faults), "fault"),
-		count(changes(leaderships(f.stays)), "change"))
+		count(changes(leaderships(f.states)), "change"))
 }
 
 func (f *runFigure) label(text, class string, y float64) {
@@ -137,7 +137,7 @@ func (f *runFigure) faults() {
 		y := f.y + rowHeight*float64(row)
 		class := "fault"
 		if !fault.Verified || !fault.HealVerified {
-			class += " unproved"
+			class += " unverified"
 		}
 		f.plot.rect(class, from, y, max(till-from, 2), rowHeight-3, faultTitle(fault))
 		f.beside(fault.Start, over(fault, f.scale.end), 5, y+11, "small", text)
@@ -170,7 +170,7 @@ func (f *runFigure) bands(top float64) {
 
 // marks draws a line where a leader begins, and one at each counterexample.
 func (f *runFigure) marks(top float64) {
-	for _, s := range leaderships(f.stays) {
+	for _, s := range leaderships(f.states) {
 		x := f.scale.x(s.From)
 		f.line("leadership", x, top, x, f.y-20)
 	}
@@ -209,27 +209,27 @@ func (f *runFigure) nodes() {
 	cells := map[string][]tally{}
 	for _, name := range names {
 		f.lanes[name] = lane{f.y + stateHeight + 1, height - stateHeight - 3}
-		cells[name] = make([]tally, columns)
+		cells[name] = make([]tally, cellsPerLane)
 		f.label(shorten(cmp.Or(name, "(no node)"), 16), "lane", f.y+height/2+5)
 		f.labels.line("rule", 0, f.y+height, figureLeft, f.y+height)
 		f.over.line("rule", 0, f.y+height, figureWidth, f.y+height)
 		f.y += height
 	}
 	for _, op := range f.data.run().Ops {
-		at := min(int(f.scale.x(op.Invoke)/figureWidth*columns), columns-1)
+		at := min(int(f.scale.x(op.Invoke)/figureWidth*cellsPerLane), cellsPerLane-1)
 		cells[op.Node][at].add(op.Type)
 	}
-	full := float64(crowd(cells))
+	full := float64(fullHeight(cells))
 	for _, name := range names {
 		f.histogram(f.lanes[name], cells[name], full)
 	}
-	for _, s := range f.stays {
+	for _, s := range f.states {
 		l, ok := f.lanes[s.Node]
 		if !ok {
 			continue
 		}
 		from, till := f.scale.x(s.From), f.scale.x(s.Till)
-		title := fmt.Sprintf("%s %s from %s until %s", s.Node, deeds[s.State], seconds(s.From), seconds(s.Till))
+		title := fmt.Sprintf("%s %s from %s until %s", s.Node, stateWords[s.State], seconds(s.From), seconds(s.Till))
 		if s.State != silent {
 			title += fmt.Sprintf(", term %d", s.Term)
 		}
@@ -241,11 +241,11 @@ func (f *runFigure) nodes() {
 	f.y += panelGap
 }
 
-var deeds = map[history.State]string{history.Leader: "leads", history.Candidate: "stands as a candidate", silent: "does not answer the observer"}
+var stateWords = map[history.State]string{history.Leader: "leads", history.Candidate: "stands as a candidate", silent: "does not answer the observer"}
 
-// crowd is the count that fills a lane: what all but the fullest hundredth of the used
+// fullHeight is the count that fills a lane: what all but the fullest hundredth of the used
 // cells hold, so that one burst does not make all else invisible.
-func crowd(cells map[string][]tally) int {
+func fullHeight(cells map[string][]tally) int {
 	var counts []int64
 	for _, lane := range cells {
 		for _, c := range lane {
@@ -262,7 +262,7 @@ func crowd(cells map[string][]tally) int {
 // then info. Each kind is one path, which keeps the page small.
 func (f *runFigure) histogram(l lane, cells []tally, full float64) {
 	paths := map[string]*strings.Builder{"ok": {}, "fail": {}, "info": {}}
-	const cell = figureWidth / columns
+	const cell = figureWidth / cellsPerLane
 	for i, c := range cells {
 		bottom := l.Top + l.Height
 		scaled := l.Height / max(full, float64(c.All()))

@@ -43,14 +43,14 @@ type pageView struct {
 	Facts             []pair
 	Troubles          []trouble
 	Faults            []faultRow
-	Unproved          bool // any of them
+	Unverified        bool // any of them
 	Marked            bool // a counterexample is marked in the figure
 	Baseline          *history.FaultEvent
 	Figure            template.HTML
 	Detail            detail
 	Total             tally
 	Kinds             []kindRow
-	Leaders           []stay
+	Leaders           []stateSpan
 	Changes           int
 	Phases            []phase
 	Errors            []errorRow
@@ -59,28 +59,29 @@ type pageView struct {
 	Texts             []pair
 }
 
-// trouble is a result that is not valid, with its counterexamples told.
+// trouble is a result that is not valid, with its counterexamples as stories.
 type trouble struct {
 	checker.Result
 	Title   string   // empty if the banner has it
-	Reasons []string // that nothing else tells
+	Reasons []string // that nothing else says
 	Stories []story
 }
 
-// HTML writes the page of one run. It stands on its own: styles, script and drawings are
-// in it, and nothing is loaded from anywhere.
+// HTML returns the page of one run, in UTF-8. It is self-contained: styles, script and drawings are
+// in it. Of a long history it holds a sample of the operations, and counts of all of them. An error
+// is a defect of this package, whatever d holds.
 func HTML(d Data) ([]byte, error) {
 	run, end := d.run(), extent(d)
 	width := bucketWidth(end)
 	buckets := bucketsOf(run.Ops, end, width)
-	states := stays(run.Events, end)
+	states := stateSpans(run.Events, end)
 	leaders := leaderships(states)
 	figure, lanes := drawRun(d, states, buckets, width)
 	phases := phasesOf(run.Events, end)
 	view := pageView{
 		Data: d, CSS: template.CSS(pageCSS), JS: template.JS(pageJS),
 		Headline: headline(d), Meaning: meanings[d.Verdict], Example: exampleOf(d), Facts: facts(d),
-		Troubles: tellTroubles(d),
+		Troubles: troubleViews(d),
 		Faults:   faultRows(run), Baseline: run.Baseline,
 		Figure: figure, Detail: detailOf(d, lanes, leaders, buckets, int64(width)),
 		Total: tallyOf(run.Ops), Kinds: kindRows(run.Ops),
@@ -88,8 +89,8 @@ func HTML(d Data) ([]byte, error) {
 		Phases: phases, Errors: errorRows(run, phases), Hops: hopRows(run.Ops),
 		VersionPairs: versionPairs(d.Versions), Texts: texts(d),
 	}
-	view.Marked = len(proofs(d.Results)) > 0
-	view.Unproved = slices.ContainsFunc(view.Faults, func(f faultRow) bool { return !f.Proved || !f.HealProved })
+	view.Marked = len(counterexampleOps(d.Results)) > 0
+	view.Unverified = slices.ContainsFunc(view.Faults, func(f faultRow) bool { return !f.Verified || !f.HealVerified })
 	var out bytes.Buffer
 	if err := page.Execute(&out, view); err != nil {
 		return nil, fmt.Errorf("report: %w", err)
@@ -111,11 +112,11 @@ func exampleOf(d Data) string {
 	return ""
 }
 
-func tellTroubles(d Data) []trouble {
+func troubleViews(d Data) []trouble {
 	var all []trouble
 	number := 0
 	for _, r := range troubles(d.Results) {
-		t := trouble{Result: r, Title: sentenceOf(r), Reasons: untold(r, len(r.Counterexamples))}
+		t := trouble{Result: r, Title: sentenceOf(r), Reasons: otherReasons(r, len(r.Counterexamples))}
 		if t.Title == headline(d) {
 			t.Title = ""
 		}

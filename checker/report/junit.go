@@ -11,7 +11,7 @@ import (
 // The elements of JUnit's XML that Jenkins, GitHub's actions and GitLab all read; see
 // https://github.com/jenkinsci/xunit-plugin, src/main/resources, junit-10.xsd. A scenario
 // is a testsuite, a checker a testcase. Invalid is a failure: the system broke a
-// promise. Unknown is an error: the test could not tell.
+// promise. Unknown is an error: nothing could be concluded.
 type (
 	junitSuites struct {
 		XMLName  xml.Name     `xml:"testsuites"`
@@ -56,10 +56,12 @@ type (
 	}
 )
 
-// JUnit writes one run.
+// JUnit returns one run as JUnit XML, as JUnitSuite does. The name is the scenario's.
 func JUnit(d Data) ([]byte, error) { return JUnitSuite(d.Scenario, []Data{d}) }
 
-// JUnitSuite writes several runs as one file.
+// JUnitSuite returns several runs as one file of JUnit XML, in UTF-8: a scenario is a testsuite, a
+// checker a testcase. Invalid is a failure and unknown an error, so that a run which is not valid
+// is never green. An error is a defect of this package, whatever the runs hold.
 func JUnitSuite(name string, runs []Data) ([]byte, error) {
 	all := junitSuites{Name: name}
 	length := 0.0 // seconds
@@ -145,7 +147,7 @@ func junitResults(d Data) []checker.Result {
 
 func problemText(r checker.Result, d Data) string {
 	lines := []string{r.Summary}
-	for _, reason := range untold(r, len(r.Counterexamples)) {
+	for _, reason := range otherReasons(r, len(r.Counterexamples)) {
 		lines = append(lines, "- "+reason)
 	}
 	for i, c := range r.Counterexamples {
@@ -159,7 +161,7 @@ func problemText(r checker.Result, d Data) string {
 	return strings.Join(lines, "\n")
 }
 
-// storyLines tells the operations of a counterexample, a numbered line each.
+// storyLines lists the operations of a counterexample, a numbered line each.
 func storyLines(s story) []string {
 	var lines []string
 	for i, t := range s.Sentences {

@@ -8,8 +8,8 @@ import (
 	"faultline/workloads/history"
 )
 
-// stay is a time over which a node said the same of itself.
-type stay struct {
+// stateSpan is a time over which a node reported the same state and term.
+type stateSpan struct {
 	Node       string
 	State      history.State // Leader, Candidate, or silent for a node that did not answer
 	Term       uint64
@@ -19,11 +19,11 @@ type stay struct {
 // silent is the State of a node that does not answer.
 const silent history.State = "silent"
 
-// stays reads the observer's events: for each node the times in which it led, stood as
+// stateSpans reads the observer's events: for each node the times in which it led, stood as
 // a candidate or did not answer. Following, the ordinary state, is left out. A state
 // holds until the node's next observation. The result is in the order of From.
-func stays(events []history.Event, end int64) []stay {
-	var all []stay
+func stateSpans(events []history.Event, end int64) []stateSpan {
+	var all []stateSpan
 	current := map[string]int{} // by node, position in all of its running stay, -1 if it follows
 	for _, e := range events {
 		if e.Process != history.Observer || e.F != history.FObserve {
@@ -33,7 +33,7 @@ func stays(events []history.Event, end int64) []stay {
 		if err := json.Unmarshal(e.Value, &o); err != nil {
 			o = history.Observation{Error: err.Error()}
 		}
-		next := stay{Node: e.Node, State: o.State, Term: o.Term, From: e.Time, Till: end}
+		next := stateSpan{Node: e.Node, State: o.State, Term: o.Term, From: e.Time, Till: end}
 		if o.Error != "" {
 			next.State, next.Term = silent, 0
 		}
@@ -51,17 +51,17 @@ func stays(events []history.Event, end int64) []stay {
 			all = append(all, next)
 		}
 	}
-	slices.SortStableFunc(all, func(a, b stay) int { return cmp.Compare(a.From, b.From) })
+	slices.SortStableFunc(all, func(a, b stateSpan) int { return cmp.Compare(a.From, b.From) })
 	return all
 }
 
-// leaderships are the stays of leaders.
-func leaderships(all []stay) []stay {
-	return slices.DeleteFunc(slices.Clone(all), func(s stay) bool { return s.State != history.Leader })
+// leaderships are the spans of leaders.
+func leaderships(all []stateSpan) []stateSpan {
+	return slices.DeleteFunc(slices.Clone(all), func(s stateSpan) bool { return s.State != history.Leader })
 }
 
 // changes counts how often leadership went on to another term or node after the first.
-func changes(leaders []stay) int {
+func changes(leaders []stateSpan) int {
 	type leadership struct {
 		node string
 		term uint64

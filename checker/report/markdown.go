@@ -7,14 +7,13 @@ import (
 	"faultline/checker"
 )
 
-// Bounds of a summary. GitHub takes no more than 1 MiB of it from one step, and nobody
-// reads even a tenth.
+// Bounds of a summary. GitHub accepts at most 1 MiB from one step.
 const (
-	mostMarkdownFaults  = 50
-	mostMarkdownStories = 3
+	maxMarkdownFaults  = 50
+	maxMarkdownStories = 3
 )
 
-// Markdown writes one run for the summary of a CI job.
+// Markdown returns the summary of one run as GitHub's Markdown. It ends with a newline.
 func Markdown(d Data) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "## %s %s: %s\n\n", mark(d.Verdict), md(string(d.Verdict)), md(d.Scenario))
@@ -34,7 +33,8 @@ func Markdown(d Data) string {
 	return b.String()
 }
 
-// MarkdownSuite writes several runs: a table first, then each run that is not valid.
+// MarkdownSuite returns several runs as GitHub's Markdown: a table first, then each run that is
+// not valid. name is the title.
 func MarkdownSuite(name string, runs []Data) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# %s %s: %s\n\n", mark(worst(runs)), md(string(worst(runs))), md(name))
@@ -64,7 +64,7 @@ func worst(runs []Data) checker.Verdict {
 }
 
 func markdownTrouble(b *strings.Builder, r checker.Result, d Data) {
-	reasons := untold(r, mostMarkdownStories)
+	reasons := otherReasons(r, maxMarkdownStories)
 	for _, reason := range reasons {
 		fmt.Fprintf(b, "- %s: %s\n", md(r.Checker), md(reason))
 	}
@@ -72,7 +72,7 @@ func markdownTrouble(b *strings.Builder, r checker.Result, d Data) {
 		b.WriteString("\n")
 	}
 	for i, c := range r.Counterexamples {
-		if i == mostMarkdownStories {
+		if i == maxMarkdownStories {
 			fmt.Fprintf(b, "%s more in the report.\n\n", count(len(r.Counterexamples)-i, "counterexample"))
 			break
 		}
@@ -121,24 +121,24 @@ func markdownFaults(b *strings.Builder, d Data) {
 	fmt.Fprintf(b, "<details><summary>%s</summary>\n\n", count(len(rows), "fault"))
 	b.WriteString("| step | fault | nodes | from – to | effect | heal | recovery |\n|--:|---|---|---|---|---|--:|\n")
 	for i, r := range rows {
-		if i == mostMarkdownFaults {
+		if i == maxMarkdownFaults {
 			fmt.Fprintf(b, "\n%s more in the report.\n", count(len(rows)-i, "fault"))
 			break
 		}
 		fmt.Fprintf(b, "| %d | %s | %s | %s – %s | %s | %s | %s |\n", r.Step, md(r.Name), md(r.Targets), r.From, r.Till,
-			proof(r.Proved, md(r.Error)), proof(r.HealProved, ""), r.Recovery)
+			verifiedCell(r.Verified, md(r.Error)), verifiedCell(r.HealVerified, ""), r.Recovery)
 	}
 	b.WriteString("\n</details>\n\n")
 }
 
-func proof(proved bool, why string) string {
+func verifiedCell(verified bool, why string) string {
 	switch {
-	case proved:
+	case verified:
 		return "✓"
 	case why != "":
 		return "✗ " + why
 	}
-	return "✗ not proved"
+	return "✗ not verified"
 }
 
 var mdEscapes = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `\`, `\\`, "`", "\\`", "*", `\*`, "_", `\_`,

@@ -1,4 +1,4 @@
-// Zooms into the figure of the run and tells what lies under the pointer. The page is
+// Zooms into the figure of the run and shows what lies under the pointer. The page is
 // complete without it. All times are microseconds since the start of the run.
 (() => {
   "use strict";
@@ -95,7 +95,7 @@
     const within = list => (list || []).filter(s => s.from <= t && t <= s.till).map(s => s.name);
     if (b) lines.push(`${b.map((n, i) => Math.round(n * 1e6 / data.width) + " " + types[i]).join(", ")} a second`);
     const leaders = within(data.leaders), faults = within(data.faults);
-    lines.push(leaders.length ? "says it leads: " + leaders.join(", ") : "nobody says that it leads");
+    lines.push(leaders.length ? "says it leads: " + leaders.join(", ") : "no node reports that it leads");
     for (const fault of faults) lines.push("fault " + fault);
     return lines.join("\n");
   }

@@ -7,8 +7,8 @@ import (
 	"faultline/workloads/history"
 )
 
-// mostBuckets bounds how finely a run is cut for its charts.
-const mostBuckets = 240
+// maxBuckets bounds how finely a run is cut for its charts.
+const maxBuckets = 240
 
 // bucketWidths are the widths that a reader can reckon with.
 var bucketWidths = []time.Duration{
@@ -20,11 +20,11 @@ var bucketWidths = []time.Duration{
 
 func bucketWidth(end int64) time.Duration {
 	for _, w := range bucketWidths {
-		if end/int64(w) < mostBuckets {
+		if end/int64(w) < maxBuckets {
 			return w
 		}
 	}
-	return time.Duration(end/mostBuckets + 1)
+	return time.Duration(end/maxBuckets + 1)
 }
 
 // bucket is a short time of the run: the operations that were sent in it. It differs from

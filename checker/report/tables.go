@@ -18,9 +18,9 @@ type faultRow struct {
 	Name, Targets    string
 	From, Till, Took string
 	Asked, Measured  string
-	Proved           bool
+	Verified         bool
 	HealText         string // what was measured after the heal
-	HealProved       bool
+	HealVerified     bool
 	Recovery, Error  string
 }
 
@@ -29,8 +29,8 @@ func faultRows(run *checker.Run) []faultRow {
 	var rows []faultRow
 	for _, f := range run.Faults {
 		row := faultRow{Step: f.Step, Name: f.Name, Targets: strings.Join(f.Targets, ", "),
-			From: seconds(f.Start), Till: seconds(f.Heal), Asked: f.Asked, Measured: f.Measured, Proved: f.Verified,
-			HealText: f.HealMeasured, HealProved: f.HealVerified, Error: f.Error, Recovery: recovery(f, recoveries)}
+			From: seconds(f.Start), Till: seconds(f.Heal), Asked: f.Asked, Measured: f.Measured, Verified: f.Verified,
+			HealText: f.HealMeasured, HealVerified: f.HealVerified, Error: f.Error, Recovery: recovery(f, recoveries)}
 		switch {
 		case f.Momentary:
 			row.Took, row.HealText = "at once", "needs none"
@@ -44,7 +44,7 @@ func faultRows(run *checker.Run) []faultRow {
 	return rows
 }
 
-// recovery tells how long after a fault's heal writes succeeded again.
+// recovery says how long after a fault's heal writes succeeded again.
 func recovery(f history.Fault, all []checker.Recovery) string {
 	i := slices.IndexFunc(all, func(r checker.Recovery) bool { return r.Step == f.Step })
 	switch {
@@ -135,9 +135,9 @@ func effect(op history.Operation) string {
 	return "may have taken effect"
 }
 
-// hopRow is a line of the table of ways: the roles of the nodes that answers came through.
+// hopRow is a line of the table of paths: the roles of the nodes that an answer passed.
 type hopRow struct {
-	Way string
+	Path string
 	quantiles
 }
 
@@ -159,7 +159,7 @@ func hopRows(ops []history.Operation) []hopRow {
 		rows = append(rows, hopRow{way, quantilesOf(ds)})
 	}
 	slices.SortFunc(rows, func(a, b hopRow) int {
-		return cmp.Or(cmp.Compare(b.N, a.N), cmp.Compare(a.Way, b.Way))
+		return cmp.Or(cmp.Compare(b.N, a.N), cmp.Compare(a.Path, b.Path))
 	})
 	return rows
 }
@@ -175,7 +175,7 @@ func versionPairs(versions map[string]string) []pair {
 	return all
 }
 
-// shape tells a topology in a few words: dc1-3c2: dc1 with 3 servers and 2 client agents.
+// shape describes a topology in a few words: dc1-3c2: dc1 with 3 servers and 2 client agents.
 func shape(run *checker.Run) string {
 	var parts []string
 	for _, dc := range run.Topology.Datacenters {

@@ -21,8 +21,8 @@ const (
 
 var colours = map[checker.Verdict]string{checker.Valid: "32", checker.Invalid: "31", checker.Unknown: "33", checker.NotApplicable: "2"}
 
-// mostTerminalStories bounds how much of a terminal one run may fill.
-const mostTerminalStories = 2
+// maxTerminalStories bounds how much of a terminal one run may fill.
+const maxTerminalStories = 2
 
 // screen writes lines no wider than a terminal.
 type screen struct {
@@ -51,8 +51,8 @@ func (s *screen) wrap(prefix string, visible int, text string) {
 	}
 }
 
-// Wrapped breaks a text between words; a word wider than the width stays whole, so that
-// a path or a command can be copied.
+// Wrapped breaks a text between words into lines of at most width characters. A longer word stays
+// whole, so that a path or a command can be copied. The result has at least one line.
 func Wrapped(text string, width int) []string {
 	var lines []string
 	line := ""
@@ -69,7 +69,9 @@ func Wrapped(text string, width int) []string {
 	return append(lines, line)
 }
 
-// Terminal writes a short summary of one run; a width below 40 is taken as 100.
+// Terminal returns a short summary of one run. Sentences are wrapped at width characters, paths and
+// commands stay on one line; a width below 40 is taken as 100. With color it holds ANSI escapes.
+// It ends with a newline.
 func Terminal(d Data, color bool, width int) string {
 	s := &screen{color: color, width: terminalWidth(width)}
 	s.b.WriteString(s.style(mark(d.Verdict)+" "+strings.ToUpper(VisibleLine(string(d.Verdict))), bold, colour(d.Verdict)) + "  " +
@@ -128,7 +130,7 @@ func (s *screen) checkers(d Data) {
 		if r.Verdict == checker.Valid {
 			continue
 		}
-		for _, reason := range untold(r, mostTerminalStories) {
+		for _, reason := range otherReasons(r, maxTerminalStories) {
 			s.wrap(strings.Repeat(" ", longest+6)+"- ", longest+8, shorten(reason, 400))
 		}
 		if text := budget(r); text != "" && r.Budget.Exhausted {
@@ -154,7 +156,7 @@ func keyMetrics(d Data) string {
 		q := quantilesOf(durations)
 		text += fmt.Sprintf(", p50 %s, p99 %s", span(time.Duration(q.P50)), span(time.Duration(q.P99)))
 	}
-	leaders := leaderships(stays(run.Events, extent(d)))
+	leaders := leaderships(stateSpans(run.Events, extent(d)))
 	return text + fmt.Sprintf("; %s (%s); %s of leadership", count(len(run.Faults), "fault"), faultNames(run.Faults),
 		count(changes(leaders), "change"))
 }
@@ -162,7 +164,7 @@ func keyMetrics(d Data) string {
 func (s *screen) stories(r checker.Result, d Data) {
 	for i, c := range r.Counterexamples {
 		s.b.WriteString("\n")
-		if i == mostTerminalStories {
+		if i == maxTerminalStories {
 			s.wrap("  ", 2, count(len(r.Counterexamples)-i, "more counterexample")+" in the report")
 			return
 		}
@@ -176,7 +178,8 @@ func (s *screen) stories(r checker.Result, d Data) {
 	}
 }
 
-// TerminalSuite writes a table of several runs.
+// TerminalSuite returns a table of several runs and their worst verdict. color and width are as
+// for [Terminal].
 func TerminalSuite(runs []Data, color bool, width int) string {
 	s := &screen{color: color, width: terminalWidth(width)}
 	name := len("scenario")

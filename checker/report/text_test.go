@@ -110,7 +110,7 @@ func TestSentences(t *testing.T) {
 	for want, o := range map[string]history.Operation{
 		"process 7 asked dc1-s2 to write 5, sent at 1.500 ms: acknowledged at 12,047.213 ms":                                                                         op("write", history.OK, "5", "5", ""),
 		"process 7 asked dc1-s2 to read in mode stale, sent at 1.500 ms: returned absent at 12,047.213 ms":                                                           op("read", history.OK, "", "null", ""),
-		"process 7 asked dc1-s2 to set 5 if the value was 3, sent at 1.500 ms: did not happen (no-leader, told at 12,047.213 ms)":                                    op("cas", history.Fail, "[3,5]", "", "no-leader"),
+		"process 7 asked dc1-s2 to set 5 if the value was 3, sent at 1.500 ms: did not happen (no-leader, answered at 12,047.213 ms)":                                op("cas", history.Fail, "[3,5]", "", "no-leader"),
 		"process 7 asked dc1-s2 to set 5 if the key was absent, sent at 1.500 ms: acknowledged at 12,047.213 ms":                                                     op("cas", history.OK, "[null,5]", "", ""),
 		"process 7 asked dc1-s2 to write 5, sent at 1.500 ms: got no definite answer (timeout), so it may have taken effect at any later time, or never":             op("write", history.Info, "5", "", "timeout"),
 		"process 7 asked dc1-s2 to append [1,2], sent at 1.500 ms: acknowledged at 12,047.213 ms":                                                                    op("append", history.OK, "[1,2]", "", ""),
@@ -124,26 +124,26 @@ func TestStaysFollowTheObserver(t *testing.T) {
 	observe := func(at int64, node, value string) history.Event {
 		return history.Event{Time: at, Process: history.Observer, Type: history.Info, F: history.FObserve, Node: node, Value: []byte(value)}
 	}
-	got := stays([]history.Event{
+	got := stateSpans([]history.Event{
 		observe(1, "a", `{"state":"Leader","term":2}`), observe(2, "b", `{"state":"Follower","term":2}`),
 		observe(3, "a", `{"state":"Leader","term":2}`), observe(4, "b", `{"state":"Leader","term":3}`),
 		observe(5, "a", `{"error":"timeout"}`), observe(7, "a", `{"state":"Follower","term":3}`), observe(8, "b", `nonsense`),
 	}, 10)
-	require.Equal(t, []stay{
+	require.Equal(t, []stateSpan{
 		{"a", "Leader", 2, 1, 5}, {"b", "Leader", 3, 4, 8}, {"a", "silent", 0, 5, 7}, {"b", "silent", 0, 8, 10},
 	}, got)
 	require.Equal(t, 1, changes(leaderships(got)))
 }
 
 func TestThinKeepsProofs(t *testing.T) {
-	ops := make([]history.Operation, 3*mostDetailed)
+	ops := make([]history.Operation, 3*maxDetailed)
 	for i := range ops {
 		ops[i] = history.Operation{Process: 1, Invoke: int64(i), Type: []history.Type{history.OK, history.Fail, history.Info}[i%3]}
 	}
 	proof := sent{1, 31}
 	kept, every := thin(ops, map[sent]bool{proof: true})
-	require.LessOrEqual(t, len(kept), mostDetailed+1)
-	require.Greater(t, len(kept), mostDetailed/2)
+	require.LessOrEqual(t, len(kept), maxDetailed+1)
+	require.Greater(t, len(kept), maxDetailed/2)
 	require.Equal(t, sampling{3, 5}, every)
 	require.True(t, func() bool {
 		for _, op := range kept {

@@ -20,7 +20,7 @@ func Visible(text string) string {
 		switch {
 		case r == utf8.RuneError && size == 1:
 			b.WriteString(escaped(text[i : i+1]))
-		case steers(r):
+		case isControl(r):
 			b.WriteString(escaped(string(r)))
 		default:
 			b.WriteString(text[i : i+size])
@@ -36,8 +36,8 @@ func VisibleLine(text string) string { return Visible(oneLine.Replace(text)) }
 
 var oneLine = strings.NewReplacer("\n", " ", "\t", " ")
 
-// steers reports whether a terminal obeys a character rather than shows it.
-func steers(r rune) bool {
+// isControl reports whether a terminal obeys a character rather than shows it.
+func isControl(r rune) bool {
 	switch r {
 	case '\n', '\t':
 		return false

@@ -168,7 +168,7 @@ func argument(op history.Operation) string {
 	return value(op.Input)
 }
 
-// brief is enough of a session's ID to tell it from others.
+// brief is the start of a session's ID, enough to find it.
 func brief(id string) string { return id[:min(len(id), 8)] }
 
 // short is an operation as on the bar of a diagram: write 5, read → 3, cas 3→5.
@@ -208,7 +208,7 @@ func outcome(op history.Operation) string {
 		}
 		return "acknowledged at " + stamp(op.Return)
 	case history.Fail:
-		text := fmt.Sprintf("did not happen (%s, told at %s)", op.Error, stamp(op.Return))
+		text := fmt.Sprintf("did not happen (%s, answered at %s)", op.Error, stamp(op.Return))
 		if len(op.Current) > 0 {
 			text += "; the value was " + value(op.Current)
 		}
@@ -217,7 +217,7 @@ func outcome(op history.Operation) string {
 	return fmt.Sprintf("got no definite answer (%s), so it may have taken effect at any later time, or never", op.Error)
 }
 
-// sentence tells one operation of a counterexample.
+// sentence describes one operation of a counterexample.
 func sentence(op history.Operation) string {
 	who := fmt.Sprintf("process %d", op.Process)
 	if op.Node != "" {
@@ -228,8 +228,8 @@ func sentence(op history.Operation) string {
 	return fmt.Sprintf("%s, sent at %s: %s", who, stamp(op.Invoke), outcome(op))
 }
 
-// before tells which operation of ops was the last to be over when ops[i] began; that
-// order is one which no correct system may turn round.
+// before says which operation of ops was the last to end before ops[i] began: no correct system
+// may reverse that order.
 func before(ops []history.Operation, i int) string {
 	last := -1
 	for j, op := range ops {

@@ -17,12 +17,13 @@ import (
 )
 
 // What is read of a run directory must be a regular file; what is written goes to a new file
-// with a name that nobody can guess, and takes the place of whatever was there, be it a link.
+// with a random name, which then replaces whatever was there, even a link.
 
 // maxText bounds what is read of every file but a history, in bytes.
 const maxText = 16 << 20
 
-// Open opens a regular file of a run directory.
+// Open opens a regular file of a run directory for reading. It fails on anything else, and on a
+// name that leads out of dir.
 func Open(dir, name string) (*os.File, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -54,7 +55,7 @@ func Open(dir, name string) (*os.File, error) {
 	return f, nil
 }
 
-// Read reads a text of a run directory.
+// Read returns the content of a regular file of a run directory, of at most 16 MiB.
 func Read(dir, name string) ([]byte, error) {
 	f, err := Open(dir, name)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 	"faultline/workloads/history"
 )
 
-// Record says with what a run was made; it is versions.json.
+// Record is versions.json: the programs and the machine of a run.
 type Record struct {
 	Format    int               `json:"format"` // of the run directory, see checker.FormatEvidence
 	Started   time.Time         `json:"started"`
@@ -51,7 +51,8 @@ func ReadRecord(dir string) (Record, error) {
 	return r, nil
 }
 
-// AllVersions returns the versions of a record, and that of what was tested.
+// AllVersions returns the versions of a record, and that of the tested binary under "tested
+// binary".
 func (r Record) AllVersions() map[string]string {
 	all := map[string]string{}
 	maps.Copy(all, r.Versions)
@@ -75,8 +76,8 @@ var recorded = map[string]bool{
 	"github.com/ory/dockertest/v3":      true,
 }
 
-// Versions returns what this program is made of and runs on: go, platform, kernel, faultline,
-// and some modules by their paths. What is not known is left out.
+// Versions returns the versions of this program and its platform, by name: go, platform, kernel,
+// faultline, and some modules by their paths. What is not known is left out.
 func Versions() map[string]string {
 	v := map[string]string{"go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH}
 	var uts unix.Utsname

@@ -1,5 +1,5 @@
-// Package rundir knows what lies in a run directory and in the store of run directories, and
-// reads and writes their files safely.
+// Package rundir is the layout of run directories and of the store that holds them. It reads and
+// writes their files safely.
 //
 //	store/
 //	  latest                        link to the run that began last
@@ -8,12 +8,12 @@
 //	    latest                      link to the scenario's run that began last
 //	    20261126T234256.123Z/       a run directory, see the names below
 //
-// What was asked is written before anything starts, the history as it happens, what was
-// decided last. A run directory is all that is needed to judge the run again, so they travel:
-// they are kept as artifacts, unpacked and judged by somebody else. Nothing in one is followed
-// out of it (files.go).
+// The input is written before anything starts, the history as it happens, the results last. A run
+// directory is all that is needed to judge the run again, so they travel: they are kept as
+// artifacts, unpacked and judged elsewhere. No symbolic link in one is followed out of it
+// (files.go).
 //
-// The package knows nothing of what the files say, but for [Record].
+// The package does not interpret the files, except versions.json ([Record]).
 package rundir
 
 import (
@@ -30,14 +30,14 @@ import (
 
 // Names inside a run directory.
 const (
-	ScenarioFile = "scenario.yaml" // what was asked; a directory without it is no run directory
+	ScenarioFile = "scenario.yaml" // the scenario; a directory without it is no run directory
 	TopologyFile = "topology.yaml" // the cluster
-	ScheduleFile = "schedule.yaml" // the faults that were asked for
-	ResolvedFile = "resolved.yaml" // the same with the nodes that were hit; a killed run has none
+	ScheduleFile = "schedule.yaml" // the planned faults
+	ResolvedFile = "resolved.yaml" // the same with the nodes that were targeted; a killed run has none
 	RecordFile   = "versions.json" // see Record
 	HistoryFile  = "history.jsonl" // what happened
 	NodesDir     = "nodes"         // a folder for each node, with its log
-	ResultsFile  = "results.json"  // what was decided
+	ResultsFile  = "results.json"  // the verdict and the results
 	ReportFile   = "report.html"
 	JUnitFile    = "junit.xml"
 	SummaryFile  = "summary.md"
@@ -53,8 +53,8 @@ const (
 // minFree is the least free space, in bytes, on the file system of a store.
 const minFree = 64 << 20
 
-// Create makes store/SCENARIO/TIME, an empty run directory, and returns the time that it is
-// called after.
+// Create makes the empty run directory store/SCENARIO/TIME, and store if it is missing. It returns
+// its path and the time in its name, in UTC, with milliseconds.
 func Create(store, scenario string) (dir string, started time.Time, err error) {
 	parent := filepath.Join(store, scenario)
 	if err := os.MkdirAll(parent, 0o755); err != nil {
@@ -74,7 +74,8 @@ func newFolder(parent string) (dir string, started time.Time, err error) {
 	}
 }
 
-// Announce points the links named latest at a run.
+// Announce points the links named latest, of the store and of the scenario, at the run directory
+// dir.
 func Announce(dir string) error {
 	parent, run := filepath.Split(dir)
 	store, scenario := filepath.Split(filepath.Clean(parent))
@@ -84,7 +85,7 @@ func Announce(dir string) error {
 	)
 }
 
-// link makes or moves a symbolic link, in one step for everybody who reads it.
+// link makes or moves a symbolic link atomically.
 func link(target, path string) error {
 	temp := path + "." + rand.Text()
 	if err := os.Symlink(target, temp); err != nil {
@@ -93,8 +94,7 @@ func link(target, path string) error {
 	return os.Rename(temp, path)
 }
 
-// Discard removes the directory of a run in which nothing happened, and its scenario's
-// folder if no other run is in it.
+// Discard removes a run directory, and its scenario's folder if no other run is in it.
 func Discard(dir string) error {
 	err := os.RemoveAll(dir)
 	if parent := os.Remove(filepath.Dir(dir)); parent != nil && !errors.Is(parent, unix.ENOTEMPTY) {
@@ -103,8 +103,8 @@ func Discard(dir string) error {
 	return err
 }
 
-// Locate finds a run directory: path itself, or the newest run below it where path is a
-// store, a scenario's folder, or one of the links named latest.
+// Locate returns a run directory, without symbolic links: path itself, or the newest run below it
+// if path is a store, a scenario's folder, or one of the links named latest.
 func Locate(path string) (string, error) {
 	for _, dir := range []string{path, filepath.Join(path, Latest)} {
 		_, err := os.Stat(filepath.Join(dir, ScenarioFile))
@@ -140,15 +140,15 @@ func escaped(path string) string {
 	return string(pattern)
 }
 
-// CheckStore reports why no run directory can be made and filled below store, which need
+// CheckStore returns an error if no run directory can be made and filled below store, which need
 // not exist yet.
 func CheckStore(store string) error {
 	_, err := FreeSpace(store)
 	return err
 }
 
-// FreeSpace returns the free space of a store's file system, in MiB. It is an error that
-// there is too little for a run, or that nothing can be written there.
+// FreeSpace returns the free space of a store's file system, in MiB. It fails if that is less
+// than 64 MiB, or if the store cannot be written.
 func FreeSpace(store string) (mib uint64, err error) {
 	dir, err := existing(store)
 	if err != nil {

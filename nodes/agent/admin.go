@@ -23,10 +23,10 @@ type (
 		Voter   bool
 		Leader  bool
 	}
-	handoverArgs struct{ Term uint64 }
-	transferArgs struct{ To string } // name or ID; empty: whom Raft likes
-	removeArgs   struct{ ID string }
-	expelArgs    struct{ ID, Address string } // one of them
+	timeoutNowArgs struct{ Term uint64 }
+	transferArgs   struct{ To string } // name or ID; empty: Raft chooses
+	removeArgs     struct{ ID string }
+	expelArgs      struct{ ID, Address string } // one of them
 )
 
 // status is the peer set as this server knows it.
@@ -40,21 +40,21 @@ func (s *server) status(context.Context, none) (statusReply, error) {
 }
 
 // transfer hands leadership over. It revokes the lease first, for the rest of the term:
-// a handover that fails here may still reach its target later.
+// a transfer that fails here may still reach its target later.
 func (s *server) transfer(ctx context.Context, args transferArgs) (none, error) {
 	l, err := s.leadershipNow()
 	if err != nil {
 		return none{}, err
 	}
 	if len(s.voters()) < 2 {
-		return none{}, nodes.Errorf(history.BadRequest, "there is nobody to hand leadership over to")
+		return none{}, nodes.Errorf(history.BadRequest, "there is no other voter to transfer leadership to")
 	}
 	id, address, err := s.transferTarget(args.To)
 	if err != nil {
 		return none{}, err
 	}
 	l.revoked.Store(true)
-	s.handing.Store(l.term)
+	s.transferTerm.Store(l.term)
 	var f raft.Future
 	if id == "" {
 		f = s.raft.LeadershipTransfer()
@@ -89,35 +89,35 @@ func (s *server) transferTarget(to string) (raft.ServerID, raft.ServerAddress, e
 	return "", "", nodes.Errorf(history.BadRequest, "%s is no voter", to)
 }
 
-// sendHandover is the last step of a transfer, which Raft takes when the target has
+// sendTimeoutNow is the last step of a transfer, which Raft takes when the target has
 // every entry. The term is that in which the lease was revoked, whatever has happened
 // since.
-func (s *server) sendHandover(_ raft.ServerID, target raft.ServerAddress) error {
+func (s *server) sendTimeoutNow(_ raft.ServerID, target raft.ServerAddress) error {
 	ctx, cancel := context.WithTimeout(context.Background(), s.a.times.Election)
 	defer cancel()
-	_, err := s.a.call(ctx, string(target), rpc.Request{Method: handoverMethod.name, Final: true,
-		Body: rpc.Encode(handoverArgs{Term: s.handing.Load()})})
+	_, err := s.a.call(ctx, string(target), rpc.Request{Method: timeoutNowMethod.name, Final: true,
+		Body: rpc.Encode(timeoutNowArgs{Term: s.transferTerm.Load()})})
 	return err
 }
 
-// takeOver is the target's side of it.
-func (s *server) takeOver(_ context.Context, args handoverArgs) (none, error) {
-	return none{}, s.filter.takeOver(args.Term)
+// receiveTimeoutNow is the target's side of it.
+func (s *server) receiveTimeoutNow(_ context.Context, args timeoutNowArgs) (none, error) {
+	return none{}, s.filter.receiveTimeoutNow(args.Term)
 }
 
-// remove takes a server that leaves out of the peer set.
+// remove removes a server that leaves from the peer set.
 func (s *server) remove(ctx context.Context, args removeArgs) (none, error) {
 	if _, err := s.leadershipNow(); err != nil {
 		return none{}, err
 	}
-	if err := s.await(ctx, s.raft.RemoveServer(raft.ServerID(args.ID), 0, patience(ctx))); err != nil {
+	if err := s.await(ctx, s.raft.RemoveServer(raft.ServerID(args.ID), 0, enqueueTimeout(ctx))); err != nil {
 		return none{}, raftError(err)
 	}
 	return none{}, nil
 }
 
-// expel takes a server out of the peer set because an operator says so, whether or not it
-// is there. While gossip knows it alive, and it answers, the leader takes it in again.
+// expel removes a server from the peer set at an operator's request, whether or not it is up.
+// While gossip reports it alive, and it answers, the leader adds it again.
 func (s *server) expel(ctx context.Context, args expelArgs) (none, error) {
 	for _, p := range s.raft.GetConfiguration().Configuration().Servers {
 		switch {
@@ -131,8 +131,8 @@ func (s *server) expel(ctx context.Context, args expelArgs) (none, error) {
 	return none{}, nodes.Errorf(history.NotFound, "%q was not found in the Raft configuration", args.ID+args.Address)
 }
 
-// leaveRaft takes this server out of the peer set. If nobody leads, the others will
-// find out by gossip.
+// leaveRaft removes this server from the peer set. Without a leader, the others learn of it
+// by gossip.
 func (s *server) leaveRaft(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
@@ -144,7 +144,7 @@ func (s *server) leaveRaft(ctx context.Context) {
 			s.a.log.Warn("leave: leadership is not handed over", "error", err)
 		}
 	}
-	if _, _, err := invoke(ctx, s.a, removeMethod, removeArgs{ID: s.a.id}, fromHere); err != nil {
+	if _, _, err := invoke(ctx, s.a, removeMethod, removeArgs{ID: s.a.id}, originOptions); err != nil {
 		s.a.log.Warn("leave: not removed from the peer set", "error", err)
 	}
 }

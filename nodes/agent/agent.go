@@ -16,7 +16,7 @@ import (
 	"faultline/nodes/agent/internal/rpc"
 )
 
-// Build is the version that agents tell each other.
+// Build is the version that agents report to each other and to clients.
 const Build = "1.0.0"
 
 // Agent is one node. New makes it; Run runs it once.
@@ -27,19 +27,19 @@ type Agent struct {
 	id   string // of the directory
 	boot string // of this start
 
-	gossip  *gossip.Pool
-	calls   *rpc.Pool
-	port    *port // of servers
-	http    *http.Server
-	httpOn  net.Listener
-	server  atomic.Pointer[server] // nil on clients, and while a server starts
-	turn    atomic.Uint64          // which server a client agent keeps to
-	leaving atomic.Bool
+	gossip      *gossip.Pool
+	calls       *rpc.Pool
+	port        *port // of servers
+	http        *http.Server
+	httpOn      net.Listener
+	server      atomic.Pointer[server] // nil on clients, and while a server starts
+	serverIndex atomic.Uint64          // which server a client agent uses, modulo their number
+	leaving     atomic.Bool
 
-	up   chan struct{} // closed when the API answers
-	quit context.CancelFunc
-	life context.Context
-	done chan struct{}
+	up     chan struct{} // closed when the API answers
+	quit   context.CancelFunc
+	runCtx context.Context
+	done   chan struct{}
 }
 
 // New checks the configuration. It opens nothing yet.
@@ -53,10 +53,10 @@ func New(host nodes.Host, c Config) (*Agent, error) {
 	a.calls = rpc.NewPool(func(ctx context.Context, addr string) (net.Conn, error) {
 		return dial(ctx, host, addr, protocolRPC)
 	}, host.Log())
-	a.life, a.quit = context.WithCancel(context.Background())
+	a.runCtx, a.quit = context.WithCancel(context.Background())
 	h := fnv.New64a() // client agents start with different servers
 	_, _ = h.Write([]byte(s.Name))
-	a.turn.Store(h.Sum64() % 1024)
+	a.serverIndex.Store(h.Sum64() % 1024)
 	return a, nil
 }
 
@@ -75,7 +75,7 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, lock.Close()) }()
 	identity := a.newUUID
 	if a.defects[RejoinsWithEmptyLog] {
-		identity = func() string { return namesake(a.Name) }
+		identity = func() string { return nameDerivedID(a.Name) }
 	}
 	if a.id, err = nodeID(a.host.Disk(), identity); err != nil {
 		return err
@@ -89,9 +89,9 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 	a.log.Info("agent: up", "node", a.Name, "id", a.id, "dc", a.DC, "server", a.Server, "http", a.settings.http())
 	var broken <-chan error
 	if a.Server {
-		s, err := openServer(a.life, a)
+		s, err := openServer(a.runCtx, a)
 		if err != nil {
-			if a.life.Err() != nil {
+			if a.runCtx.Err() != nil {
 				return nil // stopped during the silence
 			}
 			return err
@@ -100,11 +100,11 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 		broken = s.log.Failed()
 	}
 	select {
-	case <-a.life.Done():
+	case <-a.runCtx.Done():
 		return nil
 	case err := <-failed:
 		return err
-	case err := <-broken: // it can neither vote nor follow, and would only be in the way
+	case err := <-broken: // it can neither vote nor follow any more
 		return fmt.Errorf("the disk: %w", err)
 	}
 }
@@ -115,7 +115,7 @@ func (a *Agent) open(failed chan<- error) (err error) {
 		return err
 	}
 	if a.Server {
-		a.port, err = openPort(a.life, a.host, a.bind(a.ServerPort).String(), a.rpcAddr(), a.serveRPC)
+		a.port, err = openPort(a.runCtx, a.host, a.bind(a.ServerPort).String(), a.rpcAddr(), a.serveRPC)
 		if err != nil {
 			return err
 		}
@@ -131,7 +131,7 @@ func (a *Agent) open(failed chan<- error) (err error) {
 		return err
 	}
 	a.http = &http.Server{Handler: a.api(), ReadHeaderTimeout: 10 * time.Second,
-		BaseContext: func(net.Listener) context.Context { return a.life },
+		BaseContext: func(net.Listener) context.Context { return a.runCtx },
 		ErrorLog:    slog.NewLogLogger(a.log.Handler(), slog.LevelDebug)}
 	go func() {
 		if err := a.http.Serve(a.httpOn); !errors.Is(err, http.ErrServerClosed) {
@@ -194,9 +194,9 @@ func (a *Agent) leave(ctx context.Context) {
 	if err := a.gossip.Leave(2 * time.Second); err != nil {
 		a.log.Warn("leave: gossip", "error", err)
 	}
-	// The word has gone to some; give them the time to spread it while we still answer.
-	if err := sleep(ctx, a.profile.Farewell); err != nil {
-		a.log.Debug("leave: hurried", "error", err)
+	// Some members have received it; they need time to spread it while this agent still answers.
+	if err := sleep(ctx, a.profile.LeavePropagateDelay); err != nil {
+		a.log.Debug("leave: cut short", "error", err)
 	}
 }
 

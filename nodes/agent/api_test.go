@@ -91,7 +91,7 @@ func testHops(t *testing.T, n *node) {
 	request, err := n.httpClient().Get("http://" + n.agent.settings.http().String() + "/v1/kv/" + key)
 	require.NoError(t, err)
 	require.NoError(t, request.Body.Close())
-	require.Empty(t, request.Header.Get(nodes.HeaderHops), "hops are told only if they are asked for")
+	require.Empty(t, request.Header.Get(nodes.HeaderHops), "hops are in the answer only on request")
 }
 
 func testCAS(t *testing.T, n *node) {

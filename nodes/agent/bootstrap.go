@@ -15,9 +15,9 @@ import (
 )
 
 // bootstrap makes the first peer set, as Consul does: when gossip knows as many servers
-// as are expected, and none of them has a past, each of them makes the same one. A past is
+// as are expected, and none of them has state, each of them makes the same set. State is
 // any entry beyond that first peer set, so a server that comes back without its disk makes
-// none beside one that still has it; if it cannot ask all of them, it makes none either.
+// none while another still has its own; if it cannot ask all of them, it makes none either.
 // It ends when there is a peer set, made here or received from a leader.
 func (s *server) bootstrap(ctx context.Context) {
 	tick := time.NewTicker(100 * time.Millisecond)
@@ -50,7 +50,7 @@ func (s *server) tryBootstrap(ctx context.Context) error {
 		if string(p.ID) == s.a.id {
 			continue
 		}
-		if err := s.hasNoPast(ctx, p, set); err != nil {
+		if err := s.hasNoState(ctx, p, set); err != nil {
 			return err
 		}
 	}
@@ -78,9 +78,9 @@ func firstPeers(members []gossip.Member, expect int) (raft.Configuration, error)
 	return set, nil
 }
 
-// hasNoPast asks a server whether it has at most made the same peer set, a moment earlier.
-// Each has to make it, for who has none does not vote.
-func (s *server) hasNoPast(ctx context.Context, p raft.Server, set raft.Configuration) error {
+// hasNoState asks a server, and fails unless it has at most made the same peer set a moment
+// earlier. Each server has to make the set, for a server without one does not vote.
+func (s *server) hasNoState(ctx context.Context, p raft.Server, set raft.Configuration) error {
 	status, err := s.statusOf(ctx, string(p.Address))
 	if err != nil {
 		return fmt.Errorf("an answer of %s", p.Address)

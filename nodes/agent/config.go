@@ -9,14 +9,14 @@ import (
 	"faultline/nodes/agent/internal/gossip"
 )
 
-// Config is what an agent is told at its start. The names and defaults are Consul's.
+// Config configures an agent. The names and defaults are Consul's.
 type Config struct {
 	Name            string
 	DC              string
 	Server          bool
 	BootstrapExpect int           // servers: how many make the first peer set; 0 waits to be added
 	Bind            netip.Addr    // where to listen
-	Advertise       netip.Addr    // what others are told; Bind if it is not set
+	Advertise       netip.Addr    // the address for the other agents; Bind if it is not set
 	Client          netip.Addr    // where the HTTP API listens; 127.0.0.1 if it is not set
 	RetryJoin       []string      // IP or IP:PORT of others' gossip
 	RaftMultiplier  int           // scales Raft's times; 1 if it is not set
@@ -33,18 +33,18 @@ type Config struct {
 
 // Times are Raft's, as Consul sets them.
 type Times struct {
-	Heartbeat   time.Duration // a follower that hears nothing for so long stands for election
+	Heartbeat   time.Duration // a follower without contact for so long starts an election
 	Election    time.Duration
 	LeaderLease time.Duration // a leader that reaches no majority for so long steps down
 	Commit      time.Duration
 }
 
-// SnapshotAge is when Raft makes a snapshot and how much of the log it keeps behind it.
+// SnapshotAge is when Raft takes a snapshot and how much of the log it keeps behind it.
 // Zero fields stand for the defaults, which are Consul's.
 type SnapshotAge struct {
-	Interval  time.Duration // between two looks at how much was written; 30s
+	Interval  time.Duration // between two checks of the threshold; 30s
 	Threshold uint64        // entries since the last snapshot that make a new one due; 8192
-	Trailing  uint64        // entries kept behind a snapshot; who misses more is sent the snapshot; 10240
+	Trailing  uint64        // entries kept behind a snapshot; a follower that lacks more is sent the snapshot; 10240
 }
 
 func timesFor(multiplier int) Times {
@@ -78,7 +78,7 @@ func (c Config) complete() (settings, error) {
 	setDefault(&s.HTTPPort, 8500)
 	setDefault(&s.ServerPort, 8300)
 	setDefault(&s.SerfPort, 8301)
-	setDefault(&s.SessionTTLMin, leastTTL)
+	setDefault(&s.SessionTTLMin, minTTL)
 	setDefault(&s.Snapshots.Interval, 30*time.Second)
 	setDefault(&s.Snapshots.Threshold, 8192)
 	setDefault(&s.Snapshots.Trailing, 10240)

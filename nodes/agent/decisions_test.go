@@ -19,20 +19,20 @@ import (
 func TestAWriteIsRepeatedOnlyIfItLeftNoEffect(t *testing.T) {
 	for _, code := range history.Codes() {
 		err := nodes.Errorf(code, "")
-		if again(false, err, nil) {
+		if shouldRetry(false, err, nil) {
 			require.True(t, code.Definite(), code)
 		}
 		if code.Final() {
-			require.False(t, again(true, err, defects{ForwardRetryDoubles: true}), "%s: the answer would be the same", code)
-			require.False(t, elsewhere(err), code)
+			require.False(t, shouldRetry(true, err, defects{ForwardRetryDoubles: true}), "%s: the answer would be the same", code)
+			require.False(t, shouldFailover(err), code)
 		}
 		if !code.Definite() {
-			require.True(t, again(true, err, nil), "a read is repeated after %s", code)
-			require.True(t, again(false, err, defects{ForwardRetryDoubles: true}), "the defect, after %s", code)
-			require.Equal(t, code, nodes.CodeOf(gaveUp(err)), "an indefinite error stays one")
+			require.True(t, shouldRetry(true, err, nil), "a read is repeated after %s", code)
+			require.True(t, shouldRetry(false, err, defects{ForwardRetryDoubles: true}), "the defect, after %s", code)
+			require.Equal(t, code, nodes.CodeOf(lastError(err)), "an indefinite error stays one")
 		}
 	}
-	require.False(t, again(false, errors.New("of no table"), nil))
+	require.False(t, shouldRetry(false, errors.New("of no table"), nil))
 }
 
 func TestErrorsOfRaft(t *testing.T) {
@@ -116,14 +116,14 @@ func TestFirstPeers(t *testing.T) {
 func TestPick(t *testing.T) {
 	members := []gossip.Member{member("a", "1", "10.0.0.1:1", gossip.Failed), member("b", "2", "10.0.0.2:1", gossip.Alive),
 		member("c", "3", "10.0.0.3:1", gossip.Alive), member("d", "4", "10.0.0.4:1", gossip.Left)}
-	for turn, want := range []string{"10.0.0.2:1", "10.0.0.3:1", "10.0.0.2:1"} {
-		addr, ok := pick(members, uint64(turn))
+	for index, want := range []string{"10.0.0.2:1", "10.0.0.3:1", "10.0.0.2:1"} {
+		addr, ok := pickServer(members, uint64(index))
 		require.True(t, ok)
 		require.Equal(t, want, addr)
 	}
-	addr, ok := pick(members[:1], 7)
+	addr, ok := pickServer(members[:1], 7)
 	require.True(t, ok, "gossip may be mistaken about who failed")
 	require.Equal(t, "10.0.0.1:1", addr)
-	_, ok = pick(nil, 0)
+	_, ok = pickServer(nil, 0)
 	require.False(t, ok)
 }

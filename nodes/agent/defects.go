@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Defect is a bug that can be planted, so that the harness can prove that it sees it.
+// Defect is a bug that can be planted: a mutation test shows that the harness finds it.
 type Defect struct {
 	Name   string
 	Doc    string // what the agent does wrong
@@ -39,7 +39,7 @@ var Defects = []Defect{
 		`etcd-io/etcd#4226: a design that checks the condition before the proposal instead of when it is applied`},
 	{ConsistentReadBeforeApply,
 		"a consistent read does not wait until the new leader has applied what was committed before it led",
-		`hashicorp/consul#2644, mended in #3154: stale reads from a leader that still replays its log`},
+		`hashicorp/consul#2644, fixed in #3154: stale reads from a leader that still replays its log`},
 	{DeposedLeaderRead,
 		"being in Raft's leader state is enough to answer a default read; no lease is checked",
 		`hashicorp/consul#54, and the documented window of the default mode: a leader that was replaced and does not know it yet`},
@@ -54,10 +54,10 @@ var Defects = []Defect{
 		`tikv/tikv#994: a follower that lost entries which it had acknowledged; robustmq/robustmq#2039: a Raft log and votes written without fsync`},
 	{RejoinsWithEmptyLog,
 		"a server that lost its disk comes back under its old identity, made of its name, and votes with its empty log",
-		`lni/dragonboat#256 and sofastack/sofa-jraft#1000: a server whose directory was deleted comes back as who it was`},
+		`lni/dragonboat#256 and sofastack/sofa-jraft#1000: a server whose directory was deleted comes back under its old identity`},
 	{RestoreResetsIndex,
 		"a snapshot that is restored numbers the modify indexes anew, from 1",
-		`hashicorp/consul#8377, mended in #8474: objects restored from a snapshot with other modify indexes`},
+		`hashicorp/consul#8377, fixed in #8474: objects restored from a snapshot with other modify indexes`},
 	{SessionExpiryByWallClock,
 		"the leader ends sessions at a time of the wall clock, so one that jumps ahead ends all of them, renewed or not",
 		`etcd-io/etcd#6700 and #12291: leases expire by the wall clock`},
@@ -69,7 +69,7 @@ var Defects = []Defect{
 		`aphyr.com/posts/316, "Jepsen: etcd and Consul" (2014): etcd answered reads from the copy of any node`},
 	{WallClockLease,
 		"the leader's lease ends at a time of the wall clock, so a clock that is set back, or slow, makes it longer",
-		`vesoft-inc/nebula#2723: leases by the wall clock; sofastack/sofa-jraft#26, which mended the same`},
+		`vesoft-inc/nebula#2723: leases by the wall clock; sofastack/sofa-jraft#26, which fixed the same`},
 }
 
 // defects is the set that one agent was started with.

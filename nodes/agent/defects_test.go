@@ -90,8 +90,8 @@ func TestReadsBeforeReady(t *testing.T) {
 		unready := &leadership{s: s, term: term, ready: make(chan struct{})}
 		ended, cancel := context.WithCancel(t.Context())
 		cancel()
-		require.Error(t, unready.confirmed(ended, nil))
-		require.NoError(t, unready.confirmed(t.Context(), defects{ConsistentReadBeforeApply: true}))
+		require.Error(t, unready.awaitConsistent(ended, nil))
+		require.NoError(t, unready.awaitConsistent(t.Context(), defects{ConsistentReadBeforeApply: true}))
 
 		s.lead.Store(unready) // stays while the term does
 		require.Error(t, s.freshen(ended, history.ModeDefault))
@@ -123,8 +123,8 @@ func TestWallClockLease(t *testing.T) {
 func TestNoFsync(t *testing.T) {
 	for _, plant := range []func(nodes.Disk) nodes.Disk{
 		nil,
-		func(d nodes.Disk) nodes.Disk { return forgetful{d} },
-		func(d nodes.Disk) nodes.Disk { return nameless{d} },
+		func(d nodes.Disk) nodes.Disk { return noFsyncDisk{d} },
+		func(d nodes.Disk) nodes.Disk { return noDirFsyncDisk{d} },
 	} {
 		physical := fakedisk.New()
 		var disk nodes.Disk = physical

@@ -11,16 +11,16 @@
 // Where to read what:
 //
 //	methods.go     every call that agents make, and who answers it
-//	route.go       how a call finds who answers it; retry.go when it is made again
-//	reads.go       the three read modes; leadership.go and rounds.go what they stand on
-//	transportfilter.go  handing leadership over without breaking the lease
+//	route.go       how a call is forwarded to the server that answers it; retry.go when it is retried
+//	reads.go       the three read modes; readindex.go and leadership.go what makes them linearizable
+//	transportfilter.go  leadership transfers that do not break the lease
 //	writes.go      how a write becomes an entry, and which errors are definite
-//	sessions.go    what a session promises, who counts its time, lock delays; http_session.go their API
+//	sessions.go    what a session guarantees, how it expires, lock delays; http_session.go the API
 //	defects.go     the bugs that can be planted
 //
-// Sessions and locks are Consul's: the leader counts their time by its monotonic clock, and answers a
-// renewal after a round has shown that it still led when it counted. A server whose log can no
-// longer be written makes Run return with that error: it could neither vote nor follow.
+// Sessions and locks are Consul's: the leader expires them by its monotonic clock, and answers a
+// renewal after it has confirmed that it still led when it counted. When a server's log can no
+// longer be written, Run returns that error: the server could neither vote nor follow.
 //
 // It is not for production: it is here to be broken.
 package agent

@@ -107,12 +107,12 @@ func uintParam(r *http.Request, name string) (v uint64, found bool, err error) {
 	return v, true, nil
 }
 
-// patient is the request's context with an end.
-func patient(r *http.Request, wait time.Duration) (context.Context, context.CancelFunc) {
+// requestContext is the request's context with a deadline: wait and requestTimeout.
+func requestContext(r *http.Request, wait time.Duration) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(r.Context(), wait+requestTimeout)
 }
 
-// setHops tells the way that the answer took, if the request asked for it.
+// setHops sets the header that lists the hops of the answer, if the request asked for it.
 func setHops(w http.ResponseWriter, r *http.Request, hops []history.Hop) {
 	if r.Header.Get(nodes.HeaderWantHops) == "" {
 		return

@@ -13,7 +13,7 @@ import (
 	"faultline/workloads/history"
 )
 
-// serfStatus is how Consul numbers what has become of a member.
+// serfStatus is Consul's number for the status of a member.
 var serfStatus = map[gossip.Status]int{gossip.Alive: 1, gossip.Left: 3, gossip.Failed: 4}
 
 type jsonMember struct {
@@ -61,7 +61,7 @@ type jsonSelf struct {
 	Raft   jsonRaft // an extension
 }
 
-// jsonRaft is what a server's Raft says of itself; client agents tell only Boot.
+// jsonRaft is the state of a server's Raft; client agents set only Boot.
 type jsonRaft struct {
 	Boot    string // differs after every start of the agent
 	State   string
@@ -102,7 +102,7 @@ func (s *server) describe() jsonRaft {
 	}
 }
 
-// nameOf is the name of the server with an ID; empty if gossip has not told it.
+// nameOf returns the name of the server with an ID; empty if gossip does not know it.
 func (a *Agent) nameOf(id raft.ServerID) string {
 	switch {
 	case id == "":
@@ -120,18 +120,18 @@ func (a *Agent) nameOf(id raft.ServerID) string {
 
 func (a *Agent) agentLeave(w http.ResponseWriter, r *http.Request) {
 	// The leave goes on even if the client does not wait for it.
-	ctx, cancel := context.WithTimeout(a.life, 10*time.Second)
+	ctx, cancel := context.WithTimeout(a.runCtx, 10*time.Second)
 	defer cancel()
 	a.leave(ctx)
 	w.WriteHeader(http.StatusOK)
 	a.quit() // the server lets this answer go out first
 }
 
-// cluster asks a server for the peer set, by the method that says which server.
+// cluster asks a server for the peer set; the method says which server.
 func (a *Agent) cluster(w http.ResponseWriter, r *http.Request, m method[none, statusReply]) (statusReply, bool) {
-	ctx, cancel := patient(r, 0)
+	ctx, cancel := requestContext(r, 0)
 	defer cancel()
-	reply, _, err := invoke(ctx, a, m, none{}, fromHere)
+	reply, _, err := invoke(ctx, a, m, none{}, originOptions)
 	if err != nil {
 		writeError(w, err)
 	}
@@ -166,17 +166,17 @@ func (a *Agent) raftConfiguration(w http.ResponseWriter, r *http.Request) {
 		ProtocolVersion string
 		Voter           bool
 	}
-	who := configurationMethod
+	m := configurationMethod
 	if has(r, "stale") {
-		who = clusterMethod
+		m = clusterMethod
 	}
-	reply, ok := a.cluster(w, r, who)
+	reply, ok := a.cluster(w, r, m)
 	if !ok {
 		return
 	}
 	var out struct {
 		Servers []server
-		Index   uint64 // 0: Raft no longer tells it, and Consul answers the same
+		Index   uint64 // 0: Raft no longer reports it, and Consul answers the same
 	}
 	for _, p := range reply.Servers {
 		out.Servers = append(out.Servers, server{ID: p.ID, Node: a.nameOf(raft.ServerID(p.ID)), Address: p.Address,
@@ -186,9 +186,9 @@ func (a *Agent) raftConfiguration(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *Agent) transferLeader(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := patient(r, 0)
+	ctx, cancel := requestContext(r, 0)
 	defer cancel()
-	_, _, err := invoke(ctx, a, transferMethod, transferArgs{To: r.URL.Query().Get("id")}, fromHere)
+	_, _, err := invoke(ctx, a, transferMethod, transferArgs{To: r.URL.Query().Get("id")}, originOptions)
 	if err != nil {
 		writeError(w, err)
 		return
@@ -196,16 +196,16 @@ func (a *Agent) transferLeader(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, r, struct{ Success bool }{true})
 }
 
-// removePeer takes a server out of the peer set, by ?id or by ?address.
+// removePeer removes a server from the peer set, by ?id or by ?address.
 func (a *Agent) removePeer(w http.ResponseWriter, r *http.Request) {
 	args := expelArgs{ID: r.URL.Query().Get("id"), Address: r.URL.Query().Get("address")}
 	if (args.ID == "") == (args.Address == "") {
 		writeError(w, nodes.Errorf(history.BadRequest, "Must specify either ?id with the server's ID or ?address with the server's IP:PORT"))
 		return
 	}
-	ctx, cancel := patient(r, 0)
+	ctx, cancel := requestContext(r, 0)
 	defer cancel()
-	if _, _, err := invoke(ctx, a, expelMethod, args, fromHere); err != nil {
+	if _, _, err := invoke(ctx, a, expelMethod, args, originOptions); err != nil {
 		writeError(w, err)
 	}
 }

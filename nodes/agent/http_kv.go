@@ -48,9 +48,9 @@ func (a *Agent) kvGet(w http.ResponseWriter, r *http.Request) {
 		writeError(w, err)
 		return
 	}
-	ctx, cancel := patient(r, wait)
+	ctx, cancel := requestContext(r, wait)
 	defer cancel()
-	reply, hops, err := invoke(ctx, a, readMethod, args, fromHere)
+	reply, hops, err := invoke(ctx, a, readMethod, args, originOptions)
 	setHops(w, r, hops)
 	if err != nil {
 		writeError(w, err)
@@ -188,9 +188,9 @@ func (a *Agent) kvWrite(w http.ResponseWriter, r *http.Request, c kv.Command, co
 		writeError(w, err)
 		return
 	}
-	ctx, cancel := patient(r, 0)
+	ctx, cancel := requestContext(r, 0)
 	defer cancel()
-	reply, hops, err := invoke(ctx, a, writeMethod, writeArgs{Command: c.Append(nil)}, fromHere)
+	reply, hops, err := invoke(ctx, a, writeMethod, writeArgs{Command: c.Append(nil)}, originOptions)
 	setHops(w, r, hops)
 	if err != nil {
 		writeError(w, err)

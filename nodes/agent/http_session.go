@@ -17,9 +17,9 @@ import (
 // The limits are Consul's, but for the least TTL, which is Consul's session_ttl_min.
 const (
 	defaultLockDelay = 15 * time.Second
-	mostLockDelay    = 60 * time.Second
-	leastTTL         = 10 * time.Second
-	mostTTL          = 24 * time.Hour
+	maxLockDelay     = 60 * time.Second
+	minTTL           = 10 * time.Second
+	maxTTL           = 24 * time.Hour
 )
 
 // jsonSession is a session as Consul shows it.
@@ -93,8 +93,8 @@ func (a *Agent) parseSession(body []byte) (s kv.Session, err error) {
 	}
 	if o.TTL != "" {
 		s.TTL, err = time.ParseDuration(o.TTL)
-		if err != nil || s.TTL != 0 && (s.TTL < a.SessionTTLMin || s.TTL > mostTTL) {
-			return s, nodes.Errorf(history.BadRequest, "Invalid Session TTL %q, must be between [%v=%v]", o.TTL, a.SessionTTLMin, mostTTL)
+		if err != nil || s.TTL != 0 && (s.TTL < a.SessionTTLMin || s.TTL > maxTTL) {
+			return s, nodes.Errorf(history.BadRequest, "Invalid Session TTL %q, must be between [%v=%v]", o.TTL, a.SessionTTLMin, maxTTL)
 		}
 	}
 	s.LockDelay, err = parseLockDelay(o.LockDelay)
@@ -120,7 +120,7 @@ func parseLockDelay(raw json.RawMessage) (time.Duration, error) {
 	if err != nil || delay < 0 {
 		return 0, nodes.Errorf(history.BadRequest, "Invalid LockDelay %s: %v", raw, err)
 	}
-	return min(delay, mostLockDelay), nil
+	return min(delay, maxLockDelay), nil
 }
 
 func (a *Agent) sessionCreate(w http.ResponseWriter, r *http.Request) {
@@ -169,18 +169,18 @@ func (a *Agent) sessionDestroy(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *Agent) sessionWrite(w http.ResponseWriter, r *http.Request, c kv.Command) (writeReply, error) {
-	ctx, cancel := patient(r, 0)
+	ctx, cancel := requestContext(r, 0)
 	defer cancel()
-	reply, hops, err := invoke(ctx, a, writeMethod, writeArgs{Command: c.Append(nil)}, fromHere)
+	reply, hops, err := invoke(ctx, a, writeMethod, writeArgs{Command: c.Append(nil)}, originOptions)
 	setHops(w, r, hops)
 	return reply, err
 }
 
 func (a *Agent) sessionRenewed(w http.ResponseWriter, r *http.Request) {
 	id := r.PathValue("id")
-	ctx, cancel := patient(r, 0)
+	ctx, cancel := requestContext(r, 0)
 	defer cancel()
-	reply, hops, err := invoke(ctx, a, renewMethod, sessionArgs{ID: id}, fromHere)
+	reply, hops, err := invoke(ctx, a, renewMethod, sessionArgs{ID: id}, originOptions)
 	setHops(w, r, hops)
 	switch {
 	case err != nil:
@@ -209,9 +209,9 @@ func (a *Agent) sessionList(w http.ResponseWriter, r *http.Request) {
 	case has(r, "consistent"):
 		args.Mode = history.ModeConsistent
 	}
-	ctx, cancel := patient(r, 0)
+	ctx, cancel := requestContext(r, 0)
 	defer cancel()
-	reply, hops, err := invoke(ctx, a, sessionsMethod, args, fromHere)
+	reply, hops, err := invoke(ctx, a, sessionsMethod, args, originOptions)
 	setHops(w, r, hops)
 	if err != nil {
 		writeError(w, err)

@@ -19,11 +19,11 @@ const idFile = "node-id"
 var uuid = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
 // nodeID reads the identity of the directory, and gives a new directory the one that
-// fresh makes. It is what Raft knows the server by, whatever its name and address.
+// fresh returns. Raft identifies the server by it, whatever its name and address.
 //
 // What a server has promised in Raft, its votes and the entries that it has answered for,
 // is on its disk. So the identity has to be lost together with the disk: a server that
-// kept it would be taken at a word that it does not know any more.
+// kept it would count for votes and entries that it no longer has.
 func nodeID(disk nodes.Disk, fresh func() string) (string, error) {
 	id, err := readID(disk)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -68,9 +68,9 @@ func writeID(disk nodes.Disk, id string) error {
 	return disk.SyncDir(".")
 }
 
-// namesake makes the identity out of the name, always the same: the defect
+// nameDerivedID derives the identity from the name, so that it never changes: the defect
 // rejoins-with-empty-log.
-func namesake(name string) string {
+func nameDerivedID(name string) string {
 	sum := sha256.Sum256([]byte(name))
 	return uuidOf([16]byte(sum[:16]))
 }

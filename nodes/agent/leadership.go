@@ -15,23 +15,23 @@ import (
 
 // leadership is one term in which this server leads.
 //
-// Reads stand on three facts about it, each established apart:
+// Reads need up to three properties of it, each established apart:
 //
-//	ready   its own first entry is applied, and so is everything committed before it
-//	        led (a new leader does not know how far that goes; Raft, section 8)
-//	round   a quorum was still in its term after an instant: no later leader had been
-//	        elected by then (rounds.go)
-//	lease   until an instant ahead, no later leader can be elected (package lease)
+//	ready       its own first entry is applied, and so is everything committed before it
+//	            led (a new leader does not know how far that goes; Raft, section 8)
+//	read index  a quorum was still in its term after an instant: no later leader had been
+//	            elected by then (readindex.go)
+//	lease       until a future instant, no later leader can be elected (package lease)
 type leadership struct {
-	s      *server
-	term   uint64
-	ready  chan struct{} // closed when ready
-	rounds rounds
+	s     *server
+	term  uint64
+	ready chan struct{} // closed when ready
+	reads readIndexQueue
 
 	sessions sessionTimes
 
 	lease   atomic.Pointer[leaseState]
-	revoked atomic.Bool // it has begun to hand over: no lease for the rest of the term
+	revoked atomic.Bool // a leadership transfer has begun: no lease for the rest of the term
 }
 
 // leaseState is a lease and the voters that it was computed for. It says nothing about
@@ -70,13 +70,13 @@ func (s *server) followLeadership(ctx context.Context) {
 	}
 }
 
-// start begins the leader's work; stop ends it and waits.
+// start starts the leader's loops; stop ends them and waits.
 func (l *leadership) start(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{}, 4)
-	for _, work := range []func(context.Context){l.becomeReady, l.renew, l.reconcile, l.keepSessions} {
+	for _, loop := range []func(context.Context){l.becomeReady, l.renew, l.reconcile, l.expireSessions} {
 		go func() {
-			work(ctx)
+			loop(ctx)
 			done <- struct{}{}
 		}()
 	}
@@ -102,12 +102,12 @@ func (l *leadership) becomeReady(ctx context.Context) {
 	}
 }
 
-// renew keeps the lease from running out between reads.
+// renew keeps the lease from expiring between reads.
 func (l *leadership) renew(ctx context.Context) {
 	tick := time.NewTicker(l.s.a.times.Heartbeat / 5)
 	defer tick.Stop()
 	for {
-		if _, err := l.round(ctx); err != nil {
+		if _, err := l.readIndex(ctx); err != nil {
 			l.s.a.log.Debug("lease: not renewed", "term", l.term, "error", err)
 		}
 		select {
@@ -147,7 +147,7 @@ func sameVoters(a, b []raft.Server) bool {
 	})
 }
 
-// leadershipNow is the current leadership; the error is a definite one.
+// leadershipNow returns the current leadership; the error is definite.
 func (s *server) leadershipNow() (*leadership, error) {
 	l := s.lead.Load()
 	if l == nil || !l.holds() {

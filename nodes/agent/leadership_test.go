@@ -28,7 +28,7 @@ func unattended(n *node) *leadership {
 func (l *leadership) awaitLease(t *testing.T) {
 	t.Helper()
 	eventually(t, "there is a lease", func() error {
-		_, err := l.round(t.Context())
+		_, err := l.readIndex(t.Context())
 		if err == nil && !l.leased() {
 			return notLeader()
 		}
@@ -36,7 +36,7 @@ func (l *leadership) awaitLease(t *testing.T) {
 	})
 }
 
-// What a reader saw of the key k: begun tells when it asked.
+// What a reader saw of the key k: begun is when it sent the read.
 type seenRead struct {
 	begun time.Time
 	value string
@@ -151,7 +151,7 @@ func TestTransfer(t *testing.T) {
 	})
 }
 
-// A handover that fails leaves a leader without a lease, which answers by rounds.
+// A transfer that fails leaves a leader without a lease, which answers by ReadIndex.
 func TestLeaderWithoutLeaseStillAnswers(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		c := startCluster(t, 3, 0)
@@ -183,16 +183,16 @@ func TestConfirmBindsOnlyTheFollowersOfTheTerm(t *testing.T) {
 		} {
 			reply, err := s.confirm(t.Context(), args)
 			require.NoError(t, err)
-			require.False(t, reply.Bound, name)
+			require.False(t, reply.Follows, name)
 			require.Equal(t, l.term, reply.Term)
 		}
 		own, err := l.s.confirm(t.Context(), confirmArgs{Term: l.term, Leader: leader.agent.id})
 		require.NoError(t, err)
-		require.False(t, own.Bound, "a leader follows nobody")
+		require.False(t, own.Follows, "a leader follows nobody")
 	})
 }
 
-// What ends a lease early: the clock, another peer set, a handover. Rounds go on.
+// What ends a lease early: the clock, another peer set, a transfer. ReadIndex still works.
 func TestLeaseEnds(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		c := startCluster(t, 3, 0)
@@ -209,29 +209,29 @@ func TestLeaseEnds(t *testing.T) {
 
 		l.awaitLease(t)
 		l.revoked.Store(true)
-		_, err := l.round(t.Context())
+		_, err := l.readIndex(t.Context())
 		require.NoError(t, err)
 		require.False(t, l.leased(), "it is revoked")
 	})
 }
 
-// A round serves only those who came before it began.
+// A batch serves only requests that came before it began.
 func TestRoundsAreSharedForward(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		c := startCluster(t, 1, 0)
 		l := unattended(c.leader(t))
-		l.rounds.running = true // as if one were under way: nobody starts the next
-		first, second := l.join(), l.join()
+		l.reads.running = true // as if one were under way: nobody starts the next
+		first, second := l.joinBatch(), l.joinBatch()
 		require.Same(t, first, second, "those who wait share the next")
 		require.False(t, closed(first.done))
 		ended, cancel := context.WithCancel(t.Context())
 		cancel()
-		_, err := l.round(ended)
+		_, err := l.readIndex(ended)
 		require.Equal(t, history.Timeout, nodes.CodeOf(err))
-		l.runRounds()
+		l.runBatches()
 		require.True(t, closed(first.done))
 		require.NoError(t, first.err)
-		require.NotSame(t, first, l.join())
+		require.NotSame(t, first, l.joinBatch())
 	})
 }
 

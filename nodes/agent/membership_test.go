@@ -153,7 +153,7 @@ func TestTheDeadStayPeersUnlessTold(t *testing.T) {
 	})
 }
 
-// A server that once led and stepped down ends when it is told to.
+// A server that once led and stepped down ends when it is asked to leave.
 func TestDeposedLeaderEnds(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		c := startCluster(t, 3, 0)

@@ -9,74 +9,75 @@ import (
 	"faultline/workloads/history"
 )
 
-// place is who may answer a call.
-type place int
+// routing is which server may answer a call.
+type routing int
 
 const (
-	theLeader place = iota
-	anyServer
-	thisServer // the one that is asked and no other
+	toLeader routing = iota
+	toAnyServer
+	toThisServer // the one that receives it, and no other
 )
 
 // method is one kind of call, from arguments A to a result R.
 type method[A, R any] struct {
-	name  string
-	read  bool                  // calling twice is as good as once
-	place func(*Agent, A) place // who may answer
-	serve func(*server, context.Context, A) (R, error)
-	// enter, if set, may change or answer a call at the first server that it comes to.
-	enter func(*server, A) (A, *R)
+	name    string
+	read    bool                    // idempotent: a retry does no harm
+	routing func(*Agent, A) routing // who may answer
+	serve   func(*server, context.Context, A) (R, error)
+	// intercept, if set, may change or answer a call at the first server that receives it.
+	intercept func(*server, A) (A, *R)
 }
 
-func at[A any](p place) func(*Agent, A) place { return func(*Agent, A) place { return p } }
+// always is the routing of a method whatever its arguments are.
+func always[A any](r routing) func(*Agent, A) routing { return func(*Agent, A) routing { return r } }
 
 // Every call that agents make of each other.
 var (
 	readMethod = method[readArgs, readReply]{name: "kv.read", read: true,
-		place: readPlace, serve: (*server).read}
+		routing: readRouting, serve: (*server).read}
 	writeMethod = method[writeArgs, writeReply]{name: "kv.write",
-		place: at[writeArgs](theLeader), serve: (*server).write, enter: (*server).checkCASHere}
+		routing: always[writeArgs](toLeader), serve: (*server).write, intercept: (*server).checkCASHere}
 	sessionsMethod = method[sessionArgs, sessionReply]{name: "session.list", read: true,
-		place: sessionsPlace, serve: (*server).sessionsRead}
+		routing: sessionsRouting, serve: (*server).sessionsRead}
 	renewMethod = method[sessionArgs, sessionReply]{name: "session.renew", read: true,
-		place: at[sessionArgs](theLeader), serve: (*server).sessionRenew}
+		routing: always[sessionArgs](toLeader), serve: (*server).sessionRenew}
 	confirmMethod = method[confirmArgs, confirmReply]{name: "raft.confirm", read: true,
-		place: at[confirmArgs](thisServer), serve: (*server).confirm}
+		routing: always[confirmArgs](toThisServer), serve: (*server).confirm}
 	statusMethod = method[none, statusReply]{name: "raft.status", read: true,
-		place: at[none](thisServer), serve: (*server).status}
+		routing: always[none](toThisServer), serve: (*server).status}
 	clusterMethod = method[none, statusReply]{name: "raft.cluster", read: true,
-		place: at[none](anyServer), serve: (*server).status}
+		routing: always[none](toAnyServer), serve: (*server).status}
 	configurationMethod = method[none, statusReply]{name: "raft.configuration", read: true,
-		place: at[none](theLeader), serve: (*server).status}
-	handoverMethod = method[handoverArgs, none]{name: "raft.handover",
-		place: at[handoverArgs](thisServer), serve: (*server).takeOver}
+		routing: always[none](toLeader), serve: (*server).status}
+	timeoutNowMethod = method[timeoutNowArgs, none]{name: "raft.timeout-now",
+		routing: always[timeoutNowArgs](toThisServer), serve: (*server).receiveTimeoutNow}
 	transferMethod = method[transferArgs, none]{name: "raft.transfer",
-		place: at[transferArgs](theLeader), serve: (*server).transfer}
+		routing: always[transferArgs](toLeader), serve: (*server).transfer}
 	removeMethod = method[removeArgs, none]{name: "raft.remove", read: true, // twice removed is removed
-		place: at[removeArgs](theLeader), serve: (*server).remove}
+		routing: always[removeArgs](toLeader), serve: (*server).remove}
 	expelMethod = method[expelArgs, none]{name: "raft.expel",
-		place: at[expelArgs](theLeader), serve: (*server).expel}
+		routing: always[expelArgs](toLeader), serve: (*server).expel}
 )
 
 // endpoints are the same methods, by name, for calls that come from outside.
 var endpoints = map[string]endpoint{
-	readMethod.name:     endpointOf(readMethod),
-	writeMethod.name:    endpointOf(writeMethod),
-	sessionsMethod.name: endpointOf(sessionsMethod),
-	renewMethod.name:    endpointOf(renewMethod),
-	confirmMethod.name:  endpointOf(confirmMethod),
-	statusMethod.name:   endpointOf(statusMethod),
-	clusterMethod.name:  endpointOf(clusterMethod),
-	handoverMethod.name: endpointOf(handoverMethod),
-	transferMethod.name: endpointOf(transferMethod),
-	removeMethod.name:   endpointOf(removeMethod),
-	expelMethod.name:    endpointOf(expelMethod),
+	readMethod.name:       endpointOf(readMethod),
+	writeMethod.name:      endpointOf(writeMethod),
+	sessionsMethod.name:   endpointOf(sessionsMethod),
+	renewMethod.name:      endpointOf(renewMethod),
+	confirmMethod.name:    endpointOf(confirmMethod),
+	statusMethod.name:     endpointOf(statusMethod),
+	clusterMethod.name:    endpointOf(clusterMethod),
+	timeoutNowMethod.name: endpointOf(timeoutNowMethod),
+	transferMethod.name:   endpointOf(transferMethod),
+	removeMethod.name:     endpointOf(removeMethod),
+	expelMethod.name:      endpointOf(expelMethod),
 
 	configurationMethod.name: endpointOf(configurationMethod),
 }
 
-func sessionsPlace(a *Agent, args sessionArgs) place {
-	return readPlace(a, readArgs{Mode: args.Mode})
+func sessionsRouting(a *Agent, args sessionArgs) routing {
+	return readRouting(a, readArgs{Mode: args.Mode})
 }
 
 type endpoint func(context.Context, *Agent, rpc.Request) rpc.Response
@@ -87,7 +88,7 @@ func endpointOf[A, R any](m method[A, R]) endpoint {
 		if err := rpc.Decode(request.Body, &args); err != nil {
 			return rpc.Response{Code: history.BadRequest, Text: "rpc error: " + err.Error()}
 		}
-		reply, hops, err := invoke(ctx, a, m, args, way{hold: request.Hold, final: request.Final})
+		reply, hops, err := invoke(ctx, a, m, args, forwardOptions{hold: request.Hold, final: request.Final})
 		response := rpc.Response{Hops: hops}
 		if err != nil {
 			response.Code, response.Text = nodes.CodeOf(err), textOf(err)

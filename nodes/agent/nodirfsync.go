@@ -7,12 +7,12 @@ import (
 	"faultline/nodes"
 )
 
-// nameless is a disk for the defect no-dir-fsync: it syncs files, after a rename too, and never a directory.
-type nameless struct{ nodes.Disk }
+// noDirFsyncDisk is a disk for the defect no-dir-fsync: it syncs files, after a rename too, and never a directory.
+type noDirFsyncDisk struct{ nodes.Disk }
 
-func (nameless) SyncDir(string) error { return nil }
+func (noDirFsyncDisk) SyncDir(string) error { return nil }
 
-func (d nameless) Rename(from, to string) error {
+func (d noDirFsyncDisk) Rename(from, to string) error {
 	if err := d.Disk.Rename(from, to); err != nil {
 		return err
 	}

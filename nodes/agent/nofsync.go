@@ -2,19 +2,18 @@ package agent
 
 import "faultline/nodes"
 
-// forgetful is a disk for the defect no-fsync: it is told what to keep, and answers, but
-// passes nothing of that on.
-type forgetful struct{ nodes.Disk }
+// noFsyncDisk is a disk for the defect no-fsync: every sync succeeds and does nothing.
+type noFsyncDisk struct{ nodes.Disk }
 
-type forgetfulFile struct{ nodes.File }
+type noFsyncFile struct{ nodes.File }
 
-func (d forgetful) Open(name string, flag int) (nodes.File, error) {
+func (d noFsyncDisk) Open(name string, flag int) (nodes.File, error) {
 	f, err := d.Disk.Open(name, flag)
 	if err != nil {
 		return nil, err
 	}
-	return forgetfulFile{f}, nil
+	return noFsyncFile{f}, nil
 }
 
-func (forgetful) SyncDir(string) error { return nil }
-func (forgetfulFile) Sync() error      { return nil }
+func (noFsyncDisk) SyncDir(string) error { return nil }
+func (noFsyncFile) Sync() error          { return nil }

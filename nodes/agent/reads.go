@@ -11,28 +11,29 @@ import (
 
 // A read is answered in one of three ways.
 //
-//   - stale: from the copy of whichever server is asked.
-//   - consistent: by the leader, after a round that began after the read arrived, from a
-//     copy that has applied everything that was committed when the round began.
-//   - default: by the leader under its lease; if the lease has run out, after a round.
+//   - stale: from the copy of whichever server receives it.
+//   - consistent: by the leader, by ReadIndex (readindex.go): after it has confirmed its
+//     leadership, from a copy that has applied everything that was committed before that.
+//   - default: by the leader under its lease; if the lease has expired, after it has
+//     confirmed its leadership.
 //
 // The last two are linearizable. At some instant t after the read arrived, no later
-// leader had been elected (by the round, or by the lease). So every write that was
+// leader had been elected (by ReadIndex, or by the lease). So every write that was
 // acknowledged before the read arrived was committed by this leader, or before it led.
 // The first kind is in the copy, for this leader acknowledges a write once it is
 // applied; the second because the leadership is ready (leadership.go). What is read may
 // be newer than t, but never older. In particular it does no harm if the process is
 // stopped between the check and the read.
 
-// readPlace tells who may answer a read.
-func readPlace(a *Agent, args readArgs) place {
+// readRouting returns which server may answer a read.
+func readRouting(a *Agent, args readArgs) routing {
 	if args.Mode == history.ModeStale || a.defects[StaleFollowerRead] && args.Mode == history.ModeDefault {
-		return anyServer
+		return toAnyServer
 	}
-	return theLeader
+	return toLeader
 }
 
-// read answers a read; a blocking one once its index has grown or its time is up.
+// read answers a read; a blocking one once its index has grown or its wait has expired.
 func (s *server) read(ctx context.Context, args readArgs) (readReply, error) {
 	wait := time.NewTimer(time.Duration(args.WaitMS) * time.Millisecond)
 	defer wait.Stop()
@@ -75,7 +76,7 @@ func (s *server) freshen(ctx context.Context, mode history.Mode) error {
 		return err
 	}
 	if mode == history.ModeConsistent {
-		return l.confirmed(ctx, d)
+		return l.awaitConsistent(ctx, d)
 	}
 	if err := l.awaitReady(ctx); err != nil {
 		return err
@@ -83,25 +84,25 @@ func (s *server) freshen(ctx context.Context, mode history.Mode) error {
 	if l.leased() {
 		return nil
 	}
-	_, err = l.round(ctx)
+	_, err = l.readIndex(ctx)
 	return err
 }
 
-// confirmed is what a consistent read waits for.
-func (l *leadership) confirmed(ctx context.Context, d defects) error {
+// awaitConsistent waits until this copy may answer a consistent read.
+func (l *leadership) awaitConsistent(ctx context.Context, d defects) error {
 	if d[ConsistentReadBeforeApply] {
-		_, err := l.round(ctx)
+		_, err := l.readIndex(ctx)
 		return err
 	}
 	if err := l.awaitReady(ctx); err != nil {
 		return err
 	}
-	r, err := l.round(ctx)
+	index, err := l.readIndex(ctx)
 	if err != nil {
 		return err
 	}
-	if err := l.s.store.WaitApplied(ctx, r.commit); err != nil {
-		return nodes.Errorf(history.Timeout, "entry %d is not applied yet: %v", r.commit, err)
+	if err := l.s.store.WaitApplied(ctx, index); err != nil {
+		return nodes.Errorf(history.Timeout, "entry %d is not applied yet: %v", index, err)
 	}
 	return nil
 }

@@ -9,11 +9,11 @@ import (
 	"faultline/nodes/agent/internal/gossip"
 )
 
-// reconcileEvery is how often the leader compares, beside whenever gossip changes;
-// lookAgain how soon while somebody is about to be taken in.
+// reconcileInterval is how often the leader compares the peer set with gossip, beside whenever
+// gossip changes; reconcileRetry is the interval while a server is about to be added.
 const (
-	reconcileEvery = 2 * time.Second
-	lookAgain      = 100 * time.Millisecond
+	reconcileInterval = 2 * time.Second
+	reconcileRetry    = 100 * time.Millisecond
 )
 
 // reconcile keeps the peer set in step with gossip while the leadership lasts.
@@ -25,25 +25,26 @@ func (l *leadership) reconcile(ctx context.Context) {
 	}
 	for {
 		changed := l.s.a.gossip.Changed()
-		again := time.NewTimer(l.bringInStep(ctx))
+		timer := time.NewTimer(l.reconcileOnce(ctx))
 		select {
 		case <-changed:
-		case <-again.C:
+		case <-timer.C:
 		case <-ctx.Done():
-			again.Stop()
+			timer.Stop()
 			return
 		}
-		again.Stop()
+		timer.Stop()
 	}
 }
 
-// bringInStep makes all changes that are due and can be made, and tells when to look again.
-func (l *leadership) bringInStep(ctx context.Context) time.Duration {
-	next := reconcileEvery
+// reconcileOnce makes all changes that are due and can be made, and returns the delay until the
+// next comparison.
+func (l *leadership) reconcileOnce(ctx context.Context) time.Duration {
+	next := reconcileInterval
 	peers := l.s.raft.GetConfiguration().Configuration().Servers
 	for _, c := range changes(peers, l.s.a.gossip.Members(), l.s.a.id, l.s.a.RemoveDead) {
-		if !l.ripe(ctx, c) {
-			next = lookAgain
+		if !l.changeReady(ctx, c) {
+			next = reconcileRetry
 			continue
 		}
 		err := l.change(ctx, c)
@@ -51,31 +52,31 @@ func (l *leadership) bringInStep(ctx context.Context) time.Duration {
 		if err != nil {
 			return next
 		}
-		if c.Do == addPeer {
-			next = lookAgain // to promote it
+		if c.Action == addPeer {
+			next = reconcileRetry // to promote it
 		}
 	}
 	return next
 }
 
-// peerChange is one step from the peer set that is to the one that should be.
+// peerChange is one step from the current peer set to the desired one.
 type peerChange struct {
-	Do   peerDo
-	ID   raft.ServerID
-	Addr raft.ServerAddress
+	Action peerAction
+	ID     raft.ServerID
+	Addr   raft.ServerAddress
 }
 
-type peerDo string
+type peerAction string
 
 const (
-	removePeer  peerDo = "remove"
-	addPeer     peerDo = "add" // without a vote; or move a peer, which keeps its vote
-	promotePeer peerDo = "promote"
+	removePeer  peerAction = "remove"
+	addPeer     peerAction = "add" // without a vote; or move a peer, which keeps its vote
+	promotePeer peerAction = "promote"
 )
 
 func (l *leadership) change(ctx context.Context, c peerChange) error {
 	const enqueue = time.Second
-	switch c.Do {
+	switch c.Action {
 	case removePeer:
 		return l.s.await(ctx, l.s.raft.RemoveServer(c.ID, 0, enqueue))
 	case addPeer:
@@ -84,17 +85,17 @@ func (l *leadership) change(ctx context.Context, c peerChange) error {
 	return l.s.await(ctx, l.s.raft.AddVoter(c.ID, c.Addr, 0, enqueue))
 }
 
-// ripe reports whether a change can be made yet. Who is taken in must answer: gossip takes
-// its time to notice that a server is gone, and one that was removed for being gone would
-// come back at once. Who is given a vote must have the log up to what was committed a
-// moment ago: until it has, it would only make the majority harder to reach.
-func (l *leadership) ripe(ctx context.Context, c peerChange) bool {
-	if c.Do == removePeer {
+// changeReady reports whether a change can be made yet. A server that is added must answer:
+// gossip detects a failure late, and a server that was removed as failed would be added again at
+// once. A server that becomes a voter must have the log up to what was committed a moment ago:
+// until it has, it would only make the majority harder to reach.
+func (l *leadership) changeReady(ctx context.Context, c peerChange) bool {
+	if c.Action == removePeer {
 		return true
 	}
 	committed := l.s.raft.CommitIndex()
 	status, err := l.s.statusOf(ctx, string(c.Addr))
-	return err == nil && (c.Do == addPeer || status.Leader == l.s.a.rpcAddr() && status.Last >= committed)
+	return err == nil && (c.Action == addPeer || status.Leader == l.s.a.rpcAddr() && status.Last >= committed)
 }
 
 // changes lists what to do: add servers that are alive and not peers, or are at another
@@ -102,7 +103,7 @@ func (l *leadership) ripe(ctx context.Context, c peerChange) bool {
 // removeDead those that failed, and whoever else stands at the address of one that is
 // alive. Removals come first, the leader itself is left alone.
 func changes(peers []raft.Server, members []gossip.Member, self string, removeDead bool) (out []peerChange) {
-	at := map[raft.ServerAddress]raft.ServerID{} // who lives there now
+	at := map[raft.ServerAddress]raft.ServerID{} // the alive server at an address
 	gone := map[raft.ServerID]bool{}
 	var alive []gossip.Member
 	for _, m := range members {
@@ -122,7 +123,7 @@ func changes(peers []raft.Server, members []gossip.Member, self string, removeDe
 	known := map[raft.ServerID]raft.Server{}
 	for _, p := range peers {
 		if owner, taken := at[p.Address]; gone[p.ID] || taken && owner != p.ID && string(p.ID) != self {
-			out = append(out, peerChange{Do: removePeer, ID: p.ID, Addr: p.Address})
+			out = append(out, peerChange{Action: removePeer, ID: p.ID, Addr: p.Address})
 			continue
 		}
 		known[p.ID] = p
@@ -131,9 +132,9 @@ func changes(peers []raft.Server, members []gossip.Member, self string, removeDe
 		id, addr := raft.ServerID(m.Tags.ID), raft.ServerAddress(m.Tags.RPC)
 		switch p, there := known[id]; {
 		case !there || p.Address != addr:
-			out = append(out, peerChange{Do: addPeer, ID: id, Addr: addr})
+			out = append(out, peerChange{Action: addPeer, ID: id, Addr: addr})
 		case p.Suffrage != raft.Voter:
-			out = append(out, peerChange{Do: promotePeer, ID: id, Addr: addr})
+			out = append(out, peerChange{Action: promotePeer, ID: id, Addr: addr})
 		}
 	}
 	return out

@@ -7,21 +7,21 @@ import (
 	"faultline/workloads/history"
 )
 
-// again decides whether a call that failed is made again. This is the only place that
-// does. The table of history.Code says which failures certainly left no effect; after any
-// other, calling again could carry a write out twice.
-func again(read bool, err error, d defects) bool {
+// shouldRetry reports whether a call that failed is retried. This is the only place that
+// decides it. The table of history.Code says which failures certainly left no effect; after
+// any other, a retry could carry a write out twice.
+func shouldRetry(read bool, err error, d defects) bool {
 	code := nodes.CodeOf(err)
 	return !code.Final() && (read || code.Definite() || d[ForwardRetryDoubles])
 }
 
-// elsewhere reports whether a client agent turns to another server after an error: one
-// that says that the server, or the way to it, is in trouble.
-func elsewhere(err error) bool { return !nodes.CodeOf(err).Final() }
+// shouldFailover reports whether a client agent switches to another server after an error: one
+// that says that the server, or the network to it, has failed.
+func shouldFailover(err error) bool { return !nodes.CodeOf(err).Final() }
 
-// gaveUp is the error of a call after the last attempt. That no leader was found is the
-// whole story of several definite ones.
-func gaveUp(err error) error {
+// lastError is the error of a call after the last attempt. Several definite ones only mean that
+// no leader was found.
+func lastError(err error) error {
 	switch nodes.CodeOf(err) {
 	case history.NotLeader, history.Unreachable, history.Refused:
 		return nodes.Errorf(history.NoLeader, "No cluster leader: %s", textOf(err))
@@ -29,7 +29,7 @@ func gaveUp(err error) error {
 	return err
 }
 
-// textOf is what the error says to people, without its code.
+// textOf is an error's message without its code.
 func textOf(err error) string {
 	var e *nodes.Error
 	if errors.As(err, &e) {

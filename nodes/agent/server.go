@@ -21,33 +21,33 @@ import (
 // server is what a server agent has beyond a client agent: its Raft and its copy of the
 // store.
 type server struct {
-	a         *Agent
-	raft      *raft.Raft
-	store     *kv.Store
-	log       *storage.Log
-	filter    *transportFilter
-	empty     bool                       // the disk held no Raft state when it was opened
-	lead      atomic.Pointer[leadership] // nil while it does not lead
-	delays    lockDelays
-	handing   atomic.Uint64 // the term in which it last began to hand over
-	stopped   chan struct{} // closed when Raft no longer answers
-	loops     sync.WaitGroup
-	stopLoops context.CancelFunc
+	a            *Agent
+	raft         *raft.Raft
+	store        *kv.Store
+	log          *storage.Log
+	filter       *transportFilter
+	empty        bool                       // the disk held no Raft state when it was opened
+	lead         atomic.Pointer[leadership] // nil while it does not lead
+	delays       lockDelays
+	transferTerm atomic.Uint64 // the term in which it last began to hand over
+	stopped      chan struct{} // closed when Raft no longer answers
+	loops        sync.WaitGroup
+	stopLoops    context.CancelFunc
 }
 
 // openServer reads the disk and joins the Raft of the datacenter. On a disk that has
 // been used it first keeps silent for as long as an earlier life's promises may bind
 // (lease.Silence).
 func openServer(ctx context.Context, a *Agent) (*server, error) {
-	s := &server{a: a, store: kv.NewStore(), stopped: make(chan struct{}), delays: lockDelays{till: map[string]time.Duration{}}}
+	s := &server{a: a, store: kv.NewStore(), stopped: make(chan struct{}), delays: lockDelays{until: map[string]time.Duration{}}}
 	s.store.OnEnd(s.sessionEnded)
 	s.store.Plant(kv.Defects{SnapshotDropsKey: a.defects[SnapshotDropsKey], RestoreResetsIndex: a.defects[RestoreResetsIndex]})
 	disk := a.host.Disk()
 	if a.defects[NoFsync] {
-		disk = forgetful{disk}
+		disk = noFsyncDisk{disk}
 	}
 	if a.defects[NoDirFsync] {
-		disk = nameless{disk}
+		disk = noDirFsyncDisk{disk}
 	}
 	var err error
 	if s.log, err = storage.OpenLog(disk, "raft"); err != nil {
@@ -87,9 +87,9 @@ func (s *server) openRaft(ctx context.Context, disk nodes.Disk) error {
 		Logger:          hclogFor(s.a.log, "raft-net"),
 		Stream:          s.a.port.raft,
 		MaxPool:         3,
-		MaxRPCsInFlight: 1,                       // with 2, Shutdown may wait for ever for a pipeline that is stuck
+		MaxRPCsInFlight: 1,                       // with 2, Shutdown may wait forever for a pipeline that is stuck
 		Timeout:         2 * s.a.times.Heartbeat, // gives up connections that a dropped link has silenced
-	}), s.sendHandover, s.mayVote, s.reached)
+	}), s.sendTimeoutNow, s.mayVote, s.knownCommit)
 	s.raft, err = raft.NewRaft(s.raftConfig(), s.store, cache, s.log, snapshots, s.filter)
 	if err != nil {
 		return errors.Join(fmt.Errorf("raft: %w", err), s.filter.Close())
@@ -116,17 +116,17 @@ func (s *server) raftConfig() *raft.Config {
 	return c
 }
 
-// leading reports whether this server is Raft's leader, and of which term. A leader's
-// term is fixed, so a term that is equal before and after the state is the state's.
+// leading reports whether this server is Raft's leader, and of which term. A leader's term is
+// fixed, so a term that reads the same before and after the state belongs to the state.
 func (s *server) leading() (term uint64, yes bool) {
 	term = s.raft.CurrentTerm()
 	yes = s.raft.State() == raft.Leader
 	return term, yes && term == s.raft.CurrentTerm()
 }
 
-// reached is up to where this server knows what is committed: it has applied that, or has it
-// in its log.
-func (s *server) reached() uint64 { return max(s.store.Applied(), s.raft.CommitIndex()) }
+// knownCommit is the highest index that this server knows to be committed: it has applied it,
+// or has it in its log.
+func (s *server) knownCommit() uint64 { return max(s.store.Applied(), s.raft.CommitIndex()) }
 
 // mayVote reports whether this server's own log says that it is of the peer set. See transportFilter.
 func (s *server) mayVote() bool {
@@ -136,7 +136,7 @@ func (s *server) mayVote() bool {
 		})
 }
 
-// voters is the latest peer set, as far as it votes.
+// voters returns the voters of the latest peer set.
 func (s *server) voters() []raft.Server {
 	var voters []raft.Server
 	for _, v := range s.raft.GetConfiguration().Configuration().Servers {

@@ -15,19 +15,19 @@ import (
 //
 //   - The leader counts by a clock that cannot be set, from when it served the renewal,
 //     which is after the client asked for it.
-//   - A renewal is answered only after a round (rounds.go) has shown that no later leader had
-//     been elected when it was counted. Otherwise a leader that was deposed, and does not know
-//     it yet, would promise what another has long taken back.
-//   - A new leader gives every session its full time again, from when it is ready.
+//   - A renewal is answered only after the leader has confirmed (readindex.go) that no later
+//     leader had been elected when it was counted. Otherwise a leader that was deposed, and does
+//     not know it yet, would confirm a session that its successor has already expired.
+//   - A new leader gives every session its full TTL again, from when it is ready.
 //   - Once the leader has begun to end a session, it renews it no more.
 
-// sessionLease is how many TTLs after its last renewal a session ends.
-const sessionLease = 2
+// sessionTTLMultiplier is how many TTLs after its last renewal a session expires, as Consul's.
+const sessionTTLMultiplier = 2
 
-// sessionsEvery is how often the leader looks for sessions that are over.
-const sessionsEvery = 50 * time.Millisecond
+// sessionCheckInterval is how often the leader looks for expired sessions.
+const sessionCheckInterval = 50 * time.Millisecond
 
-// sessionTimes is when sessions end, in one term of one leader.
+// sessionTimes is when sessions expire, in one term of one leader.
 type sessionTimes struct {
 	mu     sync.Mutex
 	ends   map[string]time.Duration // by ID, of sessionTime
@@ -46,15 +46,15 @@ func (s *server) sessionTime() time.Duration {
 	return s.a.host.Monotonic()
 }
 
-// keepSessions ends the sessions that are over, while this leader leads.
-func (l *leadership) keepSessions(ctx context.Context) {
+// expireSessions destroys expired sessions while this leader leads.
+func (l *leadership) expireSessions(ctx context.Context) {
 	if l.awaitReady(ctx) != nil {
 		return
 	}
-	tick := time.NewTicker(sessionsEvery)
+	tick := time.NewTicker(sessionCheckInterval)
 	defer tick.Stop()
 	for {
-		for _, id := range l.overdue() {
+		for _, id := range l.expiredSessions() {
 			command := kv.Command{Op: kv.SessionDestroy, Key: id}.Append(nil)
 			if _, err := l.s.propose(ctx, command); err != nil {
 				l.s.a.log.Warn("session: not ended", "id", id, "error", err)
@@ -68,8 +68,8 @@ func (l *leadership) keepSessions(ctx context.Context) {
 	}
 }
 
-// overdue lists sessions that are over, and sees to it that they stay so.
-func (l *leadership) overdue() (over []string) {
+// expiredSessions lists the IDs of expired sessions, and marks them so that none is renewed.
+func (l *leadership) expiredSessions() (expired []string) {
 	dead := l.s.a.deadNodes()
 	all, _ := l.s.store.Sessions()
 	now := l.s.sessionTime()
@@ -81,17 +81,17 @@ func (l *leadership) overdue() (over []string) {
 		if session.TTL > 0 {
 			end, known := q.ends[session.ID]
 			if !known {
-				end = now + sessionLease*session.TTL
+				end = now + sessionTTLMultiplier*session.TTL
 			}
 			ends[session.ID] = end
 		}
 		if session.TTL > 0 && now > ends[session.ID] || session.Checked && dead[session.Node] {
 			q.ending[session.ID] = true
-			over = append(over, session.ID)
+			expired = append(expired, session.ID)
 		}
 	}
 	q.ends = ends
-	return over
+	return expired
 }
 
 // deadNodes are the members of the gossip pool that failed or left.
@@ -133,7 +133,7 @@ func (s *server) sessionsRead(ctx context.Context, args sessionArgs) (sessionRep
 	return reply, nil
 }
 
-// sessionRenew gives a session its full time again. Only the leader comes here. A session
+// sessionRenew gives a session its full TTL again. It runs on the leader only. A session
 // that does not exist, or is being ended, is not in the reply.
 func (s *server) sessionRenew(ctx context.Context, args sessionArgs) (sessionReply, error) {
 	l, err := s.leadershipNow()
@@ -147,7 +147,7 @@ func (s *server) sessionRenew(ctx context.Context, args sessionArgs) (sessionRep
 	if !ok {
 		return sessionReply{}, nil
 	}
-	if _, err := l.round(ctx); err != nil {
+	if _, err := l.readIndex(ctx); err != nil {
 		return sessionReply{}, err
 	}
 	return sessionReply{Sessions: []kv.Session{renewed}}, nil
@@ -162,21 +162,21 @@ func (l *leadership) extendSession(id string) (kv.Session, bool) {
 		return kv.Session{}, false
 	}
 	if session.TTL > 0 {
-		q.ends[id] = l.s.sessionTime() + sessionLease*session.TTL
+		q.ends[id] = l.s.sessionTime() + sessionTTLMultiplier*session.TTL
 	}
 	return session, true
 }
 
-// lockDelays is until when keys may not be acquired, because the session that held them ran out:
-// its holder may not know it yet. Every server keeps it, from when it came to know of that
-// itself, since time has no place in the replicated state; so a delay may be longer on a
-// server that was behind, and is forgotten in a restart from a snapshot, as Consul's is.
+// lockDelays is until when keys may not be acquired, because the session that held them expired:
+// its holder may not know it yet. Every server keeps its own, counted from when it applied the
+// end of the session, since time is not part of the replicated state. So a delay may be longer
+// on a server that lags, and is lost in a restart from a snapshot, as Consul's is.
 type lockDelays struct {
-	mu   sync.Mutex
-	till map[string]time.Duration // by key, of Host.Monotonic
+	mu    sync.Mutex
+	until map[string]time.Duration // by key, of Host.Monotonic
 }
 
-// sessionEnded is told by the store of every session that ends.
+// sessionEnded is the store's callback for every session that ends.
 func (s *server) sessionEnded(ended kv.Session, held []string) {
 	if ended.LockDelay <= 0 {
 		return
@@ -185,7 +185,7 @@ func (s *server) sessionEnded(ended kv.Session, held []string) {
 	s.delays.mu.Lock()
 	defer s.delays.mu.Unlock()
 	for _, key := range held {
-		s.delays.till[key] = till
+		s.delays.until[key] = till
 	}
 }
 
@@ -193,11 +193,11 @@ func (s *server) sessionEnded(ended kv.Session, held []string) {
 func (d *lockDelays) delayed(key string, now time.Duration) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for k, till := range d.till {
+	for k, till := range d.until {
 		if till <= now {
-			delete(d.till, k)
+			delete(d.until, k)
 		}
 	}
-	_, waits := d.till[key]
+	_, waits := d.until[key]
 	return waits
 }

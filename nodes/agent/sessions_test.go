@@ -124,7 +124,7 @@ func TestSessionsEnd(t *testing.T) {
 			renewed := leader.do(t, "PUT", "/v1/session/renew/"+a, "")
 			require.Equal(t, http.StatusOK, renewed.status, renewed.body)
 		}
-		time.Sleep(3 * sessionsEvery)
+		time.Sleep(3 * sessionCheckInterval)
 		require.True(t, leader.hasSession(t, a), "it was renewed in time")
 		leader.host.ahead.Add(int64(2*time.Minute + time.Second))
 		eventually(t, "the session ends", func() error {
@@ -165,9 +165,9 @@ func TestSessionExpiryByWallClock(t *testing.T) {
 				c := startCluster(t, 1, 0, func(config *Config) { config.DefectNames = names })
 				leader := c.leader(t)
 				id := leader.newSession(t, `{"TTL": "1m", `+unchecked+`}`)
-				time.Sleep(2 * sessionsEvery) // it is counted now
+				time.Sleep(2 * sessionCheckInterval) // it is counted now
 				leader.host.wall.Add(int64(time.Hour))
-				time.Sleep(3 * sessionsEvery)
+				time.Sleep(3 * sessionCheckInterval)
 				if names == nil {
 					require.True(t, leader.hasSession(t, id))
 					return

@@ -11,66 +11,64 @@ import (
 	"faultline/workloads/history"
 )
 
-// transportFilter stands between the network and Raft. It makes two things of the library safe for a
-// leader's lease (package lease), a third for servers that lost their disk, and a fourth for
-// those that took their place.
+// transportFilter stands between the network and Raft. It closes four gaps of the library: two
+// that would break a leader's lease (package lease), one for servers that lost their disk, and
+// one for the servers that replace them.
 //
-// A handover of leadership ends with a TimeoutNow, on which its target stands for
-// election at once and is voted for even by those who know a leader. The lease is safe
-// from that only because a leader revokes its own before it hands over. But the
-// library's TimeoutNow names no term: one that waited in the socket of a stopped
-// process can make it depose a later leader, which revoked nothing. So the filter refuses
-// the library's message; the handover travels as a call that names the term, and is
-// passed on to Raft only while the target is still in that term.
+// A leadership transfer ends with a TimeoutNow: its target starts an election at once, and
+// gets votes even of servers that know a leader. The lease is safe from that only because a
+// leader revokes its own before the transfer. But the library's TimeoutNow names no term: one
+// that waited in the socket of a stopped process can make it depose a later leader, which
+// revoked nothing. So the filter refuses the library's message; the transfer travels as a call
+// that names the term, and is passed on to Raft only while the target is still in that term.
 //
-// Raft takes heartbeats on a goroutine of their own, beside its main loop. Then a
+// Raft handles heartbeats on a goroutine of their own, beside its main loop. Then a
 // heartbeat of term T, checked just before a vote for T+1 is cast and finished after
-// it, takes the term back to T, and the voter would count as bound to a leader that it
-// has voted out. So no heartbeat is handled while a vote or a handover is.
+// it, takes the term back to T, and the voter would count as a follower of a leader that it
+// has voted out. So no heartbeat is handled while a vote or a transfer is.
 //
-// The library asks for votes by address, and a server with an empty log gives its vote to
-// anybody. Let a and c have committed an entry that b lacks, and let c lose its disk and
+// The library requests votes by address, and a server with an empty log votes for any
+// candidate. Let a and c have committed an entry that b lacks, and let c lose its disk and
 // come back at its address, under an ID of its own as it should: b, which has not heard of
 // that, asks the address, counts the vote as that of the old c, and leads without the
 // entry. So a server gives no vote until its own log says that it is of the peer set.
 // That is in time: the log then holds the change that took the old c out, and b's, which
 // lacks it, is refused by Raft's own rule; and a server that never had any log, at the
 // very first election, has written the first peer set itself (bootstrap.go).
+//
 // The library sends by address, and its follower installs every snapshot of the current term, also one
 // that is older than what it has applied: its state, and its peer set, then go back. A leader
-// that has failed to send to a server which is gone may send it a last snapshot from its own
-// first days, and who has come up at that address meanwhile gets it. A snapshot that ends
-// where this server has been is a beginning of what it has, so the filter says that it is
-// installed, and leaves the state alone.
+// that failed to reach a server may still send it an old snapshot, and a new server at that
+// address receives it. A snapshot that ends at an index which this server has reached is a
+// prefix of what it has, so the filter reports it as installed, and leaves the state alone.
 type transportFilter struct {
 	*raft.NetworkTransport
-	// send makes the target stand for election in place of the leader of a term that has
-	// revoked its lease.
+	// send makes the target start an election, after the leader has revoked its lease.
 	send func(raft.ServerID, raft.ServerAddress) error
 	// mayVote reports whether Raft may be asked for a vote.
 	mayVote func() bool
-	// reached is up to where this server knows what is committed.
-	reached func() uint64
+	// knownCommit is the highest index that this server knows to be committed.
+	knownCommit func() uint64
 
-	out  chan raft.RPC
-	hand chan handover
-	stop chan struct{}
-	once sync.Once
-	loop sync.WaitGroup
+	out      chan raft.RPC
+	timeouts chan timeoutNow
+	stop     chan struct{}
+	once     sync.Once
+	loop     sync.WaitGroup
 
-	// turn holds one value while a heartbeat, a vote or a handover is handled. It is a channel
-	// and no mutex, since whoever has it waits for Raft.
-	turn chan struct{}
+	// handling holds one value while a heartbeat, a vote or a transfer is handled. It is a channel
+	// and not a mutex, since its holder waits for Raft.
+	handling chan struct{}
 }
 
-type handover struct {
+type timeoutNow struct {
 	term uint64
 	done chan error
 }
 
-func newTransportFilter(inner *raft.NetworkTransport, send func(raft.ServerID, raft.ServerAddress) error, mayVote func() bool, reached func() uint64) *transportFilter {
-	return &transportFilter{NetworkTransport: inner, send: send, mayVote: mayVote, reached: reached, out: make(chan raft.RPC),
-		hand: make(chan handover), stop: make(chan struct{}), turn: make(chan struct{}, 1)}
+func newTransportFilter(inner *raft.NetworkTransport, send func(raft.ServerID, raft.ServerAddress) error, mayVote func() bool, knownCommit func() uint64) *transportFilter {
+	return &transportFilter{NetworkTransport: inner, send: send, mayVote: mayVote, knownCommit: knownCommit, out: make(chan raft.RPC),
+		timeouts: make(chan timeoutNow), stop: make(chan struct{}), handling: make(chan struct{}, 1)}
 }
 
 // open lets messages through to r.
@@ -80,8 +78,8 @@ func (f *transportFilter) open(r *raft.Raft) {
 			select {
 			case rpc := <-f.NetworkTransport.Consumer():
 				f.pass(r, rpc)
-			case h := <-f.hand:
-				h.done <- f.handOver(r, h.term)
+			case h := <-f.timeouts:
+				h.done <- f.passTimeoutNow(r, h.term)
 			case <-f.stop:
 				return
 			}
@@ -92,13 +90,13 @@ func (f *transportFilter) open(r *raft.Raft) {
 func (f *transportFilter) pass(r *raft.Raft, rpc raft.RPC) {
 	switch request := rpc.Command.(type) {
 	case *raft.TimeoutNowRequest:
-		rpc.Respond(nil, errors.New("a handover must name its term"))
+		rpc.Respond(nil, errors.New("a TimeoutNow must name its term"))
 	case *raft.RequestVoteRequest:
 		if !f.mayVote() {
 			rpc.Respond(nil, errNoPeer)
 			return
 		}
-		answer := f.alone(rpc)
+		answer := f.askExclusively(rpc)
 		rpc.Respond(answer.Response, answer.Error)
 	case *raft.RequestPreVoteRequest:
 		if !f.mayVote() {
@@ -107,7 +105,7 @@ func (f *transportFilter) pass(r *raft.Raft, rpc raft.RPC) {
 		}
 		f.forward(rpc)
 	case *raft.InstallSnapshotRequest:
-		if request.LastLogIndex > f.reached() {
+		if request.LastLogIndex > f.knownCommit() {
 			f.forward(rpc)
 			return
 		}
@@ -129,9 +127,9 @@ func (f *transportFilter) forward(rpc raft.RPC) {
 	}
 }
 
-// alone has Raft handle a message while no heartbeat is handled.
-func (f *transportFilter) alone(rpc raft.RPC) raft.RPCResponse {
-	done, err := f.takeTurn()
+// askExclusively has Raft handle a message while no heartbeat is handled.
+func (f *transportFilter) askExclusively(rpc raft.RPC) raft.RPCResponse {
+	done, err := f.acquire()
 	if err != nil {
 		return raft.RPCResponse{Error: err}
 	}
@@ -139,11 +137,11 @@ func (f *transportFilter) alone(rpc raft.RPC) raft.RPCResponse {
 	return f.ask(rpc)
 }
 
-// takeTurn waits until nobody handles a heartbeat, a vote or a handover. done ends the turn.
-func (f *transportFilter) takeTurn() (done func(), err error) {
+// acquire waits until no heartbeat, vote or transfer is handled. release lets the next in.
+func (f *transportFilter) acquire() (release func(), err error) {
 	select {
-	case f.turn <- struct{}{}:
-		return func() { <-f.turn }, nil
+	case f.handling <- struct{}{}:
+		return func() { <-f.handling }, nil
 	case <-f.stop:
 		return nil, raft.ErrTransportShutdown
 	}
@@ -165,27 +163,27 @@ func (f *transportFilter) ask(rpc raft.RPC) raft.RPCResponse {
 	}
 }
 
-// handOver makes Raft stand for election, if it is still in the term. Between the check
+// passTimeoutNow makes Raft start an election, if it is still in the term. Between the check
 // and the election no message reaches Raft, so only a candidacy of its own can change
-// the term, and a candidate is bound to nobody.
-func (f *transportFilter) handOver(r *raft.Raft, term uint64) error {
-	done, err := f.takeTurn()
+// the term, and a candidate follows no leader.
+func (f *transportFilter) passTimeoutNow(r *raft.Raft, term uint64) error {
+	done, err := f.acquire()
 	if err != nil {
 		return err
 	}
 	defer done()
 	if now := r.CurrentTerm(); now != term {
-		return nodes.Errorf(history.NotLeader, "the handover is of term %d, and it is term %d", term, now)
+		return nodes.Errorf(history.NotLeader, "the TimeoutNow is of term %d, and it is term %d", term, now)
 	}
 	return f.ask(raft.RPC{Command: &raft.TimeoutNowRequest{
 		RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax}}}).Error
 }
 
-// takeOver is the target's side of a handover.
-func (f *transportFilter) takeOver(term uint64) error {
-	h := handover{term: term, done: make(chan error, 1)}
+// receiveTimeoutNow is the target's side of a leadership transfer.
+func (f *transportFilter) receiveTimeoutNow(term uint64) error {
+	h := timeoutNow{term: term, done: make(chan error, 1)}
 	select {
-	case f.hand <- h:
+	case f.timeouts <- h:
 	case <-f.stop:
 		return raft.ErrTransportShutdown
 	}
@@ -198,7 +196,7 @@ func (f *transportFilter) Consumer() <-chan raft.RPC { return f.out }
 // SetHeartbeatHandler is for Raft.
 func (f *transportFilter) SetHeartbeatHandler(handle func(raft.RPC)) {
 	f.NetworkTransport.SetHeartbeatHandler(func(rpc raft.RPC) {
-		done, err := f.takeTurn()
+		done, err := f.acquire()
 		if err != nil {
 			rpc.Respond(nil, err)
 			return
@@ -208,7 +206,7 @@ func (f *transportFilter) SetHeartbeatHandler(handle func(raft.RPC)) {
 	})
 }
 
-// TimeoutNow is for Raft: the leader's side of a handover.
+// TimeoutNow is for Raft: the leader's side of a leadership transfer.
 func (f *transportFilter) TimeoutNow(id raft.ServerID, target raft.ServerAddress, _ *raft.TimeoutNowRequest, _ *raft.TimeoutNowResponse) error {
 	return f.send(id, target)
 }

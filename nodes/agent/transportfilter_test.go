@@ -16,22 +16,22 @@ import (
 	"faultline/workloads/history"
 )
 
-// The handover that the library sends names no term, and is refused; one that names a
+// The TimeoutNow that the library sends names no term, and is refused; one that names a
 // term which is over is refused as well. Neither disturbs the leader.
 func TestHandoverMustNameTheTerm(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		c := startCluster(t, 3, 0)
 		leader, target := c.leader(t), c.followers(t)[0]
 		l, s := leader.leadership(), target.agent.server.Load()
-		require.Equal(t, history.NotLeader, nodes.CodeOf(s.filter.takeOver(l.term-1)))
-		require.Equal(t, history.NotLeader, nodes.CodeOf(s.filter.takeOver(l.term+1)))
+		require.Equal(t, history.NotLeader, nodes.CodeOf(s.filter.receiveTimeoutNow(l.term-1)))
+		require.Equal(t, history.NotLeader, nodes.CodeOf(s.filter.receiveTimeoutNow(l.term+1)))
 		err := l.s.filter.NetworkTransport.TimeoutNow(raft.ServerID(target.agent.id), raft.ServerAddress(target.agent.rpcAddr()),
 			&raft.TimeoutNowRequest{RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax}}, &raft.TimeoutNowResponse{})
 		require.ErrorContains(t, err, "must name its term")
 		require.True(t, l.holds())
 		require.Equal(t, l.term, s.raft.CurrentTerm())
 
-		require.NoError(t, s.filter.takeOver(l.term))
+		require.NoError(t, s.filter.receiveTimeoutNow(l.term))
 		eventually(t, "the target leads", func() error {
 			if c.leader(t) != target {
 				return notLeader()
@@ -39,7 +39,7 @@ func TestHandoverMustNameTheTerm(t *testing.T) {
 			return nil
 		})
 		require.Greater(t, s.raft.CurrentTerm(), l.term)
-		require.Equal(t, history.NotLeader, nodes.CodeOf(s.filter.takeOver(l.term)), "a handover that arrives twice")
+		require.Equal(t, history.NotLeader, nodes.CodeOf(s.filter.receiveTimeoutNow(l.term)), "a TimeoutNow that arrives twice")
 	})
 }
 
@@ -118,14 +118,16 @@ func vote(peer *raft.NetworkTransport, to raft.ServerAddress) error {
 	return peer.RequestVote("g", to, &raft.RequestVoteRequest{RPCHeader: header, Term: 2}, &raft.RequestVoteResponse{})
 }
 
-// Neither of a heartbeat and a vote, or a handover, begins while the other is handled. The pauses
+// Neither of a heartbeat and a vote, or a TimeoutNow, begins while the other is handled. The pauses
 // give a filter that is broken the time to show it; they cannot fail one that works.
 func TestHeartbeatsTakeTurns(t *testing.T) {
 	for what, ask := range map[string]func(*transportFilter, *raft.NetworkTransport, raft.ServerAddress) error{
 		"vote": func(_ *transportFilter, peer *raft.NetworkTransport, to raft.ServerAddress) error {
 			return vote(peer, to)
 		},
-		"handover": func(f *transportFilter, _ *raft.NetworkTransport, _ raft.ServerAddress) error { return f.takeOver(0) },
+		"timeout now": func(f *transportFilter, _ *raft.NetworkTransport, _ raft.ServerAddress) error {
+			return f.receiveTimeoutNow(0)
+		},
 	} {
 		t.Run(what, func(t *testing.T) { testTurns(t, what, ask) })
 	}
@@ -187,10 +189,10 @@ func TestAFilterClosesUnderAsk(t *testing.T) {
 	<-g.Consumer() // and is never answered
 	require.NoError(t, g.Close())
 	require.Error(t, <-result)
-	require.ErrorIs(t, g.takeOver(1), raft.ErrTransportShutdown)
+	require.ErrorIs(t, g.receiveTimeoutNow(1), raft.ErrTransportShutdown)
 }
 
-// The port tells calls from Raft by the first byte, and bears those who say nothing.
+// The port separates calls from Raft by the first byte, and tolerates connections that send none.
 func TestPortGreets(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		c := startCluster(t, 1, 0)

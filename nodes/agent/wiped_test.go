@@ -58,7 +58,7 @@ func (n *node) awaitVoters(t *testing.T, voters ...*node) {
 	})
 }
 
-// behind makes the cluster that transportFilter tells of: what a and c have acknowledged, b lacks;
+// behind makes the cluster that the doc of transportFilter describes: what a and c have acknowledged, b lacks;
 // then c loses its disk, and b and c are left to themselves.
 func behind(t *testing.T, defect ...string) (c *cluster, a, b *node) {
 	c = startCluster(t, 3, 0, func(config *Config) { config.DefectNames = defect })
@@ -176,7 +176,7 @@ func TestNobodyVotesBeforeHavingTheLog(t *testing.T) {
 		leader.awaitVoters(t, leader, spare)
 		l := leader.leadership()
 		ripe := func() bool {
-			return l.ripe(t.Context(), peerChange{Do: promotePeer, ID: "", Addr: raft.ServerAddress(spare.agent.rpcAddr())})
+			return l.changeReady(t.Context(), peerChange{Action: promotePeer, ID: "", Addr: raft.ServerAddress(spare.agent.rpcAddr())})
 		}
 		eventually(t, "it has the log", func() error {
 			if !ripe() {
@@ -190,9 +190,9 @@ func TestNobodyVotesBeforeHavingTheLog(t *testing.T) {
 		for range 50 { // so that its log is longer
 			other.put(t, "k", "2")
 		}
-		require.False(t, l.ripe(t.Context(), peerChange{Do: promotePeer, Addr: raft.ServerAddress(other.agent.rpcAddr())}), "it follows another leader")
-		require.True(t, l.ripe(t.Context(), peerChange{Do: addPeer, Addr: raft.ServerAddress(other.agent.rpcAddr())}), "it answers")
+		require.False(t, l.changeReady(t.Context(), peerChange{Action: promotePeer, Addr: raft.ServerAddress(other.agent.rpcAddr())}), "it follows another leader")
+		require.True(t, l.changeReady(t.Context(), peerChange{Action: addPeer, Addr: raft.ServerAddress(other.agent.rpcAddr())}), "it answers")
 		other.stop(t)
-		require.False(t, l.ripe(t.Context(), peerChange{Do: addPeer, Addr: raft.ServerAddress(other.agent.rpcAddr())}), "it does not")
+		require.False(t, l.changeReady(t.Context(), peerChange{Action: addPeer, Addr: raft.ServerAddress(other.agent.rpcAddr())}), "it does not")
 	})
 }

@@ -12,7 +12,7 @@ import (
 	"faultline/workloads/history"
 )
 
-// write commits a command. Only the leader comes here.
+// write commits a command. It runs on the leader only.
 func (s *server) write(ctx context.Context, args writeArgs) (writeReply, error) {
 	if s.a.defects[AckBeforeCommit] {
 		return s.writeUnsafely(args.Command)
@@ -35,15 +35,15 @@ func (s *server) write(ctx context.Context, args writeArgs) (writeReply, error) 
 
 // propose hands a command to Raft and waits until it is applied here.
 func (s *server) propose(ctx context.Context, command []byte) (kv.Result, error) {
-	f := s.raft.Apply(command, patience(ctx))
+	f := s.raft.Apply(command, enqueueTimeout(ctx))
 	if err := s.await(ctx, f); err != nil {
 		return kv.Result{}, raftError(err)
 	}
 	return f.Response().(kv.Result), nil
 }
 
-// patience is how long to wait for Raft to take a command.
-func patience(ctx context.Context) time.Duration {
+// enqueueTimeout is how long to wait for Raft to take a command.
+func enqueueTimeout(ctx context.Context) time.Duration {
 	if deadline, ok := ctx.Deadline(); ok {
 		return max(time.Until(deadline), time.Millisecond)
 	}
@@ -94,8 +94,7 @@ func (s *server) writeUnsafely(command []byte) (writeReply, error) {
 	return writeReply{OK: true}, nil
 }
 
-// checkCASHere is the defect cas-checked-by-follower, at the first server that a write
-// comes to.
+// checkCASHere is the defect cas-checked-by-follower, at the first server that receives a write.
 func (s *server) checkCASHere(args writeArgs) (writeArgs, *writeReply) {
 	if !s.a.defects[CASCheckedByFollower] {
 		return args, nil

@@ -264,7 +264,7 @@ func testAgent(t *testing.T, a *agent) {
 	})
 }
 
-// leader is the address of the leader that an agent tells, IP:PORT.
+// leader is the address of the leader that an agent reports, IP:PORT.
 func leader(t *testing.T, a *agent) string {
 	leader, err := a.Status().Leader()
 	require.NoError(t, err)
@@ -370,7 +370,7 @@ func testLeave(t *testing.T, leaver, witness *agent, peers int) {
 	case <-leaver.ended:
 		require.NoError(t, leaver.exit)
 	case <-time.After(patience):
-		require.NoError(t, leaver.process.Process.Signal(syscall.SIGQUIT)) // its log tells where it stands
+		require.NoError(t, leaver.process.Process.Signal(syscall.SIGQUIT)) // its log shows where it hangs
 		<-leaver.ended
 		require.Fail(t, "the process did not end")
 	}

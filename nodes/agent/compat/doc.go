@@ -1,4 +1,4 @@
-// Package compat proves that the reference agent speaks Consul's HTTP API: its test
+// Package compat verifies that the reference agent speaks Consul's HTTP API: its test
 // starts three servers and a client agent as processes on loopback addresses and uses
 // them through github.com/hashicorp/consul/api, HashiCorp's own client.
 //

@@ -40,7 +40,7 @@ func Parse(args []string, out io.Writer) (Options, error) {
 	flags.StringVar(&c.DC, "datacenter", "dc1", "`name` of the datacenter")
 	flags.StringVar(&c.Name, "node", "", "`name` of this node; the host's name if it is not given")
 	flags.TextVar(&c.Bind, "bind", netip.IPv4Unspecified(), "`IP` to listen on")
-	flags.TextVar(&c.Advertise, "advertise", netip.Addr{}, "`IP` that others are told; that of -bind if it is not given")
+	flags.TextVar(&c.Advertise, "advertise", netip.Addr{}, "`IP` for the other agents; that of -bind if it is not given")
 	flags.TextVar(&c.Client, "client", netip.AddrFrom4([4]byte{127, 0, 0, 1}), "`IP` on which the HTTP API listens")
 	flags.Var((*list)(&c.RetryJoin), "retry-join", "`IP[:PORT]` of another agent's gossip; may be repeated")
 	flags.StringVar(&o.Dir, "data-dir", "", "`directory` that outlives the process")

@@ -51,7 +51,7 @@ func testStarts(t *testing.T, s Subject) {
 		{spare, faults.Wiped, nodes.Joiner},
 	} {
 		want := with.Baseline.Clone()
-		want.SetProcess([]string{step.node}, step.state)
+		want.Processes[step.node] = step.state // whatever the baseline has
 		require.NoError(t, c.Set(t.Context(), want))
 		delete(want.Processes, step.node)
 		require.NoError(t, c.Set(t.Context(), want))

@@ -80,7 +80,7 @@ func TestMissing(t *testing.T) {
 	p := &Pool{config: Config{Advertise: self, Seeds: []netip.AddrPort{self, left, unseen}}, table: newTable(nil)}
 	p.table.byName = map[string]Member{"b": {Addr: failed, Status: Failed}, "c": {Addr: left, Status: Left},
 		"old name of self": {Addr: self, Status: Failed}}
-	require.ElementsMatch(t, []netip.AddrPort{failed, unseen}, p.missing())
+	require.ElementsMatch(t, []netip.AddrPort{failed, unseen}, p.reconnectTargets())
 }
 
 func closed(c <-chan struct{}) bool {

@@ -8,7 +8,7 @@ import (
 	"strconv"
 )
 
-// Tags is what a node says of itself to everybody.
+// Tags is what a node reports about itself to all others.
 type Tags struct {
 	Server  bool
 	DC      string

@@ -4,8 +4,8 @@
 //	for _, m := range pool.Members() { … }
 //	<-pool.Changed()
 //
-// memberlist forgets the dead, so a split that outlasts its memory would never heal by
-// itself: the pool remembers every member and keeps seeking those that are not alive.
+// memberlist forgets dead members, so a partition that outlasts its memory would never heal by
+// itself: the pool remembers every member and keeps trying to reconnect to those not alive.
 package gossip
 
 import (
@@ -29,7 +29,7 @@ type Config struct {
 	Bind      netip.AddrPort
 	Advertise netip.AddrPort
 	Tags      Tags
-	Seeds     []netip.AddrPort // who may know the others; self is left out
+	Seeds     []netip.AddrPort // to join through; this node's own is skipped
 	Profile   Profile
 }
 
@@ -45,7 +45,7 @@ type Pool struct {
 	once   sync.Once
 }
 
-// Start opens the sockets and begins to seek the others.
+// Start opens the sockets and starts to join the other agents.
 func Start(c Config) (*Pool, error) {
 	meta, err := c.Tags.Encode()
 	if err != nil {
@@ -64,7 +64,7 @@ func Start(c Config) (*Pool, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("gossip: %w", err), t.Shutdown())
 	}
-	p.loops.Go(p.seek)
+	p.loops.Go(p.reconnect)
 	return p, nil
 }
 
@@ -83,14 +83,14 @@ func (p *Pool) memberlistConfig(t *transport) *memberlist.Config {
 	return c
 }
 
-// Members lists everybody who was ever seen, by name.
+// Members lists every member that was ever seen, by name.
 func (p *Pool) Members() []Member { return p.table.members() }
 
 // Changed is closed when the members are no longer what they are now.
 func (p *Pool) Changed() <-chan struct{} { return p.table.changed() }
 
-// Announce tells the others that this node is about to leave, so that they take its
-// silence for that. It waits until the word is out, or the timeout is over.
+// Announce announces that this node is about to leave, so that the others take its silence for
+// that. It waits until the announcement is sent, or for the timeout.
 func (p *Pool) Announce(timeout time.Duration) error {
 	tags := p.config.Tags
 	tags.Leaving = true
@@ -102,11 +102,11 @@ func (p *Pool) Announce(timeout time.Duration) error {
 	return p.list.UpdateNode(timeout)
 }
 
-// Leave tells the others that this node goes on purpose. It waits until somebody has
-// heard of it, at most so long.
+// Leave broadcasts that this node leaves on purpose. It waits until the message is sent, or for
+// the timeout.
 func (p *Pool) Leave(timeout time.Duration) error { return p.list.Leave(timeout) }
 
-// Shutdown closes the sockets, without a word to the others.
+// Shutdown closes the sockets without a message to the others.
 func (p *Pool) Shutdown() (err error) {
 	p.once.Do(func() {
 		close(p.stop)
@@ -116,10 +116,10 @@ func (p *Pool) Shutdown() (err error) {
 	return err
 }
 
-// seek joins whoever should be a member and is not known alive: seeds that nobody has
+// reconnect joins whoever should be a member and is not known alive: seeds that nobody has
 // been seen at, and members that failed. Each address is tried by a goroutine of its
 // own, so that one that does not answer holds up nobody.
-func (p *Pool) seek() {
+func (p *Pool) reconnect() {
 	busy := map[netip.AddrPort]bool{}
 	done := make(chan netip.AddrPort)
 	tick := time.NewTimer(0)
@@ -134,15 +134,15 @@ func (p *Pool) seek() {
 		case addr := <-done:
 			delete(busy, addr)
 		case <-tick.C:
-			tick.Reset(p.config.Profile.Rejoin)
-			for _, addr := range p.missing() {
+			tick.Reset(p.config.Profile.ReconnectInterval)
+			for _, addr := range p.reconnectTargets() {
 				if busy[addr] {
 					continue
 				}
 				busy[addr] = true
 				go func() {
 					if _, err := p.list.Join([]string{addr.String()}); err != nil {
-						p.log.Debug("gossip: seek", "addr", addr, "error", err)
+						p.log.Debug("gossip: reconnect", "addr", addr, "error", err)
 					}
 					done <- addr
 				}()
@@ -151,8 +151,8 @@ func (p *Pool) seek() {
 	}
 }
 
-// missing lists the addresses to seek.
-func (p *Pool) missing() []netip.AddrPort {
+// reconnectTargets lists the addresses to connect to.
+func (p *Pool) reconnectTargets() []netip.AddrPort {
 	known := map[netip.AddrPort]Status{p.config.Advertise: Alive}
 	for _, m := range p.table.members() {
 		// Two names at one address: the one that lives there now counts.
@@ -174,7 +174,7 @@ func (p *Pool) missing() []netip.AddrPort {
 	return out
 }
 
-// delegate tells memberlist our tags; it has no messages of its own.
+// delegate gives memberlist this node's tags; it has no messages of its own.
 type delegate struct{ tags atomic.Pointer[[]byte] }
 
 func (d *delegate) NodeMeta(int) []byte           { return *d.tags.Load() }

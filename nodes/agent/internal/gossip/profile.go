@@ -14,18 +14,18 @@ import (
 type Profile struct {
 	Name string
 	Doc  string
-	// Rejoin is how often members that are not alive are sought.
-	Rejoin time.Duration
-	// Farewell is how long a node that leaves stays to spread the word.
-	Farewell time.Duration
-	edit     func(*memberlist.Config)
+	// ReconnectInterval is how often the pool tries to reconnect to members that are not alive.
+	ReconnectInterval time.Duration
+	// LeavePropagateDelay is how long a node that leaves stays up after it has said so, as Serf's.
+	LeavePropagateDelay time.Duration
+	edit                func(*memberlist.Config)
 }
 
 // Profiles lists them by name.
 var Profiles = map[string]Profile{
-	"lan": {Name: "lan", Doc: "memberlist's and Consul's defaults for a LAN", Rejoin: 3 * time.Second, Farewell: time.Second,
+	"lan": {Name: "lan", Doc: "memberlist's and Consul's defaults for a LAN", ReconnectInterval: 3 * time.Second, LeavePropagateDelay: time.Second,
 		edit: func(c *memberlist.Config) { c.TCPTimeout = 3 * time.Second }},
-	"fast": {Name: "fast", Doc: "finds failures within about a second, for short tests", Rejoin: time.Second, Farewell: 200 * time.Millisecond,
+	"fast": {Name: "fast", Doc: "finds failures within about a second, for short tests", ReconnectInterval: time.Second, LeavePropagateDelay: 200 * time.Millisecond,
 		edit: func(c *memberlist.Config) {
 			c.TCPTimeout = time.Second
 			c.ProbeInterval, c.ProbeTimeout = 250*time.Millisecond, 125*time.Millisecond

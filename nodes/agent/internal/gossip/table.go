@@ -12,7 +12,7 @@ import (
 	"github.com/hashicorp/memberlist"
 )
 
-// Status is what has become of a member.
+// Status is the state of a member.
 type Status string
 
 const (

@@ -15,7 +15,7 @@ import (
 	"faultline/nodes"
 )
 
-// transport is memberlist's way to the network, over a Host.
+// transport is memberlist's transport over a Host.
 type transport struct {
 	host      nodes.Host
 	log       *slog.Logger
@@ -108,7 +108,7 @@ func (t *transport) over(err error) bool {
 	}
 }
 
-// FinalAdvertiseAddr is what others are told.
+// FinalAdvertiseAddr is the address for the other agents.
 func (t *transport) FinalAdvertiseAddr(string, int) (net.IP, int, error) {
 	return t.advertise.Addr().AsSlice(), int(t.advertise.Port()), nil
 }

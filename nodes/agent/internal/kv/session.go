@@ -15,7 +15,7 @@ type Session struct {
 	Name        string        `json:",omitempty"`
 	Node        string        `json:",omitempty"` // that it belongs to
 	Checked     bool          `json:",omitempty"` // it ends with the health of its node
-	TTL         time.Duration `json:",omitempty"` // it lives at least so long after it was made or renewed; 0: for ever
+	TTL         time.Duration `json:",omitempty"` // it lives at least so long after it was made or renewed; 0: forever
 	LockDelay   time.Duration `json:",omitempty"` // after it has run out, nobody acquires its keys for so long
 	Delete      bool          `json:",omitempty"` // its keys are deleted with it; otherwise they are released
 	CreateIndex uint64        `json:",omitempty"` // given by the store
@@ -59,7 +59,7 @@ func (s *state) createSession(c Command, index uint64) error {
 	return nil
 }
 
-// destroySession ends a session, and with it its locks. It tells which keys were held.
+// destroySession ends a session, and with it its locks. It returns the keys that it held.
 func (s *state) destroySession(txn *iradix.Txn[Entry], id string, index uint64) (ended Session, held []string) {
 	sessions, v, existed := s.sessions.Delete([]byte(id))
 	if !existed {
@@ -111,7 +111,7 @@ func (s *state) release(txn *iradix.Txn[Entry], c Command, was Entry, index uint
 	return true
 }
 
-// OnEnd has a function told of every session that ends, with the keys that it held, when
-// this copy of the store comes to know of it: for whoever enforces lock delays. It must be
-// called before Raft has the store, and the function may not call the store.
-func (s *Store) OnEnd(tell func(ended Session, held []string)) { s.onEnd = tell }
+// OnEnd sets a callback for every session that ends, with the keys that it held, called when
+// this copy of the store applies the end: it serves to enforce lock delays. It must be
+// set before Raft has the store, and the callback may not call the store.
+func (s *Store) OnEnd(notify func(ended Session, held []string)) { s.onEnd = notify }

@@ -33,7 +33,7 @@ type Entry struct {
 	Session     string // that holds it; "" if nobody does
 }
 
-// Result is what became of a Command.
+// Result is the outcome of a Command.
 type Result struct {
 	OK    bool   // false: a compare failed, and nothing changed
 	Index uint64 // the Raft index of the command
@@ -42,7 +42,7 @@ type Result struct {
 	Current Entry
 	// Err is why the command could not be understood. All servers reach the same.
 	Err string
-	// NoSession tells of an Err that the session of an Acquire does not exist.
+	// NoSession reports that Err is about the session of an Acquire, which does not exist.
 	NoSession bool
 }
 

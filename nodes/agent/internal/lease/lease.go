@@ -1,4 +1,4 @@
-// Package lease computes how long a leader may answer reads without asking anybody.
+// Package lease computes how long a leader may answer reads without asking the voters.
 //
 // # The promise
 //

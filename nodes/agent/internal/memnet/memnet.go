@@ -6,9 +6,9 @@
 //	l, err := n.Listen("10.0.0.1:80")
 //	c, err := n.Dial(ctx, "10.0.0.2", "10.0.0.1:80")
 //
-// Only to connect takes time in it, so that who asks again and again without a pause lets
-// virtual time go on; and nothing is lost but datagrams for nobody, or for somebody who does
-// not read them.
+// Only a dial takes time in it, so that a retry loop without a pause still lets virtual time
+// advance. Nothing is lost but datagrams that have no receiver, or whose receiver does not
+// read them.
 package memnet
 
 import (
@@ -171,7 +171,7 @@ func (l *listener) Accept() (net.Conn, error) {
 
 func (l *listener) Addr() net.Addr { return net.TCPAddrFromAddrPort(l.at) }
 
-// Close refuses who waits, and who comes.
+// Close refuses the connections that wait, and later ones.
 func (l *listener) Close() error {
 	l.once.Do(func() {
 		l.net.mu.Lock()
@@ -212,7 +212,7 @@ func (s *stream) end(side *bool) {
 	s.change.Broadcast()
 }
 
-// deadline wakes who waits for a stream when it comes.
+// deadline wakes the waiters of a stream when it passes.
 type deadline struct {
 	at    time.Time
 	timer *time.Timer

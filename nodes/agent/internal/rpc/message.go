@@ -7,7 +7,7 @@
 // An error of Call is a *nodes.Error whose code reports whether the call may have been
 // carried out. The package never retries.
 //
-// It is not for deciding whom to call, or whether to call again; see package agent.
+// It is not for deciding whom to call, or whether to retry; see package agent.
 package rpc
 
 import (

@@ -42,7 +42,7 @@ func NewPool(dial Dial, log *slog.Logger) *Pool {
 }
 
 // Call makes one call. Its error is a *nodes.Error: one that the peer answered, or one
-// about the way there. Hops of a Response count also beside an error.
+// of the connection. Hops of a Response count also beside an error.
 func (p *Pool) Call(ctx context.Context, addr string, request Request) (*Response, error) {
 	s, err := p.session(ctx, addr)
 	if err != nil {

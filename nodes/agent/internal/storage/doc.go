@@ -41,8 +41,8 @@
 // A frame is written only after the one before it was synced. So at most the last frame of
 // the last segment can be torn by a crash, and it was never acknowledged: Open cuts it
 // off. A damaged frame with a whole one behind it, or in an earlier segment, was synced
-// once, and Open fails with a CorruptError. Damage to the very last frame cannot be told
-// from a torn write by anybody; it is cut off.
+// once, and Open fails with a CorruptError. Damage to the very last frame cannot be
+// distinguished from a torn write; it is cut off.
 //
 // # The stable store
 //

@@ -23,7 +23,7 @@ type Log struct {
 	dir         string
 	segmentSize int64
 
-	writing sync.Mutex // held by who changes anything, during all of the change
+	writing sync.Mutex // held during each change, from its begin to its end
 	broken  error      // why nothing can be changed any more; under writing
 	failed  chan error // gets one value when that is not because of Close
 
@@ -48,7 +48,7 @@ func OpenLog(disk nodes.Disk, dir string) (*Log, error) {
 func openLog(disk nodes.Disk, dir string, segmentSize int64) (*Log, error) {
 	l := &Log{disk: disk, dir: dir, segmentSize: segmentSize, failed: make(chan error, 1)}
 	if err := l.open(); err != nil {
-		l.closeFiles() // the first error is the one that tells
+		l.closeFiles() // the first error is the cause
 		return nil, fmt.Errorf("open the log in %s: %w", dir, err)
 	}
 	return l, nil
@@ -69,7 +69,7 @@ func (l *Log) open() error {
 }
 
 // Failed gets an error once if the disk fails. What is on it is not known then, so the log
-// takes no changes any more until it is opened again: a server had better end.
+// takes no changes any more until it is opened again: the server should exit.
 func (l *Log) Failed() <-chan error { return l.failed }
 
 // FirstIndex is the lowest index stored, 0 if there is none.
@@ -197,7 +197,7 @@ func (l *Log) change(f func() error) error {
 	return err
 }
 
-// append writes a frame and tells where its records lie (without their indexes).
+// append writes a frame and returns where its records lie (without their indexes).
 func (l *Log) append(kind frameKind, payloads [][]byte) ([]ref, error) {
 	if l.current().size >= l.segmentSize {
 		next, err := createSegment(l.disk, l.dir, l.current().number+1)

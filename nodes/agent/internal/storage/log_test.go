@@ -93,7 +93,7 @@ func TestCompactionRemovesFiles(t *testing.T) {
 
 // TestLikeRaftsOwnStore makes random changes, with restarts, to this log and to raft's
 // store in memory, and compares all they hold. The two differ in FirstIndex and LastIndex
-// after a deletion beside a gap, where raft's store tells an index that it does not
+// after a deletion beside a gap, where raft's store reports an index that it does not
 // have; so the model's are counted from its entries.
 func TestLikeRaftsOwnStore(t *testing.T) {
 	for seed := range uint64(30) {
@@ -172,7 +172,7 @@ func compare(t *testing.T, model *raft.InmemStore, l *Log, highest uint64) {
 }
 
 // TestEveryFlippedByte damages a log of several segments, a byte at a time: Open either
-// tells, naming the file, or what it loses is only the last write.
+// fails, naming the file, or loses only the last write.
 func TestEveryFlippedByte(t *testing.T) {
 	build := func() *fakedisk.Disk {
 		d := fakedisk.New()

@@ -54,7 +54,7 @@ func createSegment(disk nodes.Disk, dir string, number uint64) (*segment, error)
 		return nil, err
 	}
 	if err := s.begin(disk, dir); err != nil {
-		s.file.Close() // the first error is the one that tells
+		s.file.Close() // the first error is the cause
 		return nil, err
 	}
 	return s, nil

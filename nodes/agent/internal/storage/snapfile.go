@@ -95,7 +95,7 @@ func readFooter(r io.ReaderAt, size int64) (f footer, err error) {
 		return f, err
 	}
 	if f.meta.Size != int64(stateSize) {
-		return f, errors.New("its metadata tell another size")
+		return f, errors.New("its metadata contain another size")
 	}
 	return f, nil
 }

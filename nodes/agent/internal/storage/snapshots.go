@@ -96,7 +96,7 @@ func (s *Snapshots) ids() ([]snapshotID, error) {
 
 func (s *Snapshots) name(id snapshotID) string { return path.Join(s.dir, id.String()+snapshotSuffix) }
 
-// List tells the newest snapshots, newest first. A published snapshot whose metadata
+// List returns the newest snapshots, newest first. A published snapshot whose metadata
 // cannot be read is an error: no crash leaves one.
 func (s *Snapshots) List() ([]*raft.SnapshotMeta, error) {
 	s.mu.Lock()

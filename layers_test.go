@@ -8,11 +8,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// floors is the architecture: a package imports only from floors below its own, or from
-// its own column. The longest prefix of a package's path decides.
-var floors = map[string]struct {
-	floor  int
-	column string
+// layers is the architecture: a package imports only from layers below its own, or from
+// its own group. The longest prefix of a package's path decides.
+var layers = map[string]struct {
+	layer int
+	group string
 }{
 	"faultline":                   {5, "faultline"},
 	"faultline/cmd":               {6, "cmd"},
@@ -34,9 +34,9 @@ var floors = map[string]struct {
 	"faultline/nodes/faults":      {-1, "faults"},
 }
 
-func place(path string) string {
+func longestPrefix(path string) string {
 	for path != "" {
-		if _, ok := floors[path]; ok {
+		if _, ok := layers[path]; ok {
 			return path
 		}
 		path = path[:max(0, strings.LastIndex(path, "/"))]
@@ -50,16 +50,16 @@ func TestImportsGoDownward(t *testing.T) {
 	packages := 0
 	for line := range strings.Lines(string(out)) {
 		words := strings.Fields(line)
-		from := place(words[0])
-		require.NotEmpty(t, from, "%s stands on no floor: give it one", words[0])
+		from := longestPrefix(words[0])
+		require.NotEmpty(t, from, "%s is in no layer: add it to layers", words[0])
 		packages++
 		for _, imported := range words[1:] {
 			if imported != "faultline" && !strings.HasPrefix(imported, "faultline/") {
 				continue
 			}
-			to := place(imported)
-			ok := floors[to].floor < floors[from].floor || floors[to].column == floors[from].column
-			require.True(t, ok, "%s (floor %d) imports %s (floor %d)", words[0], floors[from].floor, imported, floors[to].floor)
+			to := longestPrefix(imported)
+			ok := layers[to].layer < layers[from].layer || layers[to].group == layers[from].group
+			require.True(t, ok, "%s (layer %d) imports %s (layer %d)", words[0], layers[from].layer, imported, layers[to].layer)
 		}
 	}
 	require.Greater(t, packages, 10, "the list is too short to mean anything")

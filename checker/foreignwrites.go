@@ -7,11 +7,11 @@ import (
 	"faultline/workloads/history"
 )
 
-// strangers finds the keys of the workload register in which a client found what no client
-// of the run ever asked to write: a text, or an integer that is in no request, whatever
-// became of that. Somebody else wrote there, so nothing can be concluded from such a key, by
-// any checker; the others are judged as ever. It says of each who found what.
-func strangers(run *Run) map[string]string {
+// foreignWrites finds the keys of the workload register in which a client found what no client
+// of the run ever asked to write: a text, or an integer that is in no request, whatever its
+// outcome. Somebody else wrote there, so nothing can be concluded from such a key, by any
+// checker; the other keys are judged as usual. It returns a sentence by key.
+func foreignWrites(run *Run) map[string]string {
 	found := map[string]string{}
 	if run.Settings.Workload != "register" {
 		return found
