@@ -11,7 +11,8 @@ import (
 	"testing"
 	"time"
 
-	dc "github.com/ory/dockertest/v3/docker"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
 	"github.com/stretchr/testify/require"
 
 	"faultline/nodes"
@@ -74,8 +75,8 @@ func TestPodsDoNotOutliveTheirHarness(t *testing.T) {
 	podstest.RequireConditions(t, alive, faults.Conditions{})
 }
 
-func runningOf(t *testing.T, e *engine, run string) []dc.APIContainers {
-	running, err := e.client.ListContainers(dc.ListContainersOptions{Filters: labelled(labelRun + "=" + run)})
+func runningOf(t *testing.T, e *engine, run string) []container.Summary {
+	running, err := e.client.ContainerList(t.Context(), client.ContainerListOptions{Filters: labelled(labelRun + "=" + run)})
 	require.NoError(t, err)
-	return running
+	return running.Items
 }

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/moby/moby/api/types/container"
+
 	"faultline/nodes"
 	"faultline/nodes/pods"
 )
@@ -72,13 +74,13 @@ func (e *engine) findClusters(ctx context.Context) (map[string]*traces, error) {
 	any := func(map[string]string) bool { return true }
 	containers, holders, err := e.listContainers(ctx, labelOwner, any)
 	volumes, volumesErr := e.listVolumes(ctx, labelOwner, any)
-	networks, networksErr := e.listNetworks(ctx, any)
+	networks, networksErr := e.listNetworks(ctx, labelOwner, any)
 	for _, c := range containers {
 		note(c.Labels)
 	}
 	for _, h := range holders {
 		t := note(h.Labels)
-		t.runs = t.runs || !slices.Contains([]string{"created", "exited", "dead"}, h.State)
+		t.runs = t.runs || !slices.Contains([]container.ContainerState{container.StateCreated, container.StateExited, container.StateDead}, h.State)
 	}
 	for _, v := range volumes {
 		note(v.Labels)

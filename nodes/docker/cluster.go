@@ -10,7 +10,8 @@ import (
 	"net"
 	"sync"
 
-	dc "github.com/ory/dockertest/v3/docker"
+	"github.com/moby/moby/api/pkg/stdcopy"
+	"github.com/moby/moby/client"
 
 	"faultline/nodes"
 	"faultline/nodes/faults"
@@ -83,18 +84,14 @@ func (c *cluster) Logs(ctx context.Context, node string, w io.Writer) error {
 }
 
 func (c *cluster) logs(ctx context.Context, name, container string, w io.Writer, lines string) error {
-	sink := &detachable{w: w}
-	defer sink.detach() // a call that timed out must not write to w any more
 	return do(ctx, c.engine, "reading the log of "+name, func(ctx context.Context) error {
-		return c.engine.client.Logs(dc.LogsOptions{
-			Context:      ctx,
-			Container:    container,
-			OutputStream: sink,
-			ErrorStream:  sink,
-			Stdout:       true,
-			Stderr:       true,
-			Tail:         lines,
-		})
+		log, err := c.engine.client.ContainerLogs(ctx, container, client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Tail: lines})
+		if err != nil {
+			return err
+		}
+		defer log.Close()
+		_, err = stdcopy.StdCopy(w, w, log)
+		return err
 	})
 }
 
@@ -118,27 +115,6 @@ func (c *cluster) died(ctx context.Context, p *pod) error {
 	err := c.logs(ctx, p.node.Name, p.container, &log, lastWords)
 	return errors.Join(fmt.Errorf("%s ended as soon as it was started, with %s: %s",
 		p.node.Name, last.end.How(), bytes.TrimSpace(log.Bytes())), err)
-}
-
-// detachable is a writer that can be taken from whoever writes to it.
-type detachable struct {
-	mu sync.Mutex
-	w  io.Writer
-}
-
-func (d *detachable) Write(p []byte) (int, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.w == nil {
-		return 0, errors.New("nobody reads this any more")
-	}
-	return d.w.Write(p)
-}
-
-func (d *detachable) detach() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.w = nil
 }
 
 var _ nodes.Cluster = (*cluster)(nil)

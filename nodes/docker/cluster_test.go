@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	dc "github.com/ory/dockertest/v3/docker"
+	"github.com/moby/moby/client"
 	"github.com/stretchr/testify/require"
 
 	"faultline/nodes/faults"
@@ -37,10 +37,10 @@ func TestPortsArePublishedOnlyWhereTheyHaveTo(t *testing.T) {
 				prefix = c.byName[s1].addr.String() + ":"
 			}
 			require.Contains(t, c.byName[s1].proxy, prefix)
-			seen, err := c.engine.client.NetworkInfo("faultline-" + c.run)
+			seen, err := c.engine.client.NetworkInspect(t.Context(), "faultline-"+c.run, client.NetworkInspectOptions{})
 			require.NoError(t, err)
-			require.Equal(t, forced == "0", seen.Internal)
-			holder, err := c.engine.client.InspectContainerWithContext(c.byName[s1].holder, t.Context())
+			require.Equal(t, forced == "0", seen.Network.Internal)
+			holder, err := c.inspect(t.Context(), "looking at the pod", c.byName[s1].holder)
 			require.NoError(t, err)
 			ports := slices.Collect(maps.Keys(holder.NetworkSettings.Ports))
 			require.Equal(t, forced == "1", len(ports) > 0, "%v", ports)
@@ -52,11 +52,11 @@ func TestPortsArePublishedOnlyWhereTheyHaveTo(t *testing.T) {
 func TestContainersAreLimited(t *testing.T) {
 	c := up(t, "limits")
 	for _, id := range []string{c.byName[s1].holder, c.byName[s1].container} {
-		seen, err := c.engine.client.InspectContainerWithContext(id, t.Context())
+		seen, err := c.inspect(t.Context(), "looking at "+id, id)
 		require.NoError(t, err)
 		require.EqualValues(t, memoryLimit, seen.HostConfig.Memory)
 		require.EqualValues(t, memoryLimit, seen.HostConfig.MemorySwap)
-		require.EqualValues(t, processLimit, seen.HostConfig.PidsLimit)
+		require.EqualValues(t, processLimit, *seen.HostConfig.PidsLimit)
 	}
 }
 
@@ -122,7 +122,7 @@ func TestCleanSparesRunsOfOtherPidNamespaces(t *testing.T) {
 	podstest.RequireConditions(t, c, faults.Conditions{})
 
 	for _, p := range c.pods { // as they do by themselves when their harness is gone
-		require.NoError(t, e.client.KillContainer(dc.KillContainerOptions{ID: p.holder, Signal: dc.SIGKILL}))
+		kill(t, c, p.holder)
 	}
 	require.Eventually(t, func() bool {
 		found, err := e.findClusters(t.Context())

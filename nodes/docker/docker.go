@@ -65,6 +65,15 @@
 // container was removed (a node's that has only ended is no loss), if the engine fails to answer
 // for 10 s (a daemon that starts again may leave containers running), or if one call takes it 30 s.
 //
+// # Who speaks to the engine
+//
+// Two clients. The pool of dockertest finds the engine, builds the image, and makes the network and
+// the containers. The official client (github.com/moby/moby/client) does everything else: it lists,
+// inspects, starts, waits, streams and removes, and every call of it ends with its context, which
+// cannot be said of the pool's. The pool makes the network because only it asks an engine before
+// Docker 25 to refuse a second one of the same name. The official client takes engines from Docker
+// 19.03 on (API 1.40), and agrees with each on a version.
+//
 // # What is left behind
 //
 // Nothing, if Close was called. Nothing runs on without the harness, either: with it, also after a

@@ -2,6 +2,7 @@ package docker
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/moby/moby/client"
 	"github.com/ory/dockertest/v3"
 	dc "github.com/ory/dockertest/v3/docker"
 	"github.com/ory/dockertest/v3/docker/opts"
@@ -30,7 +32,8 @@ var defaultLimits = limits{ping: 5 * time.Second, call: 30 * time.Second, build:
 // engine is a Docker engine, all of whose calls end in time and whose errors say what to
 // do. Calls go through call and create.
 type engine struct {
-	client   *dc.Client
+	pool     *dockertest.Pool // makes things
+	client   *client.Client   // does everything else
 	endpoint string
 	limits   limits
 }
@@ -43,22 +46,50 @@ func connect(ctx context.Context, l limits) (*engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("no Docker engine can be at %q: %w; set DOCKER_HOST to unix:///PATH or tcp://HOST:PORT", e.endpoint, err)
 	}
-	e.client = pool.Client
-	e.endpoint = e.client.Endpoint()
-	e.client.Dialer = &net.Dialer{Timeout: l.ping}
+	e.pool = pool
+	e.endpoint = pool.Client.Endpoint()
+	pool.Client.Dialer = &net.Dialer{Timeout: l.ping}
 	if err := onThisMachine(e.endpoint); err != nil {
 		return nil, err
 	}
-	info, err := call(ctx, e, l.ping, "asking the engine about itself", func(context.Context) (*dc.DockerInfo, error) {
-		return e.client.Info()
+	if e.client, err = officialClient(pool.Client); err != nil {
+		return nil, fmt.Errorf("no Docker engine can be at %q: %w", e.endpoint, err)
+	}
+	info, err := call(ctx, e, l.ping, "asking the engine about itself", func(ctx context.Context) (client.SystemInfoResult, error) {
+		// A negotiation that is left to the first call hides its errors.
+		if _, err := e.client.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true}); err != nil {
+			return client.SystemInfoResult{}, err
+		}
+		return e.client.Info(ctx, client.InfoOptions{})
 	})
 	if err != nil {
 		return nil, err
 	}
-	if info.OSType != "linux" {
-		return nil, fmt.Errorf("the Docker engine at %s runs %s containers, and Faultline's are linux: switch it over", e.endpoint, info.OSType)
+	if info.Info.OSType != "linux" {
+		return nil, fmt.Errorf("the Docker engine at %s runs %s containers, and Faultline's are linux: switch it over", e.endpoint, info.Info.OSType)
 	}
 	return e, nil
+}
+
+// officialClient is the official client of the engine that a pool has found. A connection with
+// TLS is dialed here: for streams the client would dial it without a context.
+func officialClient(found *dc.Client) (*client.Client, error) {
+	scheme, addr, ok := strings.Cut(found.Endpoint(), "://")
+	if !ok {
+		scheme, addr = "tcp", found.Endpoint()
+	}
+	config := found.TLSConfig
+	if scheme == "https" && config == nil {
+		config = &tls.Config{}
+	}
+	if scheme == "http" || scheme == "https" {
+		scheme = "tcp"
+	}
+	options := []client.Opt{client.WithHost(scheme + "://" + addr)}
+	if config != nil {
+		options = append(options, client.WithDialContext((&tls.Dialer{Config: config}).DialContext))
+	}
+	return client.New(options...)
 }
 
 func wantedEndpoint() string {
@@ -85,34 +116,19 @@ var errSlow = errors.New("no answer in time")
 
 const noLimit = 0
 
-// call makes one call of the engine, which it waits for no longer than limit. f gets a
-// context to hand on where the client takes one; where it takes none, a call that hangs
-// is left behind.
+// call makes one call of the engine, which may take no longer than limit: f hands its context on
+// to the client.
 func call[T any](ctx context.Context, e *engine, limit time.Duration, what string, f func(context.Context) (T, error)) (T, error) {
 	if limit != noLimit {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, limit, errSlow)
 		defer cancel()
 	}
-	type result struct {
-		value T
-		err   error
+	value, err := f(ctx)
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx) // which clients put in words of their own
 	}
-	done := make(chan result, 1)
-	go func() {
-		value, err := f(ctx)
-		done <- result{value, err}
-	}()
-	var r result
-	select {
-	case r = <-done:
-	case <-ctx.Done():
-		r.err = context.Cause(ctx)
-	}
-	if r.err != nil && errors.Is(context.Cause(ctx), errSlow) {
-		r.err = errSlow
-	}
-	return r.value, e.explain(what, limit, r.err)
+	return value, e.explain(what, limit, err)
 }
 
 // create is a call that makes something. It runs to its end even if ctx is cancelled
@@ -142,10 +158,11 @@ func (e *engine) explain(what string, limit time.Duration, err error) error {
 	case errors.Is(err, errSlow):
 		return fmt.Errorf("the Docker engine at %s did not answer within %v (%s): is the daemon running and healthy? "+
 			"Try `docker version`, restart the daemon, or set DOCKER_HOST: %w", e.endpoint, limit, what, err)
-	case errors.Is(err, os.ErrPermission):
+	case errors.Is(err, os.ErrPermission), client.IsErrConnectionFailed(err) && strings.Contains(text, notPermitted):
 		return fmt.Errorf("the Docker engine at %s may not be used by this user: join the group docker, "+
 			"or set DOCKER_HOST to an engine of your own: %w", e.endpoint, err)
-	case errors.Is(err, dc.ErrConnectionRefused), errors.As(err, &dial) && dial.Op == "dial":
+	case errors.Is(err, dc.ErrConnectionRefused), errors.As(err, &dial) && dial.Op == "dial",
+		client.IsErrConnectionFailed(err) && strings.Contains(text, notConnected):
 		return fmt.Errorf("no Docker engine answers at %s: start the daemon, or set DOCKER_HOST to where it listens: %w", e.endpoint, err)
 	}
 	for _, known := range knownErrors {
@@ -156,6 +173,12 @@ func (e *engine) explain(what string, limit time.Duration, err error) error {
 	return fmt.Errorf("%s: %w", what, err)
 }
 
+// The texts of errors of the official client that are all that is left of the error of the dial.
+const (
+	notPermitted = "permission denied while trying to connect"
+	notConnected = "Cannot connect to the Docker daemon"
+)
+
 // knownErrors are texts by which engines report what a user can mend.
 var knownErrors = []struct{ part, wayOut string }{
 	{"no space left on device", "the engine's disk is full; free some space (`docker system df` shows what uses it), or run `faultline clean`"},
@@ -164,6 +187,7 @@ var knownErrors = []struct{ part, wayOut string }{
 	{"port is already allocated", portBusy},
 	{"address already in use", portBusy},
 	{"gathering device information while adding custom device \"" + fuse + "\"", fuseLacks},
+	{"the minimum supported API version is", "the engine is too old; Faultline takes Docker 19.03 or later"},
 	{"invalid CapAdd", rightsRefused}, // an engine that does not know one of them
 	{"unable to apply caps", rightsRefused},
 	{"unable to apply bounding set", rightsRefused},

@@ -2,13 +2,26 @@ package docker
 
 import (
 	"context"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
+	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"os"
 	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/image"
+	"github.com/moby/moby/api/types/network"
+	"github.com/moby/moby/api/types/volume"
+	"github.com/moby/moby/client"
 	dc "github.com/ory/dockertest/v3/docker"
 	"github.com/stretchr/testify/require"
 
@@ -70,7 +83,7 @@ func TestACallThatHangsLater(t *testing.T) {
 	t.Cleanup(func() { close(hang) })
 	fakeEngine(t, func(l net.Listener) {
 		http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.URL.Path != "/info" {
+			if !strings.HasSuffix(r.URL.Path, "/info") && r.URL.Path != "/_ping" {
 				<-hang
 			}
 			w.Write([]byte(`{"OSType":"linux"}`))
@@ -104,7 +117,7 @@ func TestErrorsTellTheWayOut(t *testing.T) {
 		"runc create failed: unable to start container process: unable to apply caps: operation not permitted": "the engine refuses the capabilities",
 		"something else": "making it: API error (500): something else",
 	} {
-		err := &dc.Error{Status: 500, Message: text}
+		err := &dc.Error{Status: 500, Message: text} // as the pool's client tells it
 		got := e.explain("making it", time.Second, err)
 		require.ErrorContains(t, got, want)
 		require.ErrorIs(t, got, err)
@@ -132,7 +145,136 @@ func TestName(t *testing.T) {
 }
 
 func TestAnImageThatLostItsTagGoesByItsID(t *testing.T) {
-	require.Equal(t, "faultline:1", imageName(dc.APIImages{ID: "sha256:1", RepoTags: []string{"faultline:1"}}))
-	require.Equal(t, "sha256:1", imageName(dc.APIImages{ID: "sha256:1", RepoTags: []string{"<none>:<none>"}}))
-	require.Equal(t, "sha256:1", imageName(dc.APIImages{ID: "sha256:1"}))
+	require.Equal(t, "faultline:1", imageName(image.Summary{ID: "sha256:1", RepoTags: []string{"faultline:1"}}))
+	require.Equal(t, "sha256:1", imageName(image.Summary{ID: "sha256:1", RepoTags: []string{"<none>:<none>"}}))
+	require.Equal(t, "sha256:1", imageName(image.Summary{ID: "sha256:1"}))
+}
+
+// What the official client makes of an error of the dial is text.
+func TestErrorsOfTheDialTellTheWayOut(t *testing.T) {
+	e := &engine{endpoint: "unix:///x"}
+	for failure, want := range map[error]string{
+		syscall.EACCES:       "the Docker engine at unix:///x may not be used by this user: join the group docker",
+		syscall.EPERM:        "the Docker engine at unix:///x may not be used by this user: join the group docker",
+		syscall.ENOENT:       "no Docker engine answers at unix:///x: start the daemon",
+		syscall.ECONNREFUSED: "no Docker engine answers at unix:///x: start the daemon",
+	} {
+		official, err := client.New(client.WithHost(e.endpoint), client.WithDialContext(func(context.Context, string, string) (net.Conn, error) {
+			return nil, &net.OpError{Op: "dial", Net: "unix", Err: os.NewSyscallError("connect", failure)}
+		}))
+		require.NoError(t, err)
+		_, err = official.Info(t.Context(), client.InfoOptions{})
+		require.ErrorContains(t, e.explain("asking it", time.Second, err), want)
+		_, err = official.ExecAttach(t.Context(), "x", client.ExecAttachOptions{})
+		require.ErrorContains(t, e.explain("asking it", time.Second, err), want)
+	}
+}
+
+func TestAnEngineThatIsTooOld(t *testing.T) {
+	fakeEngine(t, func(l net.Listener) {
+		http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Api-Version", "1.39") }))
+	})
+	require.ErrorContains(t, New().Check(t.Context()), "the engine is too old; Faultline takes Docker 19.03 or later")
+}
+
+// An engine behind TLS on this machine, by whose certificate it is known; it hangs where streams begin.
+func TestAnEngineWithTLS(t *testing.T) {
+	hang := make(chan struct{})
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/exec"):
+			w.Write([]byte(`{"Id":"x"}`))
+		case strings.HasSuffix(r.URL.Path, "/start"):
+			<-hang
+		default:
+			w.Write([]byte(`{"OSType":"linux"}`))
+		}
+	}))
+	t.Cleanup(server.Close)
+	t.Cleanup(func() { close(hang) })
+	dir := t.TempDir()
+	write := func(name, kind string, data []byte) {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: data}), 0o600))
+	}
+	own := server.TLS.Certificates[0]
+	key, err := x509.MarshalPKCS8PrivateKey(own.PrivateKey)
+	require.NoError(t, err)
+	write("ca.pem", "CERTIFICATE", own.Certificate[0])
+	write("cert.pem", "CERTIFICATE", own.Certificate[0])
+	write("key.pem", "PRIVATE KEY", key)
+	t.Setenv("DOCKER_HOST", "tcp://"+server.Listener.Addr().String())
+	t.Setenv("DOCKER_TLS_VERIFY", "1")
+	t.Setenv("DOCKER_CERT_PATH", dir)
+	l := shortLimits
+	l.ping = defaultLimits.ping
+	e, err := connect(t.Context(), l)
+	require.NoError(t, err)
+	_, err = e.execStream(t.Context(), "c", []string{"true"})
+	require.ErrorContains(t, err, "did not answer within 100ms (opening the control stream)")
+}
+
+// Nothing but the context that a call gets bounds it, before the answer as within it.
+func TestEveryCallThatHangsEnds(t *testing.T) {
+	hang := make(chan struct{})
+	defer close(hang)
+	var half atomic.Bool // of the answer comes
+	fakeEngine(t, func(l net.Listener) {
+		http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/_ping" || strings.HasSuffix(r.URL.Path, "/info") {
+				w.Write([]byte(`{"OSType":"linux"}`))
+				return
+			}
+			if half.Load() && r.URL.Path == "/version" { // which the pool asks for before it builds
+				w.Write([]byte(`{"ApiVersion":"1.41"}`))
+				return
+			}
+			if half.Load() {
+				w.Write([]byte(`{"half`))
+				w.(http.Flusher).Flush()
+			}
+			<-hang
+		}))
+	})
+	l := shortLimits
+	l.ping = defaultLimits.ping
+	e, err := connect(t.Context(), l)
+	require.NoError(t, err)
+	spec := podstest.Spec(t, "hangs")
+	c, err := newCluster(e, spec)
+	require.NoError(t, err)
+	p := c.byName[s1]
+	p.holder, p.container = "h", "n"
+	all := func(map[string]string) bool { return true }
+	r := &removal{}
+	for what, ask := range map[string]func(context.Context) error{
+		"looking for the image":                      func(ctx context.Context) error { _, err := c.image(ctx); return err },
+		"building the image":                         func(ctx context.Context) error { return e.buildImage(ctx, "i", []byte("context")) },
+		"listing images":                             func(ctx context.Context) error { _, err := e.listImages(ctx); return err },
+		"making the network faultline-" + c.run:      func(ctx context.Context) error { _, err := c.createNetworkNamed(ctx, "faultline-"+c.run); return err },
+		"making the container " + c.containerName(p): func(ctx context.Context) error { return c.createNode(ctx, p, "i") },
+		"starting dc1-s1":                            func(ctx context.Context) error { return c.startContainer(ctx, "n", "starting dc1-s1") },
+		"looking at the pod of dc1-s1": func(ctx context.Context) error {
+			_, err := c.inspect(ctx, "looking at the pod of dc1-s1", "h")
+			return err
+		},
+		"preparing the control stream": func(ctx context.Context) error { _, err := e.execStream(ctx, "h", nil); return err },
+		"reading the log of dc1-s1":    func(ctx context.Context) error { return c.logs(ctx, s1, "n", io.Discard, "all") },
+		"listing containers":           func(ctx context.Context) error { _, _, err := e.listContainers(ctx, labelRun, all); return err },
+		"listing volumes":              func(ctx context.Context) error { _, err := e.listVolumes(ctx, labelRun, all); return err },
+		"listing networks":             func(ctx context.Context) error { _, err := e.listNetworks(ctx, labelRun, all); return err },
+		"removing the container h":     func(ctx context.Context) error { return e.removeContainer(ctx, r, container.Summary{ID: "h"}) },
+		"removing the volume v":        func(ctx context.Context) error { return e.removeVolume(ctx, r, volume.Volume{Name: "v"}) },
+		"removing the network w": func(ctx context.Context) error {
+			return e.removeNetwork(ctx, r, network.Summary{Network: network.Network{Name: "w", ID: "w"}})
+		},
+	} {
+		half.Store(false)
+		require.ErrorContains(t, ask(t.Context()), "did not answer within 100ms ("+what+")")
+		half.Store(true)
+		err := ask(t.Context())
+		if strings.HasPrefix(what, "starting ") || strings.HasPrefix(what, "removing ") {
+			continue // the rest of the answer says nothing
+		}
+		require.ErrorContains(t, err, "did not answer within 100ms ("+what+")", "half the answer")
+	}
 }

@@ -2,78 +2,81 @@ package docker
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
+	"net"
 	"sync"
 
-	dc "github.com/ory/dockertest/v3/docker"
+	"github.com/moby/moby/api/pkg/stdcopy"
+	"github.com/moby/moby/client"
 
 	"faultline/nodes/pods"
 )
 
 // execStream starts a command in a container, and is its standard input and output.
 func (e *engine) execStream(ctx context.Context, container string, command []string) (io.ReadWriteCloser, error) {
-	exec, err := call(ctx, e, e.limits.call, "preparing the control stream", func(ctx context.Context) (*dc.Exec, error) {
-		return e.client.CreateExec(dc.CreateExecOptions{
-			Container:    container,
+	exec, err := call(ctx, e, e.limits.call, "preparing the control stream", func(ctx context.Context) (client.ExecCreateResult, error) {
+		return e.client.ExecCreate(ctx, container, client.ExecCreateOptions{
 			Cmd:          command,
 			AttachStdin:  true,
 			AttachStdout: true,
 			AttachStderr: true,
-			Context:      ctx,
 		})
 	})
 	if err != nil {
 		return nil, err
 	}
-	s := &stream{}
-	var inRead *io.PipeReader
-	var outWrite *io.PipeWriter
-	inRead, s.in = io.Pipe()
-	s.out, outWrite = io.Pipe()
-	s.waiter, err = call(ctx, e, e.limits.call, "opening the control stream", func(ctx context.Context) (dc.CloseWaiter, error) {
-		return e.client.StartExecNonBlocking(exec.ID, dc.StartExecOptions{
-			InputStream:  inRead,
-			OutputStream: outWrite,
-			ErrorStream:  &s.complaints,
-			Context:      ctx,
-		})
+	attached, err := call(ctx, e, e.limits.call, "opening the control stream", func(ctx context.Context) (client.ExecAttachResult, error) {
+		return e.client.ExecAttach(ctx, exec.ID, client.ExecAttachOptions{})
 	})
 	if err != nil {
-		return nil, errors.Join(err, s.in.Close(), s.out.Close()) // should it open yet, it ends at once
+		return nil, err
 	}
+	out, outWrite := io.Pipe()
+	s := &stream{conn: attached.Conn, out: out, ended: make(chan struct{})}
 	go func() {
-		err := s.waiter.Wait()
+		var complaints pods.Complaints
+		_, err := stdcopy.StdCopy(outWrite, &complaints, attached.Reader)
 		if err == nil {
 			err = io.EOF
 		}
-		if said := s.complaints.String(); said != "" {
+		if said := complaints.String(); said != "" {
 			err = fmt.Errorf("%w: %s", err, said)
 		}
+		s.why = err
+		close(s.ended)
 		outWrite.CloseWithError(err)
-		inRead.CloseWithError(err)
 	}()
 	return s, nil
 }
 
 // stream is a running exec.
 type stream struct {
-	in         *io.PipeWriter
-	out        *io.PipeReader
-	waiter     dc.CloseWaiter
-	complaints pods.Complaints
-	once       sync.Once
+	conn  net.Conn
+	out   *io.PipeReader
+	ended chan struct{} // closed when nothing will come any more
+	why   error         // known once it has ended
+	once  sync.Once
 }
 
-func (s *stream) Read(p []byte) (int, error)  { return s.out.Read(p) }
-func (s *stream) Write(p []byte) (int, error) { return s.in.Write(p) }
+func (s *stream) Read(p []byte) (int, error) { return s.out.Read(p) }
+
+// Write fails with what the command has complained of, if that has ended.
+func (s *stream) Write(p []byte) (int, error) {
+	n, err := s.conn.Write(p)
+	if err != nil {
+		<-s.ended
+		err = s.why
+	}
+	return n, err
+}
 
 // Close cuts the connection; the engine then closes the command's standard input.
 func (s *stream) Close() error {
 	var err error
 	s.once.Do(func() {
-		err = errors.Join(s.in.Close(), s.out.Close(), s.waiter.Close())
+		s.out.Close() // of which nothing is read any more, or the copy would wait for that
+		err = s.conn.Close()
 	})
 	return err
 }

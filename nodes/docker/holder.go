@@ -18,7 +18,7 @@ func (c *cluster) holderEnded(ctx context.Context, p *pod, err error) error {
 	if lookErr != nil {
 		return errors.Join(err, lookErr)
 	}
-	if seen.State.Running || seen.State.StartedAt.IsZero() {
+	if seen.State.Running || seen.started.IsZero() {
 		return err
 	}
 	var log bytes.Buffer

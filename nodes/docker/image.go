@@ -7,10 +7,13 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/client"
 	dc "github.com/ory/dockertest/v3/docker"
 
 	"faultline/nodes"
@@ -42,24 +45,39 @@ func (e *engine) ensureImage(ctx context.Context, system nodes.System, progress 
 		return "", fmt.Errorf("the files of %s: %w", system.Name(), err)
 	}
 	name := fmt.Sprintf("%s:%x", imageRepository, sha256.Sum256(archive))
-	_, err = call(ctx, e, e.limits.call, "looking for the image", func(context.Context) (*dc.Image, error) {
-		return e.client.InspectImage(name)
+	_, err = call(ctx, e, e.limits.call, "looking for the image", func(ctx context.Context) (client.ImageInspectResult, error) {
+		return e.client.ImageInspect(ctx, name)
 	})
-	if !errors.Is(err, dc.ErrNoSuchImage) {
+	if !errdefs.IsNotFound(err) {
 		return name, err
 	}
 	progress("building the image")
-	_, err = call(ctx, e, e.limits.build, "building the image", func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, e.client.BuildImage(dc.BuildImageOptions{
-			Name:                name,
-			InputStream:         bytes.NewReader(archive),
-			OutputStream:        new(bytes.Buffer),
-			RmTmpContainer:      true,
-			ForceRmTmpContainer: true,
-			Context:             ctx,
-		})
+	return name, e.buildImage(ctx, name, archive)
+}
+
+// buildImage has the pool build it. The pool first asks for the engine's version, without a context:
+// if the engine hangs just then, that is left behind.
+func (e *engine) buildImage(ctx context.Context, name string, archive []byte) error {
+	_, err := call(ctx, e, e.limits.build, "building the image", func(ctx context.Context) (none struct{}, err error) {
+		built := make(chan error, 1)
+		go func() {
+			built <- e.pool.Client.BuildImage(dc.BuildImageOptions{
+				Name:                name,
+				InputStream:         bytes.NewReader(archive),
+				OutputStream:        io.Discard,
+				RmTmpContainer:      true,
+				ForceRmTmpContainer: true,
+				Context:             ctx,
+			})
+		}()
+		select {
+		case err = <-built:
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+		return none, err
 	})
-	return name, err
+	return err
 }
 
 // imageRoot is the directory of the context that becomes the root of the image.

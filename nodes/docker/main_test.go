@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	dc "github.com/ory/dockertest/v3/docker"
+	"github.com/moby/moby/client"
 	"github.com/stretchr/testify/require"
 
 	"faultline/nodes"
@@ -31,10 +31,11 @@ var subject = podstest.Subject{
 	},
 	Pod: func(t testing.TB, started nodes.Cluster, node string) (namespace string, kill func() error) {
 		c := started.(*cluster)
-		seen, err := c.engine.client.InspectContainerWithContext(c.byName[node].holder, t.Context())
+		seen, err := c.inspect(t.Context(), "looking at the pod", c.byName[node].holder)
 		require.NoError(t, err)
 		return podstest.PIDNamespace(t, seen.State.Pid), func() error {
-			return c.engine.client.KillContainer(dc.KillContainerOptions{ID: seen.ID, Signal: dc.SIGKILL, Context: t.Context()})
+			_, err := c.engine.client.ContainerKill(t.Context(), seen.ID, client.ContainerKillOptions{})
+			return err
 		}
 	},
 	Taken: "faultline clean",
@@ -79,7 +80,7 @@ func leftovers(t testing.TB, e *engine, run string) []string {
 	for _, v := range volumes {
 		names = append(names, v.Name)
 	}
-	networks, err := e.listNetworks(context.Background(), ours)
+	networks, err := e.listNetworks(context.Background(), labelRun, ours)
 	require.NoError(t, err)
 	for _, n := range networks {
 		names = append(names, n.Name)

@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"slices"
 	"time"
 
+	"github.com/moby/moby/api/types/network"
+	"github.com/moby/moby/client"
 	dc "github.com/ory/dockertest/v3/docker"
 
 	"faultline/nodes/injector"
@@ -30,18 +33,21 @@ func (c *cluster) createNetwork(ctx context.Context) (name string, err error) {
 	if err != nil || c.published {
 		return name, err
 	}
-	seen, err := call(ctx, c.engine, c.engine.limits.call, "looking at the network "+name, func(context.Context) (*dc.Network, error) {
-		return c.engine.client.NetworkInfo(made.ID)
+	seen, err := call(ctx, c.engine, c.engine.limits.call, "looking at the network "+name, func(ctx context.Context) (client.NetworkInspectResult, error) {
+		return c.engine.client.NetworkInspect(ctx, made.ID, client.NetworkInspectOptions{})
 	})
 	if err != nil {
 		return name, err
 	}
-	here, err := isHere(seen)
+	here, err := isHere(seen.Network)
 	if err != nil || here {
 		return name, err
 	}
 	c.log.Info("the pods cannot be reached by their own addresses; clients use published ports")
-	err = do(ctx, c.engine, "removing the network "+name, func(context.Context) error { return c.engine.client.RemoveNetwork(made.ID) })
+	err = do(ctx, c.engine, "removing the network "+name, func(ctx context.Context) error {
+		_, err := c.engine.client.NetworkRemove(ctx, made.ID, client.NetworkRemoveOptions{})
+		return err
+	})
 	if err != nil {
 		return name, err
 	}
@@ -50,9 +56,11 @@ func (c *cluster) createNetwork(ctx context.Context) (name string, err error) {
 	return name, err
 }
 
+// createNetworkNamed has the pool make it: the official client would not ask an engine before
+// Docker 25 to refuse a second network of the name.
 func (c *cluster) createNetworkNamed(ctx context.Context, name string) (*dc.Network, error) {
 	made, err := create(ctx, c.engine, "making the network "+name, func(ctx context.Context) (*dc.Network, error) {
-		return c.engine.client.CreateNetwork(dc.CreateNetworkOptions{
+		return c.engine.pool.Client.CreateNetwork(dc.CreateNetworkOptions{
 			Name:           name,
 			Driver:         "bridge",
 			CheckDuplicate: true,
@@ -61,7 +69,8 @@ func (c *cluster) createNetworkNamed(ctx context.Context, name string) (*dc.Netw
 			Context:        ctx,
 		})
 	})
-	if isConflict(err) {
+	var refused *dc.Error
+	if errors.As(err, &refused) && refused.Status == http.StatusConflict {
 		err = c.nameTaken(err)
 	}
 	return made, err
@@ -69,36 +78,35 @@ func (c *cluster) createNetworkNamed(ctx context.Context, name string) (*dc.Netw
 
 // isHere reports whether this machine has the network's bridge, by the address of that: it is in
 // the network, then, and needs no published ports.
-func isHere(network *dc.Network) (bool, error) {
+func isHere(seen network.Inspect) (bool, error) {
 	own, err := net.InterfaceAddrs()
 	if err != nil {
 		return false, err
 	}
-	return slices.ContainsFunc(network.IPAM.Config, func(c dc.IPAMConfig) bool {
-		gateway, err := netip.ParseAddr(c.Gateway)
-		return err == nil && slices.ContainsFunc(own, func(a net.Addr) bool {
+	return slices.ContainsFunc(seen.IPAM.Config, func(c network.IPAMConfig) bool {
+		return slices.ContainsFunc(own, func(a net.Addr) bool {
 			prefix, err := netip.ParsePrefix(a.String())
-			return err == nil && prefix.Addr() == gateway
+			return err == nil && prefix.Addr() == c.Gateway
 		})
 	}), nil
 }
 
 // locate reads from an inspection where the pod is.
-func (p *pod) locate(seen *dc.Container, network string, published bool) error {
+func (p *pod) locate(seen inspection, networkName string, published bool) error {
 	if seen.NetworkSettings == nil {
-		return fmt.Errorf("the engine gave %s no network (the pod is %s)", p.node.Name, seen.State.StateString())
+		return fmt.Errorf("the engine gave %s no network (the pod is %s)", p.node.Name, seen.State.Status)
 	}
-	addr, err := netip.ParseAddr(seen.NetworkSettings.Networks[network].IPAddress)
-	if err != nil {
-		return fmt.Errorf("the engine gave %s no address (the pod is %s): %w", p.node.Name, seen.State.StateString(), err)
+	place := seen.NetworkSettings.Networks[networkName]
+	if place == nil || !place.IPAddress.IsValid() {
+		return fmt.Errorf("the engine gave %s no address (the pod is %s)", p.node.Name, seen.State.Status)
 	}
-	p.addr, p.proxy = addr, netip.AddrPortFrom(addr, injector.ProxyPort).String()
+	p.addr, p.proxy = place.IPAddress, netip.AddrPortFrom(place.IPAddress, injector.ProxyPort).String()
 	if !published {
 		return nil
 	}
-	bound := seen.NetworkSettings.Ports[proxyPort]
+	bound := seen.NetworkSettings.Ports[network.MustParsePort(proxyPort)]
 	if len(bound) == 0 {
-		return fmt.Errorf("the engine published no port for %s (the pod is %s)", p.node.Name, seen.State.StateString())
+		return fmt.Errorf("the engine published no port for %s (the pod is %s)", p.node.Name, seen.State.Status)
 	}
 	p.proxy = net.JoinHostPort("127.0.0.1", bound[0].HostPort)
 	return nil

@@ -4,12 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
 
-	dc "github.com/ory/dockertest/v3/docker"
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/image"
+	"github.com/moby/moby/api/types/network"
+	"github.com/moby/moby/api/types/volume"
+	"github.com/moby/moby/client"
 
 	"faultline/nodes/pods"
 )
@@ -47,19 +51,19 @@ func (e *engine) remove(ctx context.Context, label string, chosen func(labels ma
 	if err != nil {
 		return nil, err
 	}
-	for _, containers := range [][]dc.APIContainers{nodes, holders} {
-		r.note(pods.Each(containers, func(found dc.APIContainers) error { return e.removeContainer(ctx, &r, found) }))
+	for _, containers := range [][]container.Summary{nodes, holders} {
+		r.note(pods.Each(containers, func(found container.Summary) error { return e.removeContainer(ctx, &r, found) }))
 	}
 	volumes, err := e.listVolumes(ctx, label, chosen)
 	r.note(err)
-	networks, err := e.listNetworks(ctx, chosen)
+	networks, err := e.listNetworks(ctx, label, chosen)
 	r.note(err)
 	var work sync.WaitGroup
 	work.Go(func() {
-		r.note(pods.Each(volumes, func(found dc.Volume) error { return e.removeVolume(ctx, &r, found) }))
+		r.note(pods.Each(volumes, func(found volume.Volume) error { return e.removeVolume(ctx, &r, found) }))
 	})
 	work.Go(func() {
-		r.note(pods.Each(networks, func(found dc.Network) error { return e.removeNetwork(ctx, &r, found) }))
+		r.note(pods.Each(networks, func(found network.Summary) error { return e.removeNetwork(ctx, &r, found) }))
 	})
 	work.Wait()
 	slices.Sort(r.removed)
@@ -87,11 +91,11 @@ func (r *removal) note(err error) {
 	}
 }
 
-func (e *engine) listContainers(ctx context.Context, label string, chosen func(map[string]string) bool) (nodes, holders []dc.APIContainers, err error) {
-	all, err := call(ctx, e, e.limits.call, "listing containers", func(ctx context.Context) ([]dc.APIContainers, error) {
-		return e.client.ListContainers(dc.ListContainersOptions{All: true, Filters: labelled(label), Context: ctx})
+func (e *engine) listContainers(ctx context.Context, label string, chosen func(map[string]string) bool) (nodes, holders []container.Summary, err error) {
+	all, err := call(ctx, e, e.limits.call, "listing containers", func(ctx context.Context) (client.ContainerListResult, error) {
+		return e.client.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: labelled(label)})
 	})
-	for _, found := range all {
+	for _, found := range all.Items {
 		switch {
 		case !chosen(found.Labels):
 		case found.Labels[labelPart] == "node":
@@ -103,32 +107,38 @@ func (e *engine) listContainers(ctx context.Context, label string, chosen func(m
 	return nodes, holders, err
 }
 
-func (e *engine) listVolumes(ctx context.Context, label string, chosen func(map[string]string) bool) ([]dc.Volume, error) {
-	all, err := call(ctx, e, e.limits.call, "listing volumes", func(ctx context.Context) ([]dc.Volume, error) {
-		return e.client.ListVolumes(dc.ListVolumesOptions{Filters: labelled(label), Context: ctx})
+func (e *engine) listVolumes(ctx context.Context, label string, chosen func(map[string]string) bool) ([]volume.Volume, error) {
+	all, err := call(ctx, e, e.limits.call, "listing volumes", func(ctx context.Context) (client.VolumeListResult, error) {
+		return e.client.VolumeList(ctx, client.VolumeListOptions{Filters: labelled(label)})
 	})
-	return slices.DeleteFunc(all, func(found dc.Volume) bool { return !chosen(found.Labels) }), err
+	return slices.DeleteFunc(all.Items, func(found volume.Volume) bool { return !chosen(found.Labels) }), err
 }
 
-func (e *engine) listNetworks(ctx context.Context, chosen func(map[string]string) bool) ([]dc.Network, error) {
-	all, err := call(ctx, e, e.limits.call, "listing networks", func(context.Context) ([]dc.Network, error) {
-		return e.client.ListNetworks()
+func (e *engine) listNetworks(ctx context.Context, label string, chosen func(map[string]string) bool) ([]network.Summary, error) {
+	all, err := call(ctx, e, e.limits.call, "listing networks", func(ctx context.Context) (client.NetworkListResult, error) {
+		return e.client.NetworkList(ctx, client.NetworkListOptions{Filters: labelled(label)})
 	})
-	return slices.DeleteFunc(all, func(found dc.Network) bool {
-		return found.Labels[labelOwner] == "" || !chosen(found.Labels)
-	}), err
+	return slices.DeleteFunc(all.Items, func(found network.Summary) bool { return !chosen(found.Labels) }), err
 }
 
-func labelled(label string) map[string][]string { return map[string][]string{"label": {label}} }
+func (e *engine) listImages(ctx context.Context) ([]image.Summary, error) {
+	all, err := call(ctx, e, e.limits.call, "listing images", func(ctx context.Context) (client.ImageListResult, error) {
+		return e.client.ImageList(ctx, client.ImageListOptions{Filters: labelled(labelImage + "=" + imageValue)})
+	})
+	return all.Items, err
+}
+
+func labelled(label string) client.Filters { return client.Filters{}.Add("label", label) }
 
 // The following take it for success if somebody else was faster.
 
-func (e *engine) removeContainer(ctx context.Context, r *removal, found dc.APIContainers) error {
+func (e *engine) removeContainer(ctx context.Context, r *removal, found container.Summary) error {
 	name := strings.TrimPrefix(slices.Concat(found.Names, []string{found.ID})[0], "/")
 	err := do(ctx, e, "removing the container "+name, func(ctx context.Context) error {
-		return e.client.RemoveContainer(dc.RemoveContainerOptions{ID: found.ID, RemoveVolumes: true, Force: true, Context: ctx})
+		_, err := e.client.ContainerRemove(ctx, found.ID, client.ContainerRemoveOptions{RemoveVolumes: true, Force: true})
+		return err
 	})
-	if isAbsent(err) {
+	if errdefs.IsNotFound(err) {
 		return nil
 	}
 	if err == nil {
@@ -137,11 +147,12 @@ func (e *engine) removeContainer(ctx context.Context, r *removal, found dc.APICo
 	return err
 }
 
-func (e *engine) removeVolume(ctx context.Context, r *removal, found dc.Volume) error {
+func (e *engine) removeVolume(ctx context.Context, r *removal, found volume.Volume) error {
 	err := do(ctx, e, "removing the volume "+found.Name, func(ctx context.Context) error {
-		return e.client.RemoveVolumeWithOptions(dc.RemoveVolumeOptions{Name: found.Name, Force: true, Context: ctx})
+		_, err := e.client.VolumeRemove(ctx, found.Name, client.VolumeRemoveOptions{Force: true})
+		return err
 	})
-	if errors.Is(err, dc.ErrNoSuchVolume) {
+	if errdefs.IsNotFound(err) {
 		return nil
 	}
 	if err == nil {
@@ -150,12 +161,12 @@ func (e *engine) removeVolume(ctx context.Context, r *removal, found dc.Volume) 
 	return err
 }
 
-func (e *engine) removeNetwork(ctx context.Context, r *removal, found dc.Network) error {
-	err := do(ctx, e, "removing the network "+found.Name, func(context.Context) error {
-		return e.client.RemoveNetwork(found.ID)
+func (e *engine) removeNetwork(ctx context.Context, r *removal, found network.Summary) error {
+	err := do(ctx, e, "removing the network "+found.Name, func(ctx context.Context) error {
+		_, err := e.client.NetworkRemove(ctx, found.ID, client.NetworkRemoveOptions{})
+		return err
 	})
-	var absent *dc.NoSuchNetwork
-	if errors.As(err, &absent) {
+	if errdefs.IsNotFound(err) {
 		return nil
 	}
 	if err == nil {
@@ -166,52 +177,45 @@ func (e *engine) removeNetwork(ctx context.Context, r *removal, found dc.Network
 
 // removeImages removes images of Faultline that no container uses.
 func (e *engine) removeImages(ctx context.Context) (removed []string, err error) {
-	containers, err := call(ctx, e, e.limits.call, "listing containers", func(ctx context.Context) ([]dc.APIContainers, error) {
-		return e.client.ListContainers(dc.ListContainersOptions{All: true, Context: ctx})
+	containers, err := call(ctx, e, e.limits.call, "listing containers", func(ctx context.Context) (client.ContainerListResult, error) {
+		return e.client.ContainerList(ctx, client.ContainerListOptions{All: true})
 	})
 	if err != nil {
 		return nil, err
 	}
-	images, err := call(ctx, e, e.limits.call, "listing images", func(ctx context.Context) ([]dc.APIImages, error) {
-		return e.client.ListImages(dc.ListImagesOptions{Filters: labelled(labelImage + "=" + imageValue), Context: ctx})
-	})
+	images, err := e.listImages(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var errs []error
-	for _, image := range images {
-		name := imageName(image)
-		used := func(c dc.APIContainers) bool { return c.Image == name || c.Image == image.ID }
-		if slices.ContainsFunc(containers, used) {
+	for _, found := range images {
+		name := imageName(found)
+		used := func(c container.Summary) bool { return c.Image == name || c.Image == found.ID }
+		if slices.ContainsFunc(containers.Items, used) {
 			continue
 		}
 		err := do(ctx, e, "removing the image "+name, func(ctx context.Context) error {
-			return e.client.RemoveImageExtended(name, dc.RemoveImageOptions{Context: ctx})
+			_, err := e.client.ImageRemove(ctx, name, client.ImageRemoveOptions{PruneChildren: true})
+			return err
 		})
 		switch {
 		case err == nil:
 			removed = append(removed, "image "+name)
-		case !errors.Is(err, dc.ErrNoSuchImage) && !isConflict(err): // somebody was faster, or uses it now
+		case !errdefs.IsNotFound(err) && !errdefs.IsConflict(err): // somebody was faster, or uses it now
 			errs = append(errs, err)
 		}
 	}
 	return removed, errors.Join(errs...)
 }
 
-// isConflict reports whether the engine refused because of what else there is.
-func isConflict(err error) bool {
-	var e *dc.Error
-	return errors.As(err, &e) && e.Status == http.StatusConflict
-}
-
 // imageName is the image's tag, or its id if it has none. It loses its tag to another
 // that is built at the same time from the same content.
-func imageName(image dc.APIImages) string {
+func imageName(found image.Summary) string {
 	const untagged = "<none>:<none>" // some engines list it as if it were a tag
-	for _, tag := range image.RepoTags {
+	for _, tag := range found.RepoTags {
 		if tag != untagged {
 			return tag
 		}
 	}
-	return image.ID
+	return found.ID
 }

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/moby/moby/client"
 	dc "github.com/ory/dockertest/v3/docker"
 
 	"faultline/nodes"
@@ -162,7 +163,7 @@ func (c *cluster) startNode(ctx context.Context, p *pod) error {
 }
 
 // proxyPort is the port of a pod at which its proxy is.
-var proxyPort = dc.Port(strconv.Itoa(injector.ProxyPort) + "/tcp")
+var proxyPort = strconv.Itoa(injector.ProxyPort) + "/tcp"
 
 // startHolder starts a pod's holder, and learns the pod's address and the way to its proxy.
 func (c *cluster) startHolder(ctx context.Context, p *pod, image, network string, apiPort int) error {
@@ -187,8 +188,8 @@ func (c *cluster) startHolder(ctx context.Context, p *pod, image, network string
 		})),
 	}
 	if c.published {
-		o.Config.ExposedPorts = map[dc.Port]struct{}{proxyPort: {}}
-		o.HostConfig.PortBindings = map[dc.Port][]dc.PortBinding{proxyPort: {{HostIP: "127.0.0.1"}}}
+		o.Config.ExposedPorts = map[dc.Port]struct{}{dc.Port(proxyPort): {}}
+		o.HostConfig.PortBindings = map[dc.Port][]dc.PortBinding{dc.Port(proxyPort): {{HostIP: "127.0.0.1"}}}
 	}
 	id, err := c.createContainer(ctx, o)
 	if err != nil {
@@ -198,9 +199,7 @@ func (c *cluster) startHolder(ctx context.Context, p *pod, image, network string
 	if err := c.startContainer(ctx, id, "starting the pod of "+p.node.Name); err != nil {
 		return err
 	}
-	seen, err := call(ctx, c.engine, c.engine.limits.call, "looking at the pod of "+p.node.Name, func(ctx context.Context) (*dc.Container, error) {
-		return c.engine.client.InspectContainerWithContext(id, ctx)
-	})
+	seen, err := c.inspect(ctx, "looking at the pod of "+p.node.Name, id)
 	if err != nil {
 		return err
 	}
@@ -246,7 +245,7 @@ func (c *cluster) createContainer(ctx context.Context, o dc.CreateContainerOptio
 	try := func() (*dc.Container, error) {
 		return create(ctx, c.engine, "making the container "+o.Name, func(ctx context.Context) (*dc.Container, error) {
 			o.Context = ctx
-			return c.engine.client.CreateContainer(o)
+			return c.engine.pool.Client.CreateContainer(o)
 		})
 	}
 	made, err := try()
@@ -265,11 +264,12 @@ func (c *cluster) createContainer(ctx context.Context, o dc.CreateContainerOptio
 	return made.ID, nil
 }
 
-// startContainer starts a container. That it runs already is an error: its exit has not
-// been noticed yet.
+// startContainer starts a container. One that runs already counts as started, so nobody may ask
+// before the engine has noticed the last exit.
 func (c *cluster) startContainer(ctx context.Context, id, what string) error {
 	return do(ctx, c.engine, what, func(ctx context.Context) error {
-		return c.engine.client.StartContainerWithContext(id, nil, ctx)
+		_, err := c.engine.client.ContainerStart(ctx, id, client.ContainerStartOptions{})
+		return err
 	})
 }
 

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"time"
 
-	dc "github.com/ory/dockertest/v3/docker"
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
 
 	"faultline/nodes/pods"
 	"faultline/workloads/history"
@@ -59,7 +61,7 @@ func (c *cluster) record(ctx context.Context, p *pod, l *life, asked time.Time) 
 	start := history.ProcessEvent{Node: name, Kind: history.ProcessStarted, At: time.Now()}
 	oomBefore := false
 	if seen, err := c.inspect(ctx, "looking at "+name, p.container); err == nil { // else its PID stays untold
-		l.started, oomBefore = seen.State.StartedAt, seen.State.OOMKilled && seen.State.Running
+		l.started, oomBefore = seen.started, seen.State.OOMKilled && seen.State.Running
 		start.PID, start.At = seen.State.Pid, pods.Moment(l.started, asked, start.At)
 	}
 	c.lives.Add(start)
@@ -70,8 +72,8 @@ func (c *cluster) record(ctx context.Context, p *pod, l *life, asked time.Time) 
 	end := ended(code)
 	end.Node, end.PID, end.At = name, start.PID, time.Now()
 	if seen, err := c.inspect(ctx, "looking at "+name, p.container); err == nil && !seen.State.Running {
-		l.started = seen.State.StartedAt
-		end.At = pods.Moment(seen.State.FinishedAt, start.At, end.At)
+		l.started = seen.started
+		end.At = pods.Moment(seen.finished, start.At, end.At)
 		end.OutOfMemory = end.Signal == "SIGKILL" && seen.State.OOMKilled && !oomBefore
 	}
 	c.lives.Add(end)
@@ -83,9 +85,18 @@ func (c *cluster) record(ctx context.Context, p *pod, l *life, asked time.Time) 
 func (c *cluster) waitExit(ctx context.Context, p *pod) (code int, err error) {
 	for {
 		code, err := call(ctx, c.engine, noLimit, "waiting until "+p.node.Name+" exits", func(ctx context.Context) (int, error) {
-			return c.engine.client.WaitContainerWithContext(p.container, ctx)
+			wait := c.engine.client.ContainerWait(ctx, p.container, client.ContainerWaitOptions{})
+			select {
+			case end := <-wait.Result:
+				if end.Error != nil {
+					return 0, errors.New(end.Error.Message)
+				}
+				return int(end.StatusCode), nil
+			case err := <-wait.Error:
+				return 0, err
+			}
 		})
-		if err == nil || ctx.Err() != nil || isAbsent(err) {
+		if err == nil || ctx.Err() != nil || errdefs.IsNotFound(err) {
 			return code, err
 		}
 		select {
@@ -106,7 +117,7 @@ func (c *cluster) startedAnyway(ctx context.Context, p *pod) bool {
 	if l := p.life.Load(); l != nil {
 		last = l.started
 	}
-	return seen.State.StartedAt.After(last)
+	return seen.started.After(last)
 }
 
 // guard looks, again and again until ctx ends, whether the cluster is still there.
@@ -146,13 +157,13 @@ func (c *cluster) findLoss(ctx context.Context) (lost, err error) {
 	if err != nil {
 		return nil, err
 	}
-	states := map[string]string{} // by container
+	states := map[string]container.ContainerState{} // by container
 	for _, f := range append(found, holders...) {
 		states[f.ID] = f.State
 	}
 	for _, p := range c.pods {
 		switch state := states[p.holder]; state {
-		case "running":
+		case container.StateRunning:
 		case "":
 			return fmt.Errorf("the pod of %s was removed: not by Faultline", p.node.Name), nil
 		default:
@@ -166,7 +177,7 @@ func (c *cluster) findLoss(ctx context.Context) (lost, err error) {
 }
 
 // podLost says how a holder has come to a state that is not running.
-func (c *cluster) podLost(ctx context.Context, p *pod, state string) error {
+func (c *cluster) podLost(ctx context.Context, p *pod, state container.ContainerState) error {
 	what := "the pod of " + p.node.Name
 	seen, err := c.inspect(ctx, "looking at "+what, p.holder)
 	if err != nil || seen.State.Running { // removed meanwhile, or paused
@@ -175,15 +186,36 @@ func (c *cluster) podLost(ctx context.Context, p *pod, state string) error {
 	return fmt.Errorf("%s has ended (exit code %d): not by Faultline", what, seen.State.ExitCode)
 }
 
-func (c *cluster) inspect(ctx context.Context, what, container string) (*dc.Container, error) {
-	return call(ctx, c.engine, c.engine.limits.call, what, func(ctx context.Context) (*dc.Container, error) {
-		return c.engine.client.InspectContainerWithContext(container, ctx)
+// inspection is what the engine tells of one container, whose State is there.
+type inspection struct {
+	container.InspectResponse
+	started, finished time.Time // zero if it never was
+}
+
+func (c *cluster) inspect(ctx context.Context, what, id string) (inspection, error) {
+	return call(ctx, c.engine, c.engine.limits.call, what, func(ctx context.Context) (inspection, error) {
+		got, err := c.engine.client.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
+		if err != nil {
+			return inspection{}, err
+		}
+		if got.Container.State == nil {
+			return inspection{}, errors.New("the engine tells no state")
+		}
+		seen := inspection{InspectResponse: got.Container}
+		if seen.started, err = parseTime(seen.State.StartedAt); err != nil {
+			return inspection{}, err
+		}
+		seen.finished, err = parseTime(seen.State.FinishedAt)
+		return seen, err
 	})
 }
 
-func isAbsent(err error) bool {
-	var absent *dc.NoSuchContainer
-	return errors.As(err, &absent)
+// parseTime reads a time of the engine's; what it leaves out is zero.
+func parseTime(text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	return time.Parse(time.RFC3339Nano, text)
 }
 
 // ended is the end of a process with the exit code that engines tell: 128+n is the signal n

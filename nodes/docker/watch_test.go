@@ -8,7 +8,8 @@ import (
 	"testing"
 	"time"
 
-	dc "github.com/ory/dockertest/v3/docker"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
 	"github.com/stretchr/testify/require"
 
 	"faultline/nodes/faults"
@@ -20,11 +21,13 @@ const lossLimit = 20 * time.Second // on a machine that is busy; else it takes a
 
 // kill is what somebody outside does.
 func kill(t *testing.T, c *cluster, container string) {
-	require.NoError(t, c.engine.client.KillContainer(dc.KillContainerOptions{ID: container, Signal: dc.SIGKILL}))
+	_, err := c.engine.client.ContainerKill(t.Context(), container, client.ContainerKillOptions{})
+	require.NoError(t, err)
 }
 
 func remove(t *testing.T, c *cluster, container string) {
-	require.NoError(t, c.engine.client.RemoveContainer(dc.RemoveContainerOptions{ID: container, Force: true}))
+	_, err := c.engine.client.ContainerRemove(t.Context(), container, client.ContainerRemoveOptions{Force: true})
+	require.NoError(t, err)
 }
 
 func TestALostClusterIsNamed(t *testing.T) {
@@ -72,7 +75,8 @@ func TestANodeThatWantsTooMuchMemory(t *testing.T) {
 	c := up(t, "memory")
 	w := podstest.Watch(t, c)
 	const limit = 64 << 20
-	err := c.engine.client.UpdateContainer(c.byName[s1].container, dc.UpdateContainerOptions{Memory: limit, MemorySwap: limit})
+	_, err := c.engine.client.ContainerUpdate(t.Context(), c.byName[s1].container, client.ContainerUpdateOptions{
+		Resources: &container.Resources{Memory: limit, MemorySwap: limit}})
 	if err != nil {
 		t.Skip("this engine limits no memory: ", err)
 	}
@@ -147,8 +151,8 @@ func says(texts ...string) http.HandlerFunc {
 	}
 }
 
-// container is how an engine tells of a node's container, at times given in seconds from now on.
-func container(running, oom bool, started, finished int) string {
+// containerJSON is how an engine tells of a node's container, at times given in seconds from now on.
+func containerJSON(running, oom bool, started, finished int) string {
 	at := func(seconds int) string {
 		return time.Now().Add(time.Duration(seconds) * time.Second).UTC().Format(time.RFC3339Nano)
 	}
@@ -158,7 +162,7 @@ func container(running, oom bool, started, finished int) string {
 
 func TestALifeOnAnEngineThatBreaksOff(t *testing.T) {
 	c := fakeCluster(t, defaultLimits, map[string]http.HandlerFunc{
-		"/dc1-s1/json":  says(container(true, true, -30, -40), container(false, true, -30, -20)),
+		"/dc1-s1/json":  says(containerJSON(true, true, -30, -40), containerJSON(false, true, -30, -20)),
 		"/dc1-s1/start": says("{}"),
 		"/dc1-s1/wait":  says("", "", `{"StatusCode":137}`),
 		"/dc1-s2/start": says("{}"),
@@ -186,7 +190,7 @@ func TestAStartThatFails(t *testing.T) {
 	c := fakeCluster(t, defaultLimits, map[string]http.HandlerFunc{
 		"/start":       fails,
 		"/dc1-s1/json": says(never),
-		"/dc1-s2/json": says(container(true, false, 0, -10)),
+		"/dc1-s2/json": says(containerJSON(true, false, 0, -10)),
 		"/dc1-s2/wait": says(`{"StatusCode":0}`),
 	})
 	w := podstest.Watch(t, c)
@@ -201,7 +205,7 @@ func TestAStartThatFails(t *testing.T) {
 func TestANodeWhoseContainerIsGoneDoesNotEnd(t *testing.T) {
 	gone := func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) }
 	c := fakeCluster(t, defaultLimits, map[string]http.HandlerFunc{
-		"/start": says("{}"), "/dc1-s1/json": says(container(true, false, 0, -10)), "/wait": gone})
+		"/start": says("{}"), "/dc1-s1/json": says(containerJSON(true, false, 0, -10)), "/wait": gone})
 	w := podstest.Watch(t, c)
 	require.NoError(t, c.startNode(t.Context(), c.byName[s1]))
 	require.NoError(t, c.Exited(t.Context(), s1))

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+
+	"github.com/mdlayher/netlink"
 )
 
 // The messages of NFQUEUE, from the kernel's include/uapi/linux/netlink.h, netfilter/
@@ -13,20 +15,19 @@ import (
 //	nlmsghdr    u32 length, u16 type, u16 flags, u32 sequence, u32 port
 //	nfgenmsg    u8 family, u8 version, be16 resource: the queue
 //	nlattr …    u16 length, u16 type, payload, padded to 4 bytes
+//
+// Package netlink configures the queue and reads attributes. The frames of packets and verdicts
+// are ours, since many of them share one buffer, and each must cost little: with the package's
+// messages a packet took a tenth more of CPU time, in garbage.
 const (
 	nlmsgHeader = 16
 	nfgenHeader = 4
 	attrHeader  = 4
 
-	nlmsgError = 2      // NLMSG_ERROR
-	subsystem  = 3 << 8 // NFNL_SUBSYS_QUEUE
-
+	subsystem   = 3 << 8        // NFNL_SUBSYS_QUEUE
 	typePacket  = subsystem + 0 // NFQNL_MSG_PACKET
 	typeVerdict = subsystem + 1 // NFQNL_MSG_VERDICT
 	typeConfig  = subsystem + 2 // NFQNL_MSG_CONFIG
-
-	flagRequest = 1 // NLM_F_REQUEST
-	flagAck     = 4 // NLM_F_ACK
 
 	attrPacketHeader  = 1  // NFQA_PACKET_HDR: be32 id, be16 protocol, u8 hook
 	attrVerdictHeader = 2  // NFQA_VERDICT_HDR: be32 verdict, be32 id
@@ -63,14 +64,14 @@ func nextQueued(data []byte) (q queued, rest []byte, err error) {
 		return q, nil, errShort
 	}
 	length := int(binary.NativeEndian.Uint32(data))
-	kind := int(binary.NativeEndian.Uint16(data[4:]))
+	kind := netlink.HeaderType(binary.NativeEndian.Uint16(data[4:]))
 	if length < nlmsgHeader || length > len(data) {
 		return q, nil, errShort
 	}
 	body := data[nlmsgHeader:length]
 	rest = data[min(align(length), len(data)):]
 	switch kind {
-	case nlmsgError:
+	case netlink.Error:
 		if len(body) < 4 {
 			return q, nil, errShort
 		}
@@ -81,31 +82,34 @@ func nextQueued(data []byte) (q queued, rest []byte, err error) {
 		q, err = parsePacket(body)
 		return q, rest, err
 	}
-	return q, rest, fmt.Errorf("a netlink message of type %#x", kind)
+	return q, rest, fmt.Errorf("a netlink message of type %#x", uint16(kind))
 }
 
 func parsePacket(body []byte) (q queued, err error) {
 	if len(body) < nfgenHeader {
 		return q, errShort
 	}
+	attributes, err := netlink.NewAttributeDecoder(body[nfgenHeader:])
+	if err != nil {
+		return q, err
+	}
 	named := false
-	for attrs := body[nfgenHeader:]; len(attrs) >= attrHeader; {
-		length := int(binary.NativeEndian.Uint16(attrs))
-		kind := binary.NativeEndian.Uint16(attrs[2:])
-		if length < attrHeader || length > len(attrs) {
-			return q, errShort
-		}
-		payload := attrs[attrHeader:length]
-		switch kind {
-		case attrPacketHeader:
-			if len(payload) < 4 {
-				return q, errShort
+	for attributes.Next() {
+		attributes.Do(func(payload []byte) error { // which, unlike Bytes, copies nothing
+			switch attributes.Type() {
+			case attrPacketHeader:
+				if len(payload) < 4 {
+					return errShort
+				}
+				q.id, named = binary.BigEndian.Uint32(payload), true
+			case attrPayload:
+				q.packet = payload
 			}
-			q.id, named = binary.BigEndian.Uint32(payload), true
-		case attrPayload:
-			q.packet = payload
-		}
-		attrs = attrs[min(align(length), len(attrs)):]
+			return nil
+		})
+	}
+	if err := attributes.Err(); err != nil {
+		return q, err
 	}
 	if !named {
 		return q, errors.New("a queued packet without a header")
@@ -116,7 +120,7 @@ func parsePacket(body []byte) (q queued, err error) {
 // appendVerdict adds a verdict on a packet, and what it is to be instead if packet is not nil.
 func appendVerdict(out []byte, id, verdict uint32, packet []byte) []byte {
 	begin := len(out)
-	out = appendHeader(out, typeVerdict, flagRequest)
+	out = appendHeader(out, typeVerdict, netlink.Request)
 	out = appendAttrHeader(out, attrVerdictHeader, 8)
 	out = binary.BigEndian.AppendUint32(out, verdict)
 	out = binary.BigEndian.AppendUint32(out, id)
@@ -128,28 +132,37 @@ func appendVerdict(out []byte, id, verdict uint32, packet []byte) []byte {
 	return closeMessage(out, begin)
 }
 
+// nfgen begins the body of every message.
+var nfgen = [nfgenHeader]byte{familyIPv4, 0, queueNumber >> 8, queueNumber & 0xff}
+
 // bindMessages ask for all packets of the queue with their content, and for up to most
 // of them to be held at a time.
-func bindMessages(most uint32) [][]byte {
-	bind := appendHeader(nil, typeConfig, flagRequest|flagAck)
-	bind = appendAttrHeader(bind, attrConfigCommand, 4)
-	bind = append(bind, commandBind, 0, 0, familyIPv4)
-
-	params := appendHeader(nil, typeConfig, flagRequest|flagAck)
-	params = appendAttrHeader(params, attrConfigParams, 5)
-	params = binary.BigEndian.AppendUint32(params, wholePacket)
-	params = append(params, copyPacket, 0, 0, 0)
-	params = appendAttrHeader(params, attrConfigMaxLen, 4)
-	params = binary.BigEndian.AppendUint32(params, most)
-	return [][]byte{closeMessage(bind, 0), closeMessage(params, 0)}
+func bindMessages(most uint32) ([]netlink.Message, error) {
+	bind, params := netlink.NewAttributeEncoder(), netlink.NewAttributeEncoder()
+	bind.Bytes(attrConfigCommand, []byte{commandBind, 0, 0, familyIPv4})
+	params.ByteOrder = binary.BigEndian
+	params.Bytes(attrConfigParams, append(binary.BigEndian.AppendUint32(nil, wholePacket), copyPacket))
+	params.Uint32(attrConfigMaxLen, most)
+	var messages []netlink.Message
+	for _, attributes := range []*netlink.AttributeEncoder{bind, params} {
+		encoded, err := attributes.Encode()
+		if err != nil {
+			return nil, err
+		}
+		messages = append(messages, netlink.Message{
+			Header: netlink.Header{Type: typeConfig, Flags: netlink.Request | netlink.Acknowledge},
+			Data:   append(nfgen[:], encoded...),
+		})
+	}
+	return messages, nil
 }
 
-func appendHeader(out []byte, kind, flags uint16) []byte {
+func appendHeader(out []byte, kind netlink.HeaderType, flags netlink.HeaderFlags) []byte {
 	out = binary.NativeEndian.AppendUint32(out, 0) // the length: see closeMessage
-	out = binary.NativeEndian.AppendUint16(out, kind)
-	out = binary.NativeEndian.AppendUint16(out, flags)
+	out = binary.NativeEndian.AppendUint16(out, uint16(kind))
+	out = binary.NativeEndian.AppendUint16(out, uint16(flags))
 	out = append(out, make([]byte, 8)...)
-	return append(out, familyIPv4, 0, queueNumber>>8, queueNumber&0xff)
+	return append(out, nfgen[:]...)
 }
 
 func appendAttrHeader(out []byte, kind uint16, payload int) []byte {

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"testing"
 
+	"github.com/mdlayher/netlink"
 	"github.com/stretchr/testify/require"
 )
 
@@ -33,7 +34,7 @@ func TestQueuedPacketsAreRead(t *testing.T) {
 func TestErrorsAndAcknowledgementsAreRead(t *testing.T) {
 	for errno, want := range map[int32]queued{-2: {errno: 2}, 0: {ack: true}} {
 		m := binary.NativeEndian.AppendUint32(nil, 20)
-		m = binary.NativeEndian.AppendUint16(m, nlmsgError)
+		m = binary.NativeEndian.AppendUint16(m, uint16(netlink.Error))
 		m = append(m, make([]byte, 10)...)
 		m = binary.NativeEndian.AppendUint32(m, uint32(errno))
 		got, rest, err := nextQueued(m)

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"faultline/nodes/faults"
 )
 
@@ -179,27 +181,23 @@ func (p *prober) queueRead() (bool, error) {
 // probe sends the datagrams, and meanwhile tries to connect to every peer.
 func (p *prober) probe(r Probe) (map[netip.Addr]faults.TCPResult, error) {
 	results := make([]faults.TCPResult, len(r.Peers))
-	errs := make([]error, len(r.Peers)+1, len(r.Peers)+1+len(r.Trains))
-	var work sync.WaitGroup
+	var work errgroup.Group
 	for i, peer := range r.Peers {
-		work.Go(func() {
-			results[i], errs[i] = p.connect(peer, time.Duration(r.TimeoutMS)*time.Millisecond)
+		work.Go(func() (err error) {
+			results[i], err = p.connect(peer, time.Duration(r.TimeoutMS)*time.Millisecond)
+			return err
 		})
 	}
-	sent := make(chan error, len(r.Trains))
 	for peer, train := range r.Trains {
-		work.Go(func() { sent <- p.sendTrain(r.Nonce, peer, train) })
+		work.Go(func() error { return p.sendTrain(r.Nonce, peer, train) })
 	}
-	errs[len(r.Peers)] = p.sendDatagrams(r)
-	work.Wait()
-	for range r.Trains {
-		errs = append(errs, <-sent)
-	}
+	work.Go(func() error { return p.sendDatagrams(r) })
+	err := work.Wait()
 	seen := map[netip.Addr]faults.TCPResult{}
 	for i, peer := range r.Peers {
 		seen[peer] = results[i]
 	}
-	return seen, errors.Join(errs...)
+	return seen, err
 }
 
 func (p *prober) sendDatagrams(r Probe) error {

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
 	"faultline/nodes/faults"
@@ -58,50 +59,46 @@ func openQueue() (*queue, error) {
 	if err != nil {
 		return nil, fmt.Errorf("packet queue: %w", err)
 	}
-	q.socket, err = unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
+	q.socket, err = boundSocket()
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("packet queue: %w", err), unix.Close(q.wake))
-	}
-	err = q.bind()
-	if err == nil {
-		err = unix.SetNonblock(q.socket, true)
-	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("packet queue: %w", err), unix.Close(q.socket), unix.Close(q.wake))
 	}
 	go q.run()
 	return q, nil
 }
 
-func (q *queue) bind() error {
-	if unix.SetsockoptInt(q.socket, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, socketBuffer) != nil {
-		// Without the right to force it, as much as everybody may have.
-		if err := unix.SetsockoptInt(q.socket, unix.SOL_SOCKET, unix.SO_RCVBUF, socketBuffer); err != nil {
-			return err
-		}
+// boundSocket is a socket that does not block, to which the kernel hands the packets of the queue.
+// The connection that sets it up is given up then: every packet would wake Go's poller too,
+// while run waits by itself.
+func boundSocket() (int, error) {
+	conn, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
+	if err != nil {
+		return 0, err
 	}
-	return q.configure()
+	if err := configure(conn); err != nil {
+		return 0, errors.Join(err, conn.Close())
+	}
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return 0, errors.Join(err, conn.Close())
+	}
+	var socket int
+	var dupErr error
+	err = raw.Control(func(fd uintptr) { socket, dupErr = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0) })
+	return socket, errors.Join(err, dupErr, conn.Close())
 }
 
-func (q *queue) configure() error {
-	answer := make([]byte, 4096)
-	for _, message := range bindMessages(mostHeld) {
-		if err := unix.Sendto(q.socket, message, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+func configure(conn *netlink.Conn) error {
+	if err := conn.SetReadBuffer(socketBuffer); err != nil {
+		return err
+	}
+	messages, err := bindMessages(mostHeld)
+	if err != nil {
+		return err
+	}
+	for _, message := range messages {
+		if _, err := conn.Execute(message); err != nil {
 			return err
-		}
-		n, err := unix.Read(q.socket, answer)
-		if err != nil {
-			return err
-		}
-		got, _, err := nextQueued(answer[:n])
-		if err != nil {
-			return err
-		}
-		if got.errno != 0 {
-			return unix.Errno(got.errno)
-		}
-		if !got.ack {
-			return errors.New("the kernel did not acknowledge the queue")
 		}
 	}
 	return nil
