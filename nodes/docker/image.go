@@ -89,7 +89,7 @@ func imageContext(image pods.Image, injectorBinary []byte) ([]byte, error) {
 	w := packer{tar.NewWriter(&archive), map[string]bool{}}
 	err := errors.Join(w.add("Dockerfile", 0o644, []byte(dockerfile)), w.add(imageRoot+injector.Path, 0o755, injectorBinary))
 	if err == nil && image.Program != "" {
-		err = w.copy(image.Program, imageRoot+injector.NodePath)
+		err = w.copy(image.Program, imageRoot+injector.NodePath, 0o111) // executable, whatever it is here
 	}
 	for _, path := range image.Files {
 		if err == nil {
@@ -120,8 +120,8 @@ func (w packer) add(name string, mode int64, data []byte) error {
 	return err
 }
 
-// copy adds a file of this machine, whatever links lead to it.
-func (w packer) copy(path, name string) error {
+// copy adds a file of this machine, whatever links lead to it, with these permissions beside its own.
+func (w packer) copy(path, name string, more fs.FileMode) error {
 	info, err := os.Stat(path)
 	if err != nil {
 		return err
@@ -130,7 +130,7 @@ func (w packer) copy(path, name string) error {
 	if err != nil {
 		return err
 	}
-	return w.add(name, int64(info.Mode().Perm()|0o444), data)
+	return w.add(name, int64(info.Mode().Perm()|0o444|more), data)
 }
 
 // copyAll adds a file, or all regular files of a directory, at their own paths. Links that lead
@@ -139,7 +139,7 @@ func (w packer) copyAll(path string) error {
 	if resolved, err := filepath.EvalSymlinks(path); err != nil {
 		return err
 	} else if info, err := os.Stat(resolved); err != nil || !info.IsDir() {
-		return errors.Join(err, w.copy(path, imageRoot+path))
+		return errors.Join(err, w.copy(path, imageRoot+path, 0))
 	}
 	return filepath.WalkDir(path+"/", func(file string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
@@ -149,6 +149,6 @@ func (w packer) copyAll(path string) error {
 		if errors.Is(err, fs.ErrNotExist) || err == nil && !info.Mode().IsRegular() {
 			return nil
 		}
-		return errors.Join(err, w.copy(file, imageRoot+filepath.Clean(file)))
+		return errors.Join(err, w.copy(file, imageRoot+filepath.Clean(file), 0))
 	})
 }
