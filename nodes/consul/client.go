@@ -18,13 +18,13 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 
 	"faultline/nodes"
+	"faultline/nodes/internal/web"
 	"faultline/workloads/history"
 )
 
@@ -35,16 +35,15 @@ type ClientOptions struct {
 
 // NewClient talks to a node.
 func NewClient(at nodes.Endpoint, options ClientOptions) nodes.Conn {
-	return &client{host: at.Node, options: options, transport: newTransport(at)}
+	return &client{options, web.New(at)}
 }
 
 type client struct {
-	host      string // in the header of requests
-	options   ClientOptions
-	transport *http.Transport
+	options ClientOptions
+	web     *web.Client
 }
 
-func (c *client) Close() { c.transport.CloseIdleConnections() }
+func (c *client) Close() { c.web.Close() }
 
 // Do implements nodes.Conn.
 func (c *client) Do(ctx context.Context, op nodes.Op) (nodes.Answer, error) {
@@ -79,13 +78,13 @@ func (c *client) Get(ctx context.Context, key string, mode history.Mode) (nodes.
 	if err != nil {
 		return nodes.Answer{}, err
 	}
-	if a.status == http.StatusNotFound && a.header.Get(nodes.HeaderIndex) != "" && a.header.Get(nodes.HeaderError) == "" {
+	if a.Status == http.StatusNotFound && a.Header.Get(nodes.HeaderIndex) != "" && a.Header.Get(nodes.HeaderError) == "" {
 		return c.item(a, nodes.Answer{}) // absent: Consul tells the store's index even so
 	}
-	if a.status != http.StatusOK {
+	if a.Status != http.StatusOK {
 		return nodes.Answer{}, classify(a)
 	}
-	item, err := parseEntry(a.body, key)
+	item, err := parseEntry(a.Body, key)
 	if err != nil {
 		return nodes.Answer{}, nodes.Errorf(history.Unknown, "%v", err)
 	}
@@ -111,7 +110,7 @@ func (c *client) CAS(ctx context.Context, key, value string, index uint64) (node
 	if written {
 		return c.written(a, value)
 	}
-	item, err := parseDisclosure(a.header)
+	item, err := parseDisclosure(a.Header)
 	if err != nil {
 		return nodes.Answer{}, nodes.Errorf(history.Unknown, "%v", err)
 	}
@@ -122,25 +121,25 @@ func (c *client) CAS(ctx context.Context, key, value string, index uint64) (node
 }
 
 // write puts a key and reads the answer, true or false.
-func (c *client) write(ctx context.Context, key, query, value string) (written bool, a answer, err error) {
+func (c *client) write(ctx context.Context, key, query, value string) (written bool, a web.Answer, err error) {
 	if a, err = c.doKey(ctx, http.MethodPut, key, query, value); err != nil {
 		return false, a, err
 	}
-	if a.status != http.StatusOK {
+	if a.Status != http.StatusOK {
 		return false, a, classify(a)
 	}
-	switch strings.TrimSpace(string(a.body)) {
+	switch strings.TrimSpace(string(a.Body)) {
 	case "true":
 		return true, a, nil
 	case "false":
 		return false, a, nil
 	}
-	return false, a, nodes.Errorf(history.Unknown, "a write was answered with %s, neither true nor false", excerpt(a.body))
+	return false, a, nodes.Errorf(history.Unknown, "a write was answered with %s, neither true nor false", web.Excerpt(a.Body))
 }
 
 // written is the item of a write that took effect.
-func (c *client) written(a answer, value string) (nodes.Answer, error) {
-	index, err := parseUint(a.header, nodes.HeaderIndex)
+func (c *client) written(a web.Answer, value string) (nodes.Answer, error) {
+	index, err := parseUint(a.Header, nodes.HeaderIndex)
 	if err != nil {
 		return nodes.Answer{}, nodes.Errorf(history.Unknown, "%v", err)
 	}
@@ -148,12 +147,12 @@ func (c *client) written(a answer, value string) (nodes.Answer, error) {
 }
 
 // item adds what the headers tell.
-func (c *client) item(a answer, item nodes.Answer) (nodes.Answer, error) {
+func (c *client) item(a web.Answer, item nodes.Answer) (nodes.Answer, error) {
 	var err error
-	if item.Hops, err = parseHops(a.header.Get(nodes.HeaderHops)); err != nil {
+	if item.Hops, err = parseHops(a.Header.Get(nodes.HeaderHops)); err != nil {
 		return nodes.Answer{}, nodes.Errorf(history.Unknown, "%v", err)
 	}
-	if item.LastSeen, err = parseLastContact(a.header); err != nil {
+	if item.LastSeen, err = parseLastContact(a.Header); err != nil {
 		return nodes.Answer{}, nodes.Errorf(history.Unknown, "%v", err)
 	}
 	return item, nil
@@ -177,19 +176,19 @@ func (c *client) command(ctx context.Context, method, path, query string) error 
 	if err != nil {
 		return err
 	}
-	if a.status != http.StatusOK {
+	if a.Status != http.StatusOK {
 		return classify(a)
 	}
 	var told struct{ Success *bool }
-	if json.Unmarshal(a.body, &told) == nil && told.Success != nil && !*told.Success {
-		return nodes.Errorf(history.Unknown, "%s was answered with %s", path, excerpt(a.body))
+	if json.Unmarshal(a.Body, &told) == nil && told.Success != nil && !*told.Success {
+		return nodes.Errorf(history.Unknown, "%s was answered with %s", path, web.Excerpt(a.Body))
 	}
 	return nil // many of these answers have no body, or one that nobody reads
 }
 
-func (c *client) doKey(ctx context.Context, method, key, query, body string) (answer, error) {
+func (c *client) doKey(ctx context.Context, method, key, query, body string) (web.Answer, error) {
 	if key == "" {
-		return answer{}, nodes.Errorf(history.BadRequest, "an empty key")
+		return web.Answer{}, nodes.Errorf(history.BadRequest, "an empty key")
 	}
 	// Each part of the key is escaped by itself: a slash in a key is a slash in the path.
 	parts := strings.Split(key, "/")
@@ -200,13 +199,12 @@ func (c *client) doKey(ctx context.Context, method, key, query, body string) (an
 	return c.do(ctx, method, u, body)
 }
 
-// excerpt is enough of a text to recognize it.
-func excerpt(b []byte) string {
-	const most = 200
-	if len(b) > most {
-		return fmt.Sprintf("%q…", b[:most])
+func (c *client) do(ctx context.Context, method string, target *url.URL, body string) (web.Answer, error) {
+	r := web.Request{Method: method, URL: target, Body: body}
+	if c.options.Hops {
+		r.Header = http.Header{nodes.HeaderWantHops: {"1"}}
 	}
-	return fmt.Sprintf("%q", b)
+	return c.web.Do(ctx, r)
 }
 
 func decodeBase64(text string) (string, error) {

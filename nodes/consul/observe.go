@@ -10,6 +10,7 @@ import (
 	"strconv"
 
 	"faultline/nodes"
+	"faultline/nodes/internal/web"
 	"faultline/workloads/history"
 )
 
@@ -56,10 +57,10 @@ func (c *client) ask(ctx context.Context, path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if a.status != http.StatusOK {
+	if a.Status != http.StatusOK {
 		return nil, classify(a)
 	}
-	return a.body, nil
+	return a.Body, nil
 }
 
 // parseSelf reads a node's account of itself. Where it knows its leader only by address,
@@ -67,7 +68,7 @@ func (c *client) ask(ctx context.Context, path string) ([]byte, error) {
 func parseSelf(body []byte) (o history.Observation, leaderAddr string, err error) {
 	var s self
 	if err := json.Unmarshal(body, &s); err != nil {
-		return o, "", fmt.Errorf("an answer that is no agent's self, %s: %w", excerpt(body), err)
+		return o, "", fmt.Errorf("an answer that is no agent's self, %s: %w", web.Excerpt(body), err)
 	}
 	if r := s.Raft; r != nil {
 		o.BootID, o.State, o.Leader = r.Boot, history.State(r.State), r.Leader
@@ -101,7 +102,7 @@ func parseMemberAt(body []byte, addr string) (string, error) {
 	}
 	var members []struct{ Name, Addr string }
 	if err := json.Unmarshal(body, &members); err != nil {
-		return "", fmt.Errorf("an answer that is no list of members, %s: %w", excerpt(body), err)
+		return "", fmt.Errorf("an answer that is no list of members, %s: %w", web.Excerpt(body), err)
 	}
 	for _, m := range members {
 		if m.Addr == host {

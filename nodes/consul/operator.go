@@ -8,6 +8,7 @@ import (
 	"net/url"
 
 	"faultline/nodes"
+	"faultline/nodes/internal/web"
 	"faultline/workloads/history"
 )
 
@@ -33,10 +34,10 @@ func (c *client) Identity(ctx context.Context) (string, error) {
 func parseIdentity(body []byte) (string, error) {
 	var self struct{ Config struct{ NodeID string } }
 	if err := json.Unmarshal(body, &self); err != nil {
-		return "", fmt.Errorf("an answer that is no agent's self, %s: %w", excerpt(body), err)
+		return "", fmt.Errorf("an answer that is no agent's self, %s: %w", web.Excerpt(body), err)
 	}
 	if self.Config.NodeID == "" {
-		return "", fmt.Errorf("an agent's self without a NodeID, %s", excerpt(body))
+		return "", fmt.Errorf("an agent's self without a NodeID, %s", web.Excerpt(body))
 	}
 	return self.Config.NodeID, nil
 }
@@ -59,11 +60,11 @@ func (c *client) Peers(ctx context.Context) ([]nodes.Peer, error) {
 func parsePeers(body []byte) ([]nodes.Peer, error) {
 	var set struct{ Servers []nodes.Peer }
 	if err := json.Unmarshal(body, &set); err != nil {
-		return nil, fmt.Errorf("an answer that is no peer set, %s: %w", excerpt(body), err)
+		return nil, fmt.Errorf("an answer that is no peer set, %s: %w", web.Excerpt(body), err)
 	}
 	for _, p := range set.Servers {
 		if p.ID == "" {
-			return nil, fmt.Errorf("a peer set with a member that has no ID, %s", excerpt(body))
+			return nil, fmt.Errorf("a peer set with a member that has no ID, %s", web.Excerpt(body))
 		}
 	}
 	return set.Servers, nil

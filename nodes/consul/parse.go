@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"faultline/nodes"
+	"faultline/nodes/internal/web"
 	"faultline/workloads/history"
 )
 
@@ -20,21 +21,21 @@ func parseEntry(body []byte, key string) (nodes.Answer, error) {
 		ModifyIndex uint64
 	}
 	if err := json.Unmarshal(body, &entries); err != nil {
-		return nodes.Answer{}, fmt.Errorf("an answer to a read that is no entry, %s: %w", excerpt(body), err)
+		return nodes.Answer{}, fmt.Errorf("an answer to a read that is no entry, %s: %w", web.Excerpt(body), err)
 	}
 	if len(entries) != 1 || entries[0].Key != key {
-		return nodes.Answer{}, fmt.Errorf("an answer to a read of %q that is not one entry of it: %s", key, excerpt(body))
+		return nodes.Answer{}, fmt.Errorf("an answer to a read of %q that is not one entry of it: %s", key, web.Excerpt(body))
 	}
 	item := nodes.Answer{Found: true, Index: entries[0].ModifyIndex}
 	if item.Index == 0 {
-		return nodes.Answer{}, fmt.Errorf("an entry without a modify index: %s", excerpt(body))
+		return nodes.Answer{}, fmt.Errorf("an entry without a modify index: %s", web.Excerpt(body))
 	}
 	if entries[0].Value == nil {
 		return item, nil
 	}
 	var err error
 	if item.Value, err = decodeBase64(*entries[0].Value); err != nil {
-		return nodes.Answer{}, fmt.Errorf("an entry whose value is no base64, %s: %w", excerpt(body), err)
+		return nodes.Answer{}, fmt.Errorf("an entry whose value is no base64, %s: %w", web.Excerpt(body), err)
 	}
 	return item, nil
 }
@@ -64,7 +65,7 @@ func parseHops(text string) ([]history.Hop, error) {
 	}
 	var hops []history.Hop
 	if err := json.Unmarshal([]byte(text), &hops); err != nil {
-		return nil, fmt.Errorf("%s is %s: %w", nodes.HeaderHops, excerpt([]byte(text)), err)
+		return nil, fmt.Errorf("%s is %s: %w", nodes.HeaderHops, web.Excerpt([]byte(text)), err)
 	}
 	return hops, nil
 }
@@ -89,7 +90,7 @@ func parseUint(h http.Header, name string) (uint64, error) {
 	}
 	n, err := strconv.ParseUint(text, 10, 64)
 	if err != nil {
-		return 0, fmt.Errorf("%s is %s, no number", name, excerpt([]byte(text)))
+		return 0, fmt.Errorf("%s is %s, no number", name, web.Excerpt([]byte(text)))
 	}
 	return n, nil
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"faultline/nodes"
+	"faultline/nodes/internal/web"
 	"faultline/workloads/history"
 )
 
@@ -21,12 +22,12 @@ func (c *client) CreateSession(ctx context.Context, ttl, lockDelay time.Duration
 	if err != nil {
 		return "", err
 	}
-	if a.status != http.StatusOK {
+	if a.Status != http.StatusOK {
 		return "", classify(a)
 	}
 	var made struct{ ID string }
-	if err := json.Unmarshal(a.body, &made); err != nil || made.ID == "" {
-		return "", nodes.Errorf(history.Unknown, "a request for a session was answered with %s", excerpt(a.body))
+	if err := json.Unmarshal(a.Body, &made); err != nil || made.ID == "" {
+		return "", nodes.Errorf(history.Unknown, "a request for a session was answered with %s", web.Excerpt(a.Body))
 	}
 	return made.ID, nil
 }
@@ -44,11 +45,11 @@ func (c *client) session(ctx context.Context, verb, id string) error {
 	if err != nil {
 		return err
 	}
-	switch a.status {
+	switch a.Status {
 	case http.StatusOK:
 		return nil
 	case http.StatusNotFound: // a session that has ended is the only thing that is looked for
-		return nodes.Errorf(history.NoSession, "%s", excerpt(a.body))
+		return nodes.Errorf(history.NoSession, "%s", web.Excerpt(a.Body))
 	}
 	return classify(a)
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"faultline/nodes"
+	"faultline/nodes/internal/web"
 	"faultline/workloads/history"
 )
 
@@ -69,27 +70,27 @@ var statuses = map[int]history.Code{
 // classify makes an error of an answer that is not the one hoped for: by the header with
 // which the reference agent names its errors, by Consul's texts, by the status. What none
 // of them knows is Unknown, and so indefinite.
-func classify(a answer) *nodes.Error {
-	return nodes.Errorf(codeOf(a), "status %d: %s", a.status, excerpt(a.body))
+func classify(a web.Answer) *nodes.Error {
+	return nodes.Errorf(codeOf(a), "status %d: %s", a.Status, web.Excerpt(a.Body))
 }
 
-func codeOf(a answer) history.Code {
-	if a.status < http.StatusBadRequest {
+func codeOf(a web.Answer) history.Code {
+	if a.Status < http.StatusBadRequest {
 		return history.Unknown
 	}
-	if named := a.header.Get(nodes.HeaderError); named != "" {
+	if named := a.Header.Get(nodes.HeaderError); named != "" {
 		if code := history.Code(named); code.Known() {
 			return code
 		}
 		return history.Unknown
 	}
-	body := strings.ToLower(string(a.body))
+	body := strings.ToLower(string(a.Body))
 	for _, t := range texts {
 		if strings.Contains(body, t.text) {
 			return t.code
 		}
 	}
-	if code, ok := statuses[a.status]; ok {
+	if code, ok := statuses[a.Status]; ok {
 		return code
 	}
 	return history.Unknown

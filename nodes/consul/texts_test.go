@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"faultline/nodes"
+	"faultline/nodes/internal/web"
 	"faultline/workloads/history"
 )
 
@@ -38,9 +39,9 @@ func TestClassify(t *testing.T) {
 		{500, "a-new-code", "No cluster leader", history.Unknown},
 		{302, "no-leader", "No cluster leader", history.Unknown},
 	} {
-		a := answer{test.status, http.Header{}, []byte(test.body)}
+		a := web.Answer{Status: test.status, Header: http.Header{}, Body: []byte(test.body)}
 		if test.header != "" {
-			a.header.Set(nodes.HeaderError, test.header)
+			a.Header.Set(nodes.HeaderError, test.header)
 		}
 		require.Equal(t, test.want, codeOf(a), "%+v", test)
 	}
@@ -60,7 +61,7 @@ func FuzzClassify(f *testing.F) {
 	f.Add(500, "", "No cluster leader")
 	f.Add(200, "no-leader", "")
 	f.Fuzz(func(t *testing.T, status int, header, body string) {
-		a := answer{status, http.Header{http.CanonicalHeaderKey(nodes.HeaderError): {header}}, []byte(body)}
+		a := web.Answer{Status: status, Header: http.Header{http.CanonicalHeaderKey(nodes.HeaderError): {header}}, Body: []byte(body)}
 		code := codeOf(a)
 		require.True(t, code.Known())
 		if status < 400 || header != "" && !history.Code(header).Known() {
