@@ -24,6 +24,7 @@ var layers = map[string]struct {
 	"faultline/nodes/local":       {4, "local"},
 	"faultline/nodes/consul":      {4, "consul"},
 	"faultline/checker/report":    {4, "report"},
+	"faultline/nodes/systemtest":  {3, "systemtest"},
 	"faultline/nodes/pods":        {3, "pods"},
 	"faultline/checker/rundir":    {2, "rundir"},
 	"faultline/nodes":             {1, "nodes"},

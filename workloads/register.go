@@ -170,7 +170,7 @@ func (g *register) cas(k *registerKey) Op {
 		pair = append(pair, k.value...)
 	}
 	pair = append(append(append(pair, ','), text...), ']')
-	return Op{Op: nodes.Op{F: history.OpCAS, Key: k.name, Value: text, Index: k.index}, Argument: pair, Own: k}
+	return Op{Op: nodes.Op{F: history.OpCAS, Key: k.name, Value: text, Index: k.index, Old: k.value}, Argument: pair, Own: k}
 }
 
 func (g *register) nextValue() string {
