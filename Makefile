@@ -15,9 +15,17 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 14
 
-build: ## build bin/faultline
-	@mkdir -p bin
-	$(GO) build -o bin/faultline ./cmd/faultline
+# What runs inside pods is static, and travels inside bin/faultline.
+STATIC = CGO_ENABLED=0 GOOS=linux $(GO) build -trimpath -buildvcs=false -ldflags='-s -w'
+
+build: ## build bin/faultline, which has all that it needs and runs from any folder
+	@mkdir -p bin nodes/programs/embedded
+	$(STATIC) -o nodes/programs/embedded/ ./cmd/agent ./cmd/injector
+	$(GO) build -tags faultline_embed -o bin/faultline ./cmd/faultline
+
+PREFIX ?= /usr/local
+install: build ## install it as $(PREFIX)/bin/faultline
+	install -D -m 755 bin/faultline $(DESTDIR)$(PREFIX)/bin/faultline
 
 test: ## unit and integration tests; those that need Docker or namespaces say so and are skipped without
 	$(GO) test -race -p $(PACKAGES) $(TESTFLAGS) ./...
@@ -50,4 +58,4 @@ fuzz: ## run every fuzz target for a short while
 clean: build ## remove what killed runs left on this machine
 	bin/faultline clean
 
-.PHONY: help build test self test-chaos night prove bench lint fuzz clean
+.PHONY: help build install test self test-chaos night prove bench lint fuzz clean
