@@ -23,7 +23,8 @@ test: ## unit and integration tests; those that need Docker or namespaces say so
 	$(GO) test -race -p $(PACKAGES) $(TESTFLAGS) ./...
 	cd nodes/agent/compat && $(GO) test $(TESTFLAGS) ./...
 
-self: ## inject faults into the harness itself: every call of a short run goes wrong, in every way; test draws some. About an hour
+self: ## inject faults into the harness itself: every call of a short run goes wrong, in every way; its disks are played against their model. test draws some. About an hour
+	FAULTLINE_SELF=all $(GO) test -run '^TestTheDiskIsTheModel$$' -timeout 30m -count 1 ./nodes/injector/disk
 	FAULTLINE_SELF=all $(GO) test -run '^(TestARunInMemory|TestWhateverGoesWrong|TestADiskThatFails|TestAnEngineThatFails)' -timeout 3h -count 1 .
 
 test-chaos: build ## run the scenarios of ci/$(SUITE) on $(RUNTIME), $(JOBS) at a time, and judge them

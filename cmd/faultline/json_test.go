@@ -28,6 +28,7 @@ func decode[T any](t *testing.T, text string) (document T) {
 }
 
 func TestARunAsADocument(t *testing.T) {
+	t.Parallel()
 	store := t.TempDir()
 	h := start(t, nil, "test", "--json", "--store", store, localScenario(t, "document", `
 time-limit: 8s
@@ -55,6 +56,7 @@ steps:
 }
 
 func TestAnInterruptedSuiteAsADocument(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Dir(localScenario(t, "a", "time-limit: 60s\nnemesis: [pause]\n"))
 	text, err := os.ReadFile(filepath.Join(dir, "a.yaml"))
 	require.NoError(t, err)

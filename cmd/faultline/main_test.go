@@ -20,11 +20,22 @@ var update = flag.Bool("update", false, "rewrite the expected outputs")
 // TestMain makes the test binary be the command faultline too, for scripts and for tests
 // that send signals to it.
 func TestMain(m *testing.M) {
+	endAtOnce()
 	commands := map[string]func(){"faultline": main}
 	for name, work := range broken {
 		commands[name] = brokenMain(work)
 	}
 	testscript.Main(m, commands)
+}
+
+// raceSettings are those of the race detector: https://go.dev/doc/articles/race_detector#Options.
+const raceSettings = "GORACE"
+
+// endAtOnce has the race detector of the commands not sleep for a second before they end, as it
+// does without a word, twice for each: of the supervisor and of its child. Races are reported when
+// they are seen; none is reported less.
+func endAtOnce() {
+	os.Setenv(raceSettings, "atexit_sleep_ms=0 "+os.Getenv(raceSettings))
 }
 
 // TestScripts plays the transcripts of testdata/script. None of them reaches an engine;
@@ -49,6 +60,7 @@ func TestScripts(t *testing.T) {
 		},
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("RUNS", runs)
+			e.Setenv(raceSettings, os.Getenv(raceSettings))
 			e.Setenv("NO_COLOR", "1")
 			e.Setenv("ESC", "\x1b")
 			e.Setenv("DOCKER_HOST", "unix:///nonexistent.sock")

@@ -28,6 +28,7 @@ func localScenario(t *testing.T, name, text string) (path string) {
 }
 
 func TestAnInterruptedRunIsUnknown(t *testing.T) {
+	t.Parallel()
 	h := start(t, nil, "test", "--store", t.TempDir(), localScenario(t, "ended", `
 time-limit: 60s
 steps:
@@ -42,6 +43,7 @@ steps:
 }
 
 func TestAHarnessThatStoodStillSaysSo(t *testing.T) {
+	t.Parallel()
 	h := start(t, nil, "test", "--store", t.TempDir(), localScenario(t, "stopped", `
 time-limit: 14s
 steps:
@@ -67,6 +69,7 @@ func spaceOf(t *testing.T, harness int) int {
 }
 
 func TestALostClusterIsNobodysFault(t *testing.T) {
+	t.Parallel()
 	h := start(t, nil, "test", "--store", t.TempDir(), localScenario(t, "lost", `
 time-limit: 60s
 steps:
