@@ -6,9 +6,12 @@ STORE   ?= store
 KEEP    ?= kept
 JOBS    ?= 1
 FLAGS   ?=
-# Tests of packages that run at a time: those of clusters wait more than they work.
+# Tests of packages that run at a time: those of clusters wait more than they work, and the longest begin first.
 PACKAGES ?= 4
 TESTFLAGS ?=
+# Of the race detector: programs do not sleep for a second before they end.
+GORACE ?= atexit_sleep_ms=0
+export GORACE
 GO      ?= go
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
@@ -20,7 +23,7 @@ build: ## build bin/faultline
 	$(GO) build -o bin/faultline ./cmd/faultline
 
 test: ## unit and integration tests; those that need Docker or namespaces say so and are skipped without
-	$(GO) test -race -p $(PACKAGES) $(TESTFLAGS) ./...
+	$(GO) test -race -p $(PACKAGES) $(TESTFLAGS) ./nodes/docker ./cmd/faultline . ./nodes/local ./...
 	cd nodes/agent/compat && $(GO) test $(TESTFLAGS) ./...
 
 self: ## inject faults into the harness itself: every call of a short run goes wrong, in every way; its disks are played against their model. test draws some. About an hour

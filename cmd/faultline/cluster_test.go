@@ -36,7 +36,7 @@ func TestAShortRunIsValid(t *testing.T) {
 	engine := needEngine(t)
 	store := t.TempDir()
 	h := start(t, nil, "test", "--store", store, scenarioFile(t, "short", `
-time-limit: 9s
+time-limit: 7s
 steps:
   - {at: 0s, for: 2s, fault: partition, target: primary}
   - {at: 3s, for: 2s, fault: kill, target: one, draw: 1}
