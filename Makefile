@@ -9,7 +9,7 @@ FLAGS   ?=
 # Tests of packages that run at a time: those of clusters wait more than they work, and the longest begin first.
 PACKAGES ?= 4
 TESTFLAGS ?=
-# Of the race detector: programs do not sleep for a second before they end.
+# Of the race detector: a program does not sleep for a second before it ends.
 GORACE ?= atexit_sleep_ms=0
 export GORACE
 GO      ?= go

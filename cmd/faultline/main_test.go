@@ -31,11 +31,13 @@ func TestMain(m *testing.M) {
 // raceSettings are those of the race detector: https://go.dev/doc/articles/race_detector#Options.
 const raceSettings = "GORACE"
 
-// endAtOnce has the race detector of the commands not sleep for a second before they end, as it
-// does without a word, twice for each: of the supervisor and of its child. Races are reported when
-// they are seen; none is reported less.
+// endAtOnce has the race detector of a command not sleep before it ends, which it does for a second
+// in the supervisor and for another in its child. Races are reported as they are seen; the sleep is
+// for those of goroutines that go on when main has returned.
 func endAtOnce() {
-	os.Setenv(raceSettings, "atexit_sleep_ms=0 "+os.Getenv(raceSettings))
+	if err := os.Setenv(raceSettings, "atexit_sleep_ms=0 "+os.Getenv(raceSettings)); err != nil {
+		panic(err)
+	}
 }
 
 // TestScripts plays the transcripts of testdata/script. None of them reaches an engine;
