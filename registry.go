@@ -45,6 +45,7 @@ func Default() Registry {
 		},
 		Systems: []Named[func(Scenario) (nodes.System, error)]{
 			{"agent", "the reference agent, a small Consul", newAgent},
+			{"consul", "a Consul that you have, by its binary", newConsul},
 		},
 		Workloads: workloads.All(),
 		Checkers:  checker.All(),
@@ -62,6 +63,14 @@ func newAgent(s Scenario) (nodes.System, error) {
 		SnapshotThreshold: s.SnapshotThreshold}), nil
 }
 
+func newConsul(s Scenario) (nodes.System, error) {
+	o := consul.RealOptions{RaftMultiplier: s.RaftMultiplier, SnapshotThreshold: s.SnapshotThreshold}
+	if err := s.settle(&o); err != nil {
+		return nil, err
+	}
+	return consul.Real(o), s.onlyAgents("raft-multiplier", "snapshot-threshold")
+}
+
 // settle decodes the settings of a scenario for its system into a struct, strictly; nil knows none.
 func (s Scenario) settle(into any) error {
 	if len(s.Settings) == 0 {
@@ -77,10 +86,10 @@ func (s Scenario) settle(into any) error {
 	return strict.Decode("settings", []byte(text), into)
 }
 
-// onlyAgents refuses what only the reference agent is told by a scenario.
-func (s Scenario) onlyAgents() error {
+// onlyAgents refuses what only the reference agent is told by a scenario, but for some fields.
+func (s Scenario) onlyAgents(but ...string) error {
 	for _, field := range s.agents() {
-		if field.given {
+		if field.given && !slices.Contains(but, field.name) {
 			return fmt.Errorf("%s is for the reference agent, and the system is %s", field.name, s.System)
 		}
 	}
