@@ -26,7 +26,7 @@ func TestPublishedPorts(t *testing.T) {
 // publishing is the runtime where pods cannot be reached by their own addresses.
 var publishing = func() podstest.Subject {
 	s := subject
-	s.Runtime = runtime{limits: defaultLimits, published: true}
+	s.Prefix, s.Runtime = "published-", runtime{limits: defaultLimits, published: true}
 	return s
 }()
 

@@ -42,6 +42,8 @@ type Subject struct {
 	// Outside lists addresses, HOST:PORT, at which others on this machine could try to reach
 	// the pod of a node; nil if there are none.
 	Outside func(c nodes.Cluster, node string) []string
+	// Prefix begins the names of the runs that Up starts, if a test process has several subjects.
+	Prefix string
 	// Parallel lets tests run beside each other: clusters have nothing to do with TMPDIR, which
 	// else every test has to itself.
 	Parallel bool
@@ -51,11 +53,11 @@ type Subject struct {
 var suite = []Case{
 	{Name: "capabilities cover the conditions", Test: testCapabilities},
 
-	{Name: "links are dropped and rejected each direction apart", Test: testLinksAreCut},
+	{Name: "links are dropped and rejected each direction apart", onShared: testLinksAreCut},
 	{Name: "links are shaped", Test: testLinksAreShaped, exact: true},
 	{Name: "what already holds is left alone", Test: testSetIsIdempotent},
 
-	{Name: "nodes have their address and no capabilities", Test: testPlaces},
+	{Name: "nodes have their address and no capabilities", onShared: testPlaces},
 	{Name: "killed nodes keep address, data, rules and endpoint", Test: testKilledNodes},
 	{Name: "a node that was absent begins anew at its address", Test: testAbsentNodes},
 	{Name: "nodes begin in the conditions of the baseline, and none that it has absent", Test: testBaseline},
@@ -63,7 +65,7 @@ var suite = []Case{
 	{Name: "clocks are wrong from the first instruction on", Test: testClocks, exact: true},
 	{Name: "a loss of power takes what was not synced", Test: testPowerLoss},
 	{Name: "disks fail and heal, and are damaged and mended", Test: testDisks},
-	{Name: "a pod without the rights refuses", Test: testRights},
+	{Name: "a pod without the rights refuses", onShared: testRights},
 	{Name: "a pod that is killed while it probes its disk is gone", Test: testKilledPods},
 	{Name: "a dead node refuses connections", Test: testDeadNodesRefuse},
 	{Name: "paused nodes answer later", Test: testPausedNodes},
@@ -72,19 +74,20 @@ var suite = []Case{
 	{Name: "a node that ends as soon as it is started is told of", Test: testShortLives},
 	{Name: "no life is missed in a storm of restarts", Test: testStorm},
 
-	{Name: "strangers reach no node", Test: testStrangers},
+	{Name: "strangers reach no node", onShared: testStrangers},
 	{Name: "a node does not command its injector", Test: testAttacks},
 
 	{Name: "many may set and measure at once", Test: testManyAtOnce},
-	{Name: "what is not there is refused", Test: testRefusals},
+	{Name: "what is not there is refused", onShared: testRefusals},
 	{Name: "a failed start leaves nothing", Test: testFailedStarts},
 }
 
 // Case is a test of the suite.
 type Case struct {
-	Name  string
-	Test  func(*testing.T, Subject)
-	exact bool // measures so finely that no other may run beside it
+	Name     string
+	Test     func(*testing.T, Subject)
+	onShared func(*testing.T, Subject, nodes.Cluster) // instead of Test: it leaves a cluster of three healthy nodes as it was
+	exact    bool                                     // it measures so finely that no other may run beside it
 }
 
 // Suite is the cases of these names, for a runtime that has two ways to do the same.
@@ -106,25 +109,39 @@ func Test(t *testing.T, s Subject) {
 }
 
 // Run runs cases: first those that bear no others beside them, then the rest, side by side if the
-// runtime is for that.
+// runtime is for that. Those that leave a cluster as it was have one together.
 func Run(t *testing.T, s Subject, cases []Case) {
-	var rest []Case
+	var shared, rest []Case
 	for _, c := range cases {
-		if s.Parallel && !c.exact {
+		switch {
+		case c.onShared != nil:
+			shared = append(shared, c)
+		case s.Parallel && !c.exact:
 			rest = append(rest, c)
-			continue
+		default:
+			t.Run(c.Name, func(t *testing.T) { c.Test(t, s) })
 		}
-		t.Run(c.Name, func(t *testing.T) { c.Test(t, s) })
 	}
-	if len(rest) > 0 {
+	if s.Parallel {
 		t.Parallel()
 	}
-	for _, c := range rest {
+	for _, c := range append(rest, onOneCluster(shared)) {
 		t.Run(c.Name, func(t *testing.T) {
-			t.Parallel()
+			if s.Parallel {
+				t.Parallel()
+			}
 			c.Test(t, s)
 		})
 	}
+}
+
+func onOneCluster(cases []Case) Case {
+	return Case{Name: "on one cluster", Test: func(t *testing.T, s Subject) {
+		cluster := Up(t, s, "shared")
+		for _, c := range cases {
+			t.Run(c.Name, func(t *testing.T) { c.onShared(t, s, cluster) })
+		}
+	}}
 }
 
 // Need skips a test on a machine that does not offer the runtime, unless Require forbids it.
