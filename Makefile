@@ -6,6 +6,7 @@ STORE   ?= store
 KEEP    ?= kept
 JOBS    ?= 1
 FLAGS   ?=
+PREFIX  ?= /usr/local
 # Tests of packages that run at a time: those of clusters wait more than they work, and the longest begin first.
 PACKAGES ?= 4
 TESTFLAGS ?=
@@ -26,7 +27,6 @@ build: ## build bin/faultline, which has all that it needs and runs from any fol
 	$(STATIC) -o nodes/programs/embedded/ ./cmd/agent ./cmd/injector
 	$(GO) build -tags faultline_embed -o bin/faultline ./cmd/faultline
 
-PREFIX ?= /usr/local
 install: build ## install it as $(PREFIX)/bin/faultline
 	install -D -m 755 bin/faultline $(DESTDIR)$(PREFIX)/bin/faultline
 
