@@ -22,7 +22,7 @@ var layers = map[string]struct {
 	"faultline/nodes/agent":       {4, "agent"},
 	"faultline/nodes/docker":      {4, "docker"},
 	"faultline/nodes/local":       {4, "local"},
-	"faultline/nodes/consul":      {4, "consul"},
+	"faultline/nodes/consul":      {3, "consul"},
 	"faultline/checker/report":    {4, "report"},
 	"faultline/nodes/systemtest":  {3, "systemtest"},
 	"faultline/nodes/pods":        {3, "pods"},

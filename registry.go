@@ -9,6 +9,7 @@ import (
 	"faultline/checker"
 	"faultline/nodes"
 	"faultline/nodes/agent"
+	"faultline/nodes/agent/system"
 	"faultline/nodes/consul"
 	"faultline/nodes/docker"
 	"faultline/nodes/faults"
@@ -59,7 +60,7 @@ func newAgent(s Scenario) (nodes.System, error) {
 	if err := checkDefects(s.Defects); err != nil {
 		return nil, err
 	}
-	return consul.Agent(consul.Options{Defects: s.Defects, RaftMultiplier: s.RaftMultiplier, Hops: s.Hops,
+	return system.New(system.Options{Defects: s.Defects, RaftMultiplier: s.RaftMultiplier, Hops: s.Hops,
 		SnapshotThreshold: s.SnapshotThreshold}), nil
 }
 
