@@ -11,6 +11,7 @@ import (
 	"faultline/nodes/agent"
 	"faultline/nodes/consul"
 	"faultline/nodes/docker"
+	"faultline/nodes/etcd"
 	"faultline/nodes/faults"
 	"faultline/nodes/local"
 	"faultline/topologies/strict"
@@ -45,6 +46,7 @@ func Default() Registry {
 		},
 		Systems: []Named[func(Scenario) (nodes.System, error)]{
 			{"agent", "the reference agent, a small Consul", newAgent},
+			{"etcd", "a real etcd, 3.4 or later: the binary of the setting binary, or the one in PATH", newEtcd},
 		},
 		Workloads: workloads.All(),
 		Checkers:  checker.All(),
@@ -60,6 +62,21 @@ func newAgent(s Scenario) (nodes.System, error) {
 	}
 	return consul.Agent(consul.Options{Defects: s.Defects, RaftMultiplier: s.RaftMultiplier, Hops: s.Hops,
 		SnapshotThreshold: s.SnapshotThreshold}), nil
+}
+
+func newEtcd(s Scenario) (nodes.System, error) {
+	if err := s.onlyAgents(); err != nil {
+		return nil, err
+	}
+	var options etcd.Options
+	if err := s.settle(&options); err != nil {
+		return nil, err
+	}
+	system, err := etcd.New(options)
+	if err != nil {
+		return nil, fmt.Errorf("settings: %w", err)
+	}
+	return system, nil
 }
 
 // settle decodes the settings of a scenario for its system into a struct, strictly; nil knows none.
