@@ -65,7 +65,8 @@ func (c *client) Leave(ctx context.Context) error {
 	return c.remove(ctx, s.Header.MemberID)
 }
 
-// remove waits until newcomers have started: they were given the list of members as it is.
+// remove waits until newcomers have started: they were given the list of members as it is. It asks again while
+// etcd refuses, which is definite: for 5 s after a member has connected (HealthInterval in etcdserver/server.go).
 func (c *client) remove(ctx context.Context, id uint64) error {
 	unlock, err := c.system.lock(ctx)
 	if err != nil {
@@ -75,7 +76,12 @@ func (c *client) remove(ctx context.Context, id uint64) error {
 	if err := c.awaitStarted(ctx, id); err != nil {
 		return err
 	}
-	return c.call(ctx, "/v3/cluster/member/remove", memberRequest{ID: id}, &membersAnswer{})
+	for {
+		err := c.call(ctx, "/v3/cluster/member/remove", memberRequest{ID: id}, &membersAnswer{})
+		if err == nil || nodes.CodeOf(err) != history.NotReady || sleep(ctx, retryEvery) != nil {
+			return err
+		}
+	}
 }
 
 const (
@@ -128,7 +134,8 @@ func (c *client) Transfer(ctx context.Context, to string) error {
 	if err != nil {
 		return nodes.Errorf(history.BadRequest, "%v", err)
 	}
-	return c.call(ctx, "/v3/maintenance/transfer-leadership", transferRequest{Target: target}, &headed{})
+	_, err = c.post(ctx, "/v3/maintenance/transfer-leadership", transferRequest{Target: target}) // the answer is empty
+	return err
 }
 
 // successor is a voter beside the leader: that name, or whose log is known to be the longest.
