@@ -132,6 +132,13 @@ func (p *peerSet) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// edit changes what is played; those who were asked beside may still be answering.
+func (p *peerSet) edit(f func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f()
+}
+
 // started gives the node of a member its name, and has it answer.
 func (p *peerSet) started(names ...string) {
 	p.mu.Lock()
@@ -152,9 +159,11 @@ func (p *peerSet) found() {
 	for _, n := range p.all[:3] {
 		_, err := p.launch(n.Name, nodes.Founder)
 		require.NoError(p.t, err)
-		p.lastID++
-		p.members = append(p.members, member{ID: p.lastID, Name: n.Name, PeerURLs: []string{urlOf(n.Addr, peerPort)}})
-		p.up[n.Name] = true
+		p.edit(func() {
+			p.lastID++
+			p.members = append(p.members, member{ID: p.lastID, Name: n.Name, PeerURLs: []string{urlOf(n.Addr, peerPort)}})
+			p.up[n.Name] = true
+		})
 	}
 }
 
@@ -202,8 +211,7 @@ func TestANodeStartsAgain(t *testing.T) {
 	require.NoError(t, err)
 	requireFlags(t, l, "member-1", "new", three)
 
-	p.up = nil // nobody can say that it is no member any more
-	p.members = nil
+	p.edit(func() { p.up, p.members = nil, nil }) // nobody can say that it is no member any more
 	l, err = p.launch("n3", nodes.Again)
 	require.NoError(t, err)
 	requireFlags(t, l, "member-1", "new", three)
@@ -213,7 +221,7 @@ func TestANodeStartsAgain(t *testing.T) {
 func TestANodeThatLeftStartsAgain(t *testing.T) {
 	p := newPeerSet(t)
 	p.found()
-	p.members = p.members[:2]
+	p.edit(func() { p.members = p.members[:2] })
 	for _, dir := range []string{"member-2", "member-3"} {
 		l, err := p.launch("n3", nodes.Again)
 		require.NoError(t, err)
@@ -223,7 +231,7 @@ func TestANodeThatLeftStartsAgain(t *testing.T) {
 		l, err = p.launch("n3", nodes.Again) // it stays
 		require.NoError(t, err)
 		requireFlags(t, l, dir, "existing", three)
-		p.members = p.members[:2]
+		p.edit(func() { p.members = p.members[:2] })
 	}
 	require.Equal(t, []string{"add http://10.0.0.3:2380", "add http://10.0.0.3:2380"}, p.asked)
 }
@@ -231,7 +239,7 @@ func TestANodeThatLeftStartsAgain(t *testing.T) {
 func TestANewMachine(t *testing.T) {
 	p := newPeerSet(t)
 	p.found()
-	delete(p.up, "n2")
+	p.edit(func() { delete(p.up, "n2") })
 	l, err := p.launch("n2", nodes.Fresh)
 	require.NoError(t, err)
 	requireFlags(t, l, "member-2", "existing", three)
@@ -242,7 +250,9 @@ func TestANewMachine(t *testing.T) {
 	requireFlags(t, l, "member-3", "existing", three)
 
 	// One that was announced, and did not come so far as to have a name, starts with the members of now.
-	p.members = append(p.members, member{ID: 70, Name: "x", PeerURLs: []string{"http://10.0.0.9:2380"}})
+	p.edit(func() {
+		p.members = append(p.members, member{ID: 70, Name: "x", PeerURLs: []string{"http://10.0.0.9:2380"}})
+	})
 	l, err = p.launch("n2", nodes.Again)
 	require.NoError(t, err)
 	requireFlags(t, l, "member-3", "existing", three+",x=http://10.0.0.9:2380")
@@ -252,7 +262,7 @@ func TestANewMachine(t *testing.T) {
 func TestASpare(t *testing.T) {
 	p := newPeerSet(t)
 	p.found()
-	p.refuse = 2
+	p.edit(func() { p.refuse = 2 })
 	l, err := p.launch("n4", nodes.Joiner)
 	require.NoError(t, err)
 	requireFlags(t, l, "member-2", "existing", three+",n4=http://10.0.0.4:2380")
@@ -262,7 +272,7 @@ func TestASpare(t *testing.T) {
 func TestAnAnswerThatIsLost(t *testing.T) {
 	p := newPeerSet(t)
 	p.found()
-	p.deaf = true
+	p.edit(func() { p.deaf = true })
 	l, err := p.launch("n4", nodes.Joiner)
 	require.NoError(t, err)
 	requireFlags(t, l, "member-2", "existing", three+",n4=http://10.0.0.4:2380")
@@ -299,7 +309,7 @@ func TestANewcomerIsWaitedFor(t *testing.T) {
 		require.InDelta(t, time.Second, time.Since(began), float64(2*startPoll))
 
 		// One that never starts holds nobody up for long.
-		p.members[2].Name = ""
+		p.edit(func() { p.members[2].Name = "" })
 		began = time.Now()
 		require.NoError(t, c.RemovePeer(t.Context(), "2"))
 		require.InDelta(t, startWithin, time.Since(began), float64(2*startPoll))
