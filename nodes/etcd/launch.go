@@ -22,6 +22,7 @@ type membership struct {
 	number  int    // founding, or a later one
 	id      uint64 // 0: a founder's, which nobody has asked for
 	cluster string // the list of members with which it starts
+	removed bool   // or maybe: somebody asked for it
 }
 
 // founding is the number of a founder's membership.
@@ -35,8 +36,7 @@ const (
 
 // Launch implements nodes.System. A founder starts with all servers; whoever is new is announced to the
 // members first, until somebody takes it in or ctx ends. A node that starts again and is no member any more is
-// new as well. If nobody can say whether it is, it still is: the majority that could have removed it is not
-// there.
+// new as well. If nobody can say whether it is, it still is, unless a client has asked for its removal.
 func (s *System) Launch(ctx context.Context, start nodes.Start) (nodes.Launch, error) {
 	var is membership
 	switch start.Kind {
@@ -80,6 +80,17 @@ func (s *System) set(node string, is membership) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.members[node] = &is
+}
+
+// removed remembers that the removal of a member was asked for.
+func (s *System) removed(members []member, id uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, m := range members {
+		if is, ok := s.members[m.Name]; ok && m.ID == id {
+			is.removed = true
+		}
+	}
 }
 
 // args are the flags of etcd, in words that 3.4 and all later know.
@@ -145,13 +156,13 @@ func clusterOf(members []member, all []nodes.NodeInfo) string {
 func (s *System) stillMember(ctx context.Context, start nodes.Start, was membership) (is membership, member bool) {
 	members, err := s.askOthers(ctx, start)
 	if err != nil {
-		return was, true
+		return was, !was.removed
 	}
 	m, found := memberAt(members, start.Self.Addr)
 	if !found || was.id != 0 && was.id != m.ID || m.Name == "" && was.id == 0 {
 		return membership{}, false
 	}
-	was.id = m.ID
+	was.id, was.removed = m.ID, false
 	if was.number > founding && m.Name == "" { // it was announced, and has not started: the list may be another now
 		was.cluster = clusterOf(members, start.All)
 	}

@@ -236,6 +236,25 @@ func TestANodeThatLeftStartsAgain(t *testing.T) {
 	require.Equal(t, []string{"add http://10.0.0.3:2380", "add http://10.0.0.3:2380"}, p.asked)
 }
 
+// TestANodeThatWasRemoved does not start as who it was, which etcd would end, only because nobody answers.
+func TestANodeThatWasRemoved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPeerSet(t)
+		p.found()
+		c := p.system.client(p.endpoint("n1"))
+		defer c.Close()
+		require.NoError(t, c.RemovePeer(t.Context(), "3"))
+		p.edit(func() { p.up = map[string]bool{} })
+		go func() {
+			time.Sleep(5 * time.Second)
+			p.started("n1")
+		}()
+		l, err := p.launch("n3", nodes.Again)
+		require.NoError(t, err)
+		requireFlags(t, l, "member-2", "existing", three)
+	})
+}
+
 func TestANewMachine(t *testing.T) {
 	p := newPeerSet(t)
 	p.found()

@@ -73,11 +73,15 @@ func (c *client) remove(ctx context.Context, id uint64) error {
 		return err
 	}
 	defer unlock()
-	if err := c.awaitStarted(ctx, id); err != nil {
+	members, err := c.awaitStarted(ctx, id)
+	if err != nil {
 		return err
 	}
 	for {
 		err := c.call(ctx, "/v3/cluster/member/remove", memberRequest{ID: id}, &membersAnswer{})
+		if err == nil || !nodes.CodeOf(err).Definite() {
+			c.system.removed(members, id)
+		}
 		if err == nil || nodes.CodeOf(err) != history.NotReady || sleep(ctx, retryEvery) != nil {
 			return err
 		}
@@ -90,20 +94,20 @@ const (
 	startPoll   = 100 * time.Millisecond
 )
 
-// awaitStarted waits until all members but one have started: they have names then.
-func (c *client) awaitStarted(ctx context.Context, but uint64) error {
+// awaitStarted waits until all members but one have started: they have names then. It returns them.
+func (c *client) awaitStarted(ctx context.Context, but uint64) ([]member, error) {
 	for deadline := time.Now().Add(startWithin); ; {
 		members, err := c.members(ctx)
 		if err != nil {
 			// Nothing was asked for yet: it is definite that nothing took effect.
-			return nodes.Errorf(history.NotReady, "the members are not known: %v", err)
+			return nil, nodes.Errorf(history.NotReady, "the members are not known: %v", err)
 		}
 		started := !slices.ContainsFunc(members, func(m member) bool { return m.Name == "" && m.ID != but })
 		if started || time.Now().After(deadline) {
-			return nil
+			return members, nil
 		}
 		if err := sleep(ctx, startPoll); err != nil {
-			return nodes.Errorf(history.NotReady, "a newcomer has not started: %v", err)
+			return nil, nodes.Errorf(history.NotReady, "a newcomer has not started: %v", err)
 		}
 	}
 }
