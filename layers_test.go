@@ -23,6 +23,7 @@ var layers = map[string]struct {
 	"faultline/nodes/docker":      {4, "docker"},
 	"faultline/nodes/local":       {4, "local"},
 	"faultline/nodes/consul":      {3, "consul"},
+	"faultline/nodes/etcd":        {4, "etcd"},
 	"faultline/checker/report":    {4, "report"},
 	"faultline/nodes/systemtest":  {3, "systemtest"},
 	"faultline/nodes/pods":        {3, "pods"},

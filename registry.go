@@ -12,6 +12,7 @@ import (
 	"faultline/nodes/agent/system"
 	"faultline/nodes/consul"
 	"faultline/nodes/docker"
+	"faultline/nodes/etcd"
 	"faultline/nodes/faults"
 	"faultline/nodes/local"
 	"faultline/topologies/strict"
@@ -47,6 +48,7 @@ func Default() Registry {
 		Systems: []Named[func(Scenario) (nodes.System, error)]{
 			{"agent", "the reference agent, a small Consul", newAgent},
 			{"consul", "a Consul that you have, by its binary", newConsul},
+			{"etcd", "an etcd that you have, 3.4 or later, by its binary", newEtcd},
 		},
 		Workloads: workloads.All(),
 		Checkers:  checker.All(),
@@ -70,6 +72,21 @@ func newConsul(s Scenario) (nodes.System, error) {
 		return nil, err
 	}
 	return consul.Real(o), s.onlyAgents("raft-multiplier", "snapshot-threshold")
+}
+
+func newEtcd(s Scenario) (nodes.System, error) {
+	if err := s.onlyAgents(); err != nil {
+		return nil, err
+	}
+	var options etcd.Options
+	if err := s.settle(&options); err != nil {
+		return nil, err
+	}
+	system, err := etcd.New(options)
+	if err != nil {
+		return nil, fmt.Errorf("settings: %w", err)
+	}
+	return system, nil
 }
 
 // settle decodes the settings of a scenario for its system into a struct, strictly; nil knows none.
