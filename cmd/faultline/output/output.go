@@ -186,6 +186,26 @@ type Proof struct {
 	Without  Run      `json:"without"` // the run without it
 }
 
+// Repetition is what became of an invalid run that was played again and again.
+type Repetition struct {
+	Verdict  checker.Verdict `json:"verdict"`  // invalid: the violation came back; valid: all runs were
+	Checkers []string        `json:"checkers"` // that called the run invalid
+	Same     int             `json:"same"`     // runs that one of these called invalid
+	Low      float64         `json:"low"`      // 95 % interval of how often that is so (Wilson)
+	High     float64         `json:"high"`
+	Runs     []Run           `json:"runs"`
+}
+
+// Shrinking is what became of an invalid run that was made smaller.
+type Shrinking struct {
+	Checkers    []string `json:"checkers"` // that called the run invalid
+	StepsBefore int      `json:"steps_before"`
+	Steps       int      `json:"steps"`
+	Runs        int      `json:"runs"`     // that it took
+	File        string   `json:"file"`     // the scenario that is left
+	Complete    bool     `json:"complete"` // false: the budget was over before all was tried
+}
+
 // Version is what the program is made of.
 type Version struct {
 	Version            string            `json:"version"`            // of Faultline; "(devel)" if it was built in a checkout
