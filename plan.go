@@ -109,10 +109,6 @@ func (r Registry) lookUp(s Scenario, o Options) (*plan, error) {
 	if p.workload, err = r.workload(s.Workload); err != nil {
 		return nil, s.mistake(err)
 	}
-	p.generator, err = p.workload.New(workloads.Options{Mode: s.Mode, Keys: s.Keys, OpsPerKey: s.OpsPerKey, Seed: s.Seed})
-	if err != nil {
-		return nil, s.mistake(err)
-	}
 	if err := p.checkRuntime(); err != nil {
 		return nil, s.mistake(err)
 	}
@@ -122,13 +118,14 @@ func (r Registry) lookUp(s Scenario, o Options) (*plan, error) {
 		}
 		p.scenario.System = given + p.system.Name()
 	} else {
-		make, err := choose("system", s.System, r.Systems)
-		if err != nil {
+		if p.system, err = r.system(s); err != nil {
 			return nil, s.mistake(err)
 		}
-		if p.system, err = make(s); err != nil {
-			return nil, s.mistake(err)
-		}
+	}
+	p.generator, err = p.workload.New(workloads.Options{Mode: s.Mode, Keys: s.Keys, OpsPerKey: s.OpsPerKey, Seed: s.Seed,
+		ByValue: !p.system.Facts().Can(history.ReportsIndexes)})
+	if err != nil {
+		return nil, s.mistake(err)
 	}
 	return p, s.mistake(p.fit())
 }
