@@ -122,6 +122,9 @@ func (c *checking) clients() {
 		c.wrong([]string{"leader"}, "is asked over HTTP, and the nodes speak %s: leave it out", f.API)
 	}
 	c.leader()
+	if f.Redis != nil && f.API != "redis" {
+		c.wrong([]string{"redis"}, "is for api redis, and this is api %s: leave it out", f.API)
+	}
 	if f.API != "http" {
 		if f.HTTP != nil {
 			c.wrong([]string{"http"}, "is for api http, and this is api %s: leave it out", f.API)

@@ -264,6 +264,7 @@ type api struct {
 var apis = []api{
 	{"consul-kv", "Consul's HTTP API for keys", consulFacts, openConsul, true},
 	{"http", "requests and answers that the file describes", httpFacts, openHTTP, true},
+	{"redis", "Redis's protocol: GET, SET, and EVAL for a compare of values", redisFacts, openRedis, false},
 }
 
 // APIs lists the names of what clients may speak.

@@ -30,6 +30,7 @@ type File struct {
 	Ready  string  `yaml:"ready,omitempty" want:"when a node is ready: a path that answers 2xx, or tcp; without it, when it answers a read"`
 	API    string  `yaml:"api" want:"what clients speak"`
 	HTTP   *HTTP   `yaml:"http,omitempty" want:"the requests of api http"`
+	Redis  *Redis  `yaml:"redis,omitempty" want:"what api redis is told"`
 	Leader *Leader `yaml:"leader,omitempty" want:"how a node says who leads"`
 }
 
