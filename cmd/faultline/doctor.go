@@ -11,6 +11,7 @@ import (
 	"faultline/cmd/faultline/output"
 	"faultline/cmd/internal/doctor"
 	"faultline/nemesis"
+	"faultline/nodes/programs"
 )
 
 func doctorCommand() *cobra.Command {
@@ -36,6 +37,11 @@ func doctorCommand() *cobra.Command {
 	c.RunE = command(func(c *cobra.Command, _ []string) error {
 		findings := doctor.Examine(c.Context(), store)
 		if system != "" {
+			for i := range findings {
+				if findings[i].What == programs.Agent.Name {
+					findings[i].Need = doctor.SomeRuns // those of the reference agent
+				}
+			}
 			findings = append(findings, doctor.ExamineSystem(c.Context(), system)...)
 		}
 		document := examine(findings, !json)

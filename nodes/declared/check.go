@@ -28,14 +28,19 @@ func (s *System) check(at lines) error {
 	if len(c.mistakes) == 0 {
 		c.try()
 	}
-	return errors.Join(c.mistakes...)
+	slices.SortStableFunc(c.mistakes, func(a, b *mistake) int { return a.line - b.line })
+	var all []error
+	for _, m := range c.mistakes {
+		all = append(all, m)
+	}
+	return errors.Join(all...)
 }
 
 // checking is a check that goes on.
 type checking struct {
 	lines
 	system   *System
-	mistakes []error
+	mistakes []*mistake
 }
 
 func (c *checking) wrong(path []string, format string, args ...any) {
@@ -43,9 +48,9 @@ func (c *checking) wrong(path []string, format string, args ...any) {
 }
 
 func (c *checking) compiled(path []string, source string) text {
-	t, err := c.compile(path, source, c.system.paths)
-	if err != nil {
-		c.mistakes = append(c.mistakes, err)
+	t, wrong := c.compile(path, source, c.system.paths)
+	if wrong != nil {
+		c.mistakes = append(c.mistakes, wrong)
 	}
 	return t
 }
@@ -193,12 +198,15 @@ func (c *checking) requests() {
 	h := c.system.file.HTTP
 	c.system.requests = map[requestKind]*request{}
 	c.operation([]string{"http", "read"}, requestKind{history.OpRead, history.ModeDefault}, h.Read)
+	good := len(c.mistakes) == 0 // what is wrong in read would be told again for each mode
 	for _, name := range slices.Sorted(maps.Keys(h.Modes)) {
 		at := []string{"http", "modes", name}
 		if !modeName.MatchString(name) || history.Mode(name) == history.ModeDefault {
 			c.wrong(at, "want a word in lower case that is not default, which is read")
 		}
-		c.operation(at, requestKind{history.OpRead, history.Mode(name)}, inherit(h.Modes[name], h.Read))
+		if good {
+			c.operation(at, requestKind{history.OpRead, history.Mode(name)}, inherit(h.Modes[name], h.Read))
+		}
 	}
 	if h.Write != nil {
 		c.operation([]string{"http", "write"}, requestKind{op: history.OpWrite}, *h.Write)
@@ -313,11 +321,12 @@ func (c *checking) try() {
 	for _, kind := range []nodes.StartKind{nodes.Founder, nodes.Again, nodes.Fresh, nodes.Joiner} {
 		for _, start := range trialStarts(kind) {
 			launch, err := c.system.launch.render(launching(start, c.system.file.Port, c.system.settings))
-			if err == nil {
-				err = launch.Check()
-			}
 			if err != nil {
 				c.untrue(nil, err)
+				return
+			}
+			if err := launch.Check(); err != nil {
+				c.wrong([]string{"args"}, "%v", err)
 				return
 			}
 		}
@@ -329,14 +338,13 @@ func (c *checking) try() {
 	}
 }
 
-// untrue records what a trial found, at its field.
+// untrue records what a trial found of the fields below a path.
 func (c *checking) untrue(at []string, err error) {
-	var field *fieldError
-	if !errors.As(err, &field) {
-		c.wrong(at, "%v", err)
+	if field := (*fieldError)(nil); errors.As(err, &field) {
+		c.mistakes = append(c.mistakes, c.templateMistake(below(at, field.path...), field.err))
 		return
 	}
-	c.mistakes = append(c.mistakes, c.templateMistake(below(at, field.path...), field.err))
+	c.wrong(at, "%v", err)
 }
 
 // trialStarts is a start of every node of a small cluster.

@@ -167,9 +167,23 @@ type lines struct {
 
 // mistake is an error about the field at a path, such as "http", "read", "path", or about the
 // nearest around it that there is.
-func (l lines) mistake(path []string, format string, args ...any) error {
-	return fmt.Errorf("%s:%d: %s: %s", l.file, l.node(path).Line, strings.Join(path, "."), fmt.Sprintf(format, args...))
+func (l lines) mistake(path []string, format string, args ...any) *mistake {
+	return l.numbered(l.node(path).Line, path, fmt.Sprintf(format, args...))
 }
+
+// numbered is an error about a line.
+func (l lines) numbered(line int, path []string, message string) *mistake {
+	message = strings.ReplaceAll(message, "\n", `\n`) // of a key or a value: no file may write lines of its own
+	return &mistake{line, fmt.Sprintf("%s:%d: %s: %s", l.file, line, strings.ReplaceAll(strings.Join(path, "."), "\n", `\n`), message)}
+}
+
+// mistake is what is wrong in a line.
+type mistake struct {
+	line int
+	text string
+}
+
+func (m *mistake) Error() string { return m.text }
 
 // node is the value at a path, or the nearest around it.
 func (l lines) node(path []string) *yaml.Node {

@@ -2,10 +2,12 @@ package declared
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 
 	"faultline/nodes"
 	"faultline/nodes/internal/web"
@@ -99,6 +101,9 @@ func (r *request) render(data Asking) (web.Request, error) {
 	path, err := r.path.render(data)
 	if err != nil {
 		return web.Request{}, &fieldError{[]string{"path"}, err}
+	}
+	if !strings.HasPrefix(path, "/") {
+		return web.Request{}, &fieldError{[]string{"path"}, fmt.Errorf("%q does not begin with a slash", path)}
 	}
 	out := web.Request{Method: r.method}
 	if out.URL, err = url.ParseRequestURI(path); err != nil {

@@ -80,7 +80,7 @@ type text struct {
 }
 
 // compile reads the template at a path of the file. files are those that the function file knows.
-func (l lines) compile(path []string, source string, files []string) (text, error) {
+func (l lines) compile(path []string, source string, files []string) (text, *mistake) {
 	t, err := template.New("t").Option("missingkey=error").Funcs(functions(files)).Parse(source)
 	if err != nil {
 		return text{}, l.templateMistake(path, err)
@@ -127,12 +127,13 @@ func (t text) render(data any) (string, error) {
 var (
 	templateLine  = regexp.MustCompile(`^template: t:(\d+)(?::\d+)?: `)
 	templatePlace = regexp.MustCompile(`^executing "t" at (<.*?>): `)
+	calling       = regexp.MustCompile(`error calling \w+: `)
 	unknownField  = regexp.MustCompile(`can't evaluate field (\S+) in type \S*?declared\.(\w+)$`)
 	unknownKey    = regexp.MustCompile(`map has no entry for key "(.*)"$`)
 )
 
 // templateMistake is an error of package template in the words of the file.
-func (l lines) templateMistake(path []string, err error) error {
+func (l lines) templateMistake(path []string, err error) *mistake {
 	var inFunction template.ExecError
 	message := err.Error()
 	if errors.As(err, &inFunction) {
@@ -156,7 +157,7 @@ func (l lines) templateMistake(path []string, err error) error {
 	if m := unknownKey.FindStringSubmatch(message); m != nil {
 		message = fmt.Sprintf("no setting %q; add it to settings, with its default", m[1])
 	}
-	return fmt.Errorf("%s:%d: %s: %s", l.file, line, strings.Join(path, "."), strings.ReplaceAll(message, "\n", " "))
+	return l.numbered(line, path, calling.ReplaceAllString(message, ""))
 }
 
 // fieldsOf lists what a template can use, by the name of a type above.
