@@ -25,6 +25,7 @@ var layers = map[string]struct {
 	"faultline/nodes/declared":    {4, "declared"},
 	"faultline/nodes/consul":      {3, "consul"},
 	"faultline/checker/report":    {4, "report"},
+	"faultline/nodes/systemtest":  {3, "systemtest"},
 	"faultline/nodes/pods":        {3, "pods"},
 	"faultline/checker/rundir":    {2, "rundir"},
 	"faultline/nodes":             {1, "nodes"},

@@ -121,10 +121,13 @@ func rowOf(t *testing.T, file, name string) string {
 	return row
 }
 
-// TestREADMEsNameWhatTheCommandsHave builds the commands and asks them.
+// TestREADMEsNameWhatTheCommandsHave builds the commands and asks them. The flags are those with which runs build the
+// agent and the injector: what these have in common with the tool is compiled once.
 func TestREADMEsNameWhatTheCommandsHave(t *testing.T) {
 	built := t.TempDir()
-	said, err := exec.CommandContext(t.Context(), "go", "build", "-o", built, "./cmd/...").CombinedOutput()
+	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", built, "./cmd/...")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	said, err := build.CombinedOutput()
 	require.NoError(t, err, string(said))
 	tool := filepath.Join(built, "faultline")
 	commands := commandsOf(t, tool)

@@ -46,6 +46,7 @@ func Default() Registry {
 		},
 		Systems: []Named[func(Scenario) (nodes.System, error)]{
 			{"agent", "the reference agent, a small Consul", newAgent},
+			{"consul", "a Consul that you have, by its binary", newConsul},
 		},
 		Workloads: workloads.All(),
 		Checkers:  checker.All(),
@@ -61,6 +62,14 @@ func newAgent(s Scenario) (nodes.System, error) {
 	}
 	return consul.Agent(consul.Options{Defects: s.Defects, RaftMultiplier: s.RaftMultiplier, Hops: s.Hops,
 		SnapshotThreshold: s.SnapshotThreshold}), nil
+}
+
+func newConsul(s Scenario) (nodes.System, error) {
+	o := consul.RealOptions{RaftMultiplier: s.RaftMultiplier, SnapshotThreshold: s.SnapshotThreshold}
+	if err := s.settle(&o); err != nil {
+		return nil, err
+	}
+	return consul.Real(o), s.onlyAgents("raft-multiplier", "snapshot-threshold")
 }
 
 // settle decodes the settings of a scenario for its system into a struct, strictly; nil knows none.
@@ -107,10 +116,10 @@ func (r Registry) system(s Scenario) (nodes.System, error) {
 	return system, nil
 }
 
-// onlyAgents refuses what only the reference agent is told by a scenario.
-func (s Scenario) onlyAgents() error {
+// onlyAgents refuses what only the reference agent is told by a scenario, but for some fields.
+func (s Scenario) onlyAgents(but ...string) error {
 	for _, field := range s.agents() {
-		if field.given {
+		if field.given && !slices.Contains(but, field.name) {
 			return fmt.Errorf("%s is for the reference agent, and the system is %s", field.name, s.System)
 		}
 	}

@@ -79,7 +79,7 @@ func killsWithoutEnd(run *Run, of map[string][]history.ProcessEvent) (reasons []
 			healed += observationLag
 		}
 		for _, node := range f.Targets {
-			if ranAllAlong(of[node], f.Start-observationLag, healed) {
+			if ranAllAlong(of[node], f.Start-observationLag, f.Start, healed) {
 				reasons = append(reasons, fmt.Sprintf("step %d (%s) was measured to have ended the process of %s, and the runtime reported no end of it", f.Step, f.Name, node))
 			}
 		}
@@ -87,17 +87,17 @@ func killsWithoutEnd(run *Run, of map[string][]history.ProcessEvent) (reasons []
 	return reasons
 }
 
-// ranAllAlong reports whether a process ran at every moment between two times.
-func ranAllAlong(events []history.ProcessEvent, from, to int64) bool {
+// ranAllAlong reports whether a process ran when a fault began, and none ended between two times around
+// that. One that had ended before, by another fault, did not run.
+func ranAllAlong(events []history.ProcessEvent, from, began, to int64) bool {
 	running := false
 	for _, e := range events {
-		if e.When > to {
-			break
-		}
-		if e.When >= from && e.Kind == history.ProcessEnded {
+		if e.Kind == history.ProcessEnded && e.When >= from && e.When <= to {
 			return false
 		}
-		running = e.Kind == history.ProcessStarted
+		if e.When <= began {
+			running = e.Kind == history.ProcessStarted
+		}
 	}
 	return running
 }

@@ -32,6 +32,15 @@ func TestWhatARuntimeDidNotTellIsUnknown(t *testing.T) {
 		"not that end, but the start":     {func(tp *tape) { fault(tp, 1000, 2000, nothing, ""); tp.started(2000, "s1") }, Unknown, "a process of s1 had started by 2.000 s, where it should have ended"},
 		"not that start": {func(tp *tape) { fault(tp, 1000, 2000, killed, ""); tp.observe(9000, "s1", good) }, Unknown,
 			"s1 answered at 9.000 s, but the runtime reported that its last process ended at 1.050 s"},
+		"it was down already when it was killed": {func(tp *tape) {
+			tp.mark(1000, "kill", `{"step":1,"stage":"start","lasts":true,"kills":true,"targets":["s1"]}`)
+			tp.killed(1050, "s1")
+			tp.mark(1100, "kill", `{"step":1,"stage":"start","done":true,"lasts":true,"kills":true,"targets":["s1"],"proved":true}`)
+			fault(tp, 4000, 6000, nothing, "")
+			tp.mark(6001, "kill", `{"step":1,"stage":"heal"}`)
+			tp.mark(6002, "kill", `{"step":1,"stage":"heal","done":true,"proved":true}`)
+			tp.started(6003, "s1")
+		}, Valid, ""},
 		"it was down, and answered a moment before": {func(tp *tape) { fault(tp, 1000, 2000, killed, ""); tp.observe(2500, "s1", good) }, Valid, ""},
 		"it stays down": {func(tp *tape) {
 			fault(tp, 1000, 2000, killed, "")

@@ -168,9 +168,8 @@ func (g *register) cas(k *registerKey) Op {
 	op := nodes.Op{F: history.OpCAS, Key: k.name, Value: text, Index: k.index}
 	pair := append(make([]byte, 0, 48), '[')
 	if k.there {
-		old := k.value
-		op.Old = &old
-		pair = append(pair, old...)
+		op.Old = k.value
+		pair = append(pair, k.value...)
 	} else {
 		pair = append(pair, "null"...)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"faultline/nodes/local"
+	"faultline/nodes/programs"
 )
 
 // A machine without Docker has nothing that clean could miss.
@@ -50,11 +51,8 @@ func TestARunWithABinaryThatIsAnother(t *testing.T) {
 	if err := local.New().Check(t.Context()); err != nil && os.Getenv("FAULTLINE_REQUIRE_LOCAL") != "1" {
 		t.Skipf("needs the runtime local: %v", err)
 	}
-	injector := filepath.Join(t.TempDir(), "injector")
-	build := exec.Command("go", "build", "-o", injector, "faultline/cmd/injector")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	out, err := build.CombinedOutput()
-	require.NoError(t, err, "%s", out)
+	injector, err := programs.Injector.Path(t.Context())
+	require.NoError(t, err)
 	t.Setenv("FAULTLINE_INJECTOR", injector)
 	t.Setenv("FAULTLINE_AGENT", injector) // a mistake that is easily made
 	store := filepath.Join(t.TempDir(), "store")

@@ -16,8 +16,7 @@ import (
 	"faultline/nodes/pods/podstest"
 )
 
-// These tests run real clusters. They are not parallel: two cores are enough for one of
-// them, and barely for two.
+// These tests run real clusters, which wait more than they work: as many at a time as there are cores.
 
 const oneFault = "time-limit: 40s\nsteps:\n  - {at: 0s, for: 30s, fault: partition, target: primary}\n"
 
@@ -33,10 +32,11 @@ steps:
 `
 
 func TestAShortRunIsValid(t *testing.T) {
+	t.Parallel()
 	engine := needEngine(t)
 	store := t.TempDir()
 	h := start(t, nil, "test", "--store", store, scenarioFile(t, "short", `
-time-limit: 9s
+time-limit: 7s
 steps:
   - {at: 0s, for: 2s, fault: partition, target: primary}
   - {at: 3s, for: 2s, fault: kill, target: one, draw: 1}
@@ -67,6 +67,7 @@ steps:
 // One harness is killed in the middle of six faults, beside another that lives. clean takes
 // what the dead one left and spares the other, which is then interrupted.
 func TestAKilledHarnessIsCleanedUpAfterAndAnInterruptedOneCleansUpItself(t *testing.T) {
+	t.Parallel()
 	engine := needEngine(t)
 	podstest.Alone(t)
 	store := t.TempDir()
@@ -110,6 +111,7 @@ func TestAKilledHarnessIsCleanedUpAfterAndAnInterruptedOneCleansUpItself(t *test
 }
 
 func TestASecondInterruptOnlyCleansUp(t *testing.T) {
+	t.Parallel()
 	engine := needEngine(t)
 	store := t.TempDir()
 	h := start(t, nil, "test", "--store", store, scenarioFile(t, "twice", oneFault))
@@ -129,6 +131,7 @@ func TestASecondInterruptOnlyCleansUp(t *testing.T) {
 }
 
 func TestAnInterruptBeforeTheFirstOperationLeavesNothing(t *testing.T) {
+	t.Parallel()
 	engine := needEngine(t)
 	store := t.TempDir()
 	h := start(t, nil, "test", "--store", store, scenarioFile(t, "early", oneFault))
@@ -143,6 +146,7 @@ func TestAnInterruptBeforeTheFirstOperationLeavesNothing(t *testing.T) {
 }
 
 func TestADiskThatIsFull(t *testing.T) {
+	t.Parallel()
 	engine := needEngine(t)
 	store := t.TempDir()
 	unlessRequired(t, mountTrial(store), "needs to mount a tmpfs in a namespace")

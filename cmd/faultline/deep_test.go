@@ -15,6 +15,7 @@ import (
 )
 
 func TestDoctorTriesEveryFaultForReal(t *testing.T) {
+	t.Parallel()
 	engine := needEngine(t)
 	h := start(t, nil, "doctor", "--deep", "--store", t.TempDir())
 	code := h.exits()

@@ -11,7 +11,6 @@ import (
 	"faultline/cmd/faultline/output"
 	"faultline/cmd/internal/doctor"
 	"faultline/nemesis"
-	"faultline/nodes/programs"
 )
 
 func doctorCommand() *cobra.Command {
@@ -37,11 +36,6 @@ func doctorCommand() *cobra.Command {
 	c.RunE = command(func(c *cobra.Command, _ []string) error {
 		findings := doctor.Examine(c.Context(), store)
 		if system != "" {
-			for i := range findings {
-				if findings[i].What == programs.Agent.Name {
-					findings[i].Need = doctor.SomeRuns // those of the reference agent
-				}
-			}
 			findings = append(findings, doctor.ExamineSystem(c.Context(), system)...)
 		}
 		document := examine(findings, !json)

@@ -28,9 +28,10 @@ func decode[T any](t *testing.T, text string) (document T) {
 }
 
 func TestARunAsADocument(t *testing.T) {
+	t.Parallel()
 	store := t.TempDir()
 	h := start(t, nil, "test", "--json", "--store", store, localScenario(t, "document", `
-time-limit: 8s
+time-limit: 4s
 steps:
   - {at: 0s, for: 1s, fault: pause, target: [dc1-s1]}
 `))
@@ -41,7 +42,7 @@ steps:
 	require.Zero(t, suite.Missing)
 	require.Len(t, suite.Runs, 1)
 	require.Equal(t, onlyRun(t, store, "document"), suite.Runs[0].Directory)
-	require.Greater(t, suite.Runs[0].LengthSeconds, 8.0)
+	require.Greater(t, suite.Runs[0].LengthSeconds, 4.0)
 
 	code, stdout := finish(t, "analyze", "--json", "--store", store)
 	require.Equal(t, exitValid, code)
@@ -55,7 +56,8 @@ steps:
 }
 
 func TestAnInterruptedSuiteAsADocument(t *testing.T) {
-	dir := filepath.Dir(localScenario(t, "a", "time-limit: 60s\nnemesis: [pause]\n"))
+	t.Parallel()
+	dir := filepath.Dir(localScenario(t, "a", "time-limit: 60s\nnemesis: [pause]\nnemesis-interval: 1s\n"))
 	text, err := os.ReadFile(filepath.Join(dir, "a.yaml"))
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "b.yaml"), text, 0o644))

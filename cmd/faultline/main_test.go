@@ -20,11 +20,24 @@ var update = flag.Bool("update", false, "rewrite the expected outputs")
 // TestMain makes the test binary be the command faultline too, for scripts and for tests
 // that send signals to it.
 func TestMain(m *testing.M) {
+	endAtOnce()
 	commands := map[string]func(){"faultline": main}
 	for name, work := range broken {
 		commands[name] = brokenMain(work)
 	}
 	testscript.Main(m, commands)
+}
+
+// raceSettings are those of the race detector: https://go.dev/doc/articles/race_detector#Options.
+const raceSettings = "GORACE"
+
+// endAtOnce has the race detector of a command not sleep before it ends, which it does for a second
+// in the supervisor and for another in its child. Races are reported as they are seen; the sleep is
+// for those of goroutines that go on when main has returned.
+func endAtOnce() {
+	if err := os.Setenv(raceSettings, "atexit_sleep_ms=0 "+os.Getenv(raceSettings)); err != nil {
+		panic(err)
+	}
 }
 
 // TestScripts plays the transcripts of testdata/script. None of them reaches an engine;
@@ -49,6 +62,7 @@ func TestScripts(t *testing.T) {
 		},
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("RUNS", runs)
+			e.Setenv(raceSettings, os.Getenv(raceSettings))
 			e.Setenv("NO_COLOR", "1")
 			e.Setenv("ESC", "\x1b")
 			e.Setenv("DOCKER_HOST", "unix:///nonexistent.sock")

@@ -28,6 +28,7 @@ func localScenario(t *testing.T, name, text string) (path string) {
 }
 
 func TestAnInterruptedRunIsUnknown(t *testing.T) {
+	t.Parallel()
 	h := start(t, nil, "test", "--store", t.TempDir(), localScenario(t, "ended", `
 time-limit: 60s
 steps:
@@ -42,14 +43,15 @@ steps:
 }
 
 func TestAHarnessThatStoodStillSaysSo(t *testing.T) {
+	t.Parallel()
 	h := start(t, nil, "test", "--store", t.TempDir(), localScenario(t, "stopped", `
-time-limit: 14s
+time-limit: 9s
 steps:
-  - {at: 1s, for: 9s, fault: pause, target: [dc1-s1]}
+  - {at: 1s, for: 6s, fault: pause, target: [dc1-s1]}
 `))
 	h.await("fault: pause")
 	require.NoError(t, syscall.Kill(h.inner, syscall.SIGSTOP))
-	time.Sleep(5 * time.Second)
+	time.Sleep(4 * time.Second) // a history may be silent for three
 	require.NoError(t, syscall.Kill(h.inner, syscall.SIGCONT))
 	require.Equal(t, exitUnknown, h.exits(), h.said())
 	require.Contains(t, h.stdout.String(), "the harness stood still from ")
@@ -67,6 +69,7 @@ func spaceOf(t *testing.T, harness int) int {
 }
 
 func TestALostClusterIsNobodysFault(t *testing.T) {
+	t.Parallel()
 	h := start(t, nil, "test", "--store", t.TempDir(), localScenario(t, "lost", `
 time-limit: 60s
 steps:

@@ -370,8 +370,7 @@ func (c *checking) tryRequest(kind requestKind, r *request) {
 	if kind.op == history.OpRead && kind.mode != history.ModeDefault {
 		at = []string{"http", "modes", string(kind.mode)}
 	}
-	old := "1"
-	op := nodes.Op{F: kind.op, Key: "k1", Value: "2", Index: 7, Old: &old, Mode: kind.mode}
+	op := nodes.Op{F: kind.op, Key: "k1", Value: "2", Index: 7, Old: "1", Mode: kind.mode}
 	rendered := func(change func(*nodes.Op)) (string, bool) {
 		op := op
 		change(&op)
@@ -387,7 +386,7 @@ func (c *checking) tryRequest(kind requestKind, r *request) {
 		return
 	}
 	if kind.op == history.OpCAS {
-		if _, ok := rendered(func(op *nodes.Op) { op.Old, op.Index = nil, 0 }); !ok {
+		if _, ok := rendered(func(op *nodes.Op) { op.Old, op.Index = "", 0 }); !ok {
 			return
 		}
 	}
@@ -405,13 +404,13 @@ func (c *checking) tryRequest(kind requestKind, r *request) {
 		return
 	}
 	byIndex := depends(func(op *nodes.Op) { op.Index = 8 })
-	byValue := depends(func(op *nodes.Op) { other := "4"; op.Old = &other })
+	byValue := depends(func(op *nodes.Op) { op.Old = "4" })
 	switch {
 	case !byIndex && !byValue:
 		c.wrong(at, "compares nothing: use {{.Old}}, or {{.Index}} with an index of read")
 	case byIndex && c.system.file.HTTP.Read.Index == nil:
 		c.wrong(at, "uses {{.Index}}, and read does not say where the index stands: add index there, or compare {{.Old}}")
-	case !depends(func(op *nodes.Op) { op.Old, op.Index = nil, 0 }):
+	case !depends(func(op *nodes.Op) { op.Old, op.Index = "", 0 }):
 		c.wrong(at, "asks the same where the key must be absent: use {{.Absent}}")
 	}
 }

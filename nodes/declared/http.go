@@ -70,7 +70,7 @@ func (c *httpConn) Do(ctx context.Context, op nodes.Op) (nodes.Answer, error) {
 	if r == nil {
 		return nodes.Answer{}, nodes.Errorf(history.BadRequest, "the system %s has no %s of mode %q", c.system.file.Name, op.F, op.Mode)
 	}
-	if op.F == history.OpCAS && op.Old != nil && op.Index == 0 && c.system.facts.Can(history.ReportsIndexes) {
+	if op.F == history.OpCAS && op.Old != "" && op.Index == 0 && c.system.facts.Can(history.ReportsIndexes) {
 		return nodes.Answer{}, nodes.Errorf(history.BadRequest, "a compare with a key whose modify index is not known")
 	}
 	ready, err := r.render(asking(op, c.system.settings))
@@ -86,14 +86,8 @@ func (c *httpConn) Do(ctx context.Context, op nodes.Op) (nodes.Answer, error) {
 
 // asking is what an operation gives to templates.
 func asking(op nodes.Op, settings map[string]any) Asking {
-	a := Asking{Key: op.Key, Value: op.Value, Index: op.Index, Mode: string(op.Mode), Settings: settings}
-	if op.F == history.OpCAS {
-		a.Absent = op.Old == nil && op.Index == 0
-	}
-	if op.Old != nil {
-		a.Old = *op.Old
-	}
-	return a
+	return Asking{Key: op.Key, Value: op.Value, Old: op.Old, Absent: op.F == history.OpCAS && op.Old == "" && op.Index == 0,
+		Index: op.Index, Mode: string(op.Mode), Settings: settings}
 }
 
 // render is the request of an operation.

@@ -74,11 +74,9 @@ var (
 	read  = nodes.Op{F: history.OpRead, Key: "a b", Mode: history.ModeDefault}
 	stale = nodes.Op{F: history.OpRead, Key: "k1", Mode: history.ModeStale}
 	write = nodes.Op{F: history.OpWrite, Key: "k1", Value: "7"}
-	cas   = nodes.Op{F: history.OpCAS, Key: "k1", Value: "8", Index: 3, Old: text7()}
+	cas   = nodes.Op{F: history.OpCAS, Key: "k1", Value: "8", Index: 3, Old: "7"}
 	first = nodes.Op{F: history.OpCAS, Key: "k1", Value: "8"}
 )
-
-func text7() *string { seven := "7"; return &seven }
 
 func TestRequestsAreWhatTheFileSays(t *testing.T) {
 	for _, c := range []struct {
@@ -139,7 +137,7 @@ func TestAnswersMeanWhatTheFileSays(t *testing.T) {
 		{"a compare of which nobody knows", cas, 200, "maybe", nodes.Answer{}, history.Unknown},
 		{"another mode", nodes.Op{F: history.OpRead, Key: "k1", Mode: "consistent"}, 200, item, nodes.Answer{}, history.BadRequest},
 		{"another operation", nodes.Op{F: history.OpAcquire, Key: "k1"}, 200, item, nodes.Answer{}, history.BadRequest},
-		{"a compare with an index that nobody was told", nodes.Op{F: history.OpCAS, Key: "k1", Value: "8", Old: text7()}, 200, "true", nodes.Answer{}, history.BadRequest},
+		{"a compare with an index that nobody was told", nodes.Op{F: history.OpCAS, Key: "k1", Value: "8", Old: "7"}, 200, "true", nodes.Answer{}, history.BadRequest},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			conn := against(t, overHTTP, func(w http.ResponseWriter, _ *http.Request) {

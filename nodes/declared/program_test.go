@@ -38,14 +38,14 @@ func TestProgramsThatNoPodCanExecute(t *testing.T) {
 	own, err := os.ReadFile("/proc/self/exe")
 	require.NoError(t, err)
 	for _, c := range []struct{ program, want string }{
-		{filepath.Join(dir, "none"), "no such file or directory; build it, or mend the path"},
-		{dir, "is no regular file; name the program itself"},
-		{place("plain", 0o644, own), "is not executable; `chmod +x "},
-		{place("script", 0o755, []byte("#!/bin/sh\n")), "is a script, and pods have no interpreter; name the interpreter as program"},
+		{filepath.Join(dir, "none"), "is not there: name the program"},
+		{dir, "is no regular file: name the program itself"},
+		{place("plain", 0o644, own), "is no executable file: chmod +x it"},
+		{place("script", 0o755, []byte("#!/bin/sh\n")), "name the interpreter as the program"},
 		{place("text", 0o755, []byte("hello")), "is no program of Linux"},
 		{place("empty", 0o755, nil), "is no program of Linux"},
 		{place("foreign", 0o755, loadedBy(t, "/lib/ld.so.1", elf.EM_S390)), "is for another kind of machine"},
-		{place("strange", 0o755, loadedBy(t, "/lib/ld-none.so.9", 0)), "is loaded by /lib/ld-none.so.9, which is not on this machine"},
+		{place("strange", 0o755, loadedBy(t, "/lib/ld-none.so.9", 0)), "linked with the dynamic linker /lib/ld-none.so.9, which is not on this machine"},
 	} {
 		require.ErrorContains(t, systemOf(t, c.program).Ready(t.Context()), c.want)
 	}

@@ -65,10 +65,10 @@ func redisCommand(op nodes.Op) ([]string, error) {
 		return []string{"GET", op.Key}, nil
 	case op.F == history.OpWrite:
 		return []string{"SET", op.Key, op.Value}, nil
-	case op.F == history.OpCAS && op.Old == nil:
+	case op.F == history.OpCAS && op.Old == "":
 		return []string{"SET", op.Key, op.Value, "NX"}, nil
 	case op.F == history.OpCAS:
-		return []string{"EVAL", compareAndSet, "1", op.Key, *op.Old, op.Value}, nil
+		return []string{"EVAL", compareAndSet, "1", op.Key, op.Old, op.Value}, nil
 	}
 	return nil, nodes.Errorf(history.BadRequest, "clients of Redis have no %s of mode %q", op.F, op.Mode)
 }
@@ -87,10 +87,10 @@ func (c *redisConn) answer(op nodes.Op, r reply) (nodes.Answer, error) {
 		return nodes.Answer{Found: true, Value: r.text}, nil
 	case op.F == history.OpRead && r.kind == respNil:
 		return nodes.Answer{}, nil
-	case r.kind == respSimple && r.text == "OK" && (op.F == history.OpWrite || op.F == history.OpCAS && op.Old == nil),
-		op.F == history.OpCAS && op.Old != nil && r.kind == respInteger && r.text == "1":
+	case r.kind == respSimple && r.text == "OK" && (op.F == history.OpWrite || op.F == history.OpCAS && op.Old == ""),
+		op.F == history.OpCAS && op.Old != "" && r.kind == respInteger && r.text == "1":
 		return written, nil
-	case op.F == history.OpCAS && (op.Old == nil && r.kind == respNil || op.Old != nil && r.kind == respInteger && r.text == "0"):
+	case op.F == history.OpCAS && (op.Old == "" && r.kind == respNil || op.Old != "" && r.kind == respInteger && r.text == "0"):
 		return nodes.Answer{}, nodes.Errorf(history.CASMismatch, "it holds another value")
 	}
 	return nodes.Answer{}, nodes.Errorf(history.Unknown, "a %s was answered with %v", op.F, r)

@@ -115,7 +115,6 @@ func TestRedisComparesValues(t *testing.T) {
 		}
 		return a, nodes.CodeOf(err)
 	}
-	text := func(s string) *string { return &s }
 	get := nodes.Op{F: history.OpRead, Key: "k", Mode: history.ModeDefault}
 	for _, step := range []struct {
 		op   nodes.Op
@@ -123,11 +122,11 @@ func TestRedisComparesValues(t *testing.T) {
 		code history.Code
 	}{
 		{get, nodes.Answer{}, ""},
-		{nodes.Op{F: history.OpCAS, Key: "k", Value: "2", Old: text("1")}, nodes.Answer{}, history.CASMismatch},
+		{nodes.Op{F: history.OpCAS, Key: "k", Value: "2", Old: "1"}, nodes.Answer{}, history.CASMismatch},
 		{nodes.Op{F: history.OpCAS, Key: "k", Value: "1"}, nodes.Answer{Found: true, Value: "1"}, ""},
 		{nodes.Op{F: history.OpCAS, Key: "k", Value: "1"}, nodes.Answer{}, history.CASMismatch},
 		{get, nodes.Answer{Found: true, Value: "1"}, ""},
-		{nodes.Op{F: history.OpCAS, Key: "k", Value: "2", Old: text("1")}, nodes.Answer{Found: true, Value: "2"}, ""},
+		{nodes.Op{F: history.OpCAS, Key: "k", Value: "2", Old: "1"}, nodes.Answer{Found: true, Value: "2"}, ""},
 		{nodes.Op{F: history.OpWrite, Key: "k", Value: "3"}, nodes.Answer{Found: true, Value: "3"}, ""},
 		{get, nodes.Answer{Found: true, Value: "3"}, ""},
 		{nodes.Op{F: history.OpRead, Key: "k", Mode: history.ModeStale}, nodes.Answer{}, history.BadRequest},

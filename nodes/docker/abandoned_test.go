@@ -47,6 +47,7 @@ func beHarness(program string) error {
 }
 
 func TestPodsDoNotOutliveTheirHarness(t *testing.T) {
+	t.Parallel()
 	podstest.Alone(t) // or a Clean of others might end what is to end by itself
 	alive := up(t, "lives-on")
 	image, err := podstest.System{}.Image(t.Context())

@@ -2,6 +2,7 @@ package docker
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"os"
 	"slices"
@@ -19,18 +20,30 @@ import (
 
 func TestPublishedPorts(t *testing.T) {
 	t.Setenv(publishedPorts, "1")
-	for _, c := range podstest.Suite("strangers reach no node", "a dead node refuses connections", "killed nodes keep address, data, rules and endpoint") {
-		t.Run(c.Name, func(t *testing.T) { c.Test(t, subject) })
-	}
+	require.Equal(t, publishing.Runtime, New())
+}
+
+// publishing is the runtime where pods cannot be reached by their own addresses.
+var publishing = func() podstest.Subject {
+	s := subject
+	s.Prefix, s.Runtime = "published-", runtime{limits: defaultLimits, published: true}
+	return s
+}()
+
+func TestPodsWithPublishedPorts(t *testing.T) {
+	podstest.Run(t, publishing, podstest.Suite("strangers reach no node", "a dead node refuses connections", "killed nodes keep address, data, rules and endpoint"))
 }
 
 // The pods' network leads to them and nowhere else, unless ports have to be published.
 func TestPortsArePublishedOnlyWhereTheyHaveTo(t *testing.T) {
-	for forced, prefix := range map[string]string{"0": "", "1": "127.0.0.1:"} {
-		t.Run("forced "+forced, func(t *testing.T) {
-			t.Setenv(publishedPorts, forced)
-			c := up(t, "ports-"+forced)
-			if forced == "0" && c.published {
+	t.Parallel()
+	for forced, prefix := range map[bool]string{false: "", true: "127.0.0.1:"} {
+		t.Run(fmt.Sprint("forced ", forced), func(t *testing.T) {
+			t.Parallel()
+			s := subject
+			s.Runtime = runtime{limits: defaultLimits, published: forced}
+			c := podstest.Up(t, s, fmt.Sprint("ports-", forced)).(*cluster)
+			if !forced && c.published {
 				t.Skip("the pods of this engine cannot be reached by their own addresses")
 			}
 			if prefix == "" {
@@ -39,17 +52,18 @@ func TestPortsArePublishedOnlyWhereTheyHaveTo(t *testing.T) {
 			require.Contains(t, c.byName[s1].proxy, prefix)
 			seen, err := c.engine.client.NetworkInspect(t.Context(), "faultline-"+c.run, client.NetworkInspectOptions{})
 			require.NoError(t, err)
-			require.Equal(t, forced == "0", seen.Network.Internal)
+			require.Equal(t, !forced, seen.Network.Internal)
 			holder, err := c.inspect(t.Context(), "looking at the pod", c.byName[s1].holder)
 			require.NoError(t, err)
 			ports := slices.Collect(maps.Keys(holder.NetworkSettings.Ports))
-			require.Equal(t, forced == "1", len(ports) > 0, "%v", ports)
+			require.Equal(t, forced, len(ports) > 0, "%v", ports)
 			podstest.Ask(t, c, s1)
 		})
 	}
 }
 
 func TestContainersAreLimited(t *testing.T) {
+	t.Parallel()
 	c := up(t, "limits")
 	for _, id := range []string{c.byName[s1].holder, c.byName[s1].container} {
 		seen, err := c.inspect(t.Context(), "looking at "+id, id)
@@ -61,6 +75,7 @@ func TestContainersAreLimited(t *testing.T) {
 }
 
 func TestABrokenControlStreamIsOpenedAgain(t *testing.T) {
+	t.Parallel()
 	c := up(t, "stream")
 	want := faults.Conditions{}
 	want.Cut([]string{s1}, []string{s2, s3}, faults.Link{Reject: true})

@@ -109,6 +109,7 @@ package docker
 
 import (
 	"context"
+	"os"
 
 	"faultline/nodes"
 	"faultline/nodes/faults"
@@ -117,9 +118,14 @@ import (
 
 // New is the Docker runtime. The engine is the one at DOCKER_HOST, or else at the
 // default socket; nothing is asked of it yet.
-func New() nodes.Runtime { return runtime{limits: defaultLimits} }
+func New() nodes.Runtime {
+	return runtime{limits: defaultLimits, published: os.Getenv(publishedPorts) == "1"}
+}
 
-type runtime struct{ limits limits }
+type runtime struct {
+	limits    limits
+	published bool // ports, in any case
+}
 
 func (runtime) Name() string { return "docker" }
 

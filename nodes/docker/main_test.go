@@ -2,9 +2,11 @@ package docker
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -38,7 +40,8 @@ var subject = podstest.Subject{
 			return err
 		}
 	},
-	Taken: "faultline clean",
+	Taken:    "faultline clean",
+	Parallel: true,
 	Outside: func(started nodes.Cluster, node string) []string {
 		p := started.(*cluster).byName[node]
 		outside := []string{p.proxy}
@@ -54,8 +57,15 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "harness:", beHarness(program))
 		os.Exit(1)
 	}
+	flag.Parse()
+	if err := flag.Set("test.parallel", strconv.Itoa(clustersAtOnce)); err != nil {
+		panic(err)
+	}
 	podstest.Main(m)
 }
+
+// clustersAtOnce is how many tests may have a cluster at a time. They wait more than they compute.
+const clustersAtOnce = 3
 
 func TestPods(t *testing.T)      { podstest.Test(t, subject) }
 func BenchmarkPods(b *testing.B) { podstest.Benchmark(b, subject) }

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
 	"slices"
 	"time"
 
@@ -28,7 +27,6 @@ const publishedPorts = "FAULTLINE_PUBLISHED_PORTS"
 // that ports can be published of.
 func (c *cluster) createNetwork(ctx context.Context) (name string, err error) {
 	name = "faultline-" + c.run
-	c.published = os.Getenv(publishedPorts) == "1"
 	made, err := c.createNetworkNamed(ctx, name)
 	if err != nil || c.published {
 		return name, err

@@ -36,6 +36,7 @@ func (r runtime) Start(ctx context.Context, spec nodes.Spec) (nodes.Cluster, err
 	if err != nil {
 		return nil, err
 	}
+	c.published = r.published
 	if err := c.start(ctx, spec.System, spec.Baseline); err != nil {
 		return nil, errors.Join(err, c.Close(context.WithoutCancel(ctx)))
 	}

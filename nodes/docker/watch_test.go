@@ -31,6 +31,7 @@ func remove(t *testing.T, c *cluster, container string) {
 }
 
 func TestALostClusterIsNamed(t *testing.T) {
+	t.Parallel()
 	for what, lose := range map[string]struct {
 		how  func(*testing.T, *cluster)
 		want string
@@ -49,6 +50,7 @@ func TestALostClusterIsNamed(t *testing.T) {
 		}, "the container of dc1-s3 was removed: not by Faultline"},
 	} {
 		t.Run(what, func(t *testing.T) {
+			t.Parallel()
 			c := up(t, what)
 			w := podstest.Watch(t, c)
 			lose.how(t, c)
@@ -60,6 +62,7 @@ func TestALostClusterIsNamed(t *testing.T) {
 }
 
 func TestANodeThatIsKilledFromOutsideIsNoLoss(t *testing.T) {
+	t.Parallel()
 	c := up(t, "outside")
 	w := podstest.Watch(t, c)
 	podstest.Ask(t, c, s1)
@@ -72,6 +75,7 @@ func TestANodeThatIsKilledFromOutsideIsNoLoss(t *testing.T) {
 }
 
 func TestANodeThatWantsTooMuchMemory(t *testing.T) {
+	t.Parallel()
 	c := up(t, "memory")
 	w := podstest.Watch(t, c)
 	const limit = 64 << 20

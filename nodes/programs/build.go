@@ -11,9 +11,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"strings"
-
-	"faultline/nodes/internal/lock"
 )
 
 // buildPrefix begins the names of directories in which something is being built, in the cache.
@@ -29,26 +28,8 @@ func (p Program) build(ctx context.Context) (path string, err error) {
 	if err != nil {
 		return "", err
 	}
-	// A run beside this one may be reading the old binary: it is replaced by a rename, never
-	// written to.
-	fresh, err := os.MkdirTemp(dir, buildPrefix)
-	if err != nil {
-		return "", err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(fresh)) }()
-	used, err := os.Open(fresh)
-	if err != nil {
-		return "", err
-	}
-	defer used.Close() // which gives the lock up
-	if free, err := lock.Try(used); err != nil || !free {
-		return "", errors.Join(fmt.Errorf("%s cannot be locked", fresh), err)
-	}
-	if err := p.goBuild(ctx, root, filepath.Join(fresh, p.Name)); err != nil {
-		return "", err
-	}
-	path = filepath.Join(dir, p.Name)
-	return path, os.Rename(filepath.Join(fresh, p.Name), path)
+	err = p.replace(dir, func(fresh string) error { return p.goBuild(ctx, root, fresh) })
+	return filepath.Join(dir, p.Name), err
 }
 
 func (p Program) goBuild(ctx context.Context, root, out string) error {
@@ -71,42 +52,64 @@ func (p Program) noGo() error {
 	return fmt.Errorf("the %s is built with the go command, which is not in PATH; install Go, or set %s to a ready %s", p.Name, p.Env, p.Name)
 }
 
-// checkout is the one of Faultline around the working directory.
+// checkout is where the source of Faultline is: around the working directory, or, where that is in another
+// module, what that module requires (go.mod(5), replace).
 func (p Program) checkout() (root string, err error) {
 	dir, err := os.Getwd()
 	if err != nil {
 		return "", err
 	}
-	for start := dir; ; dir = filepath.Dir(dir) {
-		ours, err := isModuleRoot(dir)
+	start, other := dir, false
+	for ; ; dir = filepath.Dir(dir) {
+		module, err := moduleOf(dir)
 		if err != nil {
 			return "", err
 		}
-		if ours {
+		if module == modulePath {
 			return dir, nil
 		}
+		other = other || module != ""
 		if dir == filepath.Dir(dir) {
-			return "", fmt.Errorf("%s lies in no checkout of Faultline, which the %s is built from; "+
-				"change into one, or set %s to a ready %s", start, p.Name, p.Env, p.Name)
+			break
 		}
 	}
+	if other {
+		if root := required(); root != "" {
+			return root, nil
+		}
+	}
+	return "", fmt.Errorf("%s lies in no checkout of Faultline, and in no module that requires it, which the %s is built from; "+
+		"change into one, or set %s to a ready %s, or use a faultline that was built by `make build`, which has its own", start, p.Name, p.Env, p.Name)
 }
 
-func isModuleRoot(dir string) (bool, error) {
+// modulePath is the path of this module, whoever hosts it.
+var modulePath = strings.TrimSuffix(reflect.TypeFor[Program]().PkgPath(), "/nodes/programs")
+
+// required is the directory of this module as the module around the working directory requires it; empty if it does not.
+func required() string {
+	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", modulePath).Output()
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// moduleOf is the path of the module whose root a directory is; empty if it is none.
+func moduleOf(dir string) (string, error) {
 	data, err := os.ReadFile(filepath.Join(dir, "go.mod"))
 	if errors.Is(err, os.ErrNotExist) {
-		return false, nil
+		return "", nil
 	}
 	if err != nil {
-		return false, err
+		return "", err
 	}
 	lines := bufio.NewScanner(bytes.NewReader(data))
 	for lines.Scan() {
-		if strings.TrimSpace(lines.Text()) == "module faultline" {
-			return true, nil
+		if path, found := strings.CutPrefix(strings.TrimSpace(lines.Text()), "module "); found {
+			return strings.Trim(strings.TrimSpace(path), `"`), nil
 		}
 	}
-	return false, lines.Err()
+	return "", lines.Err()
 }
 
 // cache is a place for binaries in the user's cache, a different one for each checkout.

@@ -5,7 +5,6 @@ import (
 	"debug/elf"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"runtime"
@@ -31,45 +30,37 @@ func (p Program) check(ctx context.Context, path string) (line string, err error
 	if runtime.GOOS != "linux" {
 		return "", nil // nothing that is to run in a pod runs here
 	}
-	loader, err := CheckELF(path)
-	if err != nil {
+	if err := checkELF(path); err != nil {
 		return "", err
-	}
-	if loader != "" {
-		return "", fmt.Errorf("%s is linked dynamically, and a pod has no dynamic linker", path)
 	}
 	return p.askVersion(ctx, path)
 }
 
-// CheckELF refuses what no pod of this machine can execute: what is no program, or for another kind of machine than this
-// process. loader is the dynamic linker that it asks for (elf(5), PT_INTERP); it is empty for a static one.
-func CheckELF(path string) (loader string, err error) {
+// checkELF refuses what a pod cannot execute: what is for another kind of machine than this process, or asks for a dynamic
+// linker (elf(5), PT_INTERP).
+func checkELF(path string) error {
 	f, err := elf.Open(path)
 	if err != nil {
-		return "", fmt.Errorf("%s is no program of Linux (%w)", path, err)
+		return fmt.Errorf("%s is no program of Linux (%w)", path, err)
 	}
 	defer f.Close() // was only read
 	here, err := elf.Open("/proc/self/exe")
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer here.Close() // was only read
 	if f.Machine != here.Machine || f.Class != here.Class || f.Data != here.Data {
-		return "", fmt.Errorf("%s is for another kind of machine: %v, %v; here it is %v, %v", path, f.Machine, f.Class, here.Machine, here.Class)
+		return fmt.Errorf("%s is for another kind of machine: %v, %v; here it is %v, %v", path, f.Machine, f.Class, here.Machine, here.Class)
 	}
 	if f.Type != elf.ET_EXEC && f.Type != elf.ET_DYN {
-		return "", fmt.Errorf("%s is no program (%v)", path, f.Type)
+		return fmt.Errorf("%s is no program (%v)", path, f.Type)
 	}
 	for _, part := range f.Progs {
 		if part.Type == elf.PT_INTERP {
-			named, err := io.ReadAll(part.Open())
-			if err != nil {
-				return "", fmt.Errorf("%s: %w", path, err)
-			}
-			loader = strings.TrimRight(string(named), "\x00")
+			return fmt.Errorf("%s is linked dynamically, and a pod has no dynamic linker", path)
 		}
 	}
-	return loader, nil
+	return nil
 }
 
 // askVersion runs the program. It may be any other one: so it has no arguments, files or environment to do harm with.

@@ -24,7 +24,7 @@ func program(t *testing.T, source string, env ...string) (path string) {
 	dir := t.TempDir()
 	path = filepath.Join(dir, "program")
 	require.NoError(t, os.WriteFile(path+".go", []byte(source), 0o644))
-	build := exec.Command("go", "build", "-o", path, path+".go")
+	build := exec.Command("go", "build", "-trimpath", "-o", path, path+".go")
 	build.Env = append(append(os.Environ(), "CGO_ENABLED=0"), env...)
 	out, err := build.CombinedOutput()
 	require.NoError(t, err, "%s", out)

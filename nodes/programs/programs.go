@@ -1,5 +1,6 @@
-// Package programs makes the programs of Faultline that run inside pods: the agent and the injector. Each is built from the
-// checkout around the working directory, or is a ready binary that an environment variable names.
+// Package programs makes the programs of Faultline that run inside pods: the agent and the injector. Each is a ready binary
+// that an environment variable names; or travels inside this one, if that was made by `make build`; or is built from the
+// checkout around the working directory, or from the module as the one around the working directory requires it.
 //
 //	agent := programs.Program{Name: "agent", Env: "FAULTLINE_AGENT"}
 //	path, err := agent.Path(ctx)
@@ -46,11 +47,14 @@ func Line(name string) string {
 
 func prefix(name string) string { return "faultline " + name + " " }
 
-// Path is where the binary is: the ready one, which was checked, or one that is built now. An error says the way out.
+// Path is where the binary is: the ready one, which was checked, or the embedded one, or one that is built now. An error says the way out.
 func (p Program) Path(ctx context.Context) (string, error) {
 	if os.Getenv(p.Env) != "" {
 		path, _, err := p.given(ctx)
 		return path, err
+	}
+	if binary, ok := p.packed(); ok {
+		return p.unpack(binary)
 	}
 	return p.build(ctx)
 }
@@ -60,6 +64,9 @@ func (p Program) Ready(ctx context.Context) error {
 	if os.Getenv(p.Env) != "" {
 		_, _, err := p.given(ctx)
 		return err
+	}
+	if _, ok := p.packed(); ok {
+		return nil
 	}
 	if _, err := exec.LookPath("go"); err != nil {
 		return p.noGo()
@@ -73,6 +80,14 @@ func (p Program) Try(ctx context.Context) (how string, err error) {
 	if os.Getenv(p.Env) != "" {
 		path, line, err := p.given(ctx)
 		return fmt.Sprintf("%s: %s; it ran and says %q", p.Env, path, line), err
+	}
+	if binary, ok := p.packed(); ok {
+		path, err := p.unpack(binary)
+		if err != nil {
+			return "", err
+		}
+		line, err := p.check(ctx, path)
+		return fmt.Sprintf("travels inside this binary; it ran and says %q", line), err
 	}
 	path, err := p.build(ctx)
 	if err != nil {

@@ -157,14 +157,13 @@ func tryOperations(ctx context.Context, conn nodes.Conn, facts nodes.Facts) (fin
 	if !ok || !slices.Contains(facts.Ops, history.OpCAS) {
 		return findings
 	}
-	old, other := "1", "7"
 	if _, ok = do("a key that is there is not written where it must be absent", nodes.Op{F: history.OpCAS, Key: key, Value: "2"}, isMismatch); !ok {
 		return findings
 	}
-	if _, ok = do("another value is not replaced", nodes.Op{F: history.OpCAS, Key: key, Value: "2", Old: &other, Index: state.Index + min(state.Index, 1)}, isMismatch); !ok {
+	if _, ok = do("another value is not replaced", nodes.Op{F: history.OpCAS, Key: key, Value: "2", Old: "7", Index: state.Index + min(state.Index, 1)}, isMismatch); !ok {
 		return findings
 	}
-	if _, ok = do("the value is replaced", nodes.Op{F: history.OpCAS, Key: key, Value: "3", Old: &old, Index: state.Index}, isDone); !ok {
+	if _, ok = do("the value is replaced", nodes.Op{F: history.OpCAS, Key: key, Value: "3", Old: "1", Index: state.Index}, isDone); !ok {
 		return findings
 	}
 	if _, ok = do("what was set is read", read(key), holds("3")); !ok {

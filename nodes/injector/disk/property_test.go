@@ -284,9 +284,16 @@ func (p *pair) play(ops []byte) {
 	p.powerLoss()
 }
 
+// selfAll, when it is "all", has TestTheDiskIsTheModel play 300 histories, as make self does every night; else it plays 20.
+const selfAll = "FAULTLINE_SELF"
+
 func TestTheDiskIsTheModel(t *testing.T) {
 	needsFUSE(t)
-	for seed := range uint64(60) {
+	histories := uint64(20)
+	if os.Getenv(selfAll) == "all" {
+		histories = 300
+	}
+	for seed := range histories {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 0))
 			ops := make([]byte, 4*300)

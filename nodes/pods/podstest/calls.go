@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"faultline/nodes"
 	"faultline/nodes/faults"
 )
 
@@ -32,8 +33,7 @@ func testManyAtOnce(t *testing.T, s Subject) {
 	RequireConditions(t, c, faults.Conditions{})
 }
 
-func testRefusals(t *testing.T, s Subject) {
-	c := Up(t, s, "refuse")
+func testRefusals(t *testing.T, _ Subject, c nodes.Cluster) {
 	drop := faults.Link{Drop: true}
 	for _, refused := range []struct {
 		conditions faults.Conditions

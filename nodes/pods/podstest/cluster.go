@@ -41,7 +41,7 @@ func Up(t testing.TB, s Subject, name string) nodes.Cluster {
 func up(t testing.TB, s Subject, name, layout string) nodes.Cluster {
 	t.Helper()
 	Need(t, s)
-	return start(t, s, spec(t, name, layout))
+	return start(t, s, spec(t, s.Prefix+name, layout))
 }
 
 func start(t testing.TB, s Subject, spec nodes.Spec) nodes.Cluster {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"faultline/nodes"
 	"faultline/nodes/faults"
 )
 
@@ -18,8 +19,7 @@ func testCapabilities(t *testing.T, s Subject) {
 	require.Subset(t, s.Runtime.Capabilities(), c.Needs())
 }
 
-func testLinksAreCut(t *testing.T, s Subject) {
-	c := Up(t, s, "links")
+func testLinksAreCut(t *testing.T, _ Subject, c nodes.Cluster) {
 	drop, reject := faults.Link{Drop: true}, faults.Link{Reject: true}
 	both := linkOf(S1, S2, drop)
 	both.Cut([]string{S2}, []string{S1}, reject)

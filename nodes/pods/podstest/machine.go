@@ -134,8 +134,7 @@ func testDisks(t *testing.T, s Subject) {
 	RequireConditions(t, c, faults.Conditions{})
 }
 
-func testRights(t *testing.T, s Subject) {
-	c := Up(t, s, "rights")
+func testRights(t *testing.T, _ Subject, c nodes.Cluster) {
 	var clock, disk faults.Conditions
 	clock.SetClock([]string{S1}, faults.Clock{Offset: time.Hour})
 	disk.SetDisk([]string{S1}, faults.Disk{Full: true})

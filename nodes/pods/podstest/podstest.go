@@ -42,48 +42,55 @@ type Subject struct {
 	// Outside lists addresses, HOST:PORT, at which others on this machine could try to reach
 	// the pod of a node; nil if there are none.
 	Outside func(c nodes.Cluster, node string) []string
+	// Prefix begins the names of the runs that Up starts, if a test process has several subjects.
+	Prefix string
+	// Parallel lets tests run beside each other: clusters have nothing to do with TMPDIR, which
+	// else every test has to itself.
+	Parallel bool
 }
 
 // suite is what every runtime must do.
 var suite = []Case{
-	{"capabilities cover the conditions", testCapabilities},
+	{Name: "capabilities cover the conditions", Test: testCapabilities},
 
-	{"links are dropped and rejected each direction apart", testLinksAreCut},
-	{"links are shaped", testLinksAreShaped},
-	{"what already holds is left alone", testSetIsIdempotent},
+	{Name: "links are dropped and rejected each direction apart", onShared: testLinksAreCut},
+	{Name: "links are shaped", Test: testLinksAreShaped, exact: true},
+	{Name: "what already holds is left alone", Test: testSetIsIdempotent},
 
-	{"nodes have their address and no capabilities", testPlaces},
-	{"every start is as the system says", testStarts},
-	{"all processes of a node are stopped and killed", testChildren},
-	{"programs of the machine run with what they are linked with", testImages},
-	{"killed nodes keep address, data, rules and endpoint", testKilledNodes},
-	{"a node that was absent begins anew at its address", testAbsentNodes},
-	{"nodes begin in the conditions of the baseline, and none that it has absent", testBaseline},
-	{"a change that is cut off does not harm the next", testCutOff},
-	{"clocks are wrong from the first instruction on", testClocks},
-	{"a loss of power takes what was not synced", testPowerLoss},
-	{"disks fail and heal, and are damaged and mended", testDisks},
-	{"a pod without the rights refuses", testRights},
-	{"a pod that is killed while it probes its disk is gone", testKilledPods},
-	{"a dead node refuses connections", testDeadNodesRefuse},
-	{"paused nodes answer later", testPausedNodes},
-	{"a node that ended by itself is started again by Set", testNodesThatEnded},
-	{"every start and every end of a process is told", testLives},
-	{"a node that ends as soon as it is started is told of", testShortLives},
-	{"no life is missed in a storm of restarts", testStorm},
+	{Name: "nodes have their address and no capabilities", onShared: testPlaces},
+	{Name: "every start is as the system says", Test: testStarts},
+	{Name: "all processes of a node are stopped and killed", Test: testChildren},
+	{Name: "programs of the machine run with what they are linked with", Test: testImages},
+	{Name: "killed nodes keep address, data, rules and endpoint", Test: testKilledNodes},
+	{Name: "a node that was absent begins anew at its address", Test: testAbsentNodes},
+	{Name: "nodes begin in the conditions of the baseline, and none that it has absent", Test: testBaseline},
+	{Name: "a change that is cut off does not harm the next", Test: testCutOff},
+	{Name: "clocks are wrong from the first instruction on", Test: testClocks, exact: true},
+	{Name: "a loss of power takes what was not synced", Test: testPowerLoss},
+	{Name: "disks fail and heal, and are damaged and mended", Test: testDisks},
+	{Name: "a pod without the rights refuses", onShared: testRights},
+	{Name: "a pod that is killed while it probes its disk is gone", Test: testKilledPods},
+	{Name: "a dead node refuses connections", Test: testDeadNodesRefuse},
+	{Name: "paused nodes answer later", Test: testPausedNodes},
+	{Name: "a node that ended by itself is started again by Set", Test: testNodesThatEnded},
+	{Name: "every start and every end of a process is told", Test: testLives},
+	{Name: "a node that ends as soon as it is started is told of", Test: testShortLives},
+	{Name: "no life is missed in a storm of restarts", Test: testStorm},
 
-	{"strangers reach no node", testStrangers},
-	{"a node does not command its injector", testAttacks},
+	{Name: "strangers reach no node", onShared: testStrangers},
+	{Name: "a node does not command its injector", Test: testAttacks},
 
-	{"many may set and measure at once", testManyAtOnce},
-	{"what is not there is refused", testRefusals},
-	{"a failed start leaves nothing", testFailedStarts},
+	{Name: "many may set and measure at once", Test: testManyAtOnce},
+	{Name: "what is not there is refused", onShared: testRefusals},
+	{Name: "a failed start leaves nothing", Test: testFailedStarts},
 }
 
 // Case is a test of the suite.
 type Case struct {
-	Name string
-	Test func(*testing.T, Subject)
+	Name     string
+	Test     func(*testing.T, Subject)
+	onShared func(*testing.T, Subject, nodes.Cluster) // instead of Test: it leaves a cluster of three healthy nodes as it was
+	exact    bool                                     // it measures so finely that no other may run beside it
 }
 
 // Suite is the cases of these names, for a runtime that has two ways to do the same.
@@ -101,16 +108,52 @@ func Suite(names ...string) (cases []Case) {
 
 // Test puts a runtime to the suite.
 func Test(t *testing.T, s Subject) {
-	for _, c := range suite {
-		t.Run(c.Name, func(t *testing.T) { c.Test(t, s) })
+	Run(t, s, suite)
+}
+
+// Run runs cases: first those that bear no others beside them, then the rest, side by side if the
+// runtime is for that. Those that leave a cluster as it was have one together.
+func Run(t *testing.T, s Subject, cases []Case) {
+	var shared, rest []Case
+	for _, c := range cases {
+		switch {
+		case c.onShared != nil:
+			shared = append(shared, c)
+		case s.Parallel && !c.exact:
+			rest = append(rest, c)
+		default:
+			t.Run(c.Name, func(t *testing.T) { c.Test(t, s) })
+		}
+	}
+	if s.Parallel {
+		t.Parallel()
+	}
+	for _, c := range append(rest, onOneCluster(shared)) {
+		t.Run(c.Name, func(t *testing.T) {
+			if s.Parallel {
+				t.Parallel()
+			}
+			c.Test(t, s)
+		})
 	}
 }
 
+func onOneCluster(cases []Case) Case {
+	return Case{Name: "on one cluster", Test: func(t *testing.T, s Subject) {
+		cluster := Up(t, s, "shared")
+		for _, c := range cases {
+			t.Run(c.Name, func(t *testing.T) { c.onShared(t, s, cluster) })
+		}
+	}}
+}
+
 // Need skips a test on a machine that does not offer the runtime, unless Require forbids it.
-// From then on the test has a directory for temporary files of its own.
+// From then on the test has a directory for temporary files of its own, unless others run beside it.
 func Need(t testing.TB, s Subject) {
 	t.Helper()
-	t.Setenv("TMPDIR", t.TempDir())
+	if !s.Parallel {
+		t.Setenv("TMPDIR", t.TempDir())
+	}
 	err := s.Runtime.Check(t.Context())
 	if err != nil && os.Getenv(s.Require) != "1" {
 		t.Skipf("needs %s: %v", s.Runtime.Name(), err)

@@ -13,11 +13,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"faultline/nodes"
 	"faultline/nodes/faults"
 )
 
-func testPlaces(t *testing.T, s Subject) {
-	c := Up(t, s, "places")
+func testPlaces(t *testing.T, _ Subject, c nodes.Cluster) {
 	about := map[string]About{S1: Ask(t, c, S1), S2: Ask(t, c, S2), S3: Ask(t, c, S3)}
 	for node, a := range about {
 		require.Len(t, a.Addrs, 2, "the loopback's and the pod's")

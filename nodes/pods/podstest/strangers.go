@@ -15,16 +15,16 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"faultline/nodes"
 	"faultline/nodes/faults"
 )
 
-func testStrangers(t *testing.T, s Subject) {
+func testStrangers(t *testing.T, s Subject, c nodes.Cluster) {
 	own, err := net.Listen("tcp4", "127.0.0.1:0")
 	require.NoError(t, err)
 	require.Contains(t, listening(t), own.Addr().String(), "what this process listens on is found")
 	require.NoError(t, own.Close())
 
-	c := Up(t, s, "strangers")
 	Ask(t, c, S1)
 	addresses := listening(t)
 	if s.Outside != nil {

@@ -19,9 +19,11 @@ const (
 
 // beChild writes down the longest time that it has not run for.
 func beChild() {
-	for longest, last := time.Duration(0), time.Now(); ; last = time.Now() {
+	for longest, last := time.Duration(0), time.Now(); ; {
 		time.Sleep(childSleep)
-		gap := time.Since(last)
+		now := time.Now()
+		gap := now.Sub(last) // with what the last round took
+		last = now
 		if gap <= longest {
 			continue
 		}

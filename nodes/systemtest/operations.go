@@ -1,0 +1,137 @@
+package systemtest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"faultline/nodes"
+	"faultline/workloads/history"
+)
+
+func testKeys(t *testing.T, c *cluster) {
+	c.needs(history.OpRead, history.OpWrite)
+	read := func(node, key string) nodes.Answer {
+		return c.must(node, nodes.Op{F: history.OpRead, Key: key, Mode: history.ModeDefault})
+	}
+	here, there := c.servers[0], c.servers[len(c.servers)-1]
+	key := c.key()
+	require.False(t, read(here, key).Found, "it is absent")
+
+	first := c.must(here, nodes.Op{F: history.OpWrite, Key: key, Value: "1"})
+	got := read(there, key)
+	require.True(t, got.Found)
+	require.Equal(t, "1", got.Value, "written at one node, read at another")
+	second := c.must(there, nodes.Op{F: history.OpWrite, Key: key, Value: "2"})
+	got = read(here, key)
+	require.Equal(t, "2", got.Value)
+	if c.facts.Can(history.ReportsIndexes) {
+		require.Positive(t, first.Index)
+		require.Greater(t, second.Index, first.Index)
+		require.Equal(t, second.Index, got.Index, "a read tells the index of the last write")
+	}
+	for _, odd := range []string{c.key() + "/with/slashes", c.key() + " with spaces", c.key() + "%2F?&=ü"} {
+		c.must(here, nodes.Op{F: history.OpWrite, Key: odd, Value: "odd " + odd})
+		require.Equal(t, "odd "+odd, read(there, odd).Value)
+	}
+	for _, mode := range c.facts.Modes {
+		c.eventually(answers, "a read in mode "+string(mode.Name), func() error {
+			a, err := c.do(there, nodes.Op{F: history.OpRead, Key: key, Mode: mode.Name})
+			if err == nil && a.Value != "2" {
+				err = errOld
+			}
+			return err
+		})
+	}
+
+	c.needs(history.OpCAS)
+	at := read(here, key).Index
+	set := func(index uint64, value string) (nodes.Answer, error) {
+		return c.do(here, nodes.Op{F: history.OpCAS, Key: key, Index: index, Value: value, Old: read(here, key).Value})
+	}
+	swapped, err := set(at, "3")
+	require.NoError(t, err)
+	require.Equal(t, "3", read(there, key).Value)
+	if c.facts.Can(history.ReportsIndexes) {
+		require.Greater(t, swapped.Index, at)
+		was, err := set(at, "4")
+		require.Equal(t, history.CASMismatch, nodes.CodeOf(err), "the index is no longer that: %v", err)
+		require.Equal(t, "3", read(there, key).Value)
+		if was.HasCurrent {
+			require.Equal(t, nodes.Answer{Value: "3", Found: true, Index: swapped.Index, HasCurrent: true},
+				nodes.Answer{Value: was.Value, Found: was.Found, Index: was.Index, HasCurrent: true})
+		}
+		_, err = set(0, "5")
+		require.Equal(t, history.CASMismatch, nodes.CodeOf(err), "it is not absent: %v", err)
+	}
+	absent := nodes.Op{F: history.OpCAS, Key: c.key(), Value: "new"}
+	c.must(here, absent)
+	_, err = c.do(here, absent)
+	require.Equal(t, history.CASMismatch, nodes.CodeOf(err), "it is there by now: %v", err)
+}
+
+const ttl = 2 * time.Second // of sessions
+
+func testLocks(t *testing.T, c *cluster) {
+	c.needs(history.OpCreate, history.OpRenew, history.OpDestroy, history.OpAcquire, history.OpRelease)
+	here, there := c.servers[0], c.servers[len(c.servers)-1]
+	create := func(node string) string {
+		id := c.must(node, nodes.Op{F: history.OpCreate, TTL: ttl}).Value
+		require.NotEmpty(t, id)
+		return id
+	}
+	about := func(f history.Op, session string) nodes.Op { return nodes.Op{F: f, Session: session} }
+	on := func(f history.Op, key, session string) nodes.Op {
+		return nodes.Op{F: f, Key: key, Value: session, Session: session}
+	}
+	fails := func(code history.Code, op nodes.Op, why string) {
+		t.Helper()
+		_, err := c.do(there, op)
+		require.Equal(t, code, nodes.CodeOf(err), "%s: %v", why, err)
+	}
+	key, a, b := c.key(), create(here), create(there)
+	require.NotEqual(t, a, b)
+	first := c.must(here, on(history.OpAcquire, key, a))
+	fails(history.LockHeld, on(history.OpAcquire, key, b), "another holds it")
+	fails(history.LockHeld, on(history.OpRelease, key, b), "it is not the holder")
+	c.must(there, about(history.OpRenew, a))
+	c.must(here, on(history.OpRelease, key, a))
+	second := c.must(there, on(history.OpAcquire, key, b))
+	if c.facts.Can(history.ReportsIndexes) {
+		require.Greater(t, second.Index, first.Index, "a fencing token")
+	}
+	c.must(here, about(history.OpDestroy, b))
+	fails(history.NoSession, about(history.OpRenew, b), "it was destroyed")
+	fails(history.NoSession, on(history.OpAcquire, c.key(), b), "it was destroyed")
+
+	held, until := create(here), time.Time{}
+	acquired := time.Now()
+	c.eventually(answers, "what its holder lost is free", func() error {
+		_, err := c.do(here, on(history.OpAcquire, key, held))
+		return err
+	})
+	for until = acquired; nodes.CodeOf(lockError(c, there, on(history.OpAcquire, key, create(there)))) == history.LockHeld; until = time.Now() {
+		require.Less(t, time.Since(acquired), 10*ttl, "a session that nobody renews ends")
+		time.Sleep(ttl / 10)
+	}
+	require.Greater(t, until.Sub(acquired), ttl/2, "a session lives its time")
+	fails(history.NoSession, about(history.OpRenew, held), "its time is over")
+}
+
+// lockError is what became of an operation; nothing but a lock that is held may go wrong.
+func lockError(c *cluster, node string, op nodes.Op) error {
+	_, err := c.do(node, op)
+	if err != nil {
+		require.Equal(c.t, history.LockHeld, nodes.CodeOf(err), "%v", err)
+	}
+	return err
+}
+
+func testUnknown(t *testing.T, c *cluster) {
+	for _, node := range c.servers {
+		_, err := c.do(node, nodes.Op{F: "fly", Key: c.key()})
+		require.Equal(t, history.BadRequest, nodes.CodeOf(err), "%v", err)
+		require.ErrorAs(t, err, new(*nodes.Error))
+	}
+}
