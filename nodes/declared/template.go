@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -95,7 +96,8 @@ func functions(files []string) template.FuncMap {
 			encoded, err := json.Marshal(v)
 			return string(encoded), err
 		},
-		"file": func(name string) (string, error) { return fileOf(files, name) },
+		"urlpath": func(v any) string { return url.PathEscape(fmt.Sprint(v)) },
+		"file":    func(name string) (string, error) { return fileOf(files, name) },
 	}
 }
 

@@ -16,7 +16,7 @@ import threading
 import urllib.parse
 
 NAME, DIR, PORT, LEADER, LEADER_ADDR = sys.argv[1:6]
-CACHE = {} if "--cache" in sys.argv else None  # the bug: what was last seen is served when the leader is silent
+CACHE = {} if "--cache" in sys.argv else None  # the bug: what was seen last is served while the leader is silent
 
 
 class Store:
@@ -90,7 +90,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def forward(self, key, value):
         leader = http.client.HTTPConnection(LEADER_ADDR, int(PORT), timeout=2)
         try:
-            leader.request(self.command, self.path, value)
+            leader.request(self.command, self.path, None if value is None else value.encode())
             answer = leader.getresponse()
             status, body = answer.status, answer.read().decode()
         except (OSError, http.client.HTTPException) as error:
