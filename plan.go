@@ -100,7 +100,15 @@ func (r Registry) lookUp(s Scenario, o Options) (*plan, error) {
 	if err := p.topology.CheckLinks(); err != nil {
 		return nil, s.mistake(err)
 	}
-	if p.schedule, err = MakeSchedule(s); err != nil {
+	if p.system != nil {
+		if err := checkGiven(s); err != nil {
+			return nil, s.mistake(err)
+		}
+		p.scenario.System = given + p.system.Name()
+	} else if p.system, err = r.system(s); err != nil {
+		return nil, s.mistake(err)
+	}
+	if p.schedule, err = makeSchedule(s, p.system.Facts().Can); err != nil {
 		return nil, err
 	}
 	if err := p.schedule.Check(p.topology, r.capabilities()); err != nil {
@@ -111,16 +119,6 @@ func (r Registry) lookUp(s Scenario, o Options) (*plan, error) {
 	}
 	if err := p.checkRuntime(); err != nil {
 		return nil, s.mistake(err)
-	}
-	if p.system != nil {
-		if err := checkGiven(s); err != nil {
-			return nil, s.mistake(err)
-		}
-		p.scenario.System = given + p.system.Name()
-	} else {
-		if p.system, err = r.system(s); err != nil {
-			return nil, s.mistake(err)
-		}
 	}
 	p.generator, err = p.workload.New(workloads.Options{Mode: s.Mode, Keys: s.Keys, OpsPerKey: s.OpsPerKey, Seed: s.Seed,
 		ByValue: !p.system.Facts().Can(history.ReportsIndexes)})
@@ -263,9 +261,22 @@ func interruptedOr(ctx context.Context, err error) error {
 }
 
 // MakeSchedule is the schedule that a run of the scenario plays: its steps, its file, or
-// what its seed makes of its families.
+// what its seed makes of its families for its system.
 func MakeSchedule(s Scenario) (nemesis.Schedule, error) {
 	s = s.Defaults()
+	can := func(history.Ability) bool { return true }
+	if len(s.Nemesis) > 0 && !strings.HasPrefix(s.System, given) {
+		system, err := Default().system(s)
+		if err != nil {
+			return nemesis.Schedule{}, s.mistake(err)
+		}
+		can = system.Facts().Can
+	}
+	return makeSchedule(s, can)
+}
+
+// makeSchedule is MakeSchedule for a system of which it knows what that can be asked for.
+func makeSchedule(s Scenario, can func(history.Ability) bool) (nemesis.Schedule, error) {
 	t, err := s.topology()
 	if err != nil {
 		return nemesis.Schedule{}, s.mistake(err)
@@ -284,7 +295,7 @@ func MakeSchedule(s Scenario) (nemesis.Schedule, error) {
 		}
 	case len(s.Nemesis) > 0:
 		schedule, err = nemesis.Generate(nemesis.Options{Seed: s.Seed, Families: s.Nemesis,
-			Interval: s.NemesisInterval, Duration: s.TimeLimit - warmUp, Topology: t})
+			Interval: s.NemesisInterval, Duration: s.TimeLimit - warmUp, Topology: t, Can: can})
 		if err != nil {
 			return nemesis.Schedule{}, s.mistake(err)
 		}

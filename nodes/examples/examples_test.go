@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -109,6 +110,7 @@ func TestSystem(t *testing.T) {
 
 // The reference agent is described by a file, too: it speaks Consul's API, and its flags are templates.
 func TestTheReferenceAgentByAFile(t *testing.T) {
+	t.Parallel()
 	path, err := programs.Agent.Path(t.Context())
 	require.NoError(t, err)
 	quoted, err := json.Marshal(path)
@@ -138,4 +140,18 @@ leader: {path: /v1/status/leader, matches: '"(.*):8300"', says: address}
 	require.Equal(t, checker.Valid, o.Verdict, "%+v", o.Results)
 	require.Equal(t, checker.Valid, result(t, o, "index").Verdict)
 	require.Equal(t, checker.NotApplicable, result(t, o, "raft").Verdict)
+}
+
+// The guide shows the file that stands beside it.
+func TestTheGuideShowsTheExample(t *testing.T) {
+	guide, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	text, err := os.ReadFile("kv.yaml")
+	require.NoError(t, err)
+	_, shown, found := strings.Cut(string(text), "\n") // after the line for editors
+	require.True(t, found)
+	require.Contains(t, string(guide), "```yaml\n"+shown+"```\n")
+	buggy, err := os.ReadFile("kv-buggy.yaml")
+	require.NoError(t, err)
+	require.Contains(t, string(buggy), "  - --cache\n")
 }
