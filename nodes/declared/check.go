@@ -234,6 +234,13 @@ func inherit(mode, read Operation) Operation {
 	return mode
 }
 
+// What net/http may send twice (Request.isReplayable): requests of these methods without a body, and those
+// with one of these headers.
+var (
+	repeated   = []string{http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace}
+	repeatable = []string{"Idempotency-Key", "X-Idempotency-Key"}
+)
+
 func (c *checking) operation(at []string, kind requestKind, o Operation) {
 	method := http.MethodPut
 	if kind.op == history.OpRead {
@@ -243,6 +250,9 @@ func (c *checking) operation(at []string, kind requestKind, o Operation) {
 	if !methodName.MatchString(r.method) {
 		c.wrong(below(at, "method"), "%q: want a method of HTTP, such as POST", o.Method)
 	}
+	if kind.op != history.OpRead && slices.Contains(repeated, r.method) {
+		c.wrong(below(at, "method"), "%s: HTTP may send it twice by itself, if a connection breaks: want a method such as PUT or POST", r.method)
+	}
 	if o.Path == "" {
 		c.wrong(below(at, "path"), "is missing: want a template such as /kv/{{.Key}}")
 	}
@@ -250,6 +260,9 @@ func (c *checking) operation(at []string, kind requestKind, o Operation) {
 	for _, name := range slices.Sorted(maps.Keys(o.Headers)) {
 		if !headerName.MatchString(name) {
 			c.wrong(below(at, "headers", name), "is no name of a header")
+		}
+		if slices.Contains(repeatable, http.CanonicalHeaderKey(name)) {
+			c.wrong(below(at, "headers", name), "has HTTP send a request twice by itself, if a connection breaks: leave it out")
 		}
 		r.headers[name] = c.compiled(below(at, "headers", name), o.Headers[name])
 	}
@@ -328,6 +341,12 @@ func (c *checking) try() {
 			if err := launch.Check(); err != nil {
 				c.wrong([]string{"args"}, "%v", err)
 				return
+			}
+			for _, name := range slices.Sorted(maps.Keys(launch.Files)) {
+				if strings.HasPrefix(name+"/", start.Self.Dir+"/") {
+					c.wrong([]string{"config", name}, "is in the data directory, which is the node's own: take a path outside of %s", start.Self.Dir)
+					return
+				}
 			}
 		}
 	}
