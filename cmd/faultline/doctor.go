@@ -11,6 +11,7 @@ import (
 	"faultline/cmd/faultline/output"
 	"faultline/cmd/internal/doctor"
 	"faultline/nemesis"
+	"faultline/nodes"
 )
 
 func doctorCommand() *cobra.Command {
@@ -36,7 +37,7 @@ func doctorCommand() *cobra.Command {
 	c.RunE = command(func(c *cobra.Command, _ []string) error {
 		findings := doctor.Examine(c.Context(), store)
 		if system != "" {
-			findings = append(findings, doctor.ExamineSystem(c.Context(), system)...)
+			findings = append(findings, doctor.ExamineSystem(c.Context(), system, allRuntimes()...)...)
 		}
 		document := examine(findings, !json)
 		if deep {
@@ -70,6 +71,14 @@ func examine(findings []doctor.Finding, show bool) output.Doctor {
 		}
 	}
 	return document
+}
+
+// allRuntimes are those of the registry, in the order in which auto takes them.
+func allRuntimes() (all []nodes.Runtime) {
+	for _, line := range faultline.Default().Runtimes {
+		all = append(all, line.Make())
+	}
+	return all
 }
 
 func mark(err error) string {

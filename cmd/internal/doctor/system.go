@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"faultline"
 	"faultline/cmd/internal/catalogue"
 	"faultline/nodes"
 	"faultline/nodes/declared"
@@ -30,8 +29,9 @@ var systemNodes = topologies.Topology{Name: "system", Datacenters: []topologies.
 	{Name: "dc1", Servers: topologies.Members{Count: 3}}}}
 
 // ExamineSystem looks at the system that a file describes: what the file says, what it names, and, on three
-// nodes that are thrown away, whether they start and answer each operation as the file says they do.
-func ExamineSystem(ctx context.Context, path string) []Finding {
+// nodes of the first runtime that this machine offers, which are thrown away, whether they start and answer each
+// operation as the file says they do.
+func ExamineSystem(ctx context.Context, path string, runtimes ...nodes.Runtime) []Finding {
 	f := Finding{What: "system"}
 	system, err := declared.Load(path, nil)
 	if err != nil {
@@ -47,8 +47,8 @@ func ExamineSystem(ctx context.Context, path string) []Finding {
 	if slices.ContainsFunc(findings, func(f Finding) bool { return f.Err != nil }) {
 		return findings
 	}
-	for _, line := range faultline.Default().Runtimes {
-		if rt := line.Make(); rt.Check(ctx) == nil {
+	for _, rt := range runtimes {
+		if rt.Check(ctx) == nil {
 			return append(findings, trySystem(ctx, rt, system)...)
 		}
 	}
