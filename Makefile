@@ -14,6 +14,9 @@ TESTFLAGS ?=
 GORACE ?= atexit_sleep_ms=0
 export GORACE
 GO      ?= go
+# What the suite etcd tests: the path of a binary.
+ETCD    ?= $$(ci/etcd-binary.sh)
+SETTINGS = $(if $(filter etcd,$(SUITE)),--set binary=$(ETCD))
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 help: ## list the targets
@@ -41,7 +44,7 @@ self: ## inject faults into the harness itself: every call of a short run goes w
 	FAULTLINE_SELF=all $(GO) test -run '^(TestARunInMemory|TestWhateverGoesWrong|TestADiskThatFails|TestAnEngineThatFails)' -timeout 3h -count 1 .
 
 test-chaos: build ## run the scenarios of ci/$(SUITE) on $(RUNTIME), $(JOBS) at a time, and judge them
-	bin/faultline test ci/$(SUITE) --runtime $(RUNTIME) --store $(STORE) --jobs $(JOBS) $(FLAGS)
+	bin/faultline test ci/$(SUITE) --runtime $(RUNTIME) --store $(STORE) --jobs $(JOBS) $(SETTINGS) $(FLAGS)
 
 night: build ## the long scenarios and new schedules; first what was invalid in an earlier night, which $(KEEP) has
 	bin/faultline test ci/nightly --runtime $(RUNTIME) --store $(STORE) --jobs $(JOBS) --keep $(KEEP) $(FLAGS)

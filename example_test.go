@@ -10,6 +10,7 @@ import (
 
 	"faultline"
 	"faultline/checker"
+	"faultline/topologies"
 )
 
 // A test in Go plays a scenario, and fails unless the cluster kept its promises. It needs a
@@ -94,10 +95,55 @@ func ExampleAnalyze() {
 	// linearizable 2
 }
 
+// A program adds what it brings to the registry: here a checker, which then judges every run, also stored ones.
+func ExampleRegistry() {
+	registry := faultline.Default()
+	registry.Checkers = append(registry.Checkers, checker.Checker{
+		Name: "one-leader", Doc: "Nobody but dc1-s1 ever leads.",
+		Needs: func(run *checker.Run) string {
+			if len(run.Topology.Servers()) < 5 {
+				return "it is for clusters of five servers"
+			}
+			return ""
+		},
+		Check: func(context.Context, *checker.Run) checker.Result { return checker.Result{Verdict: checker.Valid} },
+	})
+	dir, err := os.MkdirTemp("", "example") // a copy: Analyze writes reports
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join("cmd", "faultline", "testdata", "runs", "valid"))); err != nil {
+		log.Fatal(err)
+	}
+	outcome, err := registry.Analyze(context.Background(), dir)
+	if err != nil {
+		log.Fatal(err)
+	}
+	last := outcome.Results[len(outcome.Results)-1]
+	fmt.Println(outcome.Verdict)
+	fmt.Printf("%s: %s, %s\n", last.Checker, last.Verdict, last.Summary)
+	// Output:
+	// valid
+	// one-leader: not applicable, it is for clusters of five servers
+}
+
+// A topology can be a value of the program's own.
+func ExampleOptions() {
+	topology, err := topologies.Parse("mine.yaml", []byte("name: mine\ndatacenters:\n  - {name: dc1, servers: [ann, bob, eve]}\n"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	err = faultline.Check(context.Background(), []faultline.Scenario{{Nemesis: []string{"join"}}}, faultline.Options{Topology: topology})
+	fmt.Println(err)
+	// Output:
+	// faults of the family join cannot be played on mine
+}
+
 // Check finds the mistakes of scenarios without starting anything.
 func ExampleCheck() {
 	err := faultline.Check(context.Background(), []faultline.Scenario{{Topology: "dc1-3", Workload: "queue"}}, faultline.Options{})
 	fmt.Println(err)
 	// Output:
-	// no workload "queue"; there is lock, register
+	// no workload "queue"; there is append, lock, register
 }

@@ -24,6 +24,7 @@ var layers = map[string]struct {
 	"faultline/nodes/local":       {4, "local"},
 	"faultline/nodes/declared":    {4, "declared"},
 	"faultline/nodes/consul":      {3, "consul"},
+	"faultline/nodes/etcd":        {3, "etcd"},
 	"faultline/checker/report":    {4, "report"},
 	"faultline/nodes/systemtest":  {3, "systemtest"},
 	"faultline/nodes/pods":        {3, "pods"},

@@ -25,7 +25,7 @@ func (s memorySystem) Launch(ctx context.Context, _ nodes.Start) (nodes.Launch, 
 	return nodes.Launch{}, err
 }
 func (memorySystem) Facts() nodes.Facts {
-	facts := consul.Agent(consul.Options{}).Facts() // it is as able as the reference agent
+	facts := consul.Facts() // it is as able as the reference agent
 	facts.Port = 1
 	return facts
 }

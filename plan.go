@@ -21,17 +21,19 @@ import (
 
 // plan is a scenario with everything looked up and checked, before anything starts.
 type plan struct {
-	scenario  Scenario // defaults filled in
-	topology  topologies.Topology
-	schedule  nemesis.Schedule
-	runtime   nodes.Runtime
-	system    nodes.System
-	registry  Registry
-	workload  workloads.Workload
-	generator workloads.Generator
-	abilities []history.Ability // of the system
-	notes     []string          // warnings for the report
-	format    int               // of the run directory
+	scenario Scenario // defaults filled in
+	topology topologies.Topology
+	schedule nemesis.Schedule
+	runtime  nodes.Runtime
+	system   nodes.System
+	registry Registry
+	// ownTopology: the program has brought it, and no file or name leads to it.
+	ownTopology bool
+	workload    workloads.Workload
+	generator   workloads.Generator
+	abilities   []history.Ability // of the system
+	notes       []string          // warnings for the report
+	format      int               // of the run directory
 }
 
 // makePlan looks up all that a scenario names, then asks the machine for a runtime.
@@ -86,9 +88,9 @@ func (r Registry) lookUp(s Scenario, o Options) (*plan, error) {
 	if err := s.Validate(); err != nil {
 		return nil, s.mistake(err)
 	}
-	p := &plan{scenario: s, system: o.System, runtime: o.Runtime, registry: r}
+	p := &plan{scenario: s, system: o.System, runtime: o.Runtime, registry: r, ownTopology: len(o.Topology.Datacenters) > 0}
 	var err error
-	if p.topology, err = s.topology(); err != nil {
+	if p.topology, err = o.topology(s); err != nil {
 		return nil, s.mistake(err)
 	}
 	if p.notes, err = p.topology.Validate(); err != nil {
@@ -108,7 +110,7 @@ func (r Registry) lookUp(s Scenario, o Options) (*plan, error) {
 	} else if p.system, err = r.system(s); err != nil {
 		return nil, s.mistake(err)
 	}
-	if p.schedule, err = makeSchedule(s, p.system.Facts().Can); err != nil {
+	if p.schedule, err = makeSchedule(s, p.topology, p.system.Facts().Can); err != nil {
 		return nil, err
 	}
 	if err := p.schedule.Check(p.topology, r.capabilities()); err != nil {
@@ -169,6 +171,17 @@ func words[T ~string](all []T) string {
 		}
 	}
 	return strings.Join(list, ", ")
+}
+
+// topology is the one that the program brings, or the one that the scenario names.
+func (o Options) topology(s Scenario) (topologies.Topology, error) {
+	switch {
+	case len(o.Topology.Datacenters) == 0:
+		return s.topology()
+	case s.Topology != Scenario{}.Defaults().Topology:
+		return o.Topology, fmt.Errorf("topology is not for a run whose topology the program brings (Options.Topology): leave it out")
+	}
+	return o.Topology, nil
 }
 
 // given is before the name of a system or runtime that a Go program brought (Options). No
@@ -272,16 +285,15 @@ func MakeSchedule(s Scenario) (nemesis.Schedule, error) {
 		}
 		can = system.Facts().Can
 	}
-	return makeSchedule(s, can)
-}
-
-// makeSchedule is MakeSchedule for a system of which it knows what that can be asked for.
-func makeSchedule(s Scenario, can func(history.Ability) bool) (nemesis.Schedule, error) {
 	t, err := s.topology()
 	if err != nil {
 		return nemesis.Schedule{}, s.mistake(err)
 	}
-	var schedule nemesis.Schedule
+	return makeSchedule(s, t, can)
+}
+
+// makeSchedule is MakeSchedule for a topology, and for a system of which it knows what that can be asked for.
+func makeSchedule(s Scenario, t topologies.Topology, can func(history.Ability) bool) (schedule nemesis.Schedule, err error) {
 	switch {
 	case len(s.Steps) > 0:
 		schedule = nemesis.Schedule{Seed: s.Seed, Steps: s.Steps}

@@ -9,9 +9,11 @@ import (
 	"faultline/checker"
 	"faultline/nodes"
 	"faultline/nodes/agent"
+	"faultline/nodes/agent/system"
 	"faultline/nodes/consul"
 	"faultline/nodes/declared"
 	"faultline/nodes/docker"
+	"faultline/nodes/etcd"
 	"faultline/nodes/faults"
 	"faultline/nodes/local"
 	"faultline/topologies/strict"
@@ -47,6 +49,7 @@ func Default() Registry {
 		Systems: []Named[func(Scenario) (nodes.System, error)]{
 			{"agent", "the reference agent, a small Consul", newAgent},
 			{"consul", "a Consul that you have, by its binary", newConsul},
+			{"etcd", "an etcd that you have, 3.4 or later, by its binary", newEtcd},
 		},
 		Workloads: workloads.All(),
 		Checkers:  checker.All(),
@@ -60,7 +63,7 @@ func newAgent(s Scenario) (nodes.System, error) {
 	if err := checkDefects(s.Defects); err != nil {
 		return nil, err
 	}
-	return consul.Agent(consul.Options{Defects: s.Defects, RaftMultiplier: s.RaftMultiplier, Hops: s.Hops,
+	return system.New(system.Options{Defects: s.Defects, RaftMultiplier: s.RaftMultiplier, Hops: s.Hops,
 		SnapshotThreshold: s.SnapshotThreshold}), nil
 }
 
@@ -70,6 +73,21 @@ func newConsul(s Scenario) (nodes.System, error) {
 		return nil, err
 	}
 	return consul.Real(o), s.onlyAgents("raft-multiplier", "snapshot-threshold")
+}
+
+func newEtcd(s Scenario) (nodes.System, error) {
+	if err := s.onlyAgents(); err != nil {
+		return nil, err
+	}
+	var options etcd.Options
+	if err := s.settle(&options); err != nil {
+		return nil, err
+	}
+	system, err := etcd.New(options)
+	if err != nil {
+		return nil, fmt.Errorf("settings: %w", err)
+	}
+	return system, nil
 }
 
 // settle decodes the settings of a scenario for its system into a struct, strictly; nil knows none.

@@ -30,12 +30,13 @@ const (
 
 // Options are what a run needs beside its scenario.
 type Options struct {
-	Store    string          // where run directories go; "store" if empty
-	System   nodes.System    // what to test instead of Scenario.System
-	Runtime  nodes.Runtime   // where to run it instead of on Scenario.Runtime; may be a program's own
-	Progress Progress        // told what happens; may be nil
-	Log      *slog.Logger    // the harness's own log; may be nil
-	Abort    context.Context // when it ends, even recovery and final reads are given up; may be nil
+	Store    string              // where run directories go; "store" if empty
+	System   nodes.System        // what to test instead of Scenario.System
+	Runtime  nodes.Runtime       // where to run it instead of on Scenario.Runtime; may be a program's own
+	Topology topologies.Topology // the cluster's shape instead of Scenario.Topology, if it has datacenters
+	Progress Progress            // told what happens; may be nil
+	Log      *slog.Logger        // the harness's own log; may be nil
+	Abort    context.Context     // when it ends, even recovery and final reads are given up; may be nil
 }
 
 func (o Options) store() string { return cmp.Or(o.Store, "store") }

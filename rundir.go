@@ -38,7 +38,7 @@ func newRunDir(store string, p *plan) (string, rundir.Record, error) {
 // that may have changed by the time that somebody repeats it.
 func (p *plan) stored() Scenario {
 	s := p.scenario
-	if strings.ContainsAny(s.Topology, "/.") {
+	if strings.ContainsAny(s.Topology, "/.") || p.ownTopology {
 		s.Topology = "./" + rundir.TopologyFile
 	}
 	if isFile(s.System) {

@@ -10,6 +10,7 @@ import (
 
 	"faultline/checker/rundir"
 	"faultline/nodes/docker"
+	"faultline/topologies"
 )
 
 func aPlan(t *testing.T) *plan {
@@ -58,4 +59,23 @@ func runIDOf(t *testing.T, dir string) string {
 	record, err := rundir.ReadRecord(dir)
 	require.NoError(t, err)
 	return runID("here", record.Started)
+}
+
+// A topology that a program brings is kept in the run directory, from where the run repeats.
+func TestATopologyOfTheProgramIsKept(t *testing.T) {
+	layout, err := topologies.Parse("mine.yaml", []byte("name: mine\ndatacenters:\n  - {name: dc1, servers: [ann, bob, eve]}\n"))
+	require.NoError(t, err)
+	p, err := Default().lookUp(Scenario{Name: "here", Nemesis: []string{"kill"}}, Options{Topology: layout})
+	require.NoError(t, err)
+	p.runtime = docker.New()
+	dir, _, err := newRunDir(t.TempDir(), p)
+	require.NoError(t, err)
+	again, err := LoadScenario(filepath.Join(dir, rundir.ScenarioFile))
+	require.NoError(t, err)
+	q, err := Default().lookUp(again, Options{})
+	require.NoError(t, err)
+	require.Equal(t, p.topology, q.topology)
+	require.Equal(t, p.schedule.Steps, q.schedule.Steps)
+	_, err = Default().lookUp(Scenario{Topology: "dc1-5"}, Options{Topology: layout})
+	require.ErrorContains(t, err, "topology is not for a run whose topology the program brings")
 }

@@ -88,6 +88,9 @@ func BenchmarkLinearizable(b *testing.B) {
 		{"300 keys of 150, 50 clients", simulated(300, 150, 50, 3, false)},
 		{"1 key of 10000", simulated(1, 10000, 10, 3, false)},
 		{"1 key of 10000, stale", simulated(1, 10000, 10, 3, true)},
+		{"1 key of 100000", simulated(1, 100000, 10, 3, false)},
+		{"1 key of 100000, stale", simulated(1, 100000, 10, 3, true)},
+		{"20 keys of 50000", simulated(20, 50000, 10, 3, false)},
 		{"1 key of 2000, 50 clients", simulated(1, 2000, 50, 3, false)},
 		{"1 key of 2000, 50 clients, stale", simulated(1, 2000, 50, 3, true)},
 	} {

@@ -25,43 +25,43 @@ func guessHolds(constraints []constraint) bool {
 // which they can have happened, but for reads of the same value.
 type chain struct {
 	constraints []*constraint
-	// No operation is answered before answered or asked for after asked.
-	answered, asked int64
-	at              int64 // where to place it
+	// No operation is answered before first or asked for after last.
+	first, last int64
+	at          int64 // where to place it
 }
 
-func (c *chain) spans() bool { return c.answered < c.asked }
+func (c *chain) answered() int64 { return c.first }
+func (c *chain) asked() int64    { return c.last }
+func (c *chain) spans() bool     { return c.first < c.last }
 
 // refuted reports whether prepared constraints contradict each other by chains: one does not fit
 // into its own order, or of two neither can come first. It finds what conflicting, which
 // looks at single values for the sake of short explanations, does not.
 func refuted(constraints []constraint) bool {
 	chains := chainsOf(constraints)
-	for i, a := range chains {
-		if !replay(a.constraints, len(a.constraints)) {
-			return true
-		}
-		for _, b := range chains[:i] {
-			if a.asked > b.answered && b.asked > a.answered {
-				return true
-			}
-		}
+	if slices.ContainsFunc(chains, func(c *chain) bool { return !replay(c.constraints, len(c.constraints)) }) {
+		return true
 	}
-	return false
+	found := false
+	eachOverlap(chains, func(a, b *chain) bool {
+		found = true
+		return false
+	})
+	return found
 }
 
 func guess(constraints []constraint) []*constraint {
 	chains := chainsOf(constraints)
 	var spans []*chain
 	for _, c := range chains {
-		if c.at = c.answered; c.spans() {
+		if c.at = c.first; c.spans() {
 			spans = append(spans, c)
 		}
 	}
-	slices.SortFunc(spans, func(a, b *chain) int { return cmp.Compare(a.answered, b.answered) })
+	slices.SortFunc(spans, func(a, b *chain) int { return cmp.Compare(a.first, b.first) })
 	for _, c := range chains {
 		if !c.spans() {
-			c.at = outside(c.asked, spans)
+			c.at = outside(c.last, spans)
 		}
 	}
 	slices.SortStableFunc(chains, func(a, b *chain) int {
@@ -83,9 +83,9 @@ func guess(constraints []constraint) []*constraint {
 // outside is the first time from at on that lies in no span. Spans that touch leave room
 // for an instant between them.
 func outside(at int64, spans []*chain) int64 {
-	i, _ := slices.BinarySearchFunc(spans, at, func(c *chain, t int64) int { return cmp.Compare(c.asked, t) })
-	if i < len(spans) && spans[i].answered < at && at < spans[i].asked {
-		return spans[i].asked
+	i, _ := slices.BinarySearchFunc(spans, at, func(c *chain, t int64) int { return cmp.Compare(c.last, t) })
+	if i < len(spans) && spans[i].first < at && at < spans[i].last {
+		return spans[i].last
 	}
 	return at
 }
@@ -112,7 +112,7 @@ func chainsOf(constraints []constraint) []*chain {
 	}
 	var chains []*chain
 	for _, f := range starts {
-		c := &chain{answered: math.MaxInt64, asked: math.MinInt64}
+		c := &chain{first: math.MaxInt64, last: math.MinInt64}
 		v := absent
 		if f != nil {
 			v = f.wrote
@@ -123,7 +123,7 @@ func chainsOf(constraints []constraint) []*chain {
 			v = next[v].wrote
 		}
 		if f == nil {
-			c.answered = math.MinInt64 // absent before all
+			c.first = math.MinInt64 // absent before all
 		}
 		if len(c.constraints) > 0 {
 			chains = append(chains, c)
@@ -135,7 +135,7 @@ func chainsOf(constraints []constraint) []*chain {
 func (c *chain) add(constraints ...*constraint) {
 	for _, f := range constraints {
 		c.constraints = append(c.constraints, f)
-		c.answered, c.asked = min(c.answered, f.ret), max(c.asked, f.call)
+		c.first, c.last = min(c.first, f.ret), max(c.last, f.call)
 	}
 }
 

@@ -1,6 +1,7 @@
 package checker
 
 import (
+	"cmp"
 	"math"
 	"slices"
 
@@ -35,6 +36,11 @@ func (b *block) answered() int64 {
 
 // asked is when the last operation of the block began.
 func (b *block) asked() int64 { return b.last.call }
+
+// replaces reports whether b's value was compared and set by that of another.
+func (b *block) replaces(other *block) bool {
+	return b.writer != nil && b.writer.sees(other.value)
+}
 
 // blocks groups constraints by value, in the order of their first request; only values that
 // certainly stood in the register. Written values must be unique.
@@ -145,9 +151,47 @@ func conflicts(all []*block, yield func(constraints []*constraint, of ...*block)
 			return
 		}
 	}
-	for i, a := range all {
-		for _, b := range all[:i] {
-			if constraints := pairConflict(a, b); constraints != nil && !yield(constraints, a, b) {
+	by := map[value]*block{}
+	for _, b := range all {
+		by[b.value] = b
+	}
+	for _, b := range all { // what replaced another has to come after it, wherever they lie
+		if b.writer == nil || b.writer.read != readIs || by[b.writer.saw] == nil || by[b.writer.saw] == b {
+			continue
+		}
+		a := by[b.writer.saw]
+		if constraints := pairConflict(a, b); constraints != nil && !yield(constraints, a, b) {
+			return
+		}
+	}
+	eachOverlap(all, func(a, b *block) bool {
+		if a.replaces(b) || b.replaces(a) {
+			return true // looked at above
+		}
+		constraints := pairConflict(a, b)
+		return constraints == nil || yield(constraints, a, b)
+	})
+}
+
+// stay is something that holds the register, without a break, at least from its first answer to
+// its last request, if that is later.
+type stay interface {
+	answered() int64
+	asked() int64
+}
+
+// eachOverlap calls yield with every two of which neither can come wholly before the other: each has an
+// operation that was asked for after one of the other was answered. It ends when yield returns false.
+// What holds the register in a correct history hardly overlaps, so it costs n log n there.
+func eachOverlap[S stay](all []S, yield func(a, b S) bool) {
+	sorted := slices.Clone(all)
+	slices.SortStableFunc(sorted, func(a, b S) int { return cmp.Compare(a.answered(), b.answered()) })
+	for i, a := range sorted {
+		for _, b := range sorted[i+1:] {
+			if b.answered() >= a.asked() {
+				break // as all that follow
+			}
+			if b.asked() > a.answered() && !yield(a, b) {
 				return
 			}
 		}

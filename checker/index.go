@@ -86,11 +86,11 @@ func indexAnswerOf(op *history.Operation) (t indexAnswer, ok bool, err error) {
 	case op.F == history.OpWrite && op.Type == history.OK:
 		value = op.Input
 	case op.F == history.OpCAS && op.Type == history.OK:
-		_, set, err := history.AsPair(op.Input)
-		if err != nil {
-			return t, false, err
+		var pair [2]json.RawMessage
+		if err := json.Unmarshal(op.Input, &pair); err != nil || len(pair[1]) == 0 {
+			return t, false, fmt.Errorf("operation %d: %s is not the [old,new] of a cas", op.ID, excerpt(op.Input))
 		}
-		value = history.Int(set)
+		value = pair[1]
 	case op.F == history.OpCAS && op.Type == history.Fail && len(op.Current) > 0:
 		value = op.Current
 	default:

@@ -30,14 +30,11 @@ func decide(ctx context.Context, constraints []constraint, unique bool, memory *
 	if !unique {
 		return search(ctx, constraints, memory)
 	}
-	if conflicting(constraints) {
-		return illegal, ""
-	}
 	kept, dropped := prepare(constraints)
-	if guessHolds(kept) {
+	if guessHolds(kept) { // most are legal, and this is shown by an order
 		return legal, ""
 	}
-	if refuted(kept) {
+	if conflicting(constraints) || refuted(kept) {
 		return illegal, ""
 	}
 	a, why = search(ctx, kept, memory)

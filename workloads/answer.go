@@ -45,9 +45,9 @@ func completion(process history.Process, node string, op Op, a Outcome) history.
 		Error: a.Error, Node: node, Mode: op.Mode, Hops: a.Answer.Hops}
 	switch {
 	case a.Answer.HasCurrent:
-		e.Current, e.ModifyIndex = found(a.Answer), a.Answer.Index
+		e.Current, e.ModifyIndex = found(op, a.Answer), a.Answer.Index
 	case a.Type == history.OK && op.F == history.OpRead:
-		e.Value = found(a.Answer)
+		e.Value = found(op, a.Answer)
 		if a.Answer.Found {
 			e.ModifyIndex = a.Answer.Index
 		}
@@ -70,23 +70,32 @@ func created(op Op, session string) json.RawMessage {
 // garbageShown bounds how much of a value that nobody wrote comes into the history.
 const garbageShown = 200
 
-// found is the recorded form of what a store holds: an integer, or null for nothing.
+// found is the recorded form of what a store holds: what the operation makes of it, or an
+// integer, or null for nothing.
 //
-// A text that is no integer is recorded as a JSON string, in an operation that stays ok:
-// the node did answer, and with a value that no client ever wrote. To call it info, as if
-// the answer had been lost, would hide the worst that a store can do.
-func found(a nodes.Answer) json.RawMessage {
-	switch {
-	case !a.Found:
+// A text that no client of the workload can have written is recorded as a JSON string, in an
+// operation that stays ok: the node did answer, and with a value that no client ever wrote. To call
+// it info, as if the answer had been lost, would hide the worst that a store can do.
+func found(op Op, a nodes.Answer) json.RawMessage {
+	record := op.Record
+	if record == nil {
+		record = recordInteger
+	}
+	if !a.Found {
 		return history.Null
-	case isInteger(a.Value):
-		return json.RawMessage(a.Value)
+	}
+	if recorded, ok := record(a.Value); ok {
+		return recorded
 	}
 	quoted, err := json.Marshal(a.Value[:min(len(a.Value), garbageShown)])
 	if err != nil {
 		panic(err) // a string always encodes
 	}
 	return quoted
+}
+
+func recordInteger(value string) (json.RawMessage, bool) {
+	return json.RawMessage(value), isInteger(value)
 }
 
 // isInteger reports whether s is an int64 in the one way that strconv.FormatInt writes it,

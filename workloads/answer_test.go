@@ -19,10 +19,10 @@ func TestWhatAStoreHoldsIsRecorded(t *testing.T) {
 		"":                    `""`, "-": `"-"`, "-0": `"-0"`, "007": `"007"`, "+7": `"+7"`, " 7": `" 7"`, "7\n": `"7\n"`,
 		"1e3": `"1e3"`, "1_000": `"1_000"`, "null": `"null"`, "\xff": `"\ufffd"`,
 	} {
-		require.Equal(t, want, string(found(nodes.Answer{Found: true, Value: value})))
+		require.Equal(t, want, string(found(Op{}, nodes.Answer{Found: true, Value: value})))
 	}
-	require.Equal(t, "null", string(found(nodes.Answer{Value: "7"})))
-	require.Less(t, len(found(nodes.Answer{Found: true, Value: strings.Repeat("x", 1<<20)})), 1000)
+	require.Equal(t, "null", string(found(Op{}, nodes.Answer{Value: "7"})))
+	require.Less(t, len(found(Op{}, nodes.Answer{Found: true, Value: strings.Repeat("x", 1<<20)})), 1000)
 }
 
 func FuzzFound(f *testing.F) {
@@ -30,7 +30,7 @@ func FuzzFound(f *testing.F) {
 	f.Add("-0")
 	f.Add("x\x00\xff")
 	f.Fuzz(func(t *testing.T, value string) {
-		raw := found(nodes.Answer{Found: true, Value: value})
+		raw := found(Op{}, nodes.Answer{Found: true, Value: value})
 		require.True(t, json.Valid(raw))
 		n, err := history.AsInt(raw)
 		if isInteger(value) {

@@ -37,7 +37,10 @@ import (
 type Op struct {
 	nodes.Op
 	Argument json.RawMessage // as the history has it: nil for a read, [old,new] for a cas
-	Own      any             // what the generator wants to find again in Learn
+	// Record is how a value that the store holds is recorded, if clients of the workload can have
+	// written it; nil takes integers.
+	Record func(value string) (json.RawMessage, bool)
+	Own    any // what the generator wants to find again in Learn
 }
 
 // Outcome is what came of an Op.
@@ -70,7 +73,7 @@ type Workload struct {
 }
 
 // All lists the workloads by name.
-func All() []Workload { return []Workload{Lock(), Register()} }
+func All() []Workload { return []Workload{Append(), Lock(), Register()} }
 
 // Options shape a workload. The zero value of a field means its default; a share that
 // is to be nothing is negative.

@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -51,11 +52,12 @@ func TestInAnotherModule(t *testing.T) {
 	write := func(name, text string) {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644))
 	}
+	module := reflect.TypeFor[faultline.Scenario]().PkgPath()
 	own, err := os.ReadFile(filepath.Join(here, "go.mod"))
 	require.NoError(t, err)
 	_, requirements, found := strings.Cut(string(own), "\nrequire ")
 	require.True(t, found)
-	write("go.mod", "module example.com/mine\n\ngo 1.26\n\nrequire faultline v0.0.0\n\nreplace faultline => "+here+"\n\nrequire "+requirements)
+	write("go.mod", "module example.com/mine\n\ngo 1.26\n\nrequire "+module+" v0.0.0\n\nreplace "+module+" => "+here+"\n\nrequire "+requirements)
 	sums, err := os.ReadFile(filepath.Join(here, "go.sum"))
 	require.NoError(t, err)
 	write("go.sum", string(sums))

@@ -1,9 +1,8 @@
-// Package consul asks and starts systems that speak Consul's HTTP API: today the
-// reference agent (Agent), which is a nodes.System.
+// Package consul asks systems that speak Consul's HTTP API, and starts a real Consul (Real); the
+// reference agent is started by package nodes/agent/system.
 //
-//	system := consul.Agent(consul.Options{RaftMultiplier: 1})
-//	client := system.Client(nodes.TCP("127.0.0.1:8500"))
-//	item, err := client.Get(ctx, "k1", history.ModeConsistent)
+//	client := nodes.Methods{Conn: consul.NewClient(nodes.TCP("127.0.0.1:8500"), consul.ClientOptions{})}
+//	answer, err := client.Get(ctx, "k1", history.ModeConsistent)
 //	if nodes.CodeOf(err).Definite() { … }
 //
 // It also makes, renews and ends sessions and locks with them, and asks what an operator asks of a
@@ -20,9 +19,9 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"faultline/nodes"
 	"faultline/nodes/internal/web"
@@ -54,21 +53,24 @@ func (c *client) Do(ctx context.Context, op nodes.Op) (nodes.Answer, error) {
 	return nodes.Dispatch(ctx, c, op)
 }
 
-// facts are those of the reference agent.
-var facts = nodes.Facts{
-	Port: 8500,
-	Ops: []history.Op{history.OpRead, history.OpWrite, history.OpCAS,
-		history.OpCreate, history.OpRenew, history.OpDestroy, history.OpAcquire, history.OpRelease},
-	Modes: []nodes.Mode{
-		{Name: history.ModeDefault, Doc: "by the leader, under its lease"},
-		{Name: history.ModeConsistent, Doc: "by the leader, after a round of a quorum"},
-		{Name: history.ModeStale, Doc: "by whoever is asked, as old as that is"},
-	},
-	Abilities: history.Abilities(),
-}
+// LeastTTL is the least TTL of sessions that systems are started with, so that workloads can use
+// shorter ones than Consul's 10 s.
+const LeastTTL = time.Second
 
-// Modes are the read modes of Consul's keys.
-func Modes() []nodes.Mode { return slices.Clone(facts.Modes) }
+// Facts are what every system can be asked for that has Consul's API.
+func Facts() nodes.Facts {
+	return nodes.Facts{
+		Port: 8500,
+		Ops: []history.Op{history.OpRead, history.OpWrite, history.OpCAS,
+			history.OpCreate, history.OpRenew, history.OpDestroy, history.OpAcquire, history.OpRelease},
+		Modes: []nodes.Mode{
+			{Name: history.ModeDefault, Doc: "by the leader, under its lease"},
+			{Name: history.ModeConsistent, Doc: "by the leader, after a round of a quorum"},
+			{Name: history.ModeStale, Doc: "by whoever is asked, as old as that is"},
+		},
+		Abilities: history.Abilities(),
+	}
+}
 
 var modeQuery = map[history.Mode]string{
 	history.ModeDefault:    "",

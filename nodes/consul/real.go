@@ -33,7 +33,7 @@ type real struct{ options RealOptions }
 
 func (real) Name() string { return "consul" }
 
-func (real) Facts() nodes.Facts { return facts }
+func (real) Facts() nodes.Facts { return Facts() }
 
 func (real) Open(at nodes.Endpoint) nodes.Conn { return NewClient(at, ClientOptions{}) }
 
@@ -99,7 +99,7 @@ func (r real) config(self nodes.NodeInfo, all []nodes.NodeInfo) map[string]any {
 		"client_addr":             "0.0.0.0",
 		"retry_join":              servers,
 		"retry_interval":          "1s",
-		"session_ttl_min":         leastTTL.String(),
+		"session_ttl_min":         LeastTTL.String(),
 		"disable_update_check":    true,
 		"enable_script_checks":    false,
 		"leave_on_terminate":      false,

@@ -3,6 +3,7 @@ package consul
 import (
 	"context"
 	"encoding/json"
+	"net/netip"
 	"os"
 	"testing"
 	"time"
@@ -14,6 +15,10 @@ import (
 	"faultline/nodes/systemtest"
 	"faultline/topologies"
 )
+
+func place(name string, role topologies.Role, addr string) nodes.NodeInfo {
+	return nodes.NodeInfo{Node: topologies.Node{Name: name, DC: "dc1", Role: role}, Addr: netip.MustParseAddr(addr), Dir: "/data"}
+}
 
 func TestConfigOfAConsul(t *testing.T) {
 	all := []nodes.NodeInfo{

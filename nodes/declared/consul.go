@@ -9,7 +9,7 @@ import (
 // consulFacts are those of Consul's keys: what the reference agent can do beyond them is its own.
 func consulFacts(_ File, into *nodes.Facts) {
 	into.Ops = []history.Op{history.OpRead, history.OpWrite, history.OpCAS}
-	into.Modes = consul.Modes()
+	into.Modes = consul.Facts().Modes
 	into.Abilities = append(into.Abilities, history.ReportsIndexes)
 }
 

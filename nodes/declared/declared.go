@@ -263,6 +263,7 @@ type api struct {
 // apis are what clients may speak, sorted by name. Another one is a line here.
 var apis = []api{
 	{"consul-kv", "Consul's HTTP API for keys", consulFacts, openConsul, true},
+	{"etcd-kv", "etcd's API for keys, by its JSON gateway", etcdFacts, openEtcd, true},
 	{"http", "requests and answers that the file describes", httpFacts, openHTTP, true},
 	{"redis", "Redis's protocol: GET, SET, and EVAL for a compare of values", redisFacts, openRedis, false},
 }

@@ -40,9 +40,15 @@ func BenchmarkAddParallel(b *testing.B) {
 }
 
 func BenchmarkRead(b *testing.B) {
+	plain := benchEvent
+	plain.Hops = nil
+	b.Run("plain", func(b *testing.B) { benchmarkRead(b, plain) })
+	b.Run("with hops", func(b *testing.B) { benchmarkRead(b, benchEvent) })
+}
+
+func benchmarkRead(b *testing.B, e Event) {
 	var text []byte
 	for i := range 1000 {
-		e := benchEvent
 		e.Index = int64(i)
 		text = e.Append(text)
 	}

@@ -18,6 +18,7 @@
 package history
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 )
@@ -120,6 +121,9 @@ var Null = json.RawMessage("null")
 
 // AsInt reads a Value made by Int, or Null, for which it returns nil.
 func AsInt(v json.RawMessage) (*int64, error) {
+	if n, ok := plainInt(v); ok {
+		return n, nil
+	}
 	var n *int64
 	err := json.Unmarshal(v, &n)
 	return n, err
@@ -127,6 +131,13 @@ func AsInt(v json.RawMessage) (*int64, error) {
 
 // AsPair reads a Value made by Pair.
 func AsPair(v json.RawMessage) (old *int64, new int64, err error) {
+	if first, second, ok := bytes.Cut(bytes.TrimSuffix(bytes.TrimPrefix(v, []byte{'['}), []byte{']'}), []byte{','}); ok && len(v) == len(first)+len(second)+3 {
+		old, okOld := plainInt(first)
+		set, okSet := plainInt(second)
+		if okOld && okSet && set != nil {
+			return old, *set, nil
+		}
+	}
 	var pair []*int64
 	if err := json.Unmarshal(v, &pair); err != nil {
 		return nil, 0, err
@@ -135,4 +146,31 @@ func AsPair(v json.RawMessage) (old *int64, new int64, err error) {
 		return nil, 0, fmt.Errorf("history: %s is not the [old,new] of a cas", v)
 	}
 	return pair[0], *pair[1], nil
+}
+
+// plainInt reads what Int and Null write, without the cost of a decoder; all else is for that.
+func plainInt(v []byte) (n *int64, ok bool) {
+	if string(v) == "null" {
+		return nil, true
+	}
+	const digits = 18 // which never overflow
+	text := v
+	negative := len(text) > 0 && text[0] == '-'
+	if negative {
+		text = text[1:]
+	}
+	if len(text) == 0 || len(text) > digits || text[0] == '0' && len(text) > 1 {
+		return nil, false
+	}
+	var sum int64
+	for _, c := range text {
+		if c < '0' || c > '9' {
+			return nil, false
+		}
+		sum = sum*10 + int64(c-'0')
+	}
+	if negative {
+		sum = -sum
+	}
+	return &sum, true
 }

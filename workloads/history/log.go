@@ -187,16 +187,18 @@ func ReadFile(path string) (events []Event, truncated bool, err error) {
 
 // Read is ReadFile on any source; its errors begin with the line's number.
 func Read(r io.Reader) (events []Event, truncated bool, err error) {
-	in := bufio.NewReaderSize(r, 1<<18)
+	in, lines := bufio.NewReaderSize(r, 1<<18), newReader()
+	var buffer []byte
 	for number := 1; ; number++ {
-		text, err := readLine(in)
+		text, err := readLine(in, buffer[:0])
 		if err != nil && err != io.EOF {
 			return nil, false, fmt.Errorf("%d: %w", number, err)
 		}
 		if err == io.EOF {
 			return events, len(bytes.TrimSpace(text)) > 0, nil
 		}
-		e, err := ParseEvent(text)
+		buffer = text
+		e, err := lines.parse(text)
 		if err != nil {
 			return nil, false, fmt.Errorf("%d: %w", number, err)
 		}
@@ -214,8 +216,8 @@ func Read(r io.Reader) (events []Event, truncated bool, err error) {
 // event that would take more is refused.
 const MaxLine = 4 << 20
 
-// readLine is the next line with its newline, or io.EOF with what there is without one.
-func readLine(in *bufio.Reader) (line []byte, err error) {
+// readLine is the next line with its newline, appended to line, or io.EOF with what there is without one.
+func readLine(in *bufio.Reader, line []byte) ([]byte, error) {
 	for {
 		part, err := in.ReadSlice('\n')
 		if len(line)+len(part) > MaxLine {

@@ -1,4 +1,4 @@
-package consul
+package system
 
 import (
 	"context"
@@ -22,7 +22,7 @@ func TestSystem(t *testing.T) {
 		patience = 8 * time.Second // it is in vain
 	}
 	systemtest.Test(t, systemtest.Subject{Runtime: local.New(), Require: "FAULTLINE_REQUIRE_LOCAL", Recovers: patience,
-		System: func() nodes.System { return liar{Agent(Options{RaftMultiplier: 1}), os.Getenv(lie)} }})
+		System: func() nodes.System { return liar{New(Options{RaftMultiplier: 1}), os.Getenv(lie)} }})
 }
 
 const lie = "FAULTLINE_TEST_LIE"
@@ -38,16 +38,19 @@ func (l liar) Open(at nodes.Endpoint) nodes.Conn {
 	if l.lie == "" {
 		return c
 	}
-	return lyingConn{methods{nodes.Methods{Conn: c}, c.(nodes.Leaders), c.(nodes.Leaver), c.(nodes.Members)}, l.lie}
+	return lyingConn{c, c.(nodes.Leaders), c.(nodes.Leaver), c.(nodes.Members), l.lie}
 }
 
 type lyingConn struct {
-	methods
+	nodes.Conn
+	nodes.Leaders
+	nodes.Leaver
+	nodes.Members
 	lie string
 }
 
 func (c lyingConn) Do(ctx context.Context, op nodes.Op) (nodes.Answer, error) {
-	a, err := c.methods.Do(ctx, op)
+	a, err := c.Conn.Do(ctx, op)
 	switch {
 	case c.lie == "definite" && err != nil && !nodes.CodeOf(err).Definite():
 		return a, nodes.Errorf(history.NotReady, "it says that it did nothing")
@@ -60,7 +63,7 @@ func (c lyingConn) Do(ctx context.Context, op nodes.Op) (nodes.Answer, error) {
 }
 
 func (c lyingConn) Identity(ctx context.Context) (string, error) {
-	if id, err := c.methods.Identity(ctx); c.lie != "identity" || err != nil {
+	if id, err := c.Members.Identity(ctx); c.lie != "identity" || err != nil {
 		return id, err
 	}
 	return "the same forever", nil

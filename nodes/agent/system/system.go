@@ -1,11 +1,17 @@
-package consul
+// Package system is the reference agent as a system under test: how its nodes are started, by the
+// flags of cmd/agent, and that they are asked as a Consul is (package consul).
+//
+//	outcome, err := faultline.Run(ctx, scenario, faultline.Options{System: system.New(system.Options{RaftMultiplier: 2})})
+//
+// It is not the agent: that is package agent.
+package system
 
 import (
 	"context"
 	"strconv"
-	"time"
 
 	"faultline/nodes"
+	"faultline/nodes/consul"
 	"faultline/nodes/programs"
 	"faultline/topologies"
 )
@@ -23,28 +29,25 @@ type Options struct {
 	SnapshotThreshold int
 }
 
-// leastTTL lets workloads use sessions that are shorter than Consul's 10 s.
-const leastTTL = time.Second
-
-// Agent is the reference agent.
-func Agent(options Options) nodes.System { return agent{options} }
+// New is the reference agent.
+func New(options Options) nodes.System { return agent{options} }
 
 type agent struct{ options Options }
 
 func (agent) Name() string { return "agent" }
 
-func (agent) Facts() nodes.Facts { return facts }
+func (agent) Facts() nodes.Facts { return consul.Facts() }
 
 func (agent) Image(ctx context.Context) (nodes.Image, error) {
 	path, err := programs.Agent.Path(ctx)
 	return nodes.Image{Program: path}, err
 }
 
-// Ready is an error if Binary would surely fail.
+// Ready is an error if Image would surely fail.
 func (agent) Ready(ctx context.Context) error { return programs.Agent.Ready(ctx) }
 
 func (a agent) Open(at nodes.Endpoint) nodes.Conn {
-	return NewClient(at, ClientOptions{Hops: a.options.Hops})
+	return consul.NewClient(at, consul.ClientOptions{Hops: a.options.Hops})
 }
 
 // Launch implements nodes.System.
@@ -63,7 +66,7 @@ func (a agent) args(self nodes.NodeInfo, all []nodes.NodeInfo) []string {
 		"-advertise", self.Addr.String(),
 		"-client", "0.0.0.0",
 		"-data-dir", self.Dir,
-		"-session-ttl-min", leastTTL.String(),
+		"-session-ttl-min", consul.LeastTTL.String(),
 	}
 	servers := 0
 	for _, p := range all {
