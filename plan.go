@@ -102,7 +102,15 @@ func (r Registry) lookUp(s Scenario, o Options) (*plan, error) {
 	if err := p.topology.CheckLinks(); err != nil {
 		return nil, s.mistake(err)
 	}
-	if p.schedule, err = makeSchedule(s, p.topology); err != nil {
+	if p.system != nil {
+		if err := checkGiven(s); err != nil {
+			return nil, s.mistake(err)
+		}
+		p.scenario.System = given + p.system.Name()
+	} else if p.system, err = r.system(s); err != nil {
+		return nil, s.mistake(err)
+	}
+	if p.schedule, err = makeSchedule(s, p.topology, p.system.Facts().Can); err != nil {
 		return nil, err
 	}
 	if err := p.schedule.Check(p.topology, r.capabilities()); err != nil {
@@ -111,26 +119,13 @@ func (r Registry) lookUp(s Scenario, o Options) (*plan, error) {
 	if p.workload, err = r.workload(s.Workload); err != nil {
 		return nil, s.mistake(err)
 	}
-	p.generator, err = p.workload.New(workloads.Options{Mode: s.Mode, Keys: s.Keys, OpsPerKey: s.OpsPerKey, Seed: s.Seed})
-	if err != nil {
-		return nil, s.mistake(err)
-	}
 	if err := p.checkRuntime(); err != nil {
 		return nil, s.mistake(err)
 	}
-	if p.system != nil {
-		if err := checkGiven(s); err != nil {
-			return nil, s.mistake(err)
-		}
-		p.scenario.System = given + p.system.Name()
-	} else {
-		make, err := choose("system", s.System, r.Systems)
-		if err != nil {
-			return nil, s.mistake(err)
-		}
-		if p.system, err = make(s); err != nil {
-			return nil, s.mistake(err)
-		}
+	p.generator, err = p.workload.New(workloads.Options{Mode: s.Mode, Keys: s.Keys, OpsPerKey: s.OpsPerKey, Seed: s.Seed,
+		ByValue: !p.system.Facts().Can(history.ReportsIndexes)})
+	if err != nil {
+		return nil, s.mistake(err)
 	}
 	return p, s.mistake(p.fit())
 }
@@ -279,17 +274,26 @@ func interruptedOr(ctx context.Context, err error) error {
 }
 
 // MakeSchedule is the schedule that a run of the scenario plays: its steps, its file, or
-// what its seed makes of its families.
+// what its seed makes of its families for its system.
 func MakeSchedule(s Scenario) (nemesis.Schedule, error) {
 	s = s.Defaults()
+	can := func(history.Ability) bool { return true }
+	if len(s.Nemesis) > 0 && !strings.HasPrefix(s.System, given) {
+		system, err := Default().system(s)
+		if err != nil {
+			return nemesis.Schedule{}, s.mistake(err)
+		}
+		can = system.Facts().Can
+	}
 	t, err := s.topology()
 	if err != nil {
 		return nemesis.Schedule{}, s.mistake(err)
 	}
-	return makeSchedule(s, t)
+	return makeSchedule(s, t, can)
 }
 
-func makeSchedule(s Scenario, t topologies.Topology) (schedule nemesis.Schedule, err error) {
+// makeSchedule is MakeSchedule for a topology, and for a system of which it knows what that can be asked for.
+func makeSchedule(s Scenario, t topologies.Topology, can func(history.Ability) bool) (schedule nemesis.Schedule, err error) {
 	switch {
 	case len(s.Steps) > 0:
 		schedule = nemesis.Schedule{Seed: s.Seed, Steps: s.Steps}
@@ -303,7 +307,7 @@ func makeSchedule(s Scenario, t topologies.Topology) (schedule nemesis.Schedule,
 		}
 	case len(s.Nemesis) > 0:
 		schedule, err = nemesis.Generate(nemesis.Options{Seed: s.Seed, Families: s.Nemesis,
-			Interval: s.NemesisInterval, Duration: s.TimeLimit - warmUp, Topology: t})
+			Interval: s.NemesisInterval, Duration: s.TimeLimit - warmUp, Topology: t, Can: can})
 		if err != nil {
 			return nemesis.Schedule{}, s.mistake(err)
 		}

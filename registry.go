@@ -11,6 +11,7 @@ import (
 	"faultline/nodes/agent"
 	"faultline/nodes/agent/system"
 	"faultline/nodes/consul"
+	"faultline/nodes/declared"
 	"faultline/nodes/docker"
 	"faultline/nodes/etcd"
 	"faultline/nodes/faults"
@@ -102,6 +103,35 @@ func (s Scenario) settle(into any) error {
 		return err
 	}
 	return strict.Decode("settings", []byte(text), into)
+}
+
+// isFile reports whether the name of a system is the path of a file that describes one.
+func isFile(system string) bool {
+	return strings.ContainsAny(system, "/.") && !strings.HasPrefix(system, given)
+}
+
+// system finds what the scenario names: a system of the registry, or the one that a file describes.
+func (r Registry) system(s Scenario) (nodes.System, error) {
+	if !isFile(s.System) {
+		make, err := choose("system", s.System, r.Systems)
+		if err != nil {
+			return nil, err
+		}
+		return make(s)
+	}
+	if err := s.onlyAgents(); err != nil {
+		return nil, err
+	}
+	system, err := declared.Load(s.System, s.Settings)
+	if err != nil {
+		return nil, err
+	}
+	for _, line := range r.Systems {
+		if line.Name == system.Name() {
+			return nil, fmt.Errorf("%s: name: %q is the name of another system; take a name of its own", s.System, line.Name)
+		}
+	}
+	return system, nil
 }
 
 // onlyAgents refuses what only the reference agent is told by a scenario, but for some fields.

@@ -8,6 +8,7 @@ import (
 	"faultline/checker"
 	"faultline/checker/rundir"
 	"faultline/nemesis"
+	"faultline/nodes/declared"
 )
 
 // newRunDir makes store/SCENARIO/TIME and writes down what was asked.
@@ -18,7 +19,10 @@ func newRunDir(store string, p *plan) (string, rundir.Record, error) {
 	}
 	record := rundir.Record{Format: checker.FormatEvidence, Started: started, Runtime: p.runtime.Name(), System: p.system.Name(), Abilities: p.abilities, Notes: p.notes,
 		Command: "faultline test " + filepath.Join(dir, rundir.ScenarioFile), Versions: rundir.Versions()}
-	err = errors.Join(
+	if system, ok := p.system.(*declared.System); ok {
+		err = rundir.Write(dir, rundir.SystemFile, system.File().String())
+	}
+	err = errors.Join(err,
 		rundir.Write(dir, rundir.ScenarioFile, p.stored().String()),
 		rundir.Write(dir, rundir.TopologyFile, p.topology.String()),
 		rundir.Write(dir, rundir.ScheduleFile, p.schedule.String()),
@@ -36,6 +40,9 @@ func (p *plan) stored() Scenario {
 	s := p.scenario
 	if strings.ContainsAny(s.Topology, "/.") || p.ownTopology {
 		s.Topology = "./" + rundir.TopologyFile
+	}
+	if isFile(s.System) {
+		s.System = "./" + rundir.SystemFile
 	}
 	if s.Schedule != "" {
 		s.Schedule = "./" + rundir.ScheduleFile

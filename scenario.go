@@ -24,7 +24,7 @@ type Scenario struct {
 
 	// The cluster.
 	Runtime  string `yaml:"runtime,omitempty"`  // a name of Runtimes, or auto: the first that this machine offers
-	System   string `yaml:"system,omitempty"`   // a name of Systems
+	System   string `yaml:"system,omitempty"`   // a name of Systems, or the path of a file that describes one
 	Topology string `yaml:"topology,omitempty"` // an embedded layout, or the path of a file
 	// Settings are for the system, which knows their names.
 	Settings       map[string]any `yaml:"settings,omitempty"`
@@ -190,7 +190,10 @@ func ParseScenario(file string, data []byte) (Scenario, error) {
 	}
 	s.file = file
 	fill(&s.Name, strings.TrimSuffix(filepath.Base(file), filepath.Ext(file)))
-	for _, path := range []*string{&s.Topology, &s.Schedule} {
+	for _, path := range []*string{&s.Topology, &s.Schedule, &s.System} {
+		if path == &s.System && !isFile(*path) {
+			continue // what a program brought
+		}
 		if strings.ContainsAny(*path, "/.") && !filepath.IsAbs(*path) {
 			*path = filepath.Join(filepath.Dir(file), *path)
 		}

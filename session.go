@@ -28,7 +28,7 @@ const (
 // Plan is what a session plays on a cluster.
 type Plan struct {
 	Topology  topologies.Topology
-	System    nodes.System // gives the clients; nothing else is asked of it
+	System    nodes.System // gives the clients and its facts; nothing else is asked of it
 	Schedule  nemesis.Schedule
 	Generator workloads.Generator
 
@@ -114,7 +114,8 @@ func newSession(p Plan, cluster nodes.Cluster, sink history.Sink) *session {
 	for _, n := range p.Topology.Started() {
 		s.asked = append(s.asked, n.Name)
 	}
-	s.observer = &observer{nodes: p.Topology.Nodes(), clients: s.clients, log: s.log, broken: p.broken}
+	s.observer = &observer{nodes: p.Topology.Nodes(), clients: s.clients, log: s.log, broken: p.broken,
+		leaders: p.System.Facts().Can(history.ObservesLeaders)}
 	return s
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"faultline/topologies"
+	"faultline/workloads/history"
 )
 
 // Options is what Generate makes a schedule from.
@@ -17,6 +18,9 @@ type Options struct {
 	Interval time.Duration // between the starts of faults, on average; 0 means DefaultInterval
 	Duration time.Duration // within which faults begin and are healed
 	Topology topologies.Topology
+	// Can reports whether the system has an ability; nil is one that has all. Faults that ask for one
+	// that it lacks are not drawn.
+	Can func(history.Ability) bool
 }
 
 // DefaultInterval is the mean time between the starts of faults.
@@ -78,7 +82,7 @@ func Generate(o Options) (Schedule, error) {
 	return s, nil
 }
 
-// families finds the families asked for, and leaves out the variants that the topology
+// families finds the families asked for, and leaves out the variants that the topology or the system
 // does not allow.
 func (o Options) families() ([]Family, error) {
 	var chosen []Family
@@ -87,11 +91,17 @@ func (o Options) families() ([]Family, error) {
 			continue
 		}
 		f.variants = slices.DeleteFunc(slices.Clone(f.variants), func(v variant) bool {
-			return Schedule{Steps: []Step{v.step(o.Topology, 0)}}.checkSteps(o.Topology) != nil
+			return o.alone(v).checkSteps(o.Topology) != nil
+		})
+		possible := len(f.variants) > 0
+		f.variants = slices.DeleteFunc(f.variants, func(v variant) bool {
+			return o.Can != nil && o.alone(v).CheckAbilities("", o.Can) != nil
 		})
 		switch {
 		case len(f.variants) > 0:
 			chosen = append(chosen, f)
+		case len(o.Families) > 0 && possible:
+			return nil, fmt.Errorf("faults of the family %s ask for more than the system can do", f.Name)
 		case len(o.Families) > 0:
 			return nil, fmt.Errorf("faults of the family %s cannot be played on %s", f.Name, o.Topology.Name)
 		}
@@ -106,6 +116,9 @@ func (o Options) families() ([]Family, error) {
 	}
 	return chosen, nil
 }
+
+// alone is a schedule of one step.
+func (o Options) alone(v variant) Schedule { return Schedule{Steps: []Step{v.step(o.Topology, 0)}} }
 
 func familyNames() []string {
 	names := make([]string, len(families))

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"faultline/topologies"
+	"faultline/workloads/history"
 )
 
 func TestGenerateIsTheSameForTheSameSeed(t *testing.T) {
@@ -118,4 +119,24 @@ func TestGenerateRefuses(t *testing.T) {
 		_, err := Generate(c.o)
 		require.EqualError(t, err, c.want)
 	}
+}
+
+// A system that does not say who leads is asked for nothing that aims at a leader.
+func TestGenerateAsksNoMoreThanTheSystemCanDo(t *testing.T) {
+	layout, err := topologies.Load("dc1-3")
+	require.NoError(t, err)
+	cannot := func(history.Ability) bool { return false }
+	for seed := range uint64(30) {
+		s, err := Generate(Options{Seed: seed, Duration: 10 * time.Minute, Topology: layout, Can: cannot})
+		require.NoError(t, err)
+		require.Greater(t, len(s.Steps), 20)
+		require.NoError(t, s.CheckAbilities("small", cannot))
+		all, err := Generate(Options{Seed: seed, Duration: time.Minute, Topology: layout, Can: func(history.Ability) bool { return true }})
+		require.NoError(t, err)
+		plain, err := Generate(Options{Seed: seed, Duration: time.Minute, Topology: layout})
+		require.NoError(t, err)
+		require.Equal(t, plain, all)
+	}
+	_, err = Generate(Options{Seed: 1, Families: []string{"transfer"}, Duration: time.Minute, Topology: layout, Can: cannot})
+	require.EqualError(t, err, "faults of the family transfer ask for more than the system can do")
 }

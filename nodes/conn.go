@@ -26,8 +26,8 @@ type Op struct {
 	F       history.Op
 	Key     string
 	Value   string        // of OpWrite, OpCAS, OpAcquire and OpRelease: what the key is to hold
-	Index   uint64        // of OpCAS: the modify index that the key must have; 0: it must be absent
-	Old     string        // of OpCAS: the value that the key had at that index
+	Index   uint64        // of OpCAS: the modify index that the key must have; 0 without Old: it must be absent
+	Old     string        // of OpCAS: the value that the key had at that index, and must have where answers have no index
 	Mode    history.Mode  // of OpRead
 	Session string        // of OpRenew, OpDestroy, OpAcquire and OpRelease: which
 	TTL     time.Duration // of OpCreate: the session lives at least so long after it was made or last renewed

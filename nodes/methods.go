@@ -47,6 +47,9 @@ func Dispatch(ctx context.Context, node any, op Op) (a Answer, err error) {
 		case history.OpWrite:
 			return kv.Put(ctx, op.Key, op.Value)
 		case history.OpCAS:
+			if op.Index == 0 && op.Old != "" {
+				return a, Errorf(history.BadRequest, "a compare of values, and clients of this system compare modify indexes")
+			}
 			return kv.CAS(ctx, op.Key, op.Value, op.Index)
 		}
 	}

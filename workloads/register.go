@@ -31,6 +31,7 @@ const rememberedKeys = 1000
 // check grows with the operations on one key much faster than with the number of keys.
 type register struct {
 	mode        history.Mode
+	byValue     bool // the newest state is what was answered last
 	opsPerKey   int
 	reads, sets float64 // of a draw in [0,1): below reads a read, then below sets a cas
 
@@ -50,8 +51,9 @@ type registerKey struct {
 	name   string
 	budget int // operations before it is replaced
 	ops    int
-	value  string // integer in decimal, as stored; meaningless if index is 0
-	index  uint64 // modify index; 0 while the key is not known to be there
+	there  bool   // the key is known to be there
+	value  string // integer in decimal, as stored; meaningless unless it is there
+	index  uint64 // modify index; 0 if the system tells none
 }
 
 // Register is the workload register.
@@ -80,7 +82,7 @@ func NewRegister(o Options) (Generator, error) {
 	case !(reads+sets <= 1): // not a number is refused as well
 		return nil, fmt.Errorf("register: reads (%v) and compare-and-sets (%v) are more than all operations", reads, sets)
 	}
-	g := &register{mode: o.Mode, opsPerKey: o.OpsPerKey, reads: reads, sets: reads + sets,
+	g := &register{mode: o.Mode, byValue: o.ByValue, opsPerKey: o.OpsPerKey, reads: reads, sets: reads + sets,
 		random: rand.New(rand.NewPCG(o.Seed, 0))}
 	for i := range o.Keys {
 		// Staggered, so that not all keys are young at the same time.
@@ -163,14 +165,16 @@ func (g *register) write(k *registerKey) Op {
 
 func (g *register) cas(k *registerKey) Op {
 	text := g.nextValue()
+	op := nodes.Op{F: history.OpCAS, Key: k.name, Value: text, Index: k.index}
 	pair := append(make([]byte, 0, 48), '[')
-	if k.index == 0 {
-		pair = append(pair, "null"...)
-	} else {
+	if k.there {
+		op.Old = k.value
 		pair = append(pair, k.value...)
+	} else {
+		pair = append(pair, "null"...)
 	}
 	pair = append(append(append(pair, ','), text...), ']')
-	return Op{Op: nodes.Op{F: history.OpCAS, Key: k.name, Value: text, Index: k.index, Old: k.value}, Argument: pair, Own: k}
+	return Op{Op: op, Argument: pair, Own: k}
 }
 
 func (g *register) nextValue() string {
@@ -180,7 +184,8 @@ func (g *register) nextValue() string {
 
 // Learn implements Generator. An older index than the known one is what a stale read
 // brings, and is ignored; so is an answer without index, or with a value that no client
-// of this workload can have written.
+// of this workload can have written. Without any indexes the latest answer counts: if it was
+// stale, a compare fails.
 func (g *register) Learn(op Op, a Outcome) {
 	value := op.Value
 	switch {
@@ -193,7 +198,7 @@ func (g *register) Learn(op Op, a Outcome) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if k := op.Own.(*registerKey); a.Answer.Index > k.index {
-		k.index, k.value = a.Answer.Index, value
+	if k := op.Own.(*registerKey); a.Answer.Index > k.index || g.byValue {
+		k.there, k.index, k.value = true, a.Answer.Index, value
 	}
 }

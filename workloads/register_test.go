@@ -165,3 +165,40 @@ func TestAllIsSortedAndMade(t *testing.T) {
 		require.NotEmpty(t, g.Next().F)
 	}
 }
+
+// Answers without an index are compared by value: the latest counts.
+func TestRegisterComparesValuesWhereNothingHasAnIndex(t *testing.T) {
+	gen, err := NewRegister(Options{Keys: 1, OpsPerKey: 1000, ReadShare: -1, CASShare: 1, ByValue: true})
+	require.NoError(t, err)
+	learn := func(f history.Op, a Outcome) {
+		op := gen.Next()
+		op.F, op.Value = f, "77"
+		gen.Learn(op, a)
+	}
+	next := func(old string) {
+		t.Helper()
+		op := gen.Next()
+		require.Zero(t, op.Index)
+		require.Equal(t, old, op.Old)
+		if old == "" {
+			old = "null"
+		}
+		require.Equal(t, "["+old+","+op.Value+"]", string(op.Argument))
+	}
+	ok := func(value string) Outcome {
+		return Outcome{Type: history.OK, Answer: nodes.Answer{Value: value, Found: true}}
+	}
+	next("")
+	learn(history.OpRead, Outcome{Type: history.OK})
+	next("")
+	learn(history.OpRead, ok("5"))
+	next("5")
+	learn(history.OpRead, ok("no integer"))
+	next("5")
+	learn(history.OpWrite, Outcome{Type: history.Info, Error: history.Timeout})
+	next("5")
+	learn(history.OpCAS, Outcome{Type: history.Fail, Error: history.CASMismatch})
+	next("5")
+	learn(history.OpWrite, ok("77"))
+	next("77")
+}

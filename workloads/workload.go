@@ -84,4 +84,7 @@ type Options struct {
 	ReadShare float64      // part of the operations that read; default 0.5
 	CASShare  float64      // part that compare and set; default 0.25. The rest writes.
 	Seed      uint64       // of the choice of operations; the default is 0
+	// ByValue is for systems whose answers have no modify index: what was answered last is what a
+	// compare-and-set compares with.
+	ByValue bool
 }

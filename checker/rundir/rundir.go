@@ -32,6 +32,7 @@ import (
 const (
 	ScenarioFile = "scenario.yaml" // the scenario; a directory without it is no run directory
 	TopologyFile = "topology.yaml" // the cluster
+	SystemFile   = "system.yaml"   // what was tested, if a file describes it
 	ScheduleFile = "schedule.yaml" // the planned faults
 	ResolvedFile = "resolved.yaml" // the same with the nodes that were targeted; a killed run has none
 	RecordFile   = "versions.json" // see Record

@@ -11,12 +11,13 @@ import (
 	"faultline/cmd/faultline/output"
 	"faultline/cmd/internal/doctor"
 	"faultline/nemesis"
+	"faultline/nodes"
 )
 
 func doctorCommand() *cobra.Command {
 	var (
-		store      string
-		deep, json bool
+		store, system string
+		deep, json    bool
 	)
 	c := &cobra.Command{
 		Use:   "doctor",
@@ -24,14 +25,21 @@ func doctorCommand() *cobra.Command {
 		Long: "One runtime is enough, and not every run needs everything: the exit code is 254 only if no runtime is\n" +
 			"offered, or if something is missing that every run needs.\n\n" +
 			"With --deep it also tries every fault for real, on two pods that it throws away, and shows what was\n" +
-			"asked, what was measured, and what was measured after the heal. A fault that cannot be made is then 254, too.",
+			"asked, what was measured, and what was measured after the heal. A fault that cannot be made is then 254, too.\n\n" +
+			"With --system it also looks at the system that a file describes, starts three nodes of it, and does each\n" +
+			"operation once, as the file says.",
 		Args: cobra.NoArgs,
 	}
 	c.Flags().StringVar(&store, "store", "store", "where run directories would be kept")
 	c.Flags().BoolVar(&deep, "deep", false, "try every fault on every runtime that this machine offers")
+	c.Flags().StringVar(&system, "system", "", "look at the system that this `file` describes, and try it")
 	addJSON(c.Flags(), &json)
 	c.RunE = command(func(c *cobra.Command, _ []string) error {
-		document := examine(c.Context(), store, !json)
+		findings := doctor.Examine(c.Context(), store)
+		if system != "" {
+			findings = append(findings, doctor.ExamineSystem(c.Context(), system, allRuntimes()...)...)
+		}
+		document := examine(findings, !json)
 		if deep {
 			trials, err := tryAll(c.Context(), !json)
 			if err != nil {
@@ -53,9 +61,8 @@ func doctorCommand() *cobra.Command {
 	return c
 }
 
-// examine looks at this machine, and shows what it finds.
-func examine(ctx context.Context, store string, show bool) output.Doctor {
-	findings := doctor.Examine(ctx, store)
+// examine makes a document of what was found, and shows it.
+func examine(findings []doctor.Finding, show bool) output.Doctor {
 	document := output.Doctor{Failing: doctor.Failing(findings)}
 	for _, f := range findings {
 		document.Findings = append(document.Findings, output.Finding{Name: f.What, OK: f.Err == nil, Need: f.Need.String(), Text: f.Text()})
@@ -64,6 +71,14 @@ func examine(ctx context.Context, store string, show bool) output.Doctor {
 		}
 	}
 	return document
+}
+
+// allRuntimes are those of the registry, in the order in which auto takes them.
+func allRuntimes() (all []nodes.Runtime) {
+	for _, line := range faultline.Default().Runtimes {
+		all = append(all, line.Make())
+	}
+	return all
 }
 
 func mark(err error) string {

@@ -15,7 +15,7 @@ import (
 //go:generate go test -run TestSchemasAreThoseOfTheTypes -update .
 
 // schemaKinds are the kinds of files that have a schema.
-var schemaKinds = []string{"scenario", "schedule", "topology"}
+var schemaKinds = []string{"scenario", "schedule", "system", "topology"}
 
 func schemaCommand() *cobra.Command {
 	c := &cobra.Command{
@@ -48,6 +48,8 @@ func schemaOf(kind string) *schema.Schema {
 		return schema.Scenario(flagUsage())
 	case "schedule":
 		return schema.Schedule()
+	case "system":
+		return schema.System()
 	default:
 		return schema.Topology()
 	}

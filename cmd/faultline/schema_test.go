@@ -17,6 +17,7 @@ import (
 
 	"faultline"
 	"faultline/nemesis"
+	"faultline/nodes/declared"
 	"faultline/topologies"
 )
 
@@ -77,6 +78,7 @@ func checkFiles(t *testing.T, kind, pattern string, least int) {
 func TestShippedFilesFollowTheirSchemas(t *testing.T) {
 	checkFiles(t, "scenario", "ci/*/*.yaml", 30)
 	checkFiles(t, "topology", "topologies/layouts/*.yaml", 5)
+	checkFiles(t, "system", "nodes/examples/*.yaml", 2)
 	checkFiles(t, "scenario", "cmd/faultline/testdata/runs/*/scenario.yaml", 3)
 	checkFiles(t, "schedule", "cmd/faultline/testdata/runs/*/schedule.yaml", 3)
 	checkFiles(t, "schedule", "cmd/faultline/testdata/runs/*/resolved.yaml", 2)
@@ -148,6 +150,7 @@ func TestBrokenFilesDoNotFollowTheirSchemas(t *testing.T) {
 			require.NoError(t, err)
 			return s.Check(layout, faultline.AllCapabilities())
 		},
+		"system":   func(text string) error { _, err := declared.New("x.yaml", []byte(text), nil); return err },
 		"topology": func(text string) error { _, err := topologies.Parse("x.yaml", []byte(text)); return err },
 	}
 	for kind, texts := range map[string]map[string]string{
@@ -157,7 +160,7 @@ func TestBrokenFilesDoNotFollowTheirSchemas(t *testing.T) {
 			"number for a time":   "timeout: 5",
 			"time without unit":   "quiet: '5'",
 			"list for a number":   "keys: [1]",
-			"unknown mode":        "mode: eventual",
+			"no word for a mode":  "mode: eventual reads",
 			"two kinds of faults": "nemesis: [kill]\nschedule: x.yaml",
 			"unknown fault":       "steps: [{at: 1s, for: 1s, fault: kil, target: one}]",
 			"foreign option":      "steps: [{at: 1s, for: 1s, fault: kill, target: one, loss: 0.1}]",
@@ -177,6 +180,20 @@ func TestBrokenFilesDoNotFollowTheirSchemas(t *testing.T) {
 			"negative draw":         "steps: [{at: 1s, for: 1s, fault: kill, target: one, draw: -1}]",
 			"word for yes or no":    "steps: [{at: 1s, for: 1s, fault: partition, target: one, reject: maybe}]",
 			"step that is no field": "steps: [kill]",
+		},
+		"system": {
+			"unknown field":      "name: x\nprogram: /x\nport: 1\napi: redis\nprot: 2",
+			"no program":         "name: x\nport: 1\napi: redis",
+			"no port":            "name: x\nprogram: /x\napi: redis",
+			"text for a port":    "name: x\nprogram: /x\nport: http\napi: redis",
+			"port out of range":  "name: x\nprogram: /x\nport: 65536\napi: redis",
+			"unknown api":        "name: x\nprogram: /x\nport: 1\napi: soap",
+			"no list of files":   "name: x\nprogram: /x\nport: 1\napi: redis\nfiles: /y",
+			"no read":            "name: x\nprogram: /x\nport: 1\napi: http\nhttp: {write: {path: /a}}",
+			"unknown meaning":    "name: x\nprogram: /x\nport: 1\napi: http\nhttp: {read: {path: '/{{.Key}}', answers: [{status: 200, is: fine}]}}",
+			"row without status": "name: x\nprogram: /x\nport: 1\napi: http\nhttp: {read: {path: '/{{.Key}}', answers: [{is: ok}]}}",
+			"unknown part":       "name: x\nprogram: /x\nport: 1\napi: http\nhttp: {read: {path: '/{{.Key}}', value: {xml: a}, answers: [{status: 200, is: ok}]}}",
+			"unknown words":      "name: x\nprogram: /x\nport: 1\napi: consul-kv\nleader: {path: /l, says: who}",
 		},
 		"topology": {
 			"unknown field":      "name: x\ndatacenters: [{name: a, servers: 3, sevrers: 2}]",

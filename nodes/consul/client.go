@@ -31,6 +31,9 @@ import (
 // ClientOptions are what a client may do beyond Consul's own API.
 type ClientOptions struct {
 	Hops bool // ask for the nodes that an answer came through
+	// Plain is for nodes that speak Consul's API and nothing beyond it: their answers to writes have
+	// no modify index.
+	Plain bool
 }
 
 // NewClient talks to a node.
@@ -145,6 +148,9 @@ func (c *client) write(ctx context.Context, key, query, value string) (written b
 
 // written is the item of a write that took effect.
 func (c *client) written(a web.Answer, value string) (nodes.Answer, error) {
+	if c.options.Plain && a.Header.Get(nodes.HeaderIndex) == "" {
+		return c.item(a, nodes.Answer{Value: value, Found: true})
+	}
 	index, err := parseUint(a.Header, nodes.HeaderIndex)
 	if err != nil {
 		return nodes.Answer{}, nodes.Errorf(history.Unknown, "%v", err)

@@ -22,6 +22,7 @@ package etcd
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -109,6 +110,14 @@ func New(o Options) (*System, error) {
 	}
 	return &System{options: o, changing: make(chan struct{}, 1), members: map[string]*membership{}}, nil
 }
+
+// NewClient asks a node of any etcd, started by whomever, for its keys.
+func NewClient(at nodes.Endpoint) nodes.Conn {
+	return (&System{changing: make(chan struct{}, 1), members: map[string]*membership{}}).Open(at)
+}
+
+// Modes are the ways in which its keys are read.
+func Modes() []nodes.Mode { return slices.Clone(facts.Modes) }
 
 // Name implements nodes.System.
 func (*System) Name() string { return "etcd" }

@@ -19,6 +19,7 @@ const (
 	CASMismatch Code = "cas-mismatch" // the compare of a compare-and-set failed; not a fault
 	NotFound    Code = "not-found"    // no such endpoint
 	NoSession   Code = "no-session"   // the session has ended, or never was
+	Rejected    Code = "rejected"     // the node said that it did not do it, in an answer that its system's file calls so
 	LockHeld    Code = "lock-held"    // a lock is another session's, or must wait for a lock delay; not a fault
 
 	// Nothing was sent.
@@ -50,6 +51,7 @@ var codes = map[Code]fate{
 	CASMismatch: {definite: true, final: true, served: true},
 	NotFound:    {definite: true, final: true},
 	NoSession:   {definite: true, final: true, served: true},
+	Rejected:    {definite: true},
 	LockHeld:    {definite: true, final: true, served: true},
 	Refused:     {definite: true},
 	Unreachable: {definite: true},

@@ -7,7 +7,6 @@ import (
 	"faultline/cmd/faultline/output"
 	"faultline/nemesis"
 	"faultline/nodes/agent"
-	"faultline/nodes/faults"
 	"faultline/topologies"
 	"faultline/workloads"
 )
@@ -103,8 +102,8 @@ func Defects() (all []output.Entry) {
 	return all
 }
 
-// Words returns capabilities as words.
-func Words(all []faults.Capability) (words []string) {
+// Words returns names of things as words.
+func Words[T ~string](all []T) (words []string) {
 	for _, c := range all {
 		words = append(words, string(c))
 	}

@@ -9,6 +9,7 @@ import (
 	"faultline/cmd/faultline/output"
 	"faultline/cmd/internal/catalogue"
 	"faultline/nemesis"
+	"faultline/nodes/declared"
 	"faultline/topologies"
 	"faultline/workloads/history"
 )
@@ -132,6 +133,35 @@ func Topology() *Schema {
 		Description: "two datacenters or nodes; of one twice: all links within it"}
 	s.Draft, s.Title = draft07, "A topology of Faultline"
 	s.Definitions = map[string]*Schema{"datacenter": datacenter, "link": link}
+	return s
+}
+
+// System is the schema of a file that describes a system.
+func System() *Schema {
+	status := atLeast(200)
+	most := 599
+	status.Maximum = &most
+	port := atLeast(1)
+	highest := 65535
+	port.Maximum = &highest
+	operation := reflect.TypeFor[declared.Operation]()
+	known := map[reflect.Type]*Schema{
+		operation:                        ref("operation"),
+		reflect.TypeFor[declared.Part](): ref("part"),
+		reflect.TypeFor[declared.Kind](): oneOfWords(words(declared.Kinds())),
+		reflect.TypeFor[declared.Says](): oneOfWords(words(declared.AllSays())),
+	}
+	s := object(fieldsOf(reflect.TypeFor[declared.File](), known), "name", "program", "port", "api")
+	for field, schema := range map[string]*Schema{"api": oneOfWords(declared.APIs()), "port": port} {
+		s.Properties[field] = schema.described(s.Properties[field].Description)
+	}
+	s.Properties["http"].Required = []string{"read"}
+	s.Properties["leader"].Required = []string{"path"}
+	inner := object(fieldsOf(operation, known))
+	row := inner.Properties["answers"].Items
+	row.Properties["status"], row.Required = status.described(row.Properties["status"].Description), []string{"status", "is"}
+	s.Draft, s.Title = draft07, "A system of Faultline"
+	s.Definitions = map[string]*Schema{"operation": inner, "part": object(fieldsOf(reflect.TypeFor[declared.Part](), known))}
 	return s
 }
 

@@ -1,5 +1,5 @@
-// Package schema makes JSON Schemas of the files that users write: scenarios, schedules and
-// topologies. They are made from the Go types that the files are read into, so that an editor
+// Package schema makes JSON Schemas of the files that users write: scenarios, schedules,
+// topologies and systems. They are made from the Go types that the files are read into, so that an editor
 // knows exactly the fields that Faultline knows:
 //
 //	text, err := schema.Schedule().Encode()
@@ -37,7 +37,7 @@ type Schema struct {
 	MaxItems    int                `json:"maxItems,omitempty"`
 	Properties  map[string]*Schema `json:"properties,omitempty"`
 	Required    []string           `json:"required,omitempty"`
-	Additional  *bool              `json:"additionalProperties,omitempty"`
+	Additional  any                `json:"additionalProperties,omitempty"` // false, or the *Schema of all others
 	AnyOf       []*Schema          `json:"anyOf,omitempty"`
 	OneOf       []*Schema          `json:"oneOf,omitempty"`
 	Not         *Schema            `json:"not,omitempty"`
@@ -58,7 +58,7 @@ func (s *Schema) Encode() (string, error) {
 
 // object is a mapping with these fields and no others.
 func object(properties map[string]*Schema, required ...string) *Schema {
-	return &Schema{Type: "object", Properties: properties, Required: required, Additional: new(bool)}
+	return &Schema{Type: "object", Properties: properties, Required: required, Additional: false}
 }
 
 func list(items *Schema) *Schema { return &Schema{Type: "array", Items: items} }
@@ -115,6 +115,12 @@ func schemaOf(t reflect.Type, known map[reflect.Type]*Schema) *Schema {
 		return &Schema{Type: "integer"}
 	case reflect.Uint64:
 		return atLeast(0)
+	case reflect.Pointer:
+		return schemaOf(t.Elem(), known)
+	case reflect.Interface:
+		return &Schema{}
+	case reflect.Map:
+		return &Schema{Type: "object", Additional: schemaOf(t.Elem(), known)}
 	case reflect.Slice:
 		return list(schemaOf(t.Elem(), known))
 	case reflect.Struct:
