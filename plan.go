@@ -110,7 +110,7 @@ func (r Registry) lookUp(s Scenario, o Options) (*plan, error) {
 	} else if p.system, err = r.system(s); err != nil {
 		return nil, s.mistake(err)
 	}
-	if p.schedule, err = makeSchedule(s, p.topology, p.system.Facts().Can); err != nil {
+	if p.schedule, err = makeSchedule(s, p.topology, p.system.Facts()); err != nil {
 		return nil, err
 	}
 	if err := p.schedule.Check(p.topology, r.capabilities()); err != nil {
@@ -277,23 +277,23 @@ func interruptedOr(ctx context.Context, err error) error {
 // what its seed makes of its families for its system.
 func MakeSchedule(s Scenario) (nemesis.Schedule, error) {
 	s = s.Defaults()
-	can := func(history.Ability) bool { return true }
+	facts := nodes.Facts{Abilities: history.Abilities()}
 	if len(s.Nemesis) > 0 && !strings.HasPrefix(s.System, given) {
 		system, err := Default().system(s)
 		if err != nil {
 			return nemesis.Schedule{}, s.mistake(err)
 		}
-		can = system.Facts().Can
+		facts = system.Facts()
 	}
 	t, err := s.topology()
 	if err != nil {
 		return nemesis.Schedule{}, s.mistake(err)
 	}
-	return makeSchedule(s, t, can)
+	return makeSchedule(s, t, facts)
 }
 
 // makeSchedule is MakeSchedule for a topology, and for a system of which it knows what that can be asked for.
-func makeSchedule(s Scenario, t topologies.Topology, can func(history.Ability) bool) (schedule nemesis.Schedule, err error) {
+func makeSchedule(s Scenario, t topologies.Topology, facts nodes.Facts) (schedule nemesis.Schedule, err error) {
 	switch {
 	case len(s.Steps) > 0:
 		schedule = nemesis.Schedule{Seed: s.Seed, Steps: s.Steps}
@@ -307,7 +307,8 @@ func makeSchedule(s Scenario, t topologies.Topology, can func(history.Ability) b
 		}
 	case len(s.Nemesis) > 0:
 		schedule, err = nemesis.Generate(nemesis.Options{Seed: s.Seed, Families: s.Nemesis,
-			Interval: s.NemesisInterval, Duration: s.TimeLimit - warmUp, Topology: t, Can: can})
+			Interval: s.NemesisInterval, Duration: s.TimeLimit - warmUp, Topology: t, Can: facts.Can,
+			MemberChange: facts.MemberChange})
 		if err != nil {
 			return nemesis.Schedule{}, s.mistake(err)
 		}

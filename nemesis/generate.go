@@ -21,6 +21,9 @@ type Options struct {
 	// Can reports whether the system has an ability; nil is one that has all. Faults that ask for one
 	// that it lacks are not drawn.
 	Can func(history.Ability) bool
+	// MemberChange is how long the system may take, when nothing is wrong, to let a server join: faults that
+	// show that one does last so much longer.
+	MemberChange time.Duration
 }
 
 // DefaultInterval is the mean time between the starts of faults.
@@ -142,7 +145,7 @@ func (v variant) step(t topologies.Topology, pick int) Step {
 		s.Fault = samples[0]
 	}
 	if kind := f.Kind(); !kind.Momentary && kind.For == 0 {
-		s.For = leastOf(kind)
+		s.For = Options{}.leastOf(kind)
 	}
 	return s
 }
@@ -171,7 +174,7 @@ func (g *generator) next(family Family) (Step, bool) {
 	if stopsMajority(s) {
 		s.At = max(s.At, g.majority)
 	}
-	least := max(leastOf(kind), kind.For)
+	least := max(g.leastOf(kind), kind.For)
 	if !kind.Momentary {
 		s.For = g.between(max(least, g.Interval/2), min(max(mostFor, least), least+g.Interval))
 		s.For = min(s.For, g.Duration-s.At)
@@ -230,7 +233,13 @@ func (g *generator) between(least, most time.Duration) time.Duration {
 	return (least + time.Duration(g.rng.Int64N(int64(most-least)+1))).Round(grain)
 }
 
-func leastOf(k Kind) time.Duration { return max(k.LeastFor, leastFor) }
+func (o Options) leastOf(k Kind) time.Duration {
+	least := max(k.LeastFor, leastFor)
+	if k.AddsVoters {
+		least += o.MemberChange
+	}
+	return least
+}
 
 func needsLeader(s Step) bool {
 	return s.Target.Word == Primary || s.Fault.Kind().NeedsLeader || waits(s.Fault)

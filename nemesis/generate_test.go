@@ -140,3 +140,22 @@ func TestGenerateAsksNoMoreThanTheSystemCanDo(t *testing.T) {
 	_, err = Generate(Options{Seed: 1, Families: []string{"transfer"}, Duration: time.Minute, Topology: layout, Can: cannot})
 	require.EqualError(t, err, "faults of the family transfer ask for more than the system can do")
 }
+
+// A step that shows a join lasts as long as the system may take, and the times of a system that takes none are as before.
+func TestJoinsLastAsLongAsTheSystemTakes(t *testing.T) {
+	layout, err := topologies.Load("dc1-3x2")
+	require.NoError(t, err)
+	joins := 0
+	for seed := range uint64(30) {
+		o := Options{Seed: seed, Families: []string{"join", "kill"}, Duration: 5 * time.Minute, Topology: layout, MemberChange: 12 * time.Second}
+		s, err := Generate(o)
+		require.NoError(t, err)
+		for _, step := range s.Steps {
+			if step.Name() == "join" {
+				joins++
+				require.GreaterOrEqual(t, step.For, 13*time.Second)
+			}
+		}
+	}
+	require.Greater(t, joins, 30)
+}

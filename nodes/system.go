@@ -8,6 +8,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"faultline/topologies"
 	"faultline/workloads/history"
@@ -38,6 +39,8 @@ type Facts struct {
 	Modes []Mode       // of reads, the first is meant by default
 	// Abilities is what its Conn can do beside.
 	Abilities []history.Ability
+	// MemberChange is how long a cluster with which nothing is wrong may take to let a server join.
+	MemberChange time.Duration
 }
 
 // Mode is one way to read.

@@ -38,6 +38,8 @@ type appends struct {
 	mode  history.Mode
 	most  int // elements of a list
 	reads float64
+	// byValue: answers have no index, so the newest state is what was answered last.
+	byValue bool
 
 	mu     sync.Mutex
 	random *rand.Rand
@@ -51,7 +53,8 @@ type appends struct {
 type list struct {
 	name  string
 	value []int64
-	index uint64 // 0 while the key is not known to be there
+	there bool   // the key is known to be there
+	index uint64 // 0 if the system tells none
 }
 
 // NewAppend makes the Generator of the workload append. OpsPerKey is the length at which a list is
@@ -69,7 +72,7 @@ func NewAppend(o Options) (Generator, error) {
 	case !(reads <= 1): // not a number is refused as well
 		return nil, fmt.Errorf("append: reads (%v) are more than all operations", reads)
 	}
-	g := &appends{mode: o.Mode, most: o.OpsPerKey, reads: reads, random: rand.New(rand.NewPCG(o.Seed, 2))}
+	g := &appends{mode: o.Mode, most: o.OpsPerKey, reads: reads, byValue: o.ByValue, random: rand.New(rand.NewPCG(o.Seed, 2))}
 	for range o.Keys {
 		g.active = append(g.active, g.newList())
 	}
@@ -126,10 +129,10 @@ func (g *appends) read(l *list) Op {
 
 func (g *appends) append(l *list) Op {
 	g.last++
-	old := encodeList(l.value)
 	set := encodeList(append(slices.Clip(l.value), g.last))
-	recorded := "null"
-	if l.index != 0 {
+	recorded, old := "null", ""
+	if l.there {
+		old = encodeList(l.value)
 		recorded = old
 	}
 	return Op{Op: nodes.Op{F: history.OpCAS, Key: l.name, Value: set, Index: l.index, Old: old},
@@ -172,7 +175,7 @@ func (g *appends) Learn(op Op, o Outcome) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if l := op.Own.(*list); o.Answer.Index > l.index {
-		l.index, l.value = o.Answer.Index, read
+	if l := op.Own.(*list); o.Answer.Index > l.index || g.byValue {
+		l.there, l.index, l.value = true, o.Answer.Index, read
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"time"
 
 	"faultline/nodes"
 	"faultline/topologies"
@@ -33,7 +34,18 @@ type real struct{ options RealOptions }
 
 func (real) Name() string { return "consul" }
 
-func (real) Facts() nodes.Facts { return Facts() }
+// Facts are those of Consul's API, with the time that autopilot takes to give a newcomer its vote.
+func (r real) Facts() nodes.Facts {
+	f := Facts()
+	f.MemberChange = stabilization
+	if d, err := time.ParseDuration(r.options.ServerStabilization); err == nil {
+		f.MemberChange = d
+	}
+	f.MemberChange += 2 * time.Second // to find each other
+	return f
+}
+
+const stabilization = 10 * time.Second // Consul's default of server_stabilization_time
 
 func (real) Open(at nodes.Endpoint) nodes.Conn { return NewClient(at, ClientOptions{}) }
 

@@ -64,6 +64,11 @@ const ModeSerializable history.Mode = "serializable"
 // modeLinearizable is the default mode by etcd's name.
 const modeLinearizable history.Mode = "linearizable"
 
+// memberChange is how long a member may take to join: etcd refuses changes until all members have been
+// connected for 5 s (server/etcdserver/api/rafthttp and server.go, isConnectedFullySince), and one may
+// have just come back.
+const memberChange = 12 * time.Second
+
 var facts = nodes.Facts{
 	Port: clientPort,
 	Ops: []history.Op{history.OpRead, history.OpWrite, history.OpCAS,
@@ -72,6 +77,7 @@ var facts = nodes.Facts{
 		{Name: modeLinearizable, Doc: "by whoever is asked, after the leader has confirmed with a quorum how far the log was"},
 		{Name: ModeSerializable, Doc: "by whoever is asked, as old as that is"},
 	},
+	MemberChange: memberChange,
 	Abilities: []history.Ability{history.ObservesLeaders, history.ObservesLogs, history.ReportsIndexes,
 		history.TransfersLeader, history.LeavesCluster, history.ChangesMembers},
 }
