@@ -220,7 +220,7 @@ func (s *session) run(ctx context.Context) error {
 	}()
 
 	playErr := s.playFaults(playing)
-	healed := time.Now()
+	healed, before := time.Now(), s.runner.Stats()
 	quiet := s.Quiet
 	switch {
 	case ctx.Err() == nil && playing.Err() != nil:
@@ -233,7 +233,7 @@ func (s *session) run(ctx context.Context) error {
 	playErr = errors.Join(playErr, s.enter(history.PhaseQuiet, quiet))
 	if playErr == nil {
 		s.recover(ctx, quiet)
-		s.settle(ctx, healed)
+		s.settle(ctx, healed, before)
 	}
 	rest()
 	if err := errors.Join(playErr, <-ran, s.broken.err()); err != nil {
@@ -256,16 +256,36 @@ func (s *session) recover(ctx context.Context, quiet time.Duration) {
 	sleep(s.Abort, min(time.Until(end), interruptQuiet))
 }
 
-// settle waits until every node that should run answers and every server follows a leader,
-// as long as they have for that since the last heal; checker nodes judges whether they did.
-func (s *session) settle(ctx context.Context, healed time.Time) {
+// settle waits until every node that should run answers and every server follows a leader, until
+// every node serves what clients ask of it, and every operation that succeeded before succeeds
+// again, as long as they have for that since the last heal; checkers nodes and availability judge
+// whether they did.
+func (s *session) settle(ctx context.Context, healed time.Time, before workloads.Stats) {
 	ctx, cancel := context.WithDeadline(ctx, healed.Add(s.RecoverWithin))
 	defer cancel()
 	stop := context.AfterFunc(s.Abort, cancel)
 	defer stop()
-	for ctx.Err() == nil && s.observer.missing(ctx) != "" {
+	for ctx.Err() == nil && (s.observer.missing(ctx) != "" || s.unserved(before, healed)) {
 		sleep(ctx, settlePoll)
 	}
+}
+
+// unserved reports whether a node that clients ask has not served both reads and changes since the
+// heal, or an operation that had succeeded before has not since. What the workload never asks for,
+// or not of that node, is not waited for.
+func (s *session) unserved(before workloads.Stats, healed time.Time) bool {
+	now := s.runner.Stats()
+	for _, node := range s.asked[:min(len(s.asked), s.Concurrency)] { // the others have no client
+		if at := now.ByNode[node]; at.Read.Before(healed) || at.Change.Before(healed) {
+			return true
+		}
+	}
+	for f, counts := range before.ByF {
+		if counts.OK > 0 && now.ByF[f].OK == counts.OK {
+			return true
+		}
+	}
+	return false
 }
 
 // playFaults plays the schedule and waits for the time limit.

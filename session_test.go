@@ -49,7 +49,7 @@ func inBubble(t *testing.T, rate float64, steps string, during func(m *memory, c
 			Timeout: time.Second, TimeLimit: 15 * time.Second, Quiet: 2 * time.Second, RecoverWithin: 10 * time.Second, Abort: abort}, cluster, sink)
 		took = time.Since(began)
 		require.NoError(t, cluster.Close(context.Background()))
-		run = &checker.Run{Topology: layout, Events: sink.Events(), Settings: checker.Settings{Workload: "register", Format: checker.FormatEvidence, PlannedFaults: len(schedule.Steps)}}
+		run = &checker.Run{Topology: layout, Events: sink.Events(), Settings: checker.Settings{Workload: "register", Format: checker.FormatLatest, PlannedFaults: len(schedule.Steps)}}
 		run.Ops, err = history.Operations(run.Events)
 		require.NoError(t, err)
 		run.Faults, run.Baseline, err = history.Faults(run.Events)

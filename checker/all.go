@@ -16,7 +16,7 @@ func All() []Checker {
 		{Name: "nodes", Check: checkNodes,
 			Doc: "After the last heal every node that should run answers in time, and every server knows a leader."},
 		{Name: "availability", Check: checkAvailability,
-			Doc: "After the last heal, reads and writes succeed again in time."},
+			Doc: "After the last heal, reads and writes succeed again in time: at all, at every node that clients ask, and every operation that used to."},
 		{Name: "faults", Check: checkFaults,
 			Doc: "Every fault that was planned took place, was measured and was healed, and the cluster was back at its baseline at the end."},
 		{Name: "record", Check: checkRecord,

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"faultline/workloads/history"
@@ -12,7 +14,8 @@ import (
 
 // checkAvailability measures how well clients were served, and judges one promise: once
 // everything is healed, a write (or compare-and-set) and a read succeed within
-// Settings.RecoverWithin. An outage during a fault is a metric and never a verdict:
+// Settings.RecoverWithin, and so does each node that clients ask, and each operation that had
+// succeeded before. An outage during a fault is a metric and never a verdict:
 // which of them are excusable depends on the fault. Nor is one that the machine, or the
 // harness, caused: see excuse.
 func checkAvailability(_ context.Context, run *Run) Result {
@@ -49,6 +52,17 @@ func checkAvailability(_ context.Context, run *Run) Result {
 	if !ended {
 		r.Verdict = Worst(r.Verdict, Unknown)
 		r.Reasons = append(r.Reasons, cutOff)
+	}
+	if run.Settings.Format >= formatServed {
+		v, texts := recoveredEverywhere(run, since, after)
+		if v == Invalid && len(excuses) > 0 {
+			v = Unknown
+			texts = append(texts, excuses...)
+		}
+		if badness[v] > badness[r.Verdict] {
+			r.Verdict = v
+		}
+		r.Reasons = append(r.Reasons, texts...)
 	}
 	r.Summary = said[0] + "; " + said[1]
 	if len(r.Reasons) > 0 {
@@ -151,6 +165,81 @@ func recovered(run *Run, k kind, since int64, after string) (Verdict, string) {
 	}
 	return Invalid, fmt.Sprintf("no %s succeeded in the %s after %s; allowed are %s",
 		k.name, ms(runEnd(run)-since), after, ms(limit))
+}
+
+// formatServed is the first format of run directories whose sessions wait, within Settings.RecoverWithin,
+// until every node serves reads and changes again, and every operation succeeds again.
+const formatServed = 3
+
+const (
+	leastAsked    = 5  // operations that a node must have failed for that to mean something
+	leastAskedFor = 50 // operations of one kind, some of which may be refused for a good reason
+)
+
+// recoveredEverywhere judges each node by itself, and each operation: one that was asked for again and again
+// after a time, until the record ends, and never served, has not recovered. Of nodes refusals count
+// as served (a compare that did not hold); of operations only success does: a lock that nobody ever gets
+// again is always another's.
+func recoveredEverywhere(run *Run, since int64, after string) (v Verdict, texts []string) {
+	type tried struct {
+		asked, failed int
+		served        bool
+		first         int64 // when it was asked for first
+		last          history.Code
+	}
+	nodes := map[string]*tried{} // by node and kind
+	ops := map[string]*tried{}   // by operation
+	succeeded := map[history.Op]bool{}
+	look := func(of map[string]*tried, name string, op *history.Operation, ok bool) {
+		t := of[name]
+		if t == nil {
+			t = &tried{first: op.Invoke}
+			of[name] = t
+		}
+		t.asked++
+		if ok {
+			t.served = true
+		} else if op.Return != history.Pending || op.Error != "unanswered" {
+			t.failed, t.last = t.failed+1, op.Error
+		}
+	}
+	for i := range run.Ops {
+		op := &run.Ops[i]
+		if op.Invoke < since {
+			succeeded[op.F] = succeeded[op.F] || op.Type == history.OK
+			continue
+		}
+		kind := "change"
+		if op.F == history.OpRead {
+			kind = "read"
+		}
+		look(nodes, op.Node+" served no "+kind, op, served(op))
+		look(ops, fmt.Sprintf("no %s succeeded", op.F), op, op.Type == history.OK)
+	}
+	limit, end := int64(run.Settings.RecoverWithin), runEnd(run)
+	v = Valid
+	judge := func(of map[string]*tried, least int) {
+		for _, name := range slices.Sorted(maps.Keys(of)) {
+			t := of[name]
+			if t.served || t.failed < least {
+				continue
+			}
+			text := fmt.Sprintf("%s in the %s after %s, in %d tries (the last: %s)", name, ms(end-since), after, t.failed, t.last)
+			if limit > 0 && end-max(since, t.first) >= limit {
+				v, texts = Invalid, append(texts, fmt.Sprintf("%s; allowed are %s", text, ms(limit)))
+				continue
+			}
+			v, texts = Worst(v, Unknown), append(texts, text)
+		}
+	}
+	judge(nodes, leastAsked)
+	for name := range ops {
+		if f := strings.Fields(name)[1]; !succeeded[history.Op(f)] {
+			delete(ops, name)
+		}
+	}
+	judge(ops, leastAskedFor)
+	return v, texts
 }
 
 // longestIdle is the longest time between from and to in which no operation of this kind

@@ -208,3 +208,54 @@ func TestNobodyOwesARecoveryFromALostMajority(t *testing.T) {
 	require.Equal(t, Unknown, r.Verdict)
 	require.Contains(t, r.Reasons[1], "no recovery is due")
 }
+
+// Since sessions wait for every node, one that serves nothing to the end is held to account.
+func TestEveryNodeAndEveryOperationRecovers(t *testing.T) {
+	at := func(tp *tape, node string, f history.Op, from, n int, typ history.Type, code history.Code) {
+		for i := range n {
+			p := history.Process(1000*from + i)
+			tp.add(from+10*i, history.Event{Process: p, Type: history.Invoke, F: f, Key: "k", Node: node})
+			tp.add(from+10*i+5, history.Event{Process: p, Type: typ, F: f, Key: "k", Node: node, Error: code})
+		}
+	}
+	whole := func(tp *tape) {
+		tp.phase(0, history.PhaseFaults)
+		at(tp, "s1", "acquire", 1, 1, history.OK, "")
+		tp.begin(20, 0).heal(100, 0).baseline(110).phase(110, history.PhaseQuiet)
+		at(tp, "s1", "read", 120, 1, history.OK, "")
+		at(tp, "s1", "create", 140, 1, history.OK, "")
+	}
+	for name, c := range map[string]struct {
+		record  func(*tape)
+		format  int
+		verdict Verdict
+		says    string
+	}{
+		"a node that times out to the end": {func(tp *tape) { at(tp, "s2", "read", 200, 90, history.Fail, "timeout") }, FormatLatest, Invalid,
+			"s2 served no read in the 1390 ms after the last heal, in 90 tries (the last: timeout); allowed are 1000 ms"},
+		"as sessions of old did not wait for": {func(tp *tape) { at(tp, "s2", "read", 200, 90, history.Fail, "timeout") }, FormatEvidence, Valid, ""},
+		"a node that serves at last": {func(tp *tape) {
+			at(tp, "s2", "read", 200, 80, history.Fail, "timeout")
+			at(tp, "s2", "read", 1100, 1, history.OK, "")
+		}, FormatLatest, Valid, ""},
+		"a node that refuses as it should": {func(tp *tape) { at(tp, "s2", "acquire", 200, 40, history.Fail, history.LockHeld) }, FormatLatest, Valid, ""},
+		"a node that was hardly asked":     {func(tp *tape) { at(tp, "s2", "read", 200, 4, history.Fail, "timeout") }, FormatLatest, Valid, ""},
+		"a node that was asked late": {func(tp *tape) { at(tp, "s2", "read", 1000, 40, history.Fail, "timeout") }, FormatLatest, Unknown,
+			"s2 served no read"},
+		"a lock that nobody ever gets again": {func(tp *tape) { at(tp, "s2", "acquire", 200, 90, history.Fail, history.LockHeld) }, FormatLatest, Invalid,
+			"no acquire succeeded in the 1390 ms after the last heal, in 90 tries (the last: lock-held)"},
+		"an operation that never succeeded": {func(tp *tape) { at(tp, "s2", "renew", 200, 90, history.Fail, history.NoSession) }, FormatLatest, Valid, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tp := &tape{}
+			whole(tp)
+			c.record(tp)
+			tp.phase(1500, history.PhaseEnd)
+			settings := bound(time.Second)
+			settings.Format = c.format
+			r := checkAvailability(context.Background(), tp.run(t, settings))
+			require.Equal(t, c.verdict, r.Verdict, r.Summary)
+			require.Contains(t, r.Summary, c.says)
+		})
+	}
+}

@@ -13,6 +13,9 @@ import (
 // effect is verified. In earlier formats the history holds only the harness's own conclusion.
 const FormatEvidence = 2
 
+// FormatLatest is the [Settings].Format of runs that are made now; formatServed came last.
+const FormatLatest = formatServed
+
 // checkFaults asks whether the evidence shows that every fault was in force and was healed: a
 // fault without effect tests nothing. It is never invalid, because it is about the harness.
 func checkFaults(_ context.Context, run *Run) Result {

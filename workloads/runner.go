@@ -79,7 +79,7 @@ func NewRunner(c Config) (*Runner, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
-	r := &Runner{Config: c, pace: newPacer(c.Rate), tally: tally{byF: map[history.Op]*Counts{}}}
+	r := &Runner{Config: c, pace: newPacer(c.Rate), tally: tally{byF: map[history.Op]*Counts{}, nodes: map[string]Served{}}}
 	for i := range c.Concurrency {
 		r.threads = append(r.threads, thread{process: history.Process(i), node: c.Nodes[i%len(c.Nodes)]})
 	}
@@ -151,7 +151,7 @@ func (r *Runner) do(process history.Process, node string, op Op, sending func())
 		r.fail(err)
 		return Outcome{}, false
 	}
-	r.tally.add(op.F, answer)
+	r.tally.add(node, op.F, answer)
 	r.Generator.Learn(op, answer)
 	return answer, true
 }

@@ -1,6 +1,7 @@
 package workloads
 
 import (
+	"maps"
 	"sync"
 	"time"
 
@@ -17,8 +18,14 @@ type Counts struct {
 type Stats struct {
 	Counts
 	ByF    map[history.Op]Counts
+	ByNode map[string]Served
 	LastOK time.Time // when the latest operation succeeded; zero if none has
 	Unread int       // keys that Final did not manage to read
+}
+
+// Served is when a node last served clients: did as asked, or refused as it should.
+type Served struct {
+	Read, Change time.Time // zero: never
 }
 
 func (c *Counts) add(a Outcome) {
@@ -40,12 +47,22 @@ type tally struct {
 	mu    sync.Mutex
 	stats Stats
 	byF   map[history.Op]*Counts
+	nodes map[string]Served
 }
 
-func (t *tally) add(f history.Op, a Outcome) {
+func (t *tally) add(node string, f history.Op, a Outcome) {
 	now := time.Now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if a.Type == history.OK || a.Error.Served() {
+		at := t.nodes[node]
+		if f == history.OpRead {
+			at.Read = now
+		} else {
+			at.Change = now
+		}
+		t.nodes[node] = at
+	}
 	t.stats.add(a)
 	c := t.byF[f]
 	if c == nil {
@@ -77,6 +94,7 @@ func (t *tally) snapshot() Stats {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := t.stats
+	s.ByNode = maps.Clone(t.nodes)
 	s.ByF = make(map[history.Op]Counts, len(t.byF))
 	for f, c := range t.byF {
 		s.ByF[f] = *c

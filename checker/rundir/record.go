@@ -18,7 +18,7 @@ import (
 
 // Record is versions.json: the programs and the machine of a run.
 type Record struct {
-	Format    int               `json:"format"` // of the run directory, see checker.FormatEvidence
+	Format    int               `json:"format"` // of the run directory, see checker.FormatLatest
 	Started   time.Time         `json:"started"`
 	Runtime   string            `json:"runtime"`
 	System    string            `json:"system"`

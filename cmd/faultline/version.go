@@ -38,7 +38,7 @@ func versionCommand() *cobra.Command {
 func version() output.Version {
 	all := rundir.Versions()
 	v := output.Version{Version: cmp.Or(all["faultline"], "(unknown)"), Go: all["go"], Platform: all["platform"],
-		RunDirectoryFormat: checker.FormatEvidence, Modules: map[string]string{}}
+		RunDirectoryFormat: checker.FormatLatest, Modules: map[string]string{}}
 	for name, of := range all {
 		if strings.Contains(name, "/") {
 			v.Modules[name] = of
