@@ -110,7 +110,7 @@ func New(o Options) (*System, error) {
 	case o.Heartbeat < time.Millisecond || o.Heartbeat%time.Millisecond != 0:
 		return nil, fmt.Errorf("heartbeat %v: want whole milliseconds", o.Heartbeat)
 	case o.Election < leastElection*o.Heartbeat || o.Election > mostElection || o.Election%time.Millisecond != 0:
-		return nil, fmt.Errorf("election %v: want whole milliseconds, from %d heartbeats (%v) to %v", o.Election, leastElection, o.Heartbeat, mostElection)
+		return nil, fmt.Errorf("election %v: want whole milliseconds, from %d heartbeats of %v to %v", o.Election, leastElection, o.Heartbeat, mostElection)
 	case o.SnapshotCount < 0:
 		return nil, fmt.Errorf("snapshot-count %d: want a positive number", o.SnapshotCount)
 	}

@@ -38,32 +38,32 @@ const (
 // members first, until somebody takes it in or ctx ends. A node that starts again and is no member any more is
 // new as well. If nobody can say whether it is, it still is, unless a client has asked for its removal.
 func (s *System) Launch(ctx context.Context, start nodes.Start) (nodes.Launch, error) {
-	var is membership
-	switch start.Kind {
-	case nodes.Founder:
-		is = membership{number: founding, cluster: founders(start.All)}
-	case nodes.Again:
-		was, known := s.was(start.Self.Name)
-		if !known {
-			return nodes.Launch{}, fmt.Errorf("%s starts again, and never started before", start.Self.Name)
-		}
-		var member bool
-		if is, member = s.stillMember(ctx, start, was); !member {
-			var err error
-			if is, err = s.join(ctx, start); err != nil {
-				return nodes.Launch{}, err
-			}
-		}
-	case nodes.Fresh, nodes.Joiner:
-		var err error
-		if is, err = s.join(ctx, start); err != nil {
-			return nodes.Launch{}, err
-		}
-	default:
-		return nodes.Launch{}, fmt.Errorf("etcd knows no start of the kind %q", start.Kind)
+	is, err := s.become(ctx, start)
+	if err != nil {
+		return nodes.Launch{}, err
 	}
 	s.set(start.Self.Name, is)
 	return nodes.Launch{Args: s.args(start.Self, is), Env: environment()}, nil
+}
+
+// become is the membership with which a node starts.
+func (s *System) become(ctx context.Context, start nodes.Start) (membership, error) {
+	switch start.Kind {
+	case nodes.Founder:
+		return membership{number: founding, cluster: founders(start.All)}, nil
+	case nodes.Again:
+		was, known := s.was(start.Self.Name)
+		if !known {
+			return membership{}, fmt.Errorf("%s starts again, and never started before", start.Self.Name)
+		}
+		if is, member := s.stillMember(ctx, start, was); member {
+			return is, nil
+		}
+		return s.join(ctx, start)
+	case nodes.Fresh, nodes.Joiner:
+		return s.join(ctx, start)
+	}
+	return membership{}, fmt.Errorf("etcd knows no start of the kind %q", start.Kind)
 }
 
 func (s *System) was(node string) (membership, bool) {
