@@ -35,11 +35,10 @@ func Append() Workload {
 // is never appended twice, and who appends starts from the newest state of a list that any client
 // was told of. So a list shows what became of each append: doubled, lost, moved.
 type appends struct {
-	mode  history.Mode
-	most  int // elements of a list
-	reads float64
-	// byValue: answers have no index, so the newest state is what was answered last.
-	byValue bool
+	mode    history.Mode
+	byValue bool // answers have no index: the longest state of a list is the newest
+	most    int  // elements of a list
+	reads   float64
 
 	mu     sync.Mutex
 	random *rand.Rand
@@ -52,9 +51,8 @@ type appends struct {
 // list is a key and its newest state that is known.
 type list struct {
 	name  string
-	value []int64
-	there bool   // the key is known to be there
-	index uint64 // 0 if the system tells none
+	value []int64 // empty while the key is not known to be there
+	index uint64  // 0 if the system tells none
 }
 
 // NewAppend makes the Generator of the workload append. OpsPerKey is the length at which a list is
@@ -72,7 +70,7 @@ func NewAppend(o Options) (Generator, error) {
 	case !(reads <= 1): // not a number is refused as well
 		return nil, fmt.Errorf("append: reads (%v) are more than all operations", reads)
 	}
-	g := &appends{mode: o.Mode, most: o.OpsPerKey, reads: reads, byValue: o.ByValue, random: rand.New(rand.NewPCG(o.Seed, 2))}
+	g := &appends{mode: o.Mode, byValue: o.ByValue, most: o.OpsPerKey, reads: reads, random: rand.New(rand.NewPCG(o.Seed, 2))}
 	for range o.Keys {
 		g.active = append(g.active, g.newList())
 	}
@@ -130,8 +128,8 @@ func (g *appends) read(l *list) Op {
 func (g *appends) append(l *list) Op {
 	g.last++
 	set := encodeList(append(slices.Clip(l.value), g.last))
-	recorded, old := "null", ""
-	if l.there {
+	old, recorded := "", "null"
+	if l.index != 0 || len(l.value) > 0 {
 		old = encodeList(l.value)
 		recorded = old
 	}
@@ -175,7 +173,7 @@ func (g *appends) Learn(op Op, o Outcome) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if l := op.Own.(*list); o.Answer.Index > l.index || g.byValue {
-		l.there, l.index, l.value = true, o.Answer.Index, read
+	if l := op.Own.(*list); o.Answer.Index > l.index || g.byValue && len(read) > len(l.value) {
+		l.index, l.value = o.Answer.Index, read
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"faultline/checker"
+	"faultline/nodes"
 	"faultline/workloads/history"
 )
 
@@ -60,4 +61,33 @@ func TestAppendRefuses(t *testing.T) {
 		_, err := NewAppend(o)
 		require.ErrorContains(t, err, want)
 	}
+}
+
+// Where answers have no index, the longest list that was told of is the newest.
+func TestAppendComparesValuesWhereNothingHasAnIndex(t *testing.T) {
+	gen, err := NewAppend(Options{Keys: 1, ReadShare: -1, ByValue: true})
+	require.NoError(t, err)
+	next := func(old string) Op {
+		t.Helper()
+		op := gen.Next()
+		require.Equal(t, history.OpCAS, op.F)
+		require.Zero(t, op.Index)
+		require.Equal(t, old, op.Old)
+		return op
+	}
+	learn := func(op Op, value string) {
+		op.F = history.OpRead
+		gen.Learn(op, Outcome{Type: history.OK, Answer: nodes.Answer{Found: value != "", Value: value}})
+	}
+	op := next("")
+	require.Equal(t, "[null,[1]]", string(op.Argument))
+	learn(op, "")
+	gen.Learn(next(""), Outcome{Type: history.Info, Error: history.Timeout})
+	learn(op, "[1,2]")
+	op = next("[1,2]")
+	require.Equal(t, "[1,2,3]", op.Value)
+	learn(op, "[1]") // a stale read
+	op = next("[1,2]")
+	gen.Learn(op, Outcome{Type: history.OK, Answer: nodes.Answer{Found: true, Value: op.Value}})
+	next(op.Value)
 }

@@ -276,6 +276,25 @@ func TestKeysOfConsul(t *testing.T) {
 	require.Equal(t, nodes.Answer{Found: true, Value: "7", Index: 7}, got)
 }
 
+func TestKeysOfEtcd(t *testing.T) {
+	conn := against(t, "{name: x, program: /x, port: 80, api: etcd-kv, ready: /health}", func(w http.ResponseWriter, r *http.Request) {
+		said := map[string]string{
+			"/health":      `{"health":"true"}`,
+			"/v3/kv/put":   `{"header":{"member_id":"1","revision":"9"}}`,
+			"/v3/kv/range": `{"header":{"member_id":"1","revision":"9"},"kvs":[{"key":"azE=","mod_revision":"7","value":"Nw=="}],"count":"1"}`,
+		}[r.URL.Path]
+		_, _ = io.WriteString(w, said) // a client that has gone says so itself
+	})
+	_, err := conn.Observe(t.Context())
+	require.NoError(t, err)
+	got, err := conn.Do(t.Context(), write)
+	require.NoError(t, err)
+	require.Equal(t, nodes.Answer{Found: true, Value: "7", Index: 9}, got)
+	got, err = conn.Do(t.Context(), nodes.Op{F: history.OpRead, Key: "k1", Mode: history.ModeDefault})
+	require.NoError(t, err)
+	require.Equal(t, nodes.Answer{Found: true, Value: "7", Index: 7}, got)
+}
+
 func TestPointers(t *testing.T) {
 	const document = `{"a/b": [10, {"m~n": "x"}], "": true, "n": null, "big": 12345678901234567890, "~1": "z"}`
 	for pointer, want := range map[string]string{
