@@ -61,6 +61,9 @@ func flagUsage() func(field string) string {
 	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
 	given.add(flags)
 	return func(field string) string {
+		if field == "settings" { // whose flag takes one at a time, too
+			field = "set"
+		}
 		if field == "defects" { // whose flag takes one at a time
 			field = "defect"
 		}

@@ -19,6 +19,7 @@ const (
 	ConsistentReadBeforeApply = "consistent-read-before-apply"
 	DeposedLeaderRead         = "deposed-leader-read"
 	ForwardRetryDoubles       = "forward-retry-doubles"
+	ForwardsToOldLeader       = "forwards-to-old-leader"
 	NoDirFsync                = "no-dir-fsync"
 	NoFsync                   = "no-fsync"
 	RejoinsWithEmptyLog       = "rejoins-with-empty-log"
@@ -46,6 +47,9 @@ var Defects = []Defect{
 	{ForwardRetryDoubles,
 		"a write that failed with an indefinite error is sent again, and may take effect twice",
 		`etcd-io/etcd#14890 and jepsen.io/analyses/jetcd-0.8.2: a client that retries writes of unknown fate; etcd-io/etcd#6691`},
+	{ForwardsToOldLeader,
+		"a server forwards to the first leader that it has known, whoever leads by now",
+		`scylladb/scylladb#30182: a cached leader is taken for forwarding although it is down; eBay/NuRaft#116: a deposed server goes on naming a leader of old`},
 	{NoDirFsync,
 		"a server syncs the files that it makes and renames, and never their directories: ext4, XFS and btrfs keep the names, POSIX does not promise it",
 		`google/leveldb#196, files that are made; facebook/rocksdb#8903, files that are renamed; mongodb-partners/mongo-rocks#35, both under a cluster`},

@@ -81,11 +81,25 @@ func attempt[A, R any](ctx context.Context, a *Agent, m method[A, R], args A, o 
 		return reply, role, nil, notLeader()
 	}
 	addr := s.leaderAddr()
+	if a.defects[ForwardsToOldLeader] {
+		addr = s.firstLeader(addr)
+	}
 	if addr == "" || addr == a.rpcAddr() {
 		return reply, role, nil, nodes.Errorf(history.NoLeader, "No cluster leader")
 	}
 	reply, downstream, err = forward(ctx, a, m, args, addr, forwardOptions{final: true})
 	return reply, role, downstream, err
+}
+
+// firstLeader is where the first leader is that this server has forwarded to.
+func (s *server) firstLeader(now string) string {
+	if now != "" {
+		s.oldLeader.CompareAndSwap(nil, &now)
+	}
+	if first := s.oldLeader.Load(); first != nil {
+		return *first
+	}
+	return now
 }
 
 // forwardToServer makes a client agent's call, to the server that it uses until that one fails.

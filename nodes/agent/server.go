@@ -28,6 +28,7 @@ type server struct {
 	filter       *transportFilter
 	empty        bool                       // the disk held no Raft state when it was opened
 	lead         atomic.Pointer[leadership] // nil while it does not lead
+	oldLeader    atomic.Pointer[string]     // of the defect forwards-to-old-leader
 	delays       lockDelays
 	transferTerm atomic.Uint64 // the term in which it last began to hand over
 	stopped      chan struct{} // closed when Raft no longer answers
