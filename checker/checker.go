@@ -81,6 +81,7 @@ type Settings struct {
 	Workload string `json:"workload"`
 	// Abilities are what the system can be asked for; null, as in old runs, means all.
 	Abilities     []history.Ability `json:"abilities"`
+	ExitsUnjoined bool              `json:"exits_unjoined"`  // nodes of the system that start to join end by themselves if they reach no member
 	Mode          history.Mode      `json:"mode"`            // read mode of the clients
 	RecoverWithin time.Duration     `json:"recover_within"`  // after the last heal, operations must succeed again by then
 	MinOps        int               `json:"min_ops"`         // fewer successful operations are not enough for a verdict

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"faultline/workloads/history"
 )
@@ -14,7 +15,7 @@ import (
 //   - by SIGKILL: a fault sent it (kill, power-loss …), or else something outside the run did, or
 //     the kernel for lack of memory. That is not the process's doing: unknown.
 //   - in any other way, an exit or a signal of its own: a fault allows it (leave, a disk
-//     that fails), or else the system crashed: invalid. A node that crashes while the nemesis
+//     that fails), or the node was to join, reached no member, and is of a system that then exits; or else the system crashed: invalid. A node that crashes while the nemesis
 //     kills and starts it has crashed all the same.
 //
 // Where the runtime cannot have reported all starts and ends (unreported), what is missing may
@@ -32,7 +33,7 @@ func checkCrashes(_ context.Context, run *Run) Result {
 	}
 	var broken, foreign []string
 	lives := map[string]int{}
-	ends := 0
+	ends, gaveUp := 0, 0
 	for _, e := range all {
 		if e.Kind == history.ProcessStarted {
 			lives[e.Node]++
@@ -42,6 +43,8 @@ func checkCrashes(_ context.Context, run *Run) Result {
 		switch {
 		case e.Signal == sigkill && !killed(run.Faults, e):
 			foreign = append(foreign, describeForeignKill(e))
+		case e.Signal == "" && gaveUpJoining(run, all, e):
+			gaveUp++
 		case e.Signal != sigkill && !allowedToEnd(run.Faults, e):
 			broken = append(broken, fmt.Sprintf("the process of %s ended by itself at %s, with %s, and no fault was at work that lets it: its log says why",
 				e.Node, clock(e.When), e.How()))
@@ -53,6 +56,9 @@ func checkCrashes(_ context.Context, run *Run) Result {
 	}
 	r := Result{Metrics: []Metric{{Name: "nodes", Value: float64(len(lives))}, {Name: "restarts", Value: float64(restarts)},
 		{Name: "ends of processes", Value: float64(ends)}}}
+	if gaveUp > 0 {
+		r.Metrics = append(r.Metrics, Metric{Name: "ends before a node had joined", Value: float64(gaveUp)})
+	}
 	missing, err := unreported(run, all)
 	if err != nil {
 		return Result{Verdict: Unknown, Summary: err.Error()}
@@ -72,6 +78,42 @@ func checkCrashes(_ context.Context, run *Run) Result {
 }
 
 const sigkill = "SIGKILL"
+
+// gaveUpJoining reports whether a node ended by an exit before it had joined anew, of a system whose nodes
+// do so if they reach no member: since a fault that took it out of the peer set it was started, and
+// never answered.
+func gaveUpJoining(run *Run, all []history.ProcessEvent, end history.ProcessEvent) bool {
+	if !run.Settings.ExitsUnjoined {
+		return false
+	}
+	out := int64(-1) // when the last fault began that took it out
+	for _, f := range run.Faults {
+		if f.Rejoins && f.Start < end.When && slices.Contains(f.Targets, end.Node) {
+			out = max(out, f.Start)
+		}
+	}
+	started := int64(-1) // for the first time after that
+	for _, e := range all {
+		if e.Node == end.Node && e.Kind == history.ProcessStarted && out >= 0 && e.When > out {
+			started = e.When
+			break
+		}
+	}
+	if started < 0 || started > end.When {
+		return false
+	}
+	for i := range run.Events {
+		e := &run.Events[i]
+		if e.Process != history.Observer || e.F != history.FObserve || e.Node != end.Node || e.Time < started || e.Time > end.When {
+			continue
+		}
+		var o history.Observation
+		if err := json.Unmarshal(e.Value, &o); err != nil || o.Error == "" {
+			return false
+		}
+	}
+	return true
+}
 
 // processEvents lists what the runtime reported of processes, in the order of the history.
 func processEvents(events []history.Event) (all []history.ProcessEvent, err error) {

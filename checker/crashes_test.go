@@ -139,3 +139,36 @@ func TestCrashesByBoots(t *testing.T) {
 		})
 	}
 }
+
+// A node of a system that exits where it reaches no member may do so until it has joined, and not after.
+func TestWhoMayGiveUpJoining(t *testing.T) {
+	for name, c := range map[string]struct {
+		exits   bool
+		record  func(*tape)
+		verdict Verdict
+	}{
+		"before it had joined": {true, func(tp *tape) { tp.started(3000, "s1").exited(4000, "s1", 1).started(5000, "s1") }, Valid},
+		"twice":                {true, func(tp *tape) { tp.started(3000, "s1").exited(4000, "s1", 1).started(5000, "s1").exited(6000, "s1", 1) }, Valid},
+		"of another system":    {false, func(tp *tape) { tp.started(3000, "s1").exited(4000, "s1", 1) }, Invalid},
+		"by a signal": {true, func(tp *tape) {
+			tp.started(3000, "s1").process(4000, "s1", history.ProcessEvent{Kind: history.ProcessEnded, Signal: "SIGSEGV"})
+		}, Invalid},
+		"after it had answered": {true, func(tp *tape) {
+			tp.started(3000, "s1").observe(3500, "s1", history.Observation{}).exited(4000, "s1", 1)
+		}, Invalid},
+		"another, which stayed in": {true, func(tp *tape) { tp.started(3000, "s1").exited(4000, "s2", 1) }, Invalid},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tp := &tape{}
+			tp.started(1, "s1").started(1, "s2").observe(500, "s1", history.Observation{})
+			const value = `"kills":true,"wipes":true,"rejoins":true,"targets":["s1"]`
+			tp.mark(1000, "replace", `{"step":0,"stage":"start","lasts":true,`+value+`}`).killed(1001, "s1")
+			tp.mark(1100, "replace", `{"step":0,"stage":"start","done":true,"lasts":true,"proved":true,`+value+`}`)
+			tp.mark(2900, "replace", `{"step":0,"stage":"heal"}`)
+			c.record(tp)
+			tp.mark(7000, "replace", `{"step":0,"stage":"heal","done":true,"proved":true}`)
+			r := checkCrashes(context.Background(), tp.run(t, Settings{Format: formatSealed, ExitsUnjoined: c.exits}))
+			require.Equal(t, c.verdict, r.Verdict, r.Summary)
+		})
+	}
+}

@@ -191,6 +191,9 @@ func (g *generator) next(family Family) (Step, bool) {
 	if kind.Alone || kind.Momentary || waits(s.Fault) {
 		g.floor = over
 	}
+	if g.MemberChange > 0 && (kind.RemovesVoters || kind.AddsVoters) { // whom it hits joins again after the heal, as long as the system takes for that
+		g.floor = max(g.floor, over+g.MemberChange)
+	}
 	if stopsMajority(s) {
 		g.majority = over
 	}

@@ -181,6 +181,7 @@ func (p *player) begin(ctx context.Context, numbers []int) []*part {
 		part.mark.Lasts = !part.kind.Momentary
 		part.mark.Kills = part.kind.Kills || part.ends(faults.Killed) || part.mayEnd()
 		part.mark.Exits = part.kind.Exits || part.mayEnd()
+		part.mark.Rejoins = part.kind.RemovesVoters || part.kind.AddsVoters
 		part.mark.Wipes = part.kind.Wipes || part.ends(faults.Wiped)
 		part.mark.Fatal = mayGoBelow(step.Fault)
 		part.mark.Asked = part.asked()

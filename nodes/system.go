@@ -39,6 +39,8 @@ type Facts struct {
 	Modes []Mode       // of reads, the first is meant by default
 	// Abilities is what its Conn can do beside.
 	Abilities []history.Ability
+	// ExitsUnjoined: a node that starts to join ends by itself if it reaches no member. It is started again.
+	ExitsUnjoined bool
 	// MemberChange is how long a cluster with which nothing is wrong may take to let a server join.
 	MemberChange time.Duration
 }

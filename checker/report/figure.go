@@ -235,7 +235,7 @@ func (f *runFigure) nodes() {
 		}
 		f.plot.rect("state "+strings.ToLower(string(s.State)), from, l.Top-stateHeight-1, till-from, stateHeight, title)
 		if s.State == history.Leader {
-			f.beside(s.From, s.Till, 3, l.Top+9, "term", fmt.Sprintf("leads, term %d", s.Term))
+			f.beside(s.From, s.Till, 3, l.Top+9, "term", leads(s.Term))
 		}
 	}
 	f.y += panelGap
@@ -285,4 +285,12 @@ func (f *runFigure) histogram(l lane, cells []tally, full float64) {
 		}
 	}
 	f.plot.close("g")
+}
+
+// leads says that a node leads, and in which term if it told one.
+func leads(term uint64) string {
+	if term == 0 {
+		return "leads"
+	}
+	return fmt.Sprintf("leads, term %d", term)
 }

@@ -18,15 +18,16 @@ import (
 
 // Record is versions.json: the programs and the machine of a run.
 type Record struct {
-	Format    int               `json:"format"` // of the run directory, see checker.FormatLatest
-	Started   time.Time         `json:"started"`
-	Runtime   string            `json:"runtime"`
-	System    string            `json:"system"`
-	Abilities []history.Ability `json:"abilities"` // of the system; null, in runs of old: all
-	Command   string            `json:"command"`   // repeats the run
-	Notes     []string          `json:"notes,omitempty"`
-	Binary    *nodes.Binary     `json:"binary,omitempty"` // of a node of the system
-	Versions  map[string]string `json:"versions"`         // see Versions
+	Format        int               `json:"format"` // of the run directory, see checker.FormatLatest
+	Started       time.Time         `json:"started"`
+	Runtime       string            `json:"runtime"`
+	System        string            `json:"system"`
+	Abilities     []history.Ability `json:"abilities"`                // of the system; null, in runs of old: all
+	ExitsUnjoined bool              `json:"exits_unjoined,omitempty"` // see checker.Settings
+	Command       string            `json:"command"`                  // repeats the run
+	Notes         []string          `json:"notes,omitempty"`
+	Binary        *nodes.Binary     `json:"binary,omitempty"` // of a node of the system
+	Versions      map[string]string `json:"versions"`         // see Versions
 }
 
 // WriteRecord writes versions.json.

@@ -32,6 +32,7 @@ type FaultEvent struct {
 	Kills   bool     `json:"kills,omitempty"`   // it ends processes
 	Exits   bool     `json:"exits,omitempty"`   // its targets may end by themselves, or be unable to start
 	Wipes   bool     `json:"wipes,omitempty"`   // it empties the disks of its targets
+	Rejoins bool     `json:"rejoins,omitempty"` // its targets join the peer set anew when they start after it
 	Fatal   bool     `json:"fatal,omitempty"`   // it may take what no cluster can get back by itself
 	Targets []string `json:"targets,omitempty"` // node names, live roles resolved
 	Asked   string   `json:"asked,omitempty"`   // what was to become true, in words
@@ -78,6 +79,7 @@ type Fault struct {
 	Kills        bool // it ends the processes of its targets
 	Exits        bool // it lets them end by themselves
 	Wipes        bool // it empties their disks
+	Rejoins      bool // they join the peer set anew when they start
 	Fatal        bool // it may take what no cluster can get back by itself
 	Momentary    bool // an action, which has no heal
 	Error        string
@@ -105,7 +107,7 @@ func Faults(events []Event) (all []Fault, baseline *FaultEvent, err error) {
 			if !m.Done {
 				at[m.Step] = len(all)
 				all = append(all, Fault{Step: m.Step, Name: string(e.F), Targets: m.Targets, Asked: m.Asked,
-					Start: e.Time, Heal: Pending, Healed: Pending, Momentary: !m.Lasts, Kills: m.Kills, Exits: m.Exits, Wipes: m.Wipes, Fatal: m.Fatal})
+					Start: e.Time, Heal: Pending, Healed: Pending, Momentary: !m.Lasts, Kills: m.Kills, Exits: m.Exits, Wipes: m.Wipes, Rejoins: m.Rejoins, Fatal: m.Fatal})
 				continue
 			}
 			f, err := started(all, at, e, m)
