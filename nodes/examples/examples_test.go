@@ -2,6 +2,7 @@
 package examples
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -40,7 +41,7 @@ func play(t *testing.T, s faultline.Scenario) faultline.Outcome {
 	if err := local.New().Check(t.Context()); err != nil && os.Getenv(requireLocal) != "1" {
 		t.Skip("needs local: ", err)
 	}
-	s.Runtime, s.Seed, s.TimeLimit, s.Quiet = "local", 1, 7*time.Second, 2*time.Second
+	s.Runtime, s.Seed, s.TimeLimit, s.Quiet = "local", 1, cmp.Or(s.TimeLimit, 7*time.Second), 2*time.Second
 	outcome, err := faultline.Run(t.Context(), s, faultline.Options{Store: t.TempDir()})
 	require.NoError(t, err)
 	return outcome
@@ -70,8 +71,8 @@ func TestTheExampleIsRightAndItsTwinIsNot(t *testing.T) {
 	for name, want := range map[string]checker.Verdict{"kv": checker.Valid, "kv-buggy": checker.Invalid} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			o := play(t, faultline.Scenario{Name: name, System: name + ".yaml", Rate: 150,
-				Steps: steps(t, "  - {at: 0, for: 3s, fault: partition, target: primary}\n")})
+			o := play(t, faultline.Scenario{Name: name, System: name + ".yaml", Rate: 150, TimeLimit: 12 * time.Second,
+				Steps: steps(t, "  - {at: 0, for: 8s, fault: partition, target: primary}\n")})
 			require.Equal(t, want, o.Verdict, "%+v", o.Results)
 			linearizable := result(t, o, "linearizable")
 			require.Equal(t, want, linearizable.Verdict)
