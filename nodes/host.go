@@ -2,8 +2,9 @@
 // test: what a node may touch (Host), what is tested (System), where it runs (Runtime),
 // and a running cluster (Cluster). What may be wrong with one is package nodes/faults.
 //
-// A runtime is a folder beside this file (docker); so is a system (consul); so is the
-// reference agent (agent). They know this package and not each other.
+// A runtime is a folder beside this file (docker, local); so is a system that others wrote (consul,
+// etcd, and declared, for what a file describes); so is the reference agent (agent). They know this
+// package and not each other.
 package nodes
 
 import (

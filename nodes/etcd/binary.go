@@ -3,7 +3,6 @@ package etcd
 import (
 	"bytes"
 	"context"
-	"debug/elf"
 	"fmt"
 	"os"
 	"os/exec"
@@ -31,8 +30,11 @@ func (s *System) Ready(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := checkMachine(path); err != nil {
-		return err
+	if runtime.GOOS != "linux" {
+		return nil // nothing that is to run in a pod runs here
+	}
+	if err := nodes.CheckProgram(path); err != nil {
+		return fmt.Errorf("the binary of etcd: %w; the setting binary names another", err)
 	}
 	return checkVersion(ctx, path)
 }
@@ -56,33 +58,8 @@ func (s *System) find() (string, error) {
 	return path, nil
 }
 
-// checkMachine refuses what is for another kind of machine than this process.
-func checkMachine(path string) error {
-	if runtime.GOOS != "linux" {
-		return nil // nothing that is to run in a pod runs here
-	}
-	file, err := elf.Open(path)
-	if err != nil {
-		return fmt.Errorf("%s is no program of Linux (%w); the setting binary names another", path, err)
-	}
-	defer file.Close() // was only read
-	here, err := elf.Open("/proc/self/exe")
-	if err != nil {
-		return err
-	}
-	defer here.Close() // was only read
-	if file.Machine != here.Machine || file.Class != here.Class || file.Data != here.Data {
-		return fmt.Errorf("%s is for another kind of machine: %v, %v; here it is %v, %v: the setting binary names another",
-			path, file.Machine, file.Class, here.Machine, here.Class)
-	}
-	return nil
-}
-
 // checkVersion runs the binary. It may be any program: so it has no files or environment to do harm with.
 func checkVersion(ctx context.Context, path string) error {
-	if runtime.GOOS != "linux" {
-		return nil
-	}
 	ctx, cancel := context.WithTimeoutCause(ctx, versionWithin, fmt.Errorf("%s said no version within %v", path, versionWithin))
 	defer cancel()
 	ask := exec.CommandContext(ctx, path, "--version")

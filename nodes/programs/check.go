@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"faultline/nodes"
 )
 
 // versionLimit is for a program to say its version, on a machine that is busy.
@@ -18,43 +20,25 @@ const versionLimit = 10 * time.Second
 
 // check makes sure that a file is this program, and runs here by itself. It returns what it says of itself.
 func (p Program) check(ctx context.Context, path string) (line string, err error) {
-	info, err := os.Stat(path)
-	switch {
-	case err != nil:
-		return "", err
-	case !info.Mode().IsRegular():
-		return "", fmt.Errorf("%s is no regular file", path)
-	case info.Mode()&0o111 == 0:
-		return "", fmt.Errorf("%s is no executable file", path)
-	}
 	if runtime.GOOS != "linux" {
 		return "", nil // nothing that is to run in a pod runs here
 	}
-	if err := checkELF(path); err != nil {
+	if err := nodes.CheckProgram(path); err != nil {
+		return "", err
+	}
+	if err := checkStatic(path); err != nil {
 		return "", err
 	}
 	return p.askVersion(ctx, path)
 }
 
-// checkELF refuses what a pod cannot execute: what is for another kind of machine than this process, or asks for a dynamic
-// linker (elf(5), PT_INTERP).
-func checkELF(path string) error {
+// checkStatic refuses what asks for a dynamic linker (elf(5), PT_INTERP), which pods have only for systems that bring it.
+func checkStatic(path string) error {
 	f, err := elf.Open(path)
-	if err != nil {
-		return fmt.Errorf("%s is no program of Linux (%w)", path, err)
-	}
-	defer f.Close() // was only read
-	here, err := elf.Open("/proc/self/exe")
 	if err != nil {
 		return err
 	}
-	defer here.Close() // was only read
-	if f.Machine != here.Machine || f.Class != here.Class || f.Data != here.Data {
-		return fmt.Errorf("%s is for another kind of machine: %v, %v; here it is %v, %v", path, f.Machine, f.Class, here.Machine, here.Class)
-	}
-	if f.Type != elf.ET_EXEC && f.Type != elf.ET_DYN {
-		return fmt.Errorf("%s is no program (%v)", path, f.Type)
-	}
+	defer f.Close() // was only read
 	for _, part := range f.Progs {
 		if part.Type == elf.PT_INTERP {
 			return fmt.Errorf("%s is linked dynamically, and a pod has no dynamic linker", path)
