@@ -52,7 +52,7 @@ func (f *scenarioFlags) add(flags *pflag.FlagSet) {
 	flags.DurationVar(&g.TimeLimit, "time-limit", d.TimeLimit, "from the first operation to the last heal")
 	flags.DurationVar(&g.Quiet, "quiet", d.Quiet, "after the faults, before the final reads")
 	flags.DurationVar(&g.RecoverWithin, "recover-within", d.RecoverWithin, "after the last heal, operations must succeed by then")
-	flags.IntVar(&g.MinOps, "min-ops", d.MinOps, "fewer successful operations prove nothing")
+	flags.IntVar(&g.MinOps, "min-ops", d.MinOps, "fewer successful operations are not enough for a verdict")
 	flags.DurationVar(&g.CheckTime, "check-time", d.CheckTime, "budget of one checker")
 	flags.IntVar(&g.CheckMemoryMB, "check-memory-mb", d.CheckMemoryMB, "budget of the checkers, in MiB")
 }

@@ -86,7 +86,7 @@ type Fault struct {
 }
 
 // Faults collects the faults of a history in the order of their start, and the check of the
-// baseline: the last one, or the first that was not proved; nil if the run did not come to any.
+// baseline: the last one, or the first that was not verified; nil if the run did not come to any.
 func Faults(events []Event) (all []Fault, baseline *FaultEvent, err error) {
 	at := map[int]int{}
 	for i := range events {
