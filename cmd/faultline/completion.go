@@ -78,8 +78,12 @@ func runtimes() []output.Entry {
 }
 
 func modes() (all []output.Entry) {
-	for _, mode := range history.Modes {
-		all = append(all, output.Entry{Name: string(mode)})
+	for _, system := range catalogue.Systems() {
+		for _, mode := range append([]output.Mode{{Name: string(history.ModeDefault)}}, system.Modes...) {
+			if !slices.ContainsFunc(all, func(e output.Entry) bool { return e.Name == mode.Name }) {
+				all = append(all, output.Entry{Name: mode.Name, Doc: mode.Doc})
+			}
+		}
 	}
 	return all
 }

@@ -51,7 +51,7 @@ func TestNamesAreCompleted(t *testing.T) {
 		{"test --runtime .", "\nlocal\t", "", none},
 		{"test --system .", "agent\t", "", none},
 		{"test --workload .", "\nregister\t", "", none},
-		{"test --mode .", "\nstale\n", "", none},
+		{"test --mode .", "\nstale\tby whoever is asked, as old as that is\nlinearizable\t", "", none},
 		{"prove --defect no-", "no-fsync\t", "stale-follower-read", noSpace},
 		{"test --nemesis kill,pa", "kill,partition\t", "kill,kill", noSpace},
 		{"schedule make --nemesis .", "\nkill\t", "", noSpace},

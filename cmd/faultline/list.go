@@ -78,6 +78,9 @@ func entryLines(entries []output.Entry) (lines [][]string) {
 			line = append(line, "can: "+strings.Join(e.Capabilities, ", "))
 		}
 		lines = append(lines, line)
+		for _, m := range e.Modes {
+			lines = append(lines, []string{"", "mode " + m.Name + ": " + m.Doc})
+		}
 		if e.SeenIn != "" {
 			lines = append(lines, []string{"", "seen in: " + e.SeenIn})
 		}

@@ -65,11 +65,20 @@ type Entry struct {
 	Name         string   `json:"name"`
 	Doc          string   `json:"doc,omitempty"`
 	Capabilities []string `json:"capabilities,omitempty"` // of a runtime: the faults that it can make are made of these
+	Modes        []Mode   `json:"modes,omitempty"`        // of a system: how reads can be asked for, the first is meant by default
+	Abilities    []string `json:"abilities,omitempty"`    // of a system: what it can be asked for beside operations
+	Operations   []string `json:"operations,omitempty"`   // of a system
 	Needs        []string `json:"needs,omitempty"`        // of a fault: the capabilities that it takes at most
 	Family       string   `json:"family,omitempty"`       // of a fault
 	Targets      []string `json:"targets,omitempty"`      // of a fault: words that it takes beside names of nodes
 	Options      []string `json:"options,omitempty"`      // of a fault
 	SeenIn       string   `json:"seen_in,omitempty"`      // of a defect: the real behaviour or report that it is taken from
+}
+
+// Mode is one way to read.
+type Mode struct {
+	Name string `json:"name"`
+	Doc  string `json:"doc"` // what such a read promises
 }
 
 // Doctor is what a machine offers, and what is missing.

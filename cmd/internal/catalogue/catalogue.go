@@ -42,7 +42,20 @@ func Runtimes() (all []output.Entry) {
 // Systems lists what can be tested.
 func Systems() (all []output.Entry) {
 	for _, s := range faultline.Default().Systems {
-		all = append(all, output.Entry{Name: s.Name, Doc: s.Doc})
+		entry := output.Entry{Name: s.Name, Doc: s.Doc}
+		if system, err := s.Make(faultline.Scenario{}.Defaults()); err == nil { // else it takes settings to know
+			facts := system.Facts()
+			for _, m := range facts.Modes {
+				entry.Modes = append(entry.Modes, output.Mode{Name: string(m.Name), Doc: m.Doc})
+			}
+			for _, a := range facts.Abilities {
+				entry.Abilities = append(entry.Abilities, string(a))
+			}
+			for _, op := range facts.Ops {
+				entry.Operations = append(entry.Operations, string(op))
+			}
+		}
+		all = append(all, entry)
 	}
 	return all
 }
