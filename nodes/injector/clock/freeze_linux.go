@@ -11,10 +11,11 @@ import (
 )
 
 const (
-	stopPatience = 12 * time.Second // for all threads to stop: one in a slow fsync stops after it
-	stopPoll     = 20 * time.Microsecond
-	dodges       = 100 // how often a process is let go because a thread is where bytes are to change
-	dodge        = time.Millisecond
+	stopPatience  = 12 * time.Second // for all threads to stop: one in a slow fsync stops after it
+	stopPoll      = 20 * time.Microsecond
+	dodgePatience = 3 * time.Second  // with a thread where bytes are to change: a busy machine may not have it run for long
+	dodge         = time.Millisecond // for which a process is let go first, and then longer each time
+	longestDodge  = 20 * time.Millisecond
 )
 
 var errInTheWay = errors.New("a thread is where code is to change")
@@ -23,7 +24,8 @@ var errInTheWay = errors.New("a thread is where code is to change")
 // spans of addresses. The process goes on as before: stopped if it was, and with
 // the signals that were on their way.
 func frozen(pid int, mem *os.File, spans []span, f func() error) error {
-	for range dodges {
+	pause := dodge
+	for began := time.Now(); time.Since(began) < dodgePatience; {
 		err := onThread(func() error {
 			z := freeze{pid: pid, held: map[int]stop{}}
 			err := z.stop()
@@ -38,9 +40,10 @@ func frozen(pid int, mem *os.File, spans []span, f func() error) error {
 		if !errors.Is(err, errInTheWay) {
 			return err
 		}
-		time.Sleep(dodge)
+		time.Sleep(pause)
+		pause = min(pause*5/4, longestDodge)
 	}
-	return fmt.Errorf("process %d: %w, still after %d attempts: is it paused there? let it go on", pid, errInTheWay, dodges)
+	return fmt.Errorf("process %d: %w, still after %v: is it paused there? let it go on", pid, errInTheWay, dodgePatience)
 }
 
 // freeze is the threads of a process that this thread has stopped.
