@@ -305,8 +305,7 @@ func TestNobodyTakesANodeIn(t *testing.T) {
 		ctx, cancel := context.WithTimeoutCause(t.Context(), 15*time.Second, fmt.Errorf("the time was up"))
 		defer cancel()
 		_, err := p.system.Launch(ctx, nodes.Start{Kind: nodes.Joiner, Self: p.all[3], All: p.all, Endpoint: p.endpoint})
-		require.ErrorContains(t, err, "nobody took n4 in: the time was up; the last answer: asked n3")
-		require.ErrorContains(t, err, "n3 is down")
+		require.Regexp(t, `nobody took n4 in: the time was up; the last answer: asked n[123]: .*n[123] is down`, err.Error()) // whoever was asked last
 	})
 }
 
