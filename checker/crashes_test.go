@@ -172,3 +172,16 @@ func TestWhoMayGiveUpJoining(t *testing.T) {
 		})
 	}
 }
+
+// A kill takes nobody out of the peer set: who comes back from one has nothing to join.
+func TestWhoWasOnlyKilledMayNotGiveUp(t *testing.T) {
+	tp := &tape{}
+	tp.started(1, "s1")
+	const value = `"kills":true,"targets":["s1"]`
+	tp.mark(1000, "kill", `{"step":0,"stage":"start","lasts":true,`+value+`}`).killed(1001, "s1")
+	tp.mark(1100, "kill", `{"step":0,"stage":"start","done":true,"lasts":true,"proved":true,`+value+`}`)
+	tp.mark(2900, "kill", `{"step":0,"stage":"heal"}`).started(3000, "s1").exited(4000, "s1", 1)
+	tp.mark(7000, "kill", `{"step":0,"stage":"heal","done":true,"proved":true}`)
+	r := checkCrashes(context.Background(), tp.run(t, Settings{Format: formatSealed, ExitsUnjoined: true}))
+	require.Equal(t, Invalid, r.Verdict, r.Summary)
+}
