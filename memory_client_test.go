@@ -81,6 +81,9 @@ func (m *memory) at(name string, do func() error) (answered bool, err error) {
 // led is ask of what only a leader can do.
 func (c memoryClient) led(ctx context.Context, what string, do func() error) error {
 	return c.ask(ctx, what, func() error {
+		if c.m.mute.Load() == c.at.Node {
+			return nodes.Errorf(history.NotReady, "%s is mute", c.at.Node)
+		}
 		if c.m.follow(c.at.Node) == "" {
 			return nodes.Errorf(history.NoLeader, "%s knows no leader", c.at.Node)
 		}

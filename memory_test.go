@@ -25,7 +25,8 @@ import (
 // injector.Serve at their ends, and pods.Group before them. It is meant for virtual time.
 type memory struct {
 	trap *trap
-	deaf atomic.Bool // no call of the cluster returns before its context ends
+	deaf atomic.Bool  // no call of the cluster returns before its context ends
+	mute atomic.Value // string: the node that serves no operation, though it says that it is well
 
 	mu      sync.Mutex
 	names   []string

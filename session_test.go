@@ -5,6 +5,7 @@ import (
 	"errors"
 	"go/parser"
 	"go/token"
+	"slices"
 	"strconv"
 	"testing"
 	"testing/synctest"
@@ -73,6 +74,33 @@ func TestASessionNeedsNothingButTime(t *testing.T) {
 	last := run.Events[len(run.Events)-1]
 	require.Equal(t, history.FPhase, last.F)
 	require.JSONEq(t, `"end"`, string(last.Value))
+}
+
+// A node that says that it is well and serves nothing is waited for, and held to account.
+func TestASessionWaitsUntilEveryNodeServes(t *testing.T) {
+	muted := func(forLong time.Duration) func(*memory, context.CancelFunc, context.CancelFunc) {
+		return func(m *memory, _, _ context.CancelFunc) {
+			m.mute.Store("dc1-s2")
+			time.AfterFunc(forLong, func() { m.mute.Store("") })
+		}
+	}
+	_, usual, err := inBubble(t, 100, twoFaults, nil)
+	require.NoError(t, err)
+	run, took, err := inBubble(t, 100, twoFaults, muted(14*time.Second)) // until 22 s
+	require.NoError(t, err)
+	require.Greater(t, took, usual+3*time.Second)
+	run.Settings.RecoverWithin = 10 * time.Second
+	availability := func(run *checker.Run) checker.Result {
+		i := slices.IndexFunc(checker.All(), func(c checker.Checker) bool { return c.Name == "availability" })
+		return checker.All()[i].Check(t.Context(), run)
+	}
+	require.Equal(t, checker.Valid, availability(run).Verdict, availability(run).Summary)
+
+	run, _, err = inBubble(t, 100, twoFaults, muted(time.Hour))
+	require.NoError(t, err)
+	run.Settings.RecoverWithin = 10 * time.Second
+	require.Equal(t, checker.Invalid, availability(run).Verdict, availability(run).Summary)
+	require.Contains(t, availability(run).Summary, "dc1-s2 served no change")
 }
 
 func TestAnInterruptedSessionHeals(t *testing.T) {

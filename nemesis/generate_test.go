@@ -147,10 +147,15 @@ func TestJoinsLastAsLongAsTheSystemTakes(t *testing.T) {
 	require.NoError(t, err)
 	joins := 0
 	for seed := range uint64(30) {
-		o := Options{Seed: seed, Families: []string{"join", "kill"}, Duration: 5 * time.Minute, Topology: layout, MemberChange: 12 * time.Second}
+		o := Options{Seed: seed, Families: []string{"join", "kill", "replace", "leave"}, Duration: 5 * time.Minute, Topology: layout, MemberChange: 12 * time.Second}
 		s, err := Generate(o)
 		require.NoError(t, err)
+		free := time.Duration(0)
 		for _, step := range s.Steps {
+			require.GreaterOrEqual(t, step.At, free, "whoever joins is left the time for it")
+			if kind := step.Fault.Kind(); kind.AddsVoters || kind.RemovesVoters {
+				free = step.At + step.For + o.MemberChange
+			}
 			if step.Name() == "join" {
 				joins++
 				require.GreaterOrEqual(t, step.For, 13*time.Second)

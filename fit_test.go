@@ -1,0 +1,36 @@
+package faultline
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"faultline/nodes"
+	"faultline/workloads/history"
+)
+
+// small is a system that has registers and no more.
+type small struct{ memorySystem }
+
+func (small) Facts() nodes.Facts {
+	return nodes.Facts{Port: 1, Ops: []history.Op{history.OpRead, history.OpWrite, history.OpCAS}, Modes: []nodes.Mode{{Name: "fresh", Doc: "the last write"}}}
+}
+
+// What a system cannot serve is refused before anything starts.
+func TestAScenarioMustFitItsSystem(t *testing.T) {
+	o := Options{System: small{memorySystem{newMemory(newTrap("", "", 0))}}}
+	for says, s := range map[string]Scenario{
+		"workload lock asks for the operation create, which the system memory does not have; it has read, write, cas": {Workload: "lock"},
+		`mode "stale" is none of the system memory, which has default, fresh`:                                         {Mode: history.ModeStale},
+		"topology dc1-3c2 has client agents (dc1-c1), and the system memory has none":                                 {Topology: "dc1-3c2"},
+		"faults of the family transfer ask for more than the system can do":                                           {Nemesis: []string{"transfer"}},
+	} {
+		_, err := Default().lookUp(s, o)
+		require.ErrorAs(t, err, new(*UsageError), says)
+		require.ErrorContains(t, err, says)
+	}
+	for _, s := range []Scenario{{}, {Mode: "fresh"}, {Workload: "append", Nemesis: []string{"kill"}}} {
+		_, err := Default().lookUp(s, o)
+		require.NoError(t, err)
+	}
+}
