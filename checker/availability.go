@@ -35,7 +35,7 @@ func checkAvailability(_ context.Context, run *Run) Result {
 	}
 	excuses := excuse(run)
 	var said []string
-	for _, k := range []kind{{"write", "wrote", changes}, {"read", "read", func(f history.Op) bool { return f == history.OpRead }}} {
+	for _, k := range []kind{{"write", "wrote", changes}, {"read", "read", history.Op.Reads}} {
 		v, text := recovered(run, k, since, after)
 		if v != Valid {
 			r.Reasons = append(r.Reasons, text)
@@ -210,7 +210,7 @@ func recoveredEverywhere(run *Run, since int64, after string) (v Verdict, texts 
 			continue
 		}
 		kind := "change"
-		if op.F == history.OpRead {
+		if op.F.Reads() {
 			kind = "read"
 		}
 		look(nodes, op.Node+" served no "+kind, op, served(op))

@@ -22,7 +22,7 @@ func checkLoad(_ context.Context, run *Run) Result {
 		}
 		good++
 		switch {
-		case op.F == history.OpRead:
+		case op.F.Reads():
 			reads++
 		case changes(op.F):
 			changed++

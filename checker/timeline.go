@@ -18,7 +18,7 @@ func served(op *history.Operation) bool {
 }
 
 // changes reports whether only a leader can serve operations of this f.
-func changes(f history.Op) bool { return f != history.OpRead }
+func changes(f history.Op) bool { return !f.Reads() }
 
 // Recovery is how long after the heal of a fault an operation that needs a leader (a write, a
 // compare-and-set, or one of locks and sessions) succeeded again. One that was sent before the

@@ -24,24 +24,35 @@ type Conn interface {
 // Op is one operation that a node is asked to do. Which fields mean something depends on F.
 type Op struct {
 	F       history.Op
-	Key     string
+	Key     string        // of OpList and OpDeleteTree: what the keys begin with; empty means all
 	Value   string        // of OpWrite, OpCAS, OpAcquire and OpRelease: what the key is to hold
-	Index   uint64        // of OpCAS: the modify index that the key must have; 0 without Old: it must be absent
+	Index   uint64        // of OpCAS and OpDeleteCAS: the modify index that the key must have; 0 without Old: it must be absent
 	Old     string        // of OpCAS: the value that the key had at that index, and must have where answers have no index
-	Mode    history.Mode  // of OpRead
+	Mode    history.Mode  // of OpRead, OpList and OpWatch
+	Since   uint64        // of OpWatch: Answer.Next of an earlier answer for the same key; 0 does not wait
+	Wait    time.Duration // of OpWatch: after so long, and a part more, it is answered although nothing has changed
 	Session string        // of OpRenew, OpDestroy, OpAcquire and OpRelease: which
 	TTL     time.Duration // of OpCreate: the session lives at least so long after it was made or last renewed
 	// LockDelay, of OpCreate, is how long locks that the session loses by its end cannot be
 	// acquired.
 	LockDelay time.Duration
+	// DeletesKeys, of OpCreate: keys that the session holds at its end are deleted, not released.
+	DeletesKeys bool
 }
 
 // Answer is what a node answered: to a read the key's state, to a write the state that it made.
 type Answer struct {
-	Value      string // of OpCreate: the session's ID
-	Found      bool
-	Index      uint64 // modify index of the key (after the write, for writes; of OpAcquire a fencing token); 0: not told
-	HasCurrent bool   // beside a CASMismatch: Value, Found and Index are what was there
+	Value string // of OpCreate: the session's ID
+	Found bool
+	Index uint64 // modify index of the key (after the write, for writes; of OpAcquire a fencing token); 0: not told
+	// Entry is what a read tells beyond that; it has no key.
+	Entry history.Entry
+	// Entries are what OpList found, in the order of the answer.
+	Entries []history.Entry
+	// Next, of reads, is the index of the answer: a watch that goes on from it waits for changes since. For a
+	// listing it is not below the index of any change of a key under its prefix.
+	Next       uint64
+	HasCurrent bool // beside a CASMismatch: Value, Found and Index are what was there
 	Hops       []history.Hop
 	LastSeen   time.Duration // how long ago the answering server heard from its leader
 }

@@ -25,8 +25,9 @@ type KeyValue interface {
 // Locks has the operations on sessions and locks.
 type Locks interface {
 	// CreateSession makes a session that ends, at the earliest, when its TTL has passed since it
-	// was made or last renewed; locks that it holds then cannot be acquired for lockDelay.
-	CreateSession(ctx context.Context, ttl, lockDelay time.Duration) (id string, err error)
+	// was made or last renewed; locks that it holds then cannot be acquired for lockDelay, and are
+	// deleted with it if deletesKeys.
+	CreateSession(ctx context.Context, ttl, lockDelay time.Duration, deletesKeys bool) (id string, err error)
 	// RenewSession gives a session its full TTL again; NoSession if it has ended.
 	RenewSession(ctx context.Context, id string) error
 	// DestroySession ends a session, and releases its locks.
@@ -38,7 +39,25 @@ type Locks interface {
 	Release(ctx context.Context, key, value, session string) (Answer, error)
 }
 
-// Dispatch does an operation by the methods of node, which has KeyValue or Locks or both.
+// Trees has the operations that delete and list keys.
+type Trees interface {
+	// Delete deletes a key. One that is absent is deleted already.
+	Delete(ctx context.Context, key string) (Answer, error)
+	// DeleteCAS deletes a key if its modify index is index; else it is a CASMismatch, as of CAS.
+	DeleteCAS(ctx context.Context, key string, index uint64) (Answer, error)
+	// DeleteTree deletes every key that begins with prefix, at once.
+	DeleteTree(ctx context.Context, prefix string) (Answer, error)
+	// List reads every key that begins with prefix, as they were at one time.
+	List(ctx context.Context, prefix string, mode history.Mode) (Answer, error)
+}
+
+// Watches has the operation that waits.
+type Watches interface {
+	// Watch reads a key once it has changed since an earlier answer, or after a time.
+	Watch(ctx context.Context, key string, since uint64, wait time.Duration, mode history.Mode) (Answer, error)
+}
+
+// Dispatch does an operation by the methods of node, which has some of the interfaces above.
 func Dispatch(ctx context.Context, node any, op Op) (a Answer, err error) {
 	if kv, ok := node.(KeyValue); ok {
 		switch op.F {
@@ -53,10 +72,25 @@ func Dispatch(ctx context.Context, node any, op Op) (a Answer, err error) {
 			return kv.CAS(ctx, op.Key, op.Value, op.Index)
 		}
 	}
+	if trees, ok := node.(Trees); ok {
+		switch op.F {
+		case history.OpDelete:
+			return trees.Delete(ctx, op.Key)
+		case history.OpDeleteCAS:
+			return trees.DeleteCAS(ctx, op.Key, op.Index)
+		case history.OpDeleteTree:
+			return trees.DeleteTree(ctx, op.Key)
+		case history.OpList:
+			return trees.List(ctx, op.Key, op.Mode)
+		}
+	}
+	if watches, ok := node.(Watches); ok && op.F == history.OpWatch {
+		return watches.Watch(ctx, op.Key, op.Since, op.Wait, op.Mode)
+	}
 	if locks, ok := node.(Locks); ok {
 		switch op.F {
 		case history.OpCreate:
-			a.Value, err = locks.CreateSession(ctx, op.TTL, op.LockDelay)
+			a.Value, err = locks.CreateSession(ctx, op.TTL, op.LockDelay, op.DeletesKeys)
 			return a, err
 		case history.OpRenew:
 			return a, locks.RenewSession(ctx, op.Session)
@@ -71,7 +105,7 @@ func Dispatch(ctx context.Context, node any, op Op) (a Answer, err error) {
 	return a, Errorf(history.BadRequest, "clients of this system cannot do %q", op.F)
 }
 
-// Methods are a Conn's operations as methods. It has KeyValue and Locks.
+// Methods are a Conn's operations as methods. It has all of the interfaces above.
 type Methods struct{ Conn }
 
 func (m Methods) Get(ctx context.Context, key string, mode history.Mode) (Answer, error) {
@@ -86,8 +120,8 @@ func (m Methods) CAS(ctx context.Context, key, value string, index uint64) (Answ
 	return m.Do(ctx, Op{F: history.OpCAS, Key: key, Value: value, Index: index})
 }
 
-func (m Methods) CreateSession(ctx context.Context, ttl, lockDelay time.Duration) (id string, err error) {
-	a, err := m.Do(ctx, Op{F: history.OpCreate, TTL: ttl, LockDelay: lockDelay})
+func (m Methods) CreateSession(ctx context.Context, ttl, lockDelay time.Duration, deletesKeys bool) (id string, err error) {
+	a, err := m.Do(ctx, Op{F: history.OpCreate, TTL: ttl, LockDelay: lockDelay, DeletesKeys: deletesKeys})
 	return a.Value, err
 }
 
@@ -107,4 +141,24 @@ func (m Methods) Acquire(ctx context.Context, key, value, session string) (Answe
 
 func (m Methods) Release(ctx context.Context, key, value, session string) (Answer, error) {
 	return m.Do(ctx, Op{F: history.OpRelease, Key: key, Value: value, Session: session})
+}
+
+func (m Methods) Delete(ctx context.Context, key string) (Answer, error) {
+	return m.Do(ctx, Op{F: history.OpDelete, Key: key})
+}
+
+func (m Methods) DeleteCAS(ctx context.Context, key string, index uint64) (Answer, error) {
+	return m.Do(ctx, Op{F: history.OpDeleteCAS, Key: key, Index: index})
+}
+
+func (m Methods) DeleteTree(ctx context.Context, prefix string) (Answer, error) {
+	return m.Do(ctx, Op{F: history.OpDeleteTree, Key: prefix})
+}
+
+func (m Methods) List(ctx context.Context, prefix string, mode history.Mode) (Answer, error) {
+	return m.Do(ctx, Op{F: history.OpList, Key: prefix, Mode: mode})
+}
+
+func (m Methods) Watch(ctx context.Context, key string, since uint64, wait time.Duration, mode history.Mode) (Answer, error) {
+	return m.Do(ctx, Op{F: history.OpWatch, Key: key, Since: since, Wait: wait, Mode: mode})
 }

@@ -18,7 +18,7 @@ func perform(ctx context.Context, c nodes.Conn, op Op) Outcome {
 	}
 	code := nodes.CodeOf(err)
 	outcome := Outcome{Type: failure(op.F, code), Error: code, Answer: nodes.Answer{Hops: answer.Hops}}
-	if op.F == history.OpCAS && code == history.CASMismatch && answer.HasCurrent {
+	if (op.F == history.OpCAS || op.F == history.OpDeleteCAS) && code == history.CASMismatch && answer.HasCurrent {
 		outcome.Answer = answer
 	}
 	return outcome
@@ -26,7 +26,7 @@ func perform(ctx context.Context, c nodes.Conn, op Op) Outcome {
 
 // failure is how an operation that ended with code is recorded.
 func failure(f history.Op, code history.Code) history.Type {
-	if code.Definite() || f == history.OpRead { // a read has no effect that could come later
+	if code.Definite() || f.Reads() { // a read has no effect that could come later
 		return history.Fail
 	}
 	return history.Info
@@ -46,7 +46,7 @@ func completion(process history.Process, node string, op Op, a Outcome) history.
 	switch {
 	case a.Answer.HasCurrent:
 		e.Current, e.ModifyIndex = found(op, a.Answer), a.Answer.Index
-	case a.Type == history.OK && op.F == history.OpRead:
+	case a.Type == history.OK && op.F.Reads():
 		e.Value = found(op, a.Answer)
 		if a.Answer.Found {
 			e.ModifyIndex = a.Answer.Index
@@ -81,10 +81,10 @@ func found(op Op, a nodes.Answer) json.RawMessage {
 	if record == nil {
 		record = recordInteger
 	}
-	if !a.Found {
+	if !a.Found && op.F != history.OpList && op.F != history.OpWatch {
 		return history.Null
 	}
-	if recorded, ok := record(a.Value); ok {
+	if recorded, ok := record(a); ok {
 		return recorded
 	}
 	quoted, err := json.Marshal(a.Value[:min(len(a.Value), garbageShown)])
@@ -94,8 +94,8 @@ func found(op Op, a nodes.Answer) json.RawMessage {
 	return quoted
 }
 
-func recordInteger(value string) (json.RawMessage, bool) {
-	return json.RawMessage(value), isInteger(value)
+func recordInteger(a nodes.Answer) (json.RawMessage, bool) {
+	return json.RawMessage(a.Value), isInteger(a.Value)
 }
 
 // isInteger reports whether s is an int64 in the one way that strconv.FormatInt writes it,

@@ -150,12 +150,12 @@ func encodeList(list []int64) string {
 
 // recordList is the recorded form of what a store holds for a list; of what no client of this
 // workload can have written, false.
-func recordList(value string) (json.RawMessage, bool) {
+func recordList(found nodes.Answer) (json.RawMessage, bool) {
 	var list []int64
-	if err := json.Unmarshal([]byte(value), &list); err != nil || encodeList(list) != value {
+	if err := json.Unmarshal([]byte(found.Value), &list); err != nil || encodeList(list) != found.Value {
 		return nil, false
 	}
-	return json.RawMessage(value), true
+	return json.RawMessage(found.Value), true
 }
 
 // Learn implements Generator. What is older than what is known, as a stale read may bring it, is ignored.

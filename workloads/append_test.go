@@ -48,7 +48,7 @@ func TestAppendOnAStoreInTrouble(t *testing.T) {
 
 func TestListsAreRecordedAsTheyAre(t *testing.T) {
 	for value, ok := range map[string]bool{"[]": true, "[1]": true, "[1,-2]": true, "": false, "7": false, "[1, 2]": false, "[1.5]": false, "null": false, `["a"]`: false} {
-		recorded, is := recordList(value)
+		recorded, is := recordList(nodes.Answer{Value: value})
 		require.Equal(t, ok, is, value)
 		if is {
 			require.Equal(t, value, string(recorded))

@@ -127,7 +127,7 @@ func (c *fakeClient) CAS(ctx context.Context, key, value string, index uint64) (
 	return c.call(ctx, func() (nodes.Answer, error) { return c.cas(key, value, index) })
 }
 
-func (c *fakeClient) CreateSession(ctx context.Context, ttl, _ time.Duration) (string, error) {
+func (c *fakeClient) CreateSession(ctx context.Context, ttl, _ time.Duration, _ bool) (string, error) {
 	item, err := c.call(ctx, func() (nodes.Answer, error) { return nodes.Answer{Value: c.locks().create(ttl)}, nil })
 	return item.Value, err
 }

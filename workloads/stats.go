@@ -56,7 +56,7 @@ func (t *tally) add(node string, f history.Op, a Outcome) {
 	defer t.mu.Unlock()
 	if a.Type == history.OK || a.Error.Served() {
 		at := t.nodes[node]
-		if f == history.OpRead {
+		if f.Reads() {
 			at.Read = now
 		} else {
 			at.Change = now

@@ -37,9 +37,9 @@ import (
 type Op struct {
 	nodes.Op
 	Argument json.RawMessage // as the history has it: nil for a read, [old,new] for a cas
-	// Record is how a value that the store holds is recorded, if clients of the workload can have
-	// written it; nil takes integers.
-	Record func(value string) (json.RawMessage, bool)
+	// Record is how what the store holds is recorded, if clients of the workload can have written
+	// it; nil takes integers. Reads of one key ask it for what was found alone.
+	Record func(found nodes.Answer) (json.RawMessage, bool)
 	Own    any // what the generator wants to find again in Learn
 }
 

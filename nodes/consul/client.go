@@ -62,6 +62,7 @@ func Facts() nodes.Facts {
 	return nodes.Facts{
 		Port: 8500,
 		Ops: []history.Op{history.OpRead, history.OpWrite, history.OpCAS,
+			history.OpDelete, history.OpDeleteCAS, history.OpDeleteTree, history.OpList, history.OpWatch,
 			history.OpCreate, history.OpRenew, history.OpDestroy, history.OpAcquire, history.OpRelease},
 		Modes: []nodes.Mode{
 			{Name: history.ModeDefault, Doc: "by the leader, under its lease"},
@@ -79,11 +80,11 @@ var modeQuery = map[history.Mode]string{
 }
 
 func (c *client) Get(ctx context.Context, key string, mode history.Mode) (nodes.Answer, error) {
-	query, ok := modeQuery[mode]
-	if !ok {
-		return nodes.Answer{}, nodes.Errorf(history.BadRequest, "read mode %q", mode)
-	}
-	a, err := c.doKey(ctx, http.MethodGet, key, query, "")
+	return c.get(ctx, key, "", mode)
+}
+
+func (c *client) get(ctx context.Context, key, query string, mode history.Mode) (nodes.Answer, error) {
+	a, err := c.readKeys(ctx, key, query, mode)
 	if err != nil {
 		return nodes.Answer{}, err
 	}
@@ -119,6 +120,11 @@ func (c *client) CAS(ctx context.Context, key, value string, index uint64) (node
 	if written {
 		return c.written(a, value)
 	}
+	return c.mismatch(a, index)
+}
+
+// mismatch is the answer to a condition that did not hold, with what the node disclosed.
+func (c *client) mismatch(a web.Answer, index uint64) (nodes.Answer, error) {
 	item, err := parseDisclosure(a.Header)
 	if err != nil {
 		return nodes.Answer{}, nodes.Errorf(history.Unknown, "%v", err)
@@ -131,7 +137,11 @@ func (c *client) CAS(ctx context.Context, key, value string, index uint64) (node
 
 // write puts a key and reads the answer, true or false.
 func (c *client) write(ctx context.Context, key, query, value string) (written bool, a web.Answer, err error) {
-	if a, err = c.doKey(ctx, http.MethodPut, key, query, value); err != nil {
+	return c.change(ctx, http.MethodPut, key, query, value)
+}
+
+func (c *client) change(ctx context.Context, method, key, query, value string) (done bool, a web.Answer, err error) {
+	if a, err = c.doKey(ctx, method, key, query, value); err != nil {
 		return false, a, err
 	}
 	if a.Status != http.StatusOK {
@@ -167,6 +177,9 @@ func (c *client) item(a web.Answer, item nodes.Answer) (nodes.Answer, error) {
 	if item.LastSeen, err = parseLastContact(a.Header); err != nil {
 		return nodes.Answer{}, nodes.Errorf(history.Unknown, "%v", err)
 	}
+	if item.Next, err = parseUint(a.Header, nodes.HeaderIndex); err != nil {
+		return nodes.Answer{}, nodes.Errorf(history.Unknown, "%v", err)
+	}
 	return item, nil
 }
 
@@ -198,8 +211,9 @@ func (c *client) command(ctx context.Context, method, path, query string) error 
 	return nil // many of these answers have no body, or one that nobody reads
 }
 
+// doKey asks about a key, or about all that begin with it.
 func (c *client) doKey(ctx context.Context, method, key, query, body string) (web.Answer, error) {
-	if key == "" {
+	if key == "" && !strings.Contains(query, recurse) {
 		return web.Answer{}, nodes.Errorf(history.BadRequest, "an empty key")
 	}
 	// Each part of the key is escaped by itself: a slash in a key is a slash in the path.

@@ -15,29 +15,44 @@ import (
 
 // parseEntry reads Consul's answer for one key: an array of one entry.
 func parseEntry(body []byte, key string) (nodes.Answer, error) {
-	var entries []struct {
-		Key         string
-		Value       *string // base64; null for an empty value
-		ModifyIndex uint64
-	}
-	if err := json.Unmarshal(body, &entries); err != nil {
-		return nodes.Answer{}, fmt.Errorf("an answer to a read that is no entry, %s: %w", web.Excerpt(body), err)
+	entries, err := parseEntries(body)
+	if err != nil {
+		return nodes.Answer{}, err
 	}
 	if len(entries) != 1 || entries[0].Key != key {
 		return nodes.Answer{}, fmt.Errorf("an answer to a read of %q that is not one entry of it: %s", key, web.Excerpt(body))
 	}
-	item := nodes.Answer{Found: true, Index: entries[0].ModifyIndex}
-	if item.Index == 0 {
-		return nodes.Answer{}, fmt.Errorf("an entry without a modify index: %s", web.Excerpt(body))
+	e := entries[0]
+	e.Key = ""
+	return nodes.Answer{Found: true, Index: e.ModifyIndex, Value: e.Value, Entry: e}, nil
+}
+
+// parseEntries reads an array of entries, each with its key.
+func parseEntries(body []byte) ([]history.Entry, error) {
+	var entries []struct {
+		Key                                 string
+		Value                               *string // base64; null for an empty value
+		CreateIndex, ModifyIndex, LockIndex uint64
+		Session                             string
 	}
-	if entries[0].Value == nil {
-		return item, nil
+	if err := json.Unmarshal(body, &entries); err != nil {
+		return nil, fmt.Errorf("an answer to a read that is no entry, %s: %w", web.Excerpt(body), err)
 	}
-	var err error
-	if item.Value, err = decodeBase64(*entries[0].Value); err != nil {
-		return nodes.Answer{}, fmt.Errorf("an entry whose value is no base64, %s: %w", web.Excerpt(body), err)
+	all := make([]history.Entry, len(entries))
+	for i, e := range entries {
+		if e.ModifyIndex == 0 {
+			return nil, fmt.Errorf("an entry without a modify index: %s", web.Excerpt(body))
+		}
+		all[i] = history.Entry{Key: e.Key, CreateIndex: e.CreateIndex, ModifyIndex: e.ModifyIndex, LockIndex: e.LockIndex, Session: e.Session}
+		if e.Value == nil {
+			continue
+		}
+		var err error
+		if all[i].Value, err = decodeBase64(*e.Value); err != nil {
+			return nil, fmt.Errorf("an entry whose value is no base64, %s: %w", web.Excerpt(body), err)
+		}
 	}
-	return item, nil
+	return all, nil
 }
 
 // parseDisclosure reads what a failed compare-and-set found, if the node tells it.

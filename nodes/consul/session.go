@@ -13,8 +13,12 @@ import (
 )
 
 // CreateSession makes a session that stands on its TTL alone, and on no health check.
-func (c *client) CreateSession(ctx context.Context, ttl, lockDelay time.Duration) (id string, err error) {
-	order, err := json.Marshal(map[string]any{"TTL": ttl.String(), "LockDelay": lockDelay.String(), "Checks": []string{}, "NodeChecks": []string{}})
+func (c *client) CreateSession(ctx context.Context, ttl, lockDelay time.Duration, deletesKeys bool) (id string, err error) {
+	behavior := "release"
+	if deletesKeys {
+		behavior = "delete"
+	}
+	order, err := json.Marshal(map[string]any{"TTL": ttl.String(), "LockDelay": lockDelay.String(), "Behavior": behavior, "Checks": []string{}, "NodeChecks": []string{}})
 	if err != nil {
 		return "", nodes.Errorf(history.BadRequest, "%v", err)
 	}

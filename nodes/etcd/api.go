@@ -35,13 +35,16 @@ type headed struct {
 
 type rangeRequest struct {
 	Key          []byte `json:"key"`
+	RangeEnd     []byte `json:"range_end,omitempty"`
 	Serializable bool   `json:"serializable,omitempty"`
 }
 
 type keyValue struct {
-	Key         []byte `json:"key"`
-	Value       []byte `json:"value"`
-	ModRevision uint64 `json:"mod_revision,string"`
+	Key            []byte `json:"key"`
+	Value          []byte `json:"value"`
+	ModRevision    uint64 `json:"mod_revision,string"`
+	CreateRevision uint64 `json:"create_revision,string"`
+	Lease          int64  `json:"lease,string"`
 }
 
 type rangeAnswer struct {
@@ -56,6 +59,13 @@ type putRequest struct {
 }
 
 type putAnswer struct{ headed }
+
+type deleteRequest struct {
+	Key      []byte `json:"key"`
+	RangeEnd []byte `json:"range_end,omitempty"`
+}
+
+type deleteAnswer struct{ headed }
 
 // compare is one of CREATE, MOD and LEASE.
 type compare struct {
@@ -74,9 +84,10 @@ type txnRequest struct {
 }
 
 type txnOp struct {
-	Put   *putRequest   `json:"request_put,omitempty"`
-	Range *rangeRequest `json:"request_range,omitempty"`
-	Txn   *txnRequest   `json:"request_txn,omitempty"`
+	Put    *putRequest    `json:"request_put,omitempty"`
+	Range  *rangeRequest  `json:"request_range,omitempty"`
+	Delete *deleteRequest `json:"request_delete_range,omitempty"`
+	Txn    *txnRequest    `json:"request_txn,omitempty"`
 }
 
 type txnAnswer struct {

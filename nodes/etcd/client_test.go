@@ -148,12 +148,12 @@ func TestSessions(t *testing.T) {
 		require.Equal(t, nodes.Answer{Value: "99"}, a)
 	}
 	for _, answer := range []string{`{` + someHeader + `,"ID":"99","TTL":"1"}`, `{` + someHeader + `,"TTL":"3"}`, `{` + someHeader + `,"ID":"99","TTL":"3","error":"no"}`} {
-		_, err := serve(t, said{path: "/v3/lease/grant", answer: answer}).CreateSession(t.Context(), 2*time.Second, 0)
+		_, err := serve(t, said{path: "/v3/lease/grant", answer: answer}).CreateSession(t.Context(), 2*time.Second, 0, false)
 		requireCode(t, history.Unknown, err)
 	}
-	_, err := serve(t).CreateSession(t.Context(), time.Second, time.Second)
+	_, err := serve(t).CreateSession(t.Context(), time.Second, time.Second, false)
 	requireCode(t, history.BadRequest, err)
-	_, err = serve(t).CreateSession(t.Context(), 0, 0)
+	_, err = serve(t).CreateSession(t.Context(), 0, 0, false)
 	requireCode(t, history.BadRequest, err)
 
 	require.NoError(t, serve(t, said{path: "/v3/lease/revoke", body: `{"ID":"99"}`, answer: `{` + someHeader + `}`}).DestroySession(t.Context(), "99"))

@@ -72,6 +72,7 @@ const memberChange = 12 * time.Second
 var facts = nodes.Facts{
 	Port: clientPort,
 	Ops: []history.Op{history.OpRead, history.OpWrite, history.OpCAS,
+		history.OpDelete, history.OpDeleteCAS, history.OpDeleteTree, history.OpList,
 		history.OpCreate, history.OpRenew, history.OpDestroy, history.OpAcquire, history.OpRelease},
 	Modes: []nodes.Mode{
 		{Name: modeLinearizable, Doc: "by whoever is asked, after the leader has confirmed with a quorum how far the log was"},

@@ -11,6 +11,7 @@ import (
 var (
 	_ nodes.KeyValue = (*client)(nil)
 	_ nodes.Locks    = (*client)(nil)
+	_ nodes.Trees    = (*client)(nil)
 )
 
 // Do implements nodes.Conn.
@@ -20,23 +21,28 @@ func (c *client) Do(ctx context.Context, op nodes.Op) (nodes.Answer, error) {
 
 // Get implements nodes.KeyValue.
 func (c *client) Get(ctx context.Context, key string, mode history.Mode) (nodes.Answer, error) {
-	request := rangeRequest{Key: []byte(key)}
-	switch mode {
-	case history.ModeDefault, modeLinearizable:
-	case ModeSerializable:
-		request.Serializable = true
-	default:
-		return nodes.Answer{}, nodes.Errorf(history.BadRequest, "read mode %q", mode)
-	}
-	var answer rangeAnswer
-	if err := c.call(ctx, "/v3/kv/range", request, &answer); err != nil {
+	answer, err := c.read(ctx, rangeRequest{Key: []byte(key)}, mode)
+	if err != nil {
 		return nodes.Answer{}, err
 	}
 	item, err := answer.item(key)
 	if err != nil {
 		return nodes.Answer{}, nodes.Errorf(history.Unknown, "%v", err)
 	}
+	item.Next = answer.Header.Revision
 	return item, nil
+}
+
+func (c *client) read(ctx context.Context, request rangeRequest, mode history.Mode) (answer rangeAnswer, err error) {
+	switch mode {
+	case history.ModeDefault, modeLinearizable:
+	case ModeSerializable:
+		request.Serializable = true
+	default:
+		return answer, nodes.Errorf(history.BadRequest, "read mode %q", mode)
+	}
+	err = c.call(ctx, "/v3/kv/range", request, &answer)
+	return answer, err
 }
 
 // item is the state of the one key that was asked for.
@@ -51,7 +57,9 @@ func (a rangeAnswer) item(key string) (nodes.Answer, error) {
 	if kv.ModRevision == 0 {
 		return nodes.Answer{}, fmt.Errorf("the key %q has no mod_revision", key)
 	}
-	return nodes.Answer{Value: string(kv.Value), Found: true, Index: kv.ModRevision}, nil
+	e := kv.entry()
+	e.Key = ""
+	return nodes.Answer{Value: e.Value, Found: true, Index: e.ModifyIndex, Entry: e}, nil
 }
 
 // Put implements nodes.KeyValue.

@@ -15,8 +15,8 @@ import (
 )
 
 // CreateSession grants a lease of at least ttl. etcd itself makes it longer than asked where an election could
-// take longer (lease/lessor.go, minLeaseTTL). It has no lock delay: one that is asked for is a BadRequest.
-func (c *client) CreateSession(ctx context.Context, ttl, lockDelay time.Duration) (id string, err error) {
+// take longer (lease/lessor.go, minLeaseTTL). It has no lock delay: one that is asked for is a BadRequest. Its keys are always deleted with it.
+func (c *client) CreateSession(ctx context.Context, ttl, lockDelay time.Duration, _ bool) (id string, err error) {
 	if ttl <= 0 || lockDelay != 0 {
 		return "", nodes.Errorf(history.BadRequest, "a lease with a TTL of %v and a lock delay of %v", ttl, lockDelay)
 	}

@@ -115,9 +115,9 @@ func TestKeysAndLocksOfARealEtcd(t *testing.T) {
 	_, err = r.on(s3).Put(ctx, "", "1")
 	require.Equal(t, history.BadRequest, nodes.CodeOf(err))
 
-	one, err := r.on(s1).CreateSession(ctx, time.Minute, 0)
+	one, err := r.on(s1).CreateSession(ctx, time.Minute, 0, false)
 	require.NoError(t, err)
-	two, err := r.on(s2).CreateSession(ctx, time.Minute, 0)
+	two, err := r.on(s2).CreateSession(ctx, time.Minute, 0, false)
 	require.NoError(t, err)
 	require.NoError(t, r.on(s3).RenewSession(ctx, one))
 	first, err := r.on(s1).Acquire(ctx, "lock", "one", one)

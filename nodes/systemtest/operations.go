@@ -1,6 +1,7 @@
 package systemtest
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -74,6 +75,76 @@ func testKeys(t *testing.T, c *cluster) {
 	c.must(here, absent)
 	_, err = c.do(here, absent)
 	require.Equal(t, history.CASMismatch, nodes.CodeOf(err), "it is there by now: %v", err)
+}
+
+// testTrees is about deletions and listings, and what a read tells beyond a value.
+func testTrees(t *testing.T, c *cluster) {
+	here, there := c.servers[0], c.servers[len(c.servers)-1]
+	dir := c.key() + "/"
+	list := func(node, prefix string) (keys []string) {
+		a := c.must(node, nodes.Op{F: history.OpList, Key: prefix, Mode: history.ModeDefault})
+		require.Equal(t, len(a.Entries) > 0, a.Found)
+		for _, e := range a.Entries {
+			require.LessOrEqual(t, e.ModifyIndex, a.Next)
+			require.LessOrEqual(t, e.CreateIndex, e.ModifyIndex)
+			keys = append(keys, strings.TrimPrefix(e.Key, dir)+"="+e.Value)
+		}
+		return keys
+	}
+	put := func(node, name, value string) nodes.Answer {
+		return c.must(node, nodes.Op{F: history.OpWrite, Key: dir + name, Value: value})
+	}
+	require.Empty(t, list(here, dir))
+	put(here, "a", "1")
+	put(there, "b/c", "")
+	put(here, "b/d e", "2")
+	require.Equal(t, []string{"a=1", "b/c=", "b/d e=2"}, list(there, dir), "sorted, whole, the empty value too")
+	require.Equal(t, []string{"b/c=", "b/d e=2"}, list(here, dir+"b"))
+
+	gone := c.must(there, nodes.Op{F: history.OpDelete, Key: dir + "a"})
+	c.must(here, nodes.Op{F: history.OpDelete, Key: dir + "a"})
+	require.False(t, c.must(here, nodes.Op{F: history.OpRead, Key: dir + "a", Mode: history.ModeDefault}).Found)
+	again := put(here, "a", "3")
+	got := c.must(there, nodes.Op{F: history.OpRead, Key: dir + "a", Mode: history.ModeDefault})
+	require.Equal(t, history.Entry{Value: "3", CreateIndex: got.Index, ModifyIndex: got.Index}, got.Entry, "it is new")
+	if c.facts.Can(history.ReportsIndexes) {
+		require.Greater(t, again.Index, gone.Index)
+	}
+	_, err := c.do(here, nodes.Op{F: history.OpDeleteCAS, Key: dir + "a", Index: got.Index - 1, Old: "1"})
+	require.Equal(t, history.CASMismatch, nodes.CodeOf(err), "%v", err)
+	c.must(here, nodes.Op{F: history.OpDeleteCAS, Key: dir + "a", Index: got.Index, Old: "3"})
+	require.Equal(t, []string{"b/c=", "b/d e=2"}, list(there, dir))
+	c.must(there, nodes.Op{F: history.OpDeleteTree, Key: dir + "b"})
+	require.Empty(t, list(here, dir))
+}
+
+// testWatches is about reads that wait.
+func testWatches(t *testing.T, c *cluster) {
+	here, there := c.servers[0], c.servers[len(c.servers)-1]
+	key := c.key()
+	watch := func(since uint64, wait time.Duration) nodes.Op {
+		return nodes.Op{F: history.OpWatch, Key: key, Since: since, Wait: wait, Mode: history.ModeDefault}
+	}
+	last := c.must(here, watch(0, time.Minute))
+	require.False(t, last.Found)
+	for _, value := range []string{"1", "2"} {
+		since := last.Next
+		woken := make(chan error, 1)
+		go func() {
+			var err error
+			for err == nil && last.Value != value { // it may come early
+				last, err = c.do(here, watch(last.Next, time.Minute))
+			}
+			woken <- err
+		}()
+		time.Sleep(50 * time.Millisecond)
+		c.must(there, nodes.Op{F: history.OpWrite, Key: key, Value: value})
+		require.NoError(t, <-woken)
+		require.Greater(t, last.Next, since)
+	}
+	began := time.Now()
+	require.Equal(t, "2", c.must(here, watch(last.Next, 200*time.Millisecond)).Value)
+	require.GreaterOrEqual(t, time.Since(began), 200*time.Millisecond, "nothing has changed")
 }
 
 const ttl = 2 * time.Second // of sessions

@@ -64,6 +64,8 @@ func Test(t *testing.T, s Subject) {
 	}{
 		{"what it says it can do, its clients can do", testAbilities, true},
 		{"keys are read, written, and compared and set", testKeys, keys},
+		{"keys are deleted and listed", testTrees, keys && c.does(history.OpDelete, history.OpDeleteCAS, history.OpDeleteTree, history.OpList)},
+		{"a watch waits for a change", testWatches, keys && c.does(history.OpWatch)},
 		{"sessions hold locks", testLocks, c.does(history.OpCreate, history.OpRenew, history.OpDestroy, history.OpAcquire, history.OpRelease)},
 		{"what nobody knows is refused", testUnknown, true},
 		{"servers say who leads", testLeaders, c.facts.Can(history.ObservesLeaders)},

@@ -78,6 +78,17 @@ type Hop struct {
 	MS   float64 `json:"ms"`   // milliseconds that this node and those behind it took
 }
 
+// Entry is a key and all that a store holds of it. It is the recorded value of reads and listings of
+// workloads that look at more than values; a key that is absent is null.
+type Entry struct {
+	Key         string `json:"key,omitempty"` // of a listing; elsewhere it is the event's
+	Value       string `json:"value"`
+	CreateIndex uint64 `json:"create,omitempty"`  // of the write that made the key
+	ModifyIndex uint64 `json:"modify,omitempty"`  // of the last change
+	LockIndex   uint64 `json:"lock,omitempty"`    // how often it has been acquired
+	Session     string `json:"session,omitempty"` // that holds it
+}
+
 // Observation is what one node said of itself when the observer asked it.
 type Observation struct {
 	BootID  string `json:"boot"`             // differs after every start of the node's process

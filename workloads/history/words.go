@@ -15,12 +15,22 @@ const (
 	OpWrite Op = "write"
 	OpCAS   Op = "cas"
 
+	OpDelete     Op = "delete"
+	OpDeleteCAS  Op = "delete-cas"  // a delete if the modify index is still what it was
+	OpDeleteTree Op = "delete-tree" // of every key that begins with the key of the operation
+	OpList       Op = "list"        // a read of every key that begins with the key of the operation
+	OpWatch      Op = "watch"       // a read that waits until the key has changed: a blocking query
+
 	OpCreate  Op = "create" // a session
 	OpRenew   Op = "renew"
 	OpDestroy Op = "destroy"
 	OpAcquire Op = "acquire" // a lock; the value of this and the rest is the session's ID
 	OpRelease Op = "release"
 )
+
+// Reads reports whether an operation of this kind changes nothing: one whose answer was lost has not
+// happened, and any server may answer it in a mode that allows so.
+func (o Op) Reads() bool { return o == OpRead || o == OpList || o == OpWatch }
 
 // Mode is how fresh a read must be.
 type Mode string
