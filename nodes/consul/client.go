@@ -89,13 +89,22 @@ func (c *client) get(ctx context.Context, key, query string, mode history.Mode) 
 		return nodes.Answer{}, err
 	}
 	if a.Status == http.StatusNotFound && a.Header.Get(nodes.HeaderIndex) != "" && a.Header.Get(nodes.HeaderError) == "" {
-		return c.item(a, nodes.Answer{}) // absent: Consul tells the store's index even so
+		return c.read(a, nodes.Answer{}) // absent: Consul tells the store's index even so
 	}
 	if a.Status != http.StatusOK {
 		return nodes.Answer{}, classify(a)
 	}
 	item, err := parseEntry(a.Body, key)
 	if err != nil {
+		return nodes.Answer{}, nodes.Errorf(history.Unknown, "%v", err)
+	}
+	return c.read(a, item)
+}
+
+// read is the item of a read, with the index of its answer.
+func (c *client) read(a web.Answer, item nodes.Answer) (nodes.Answer, error) {
+	var err error
+	if item.Next, err = parseUint(a.Header, nodes.HeaderIndex); err != nil {
 		return nodes.Answer{}, nodes.Errorf(history.Unknown, "%v", err)
 	}
 	return c.item(a, item)
@@ -175,9 +184,6 @@ func (c *client) item(a web.Answer, item nodes.Answer) (nodes.Answer, error) {
 		return nodes.Answer{}, nodes.Errorf(history.Unknown, "%v", err)
 	}
 	if item.LastSeen, err = parseLastContact(a.Header); err != nil {
-		return nodes.Answer{}, nodes.Errorf(history.Unknown, "%v", err)
-	}
-	if item.Next, err = parseUint(a.Header, nodes.HeaderIndex); err != nil {
 		return nodes.Answer{}, nodes.Errorf(history.Unknown, "%v", err)
 	}
 	return item, nil

@@ -48,12 +48,13 @@ func TestGet(t *testing.T) {
 			require.Empty(t, r.Header.Get(nodes.HeaderWantHops))
 			w.Header().Set(nodes.HeaderIndex, "90")
 			w.Header().Set(nodes.HeaderLastContact, "12")
-			fmt.Fprintf(w, `[{"LockIndex":0,"Key":"k1","Flags":0,"Value":%q,"CreateIndex":5,"ModifyIndex":7}]`,
+			fmt.Fprintf(w, `[{"LockIndex":3,"Key":"k1","Flags":0,"Value":%q,"CreateIndex":5,"ModifyIndex":7,"Session":"s"}]`,
 				base64.StdEncoding.EncodeToString([]byte("42")))
 		})
 		item, err := c.Get(t.Context(), "k1", mode)
 		require.NoError(t, err)
-		require.Equal(t, nodes.Answer{Value: "42", Found: true, Index: 7, LastSeen: 12 * time.Millisecond}, item)
+		require.Equal(t, nodes.Answer{Value: "42", Found: true, Index: 7, Next: 90, LastSeen: 12 * time.Millisecond,
+			Entry: history.Entry{Value: "42", CreateIndex: 5, ModifyIndex: 7, LockIndex: 3, Session: "s"}}, item)
 	}
 }
 
@@ -64,7 +65,10 @@ func TestGetOfAnAbsentKey(t *testing.T) {
 	})
 	item, err := c.Get(t.Context(), "k1", history.ModeDefault)
 	require.NoError(t, err)
-	require.Equal(t, nodes.Answer{}, item)
+	require.Equal(t, nodes.Answer{Next: 90}, item)
+	item, err = c.List(t.Context(), "", history.ModeDefault)
+	require.NoError(t, err)
+	require.Equal(t, nodes.Answer{Next: 90}, item)
 }
 
 func TestHopsOnlyWhenAsked(t *testing.T) {

@@ -43,7 +43,7 @@ func (c *client) List(ctx context.Context, prefix string, mode history.Mode) (no
 		return nodes.Answer{}, err
 	}
 	if a.Status == http.StatusNotFound && a.Header.Get(nodes.HeaderIndex) != "" && a.Header.Get(nodes.HeaderError) == "" {
-		return c.item(a, nodes.Answer{})
+		return c.read(a, nodes.Answer{})
 	}
 	if a.Status != http.StatusOK {
 		return nodes.Answer{}, classify(a)
@@ -52,7 +52,7 @@ func (c *client) List(ctx context.Context, prefix string, mode history.Mode) (no
 	if err != nil {
 		return nodes.Answer{}, nodes.Errorf(history.Unknown, "%v", err)
 	}
-	return c.item(a, nodes.Answer{Found: true, Entries: entries})
+	return c.read(a, nodes.Answer{Found: true, Entries: entries})
 }
 
 // Delete implements nodes.Trees.

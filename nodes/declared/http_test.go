@@ -273,7 +273,7 @@ func TestKeysOfConsul(t *testing.T) {
 	require.Equal(t, nodes.Answer{Found: true, Value: "7"}, got)
 	got, err = conn.Do(t.Context(), stale)
 	require.NoError(t, err)
-	require.Equal(t, nodes.Answer{Found: true, Value: "7", Index: 7}, got)
+	require.Equal(t, nodes.Answer{Found: true, Value: "7", Index: 7, Next: 9, Entry: history.Entry{Value: "7", ModifyIndex: 7}}, got)
 }
 
 func TestKeysOfEtcd(t *testing.T) {
@@ -292,7 +292,7 @@ func TestKeysOfEtcd(t *testing.T) {
 	require.Equal(t, nodes.Answer{Found: true, Value: "7", Index: 9}, got)
 	got, err = conn.Do(t.Context(), nodes.Op{F: history.OpRead, Key: "k1", Mode: history.ModeDefault})
 	require.NoError(t, err)
-	require.Equal(t, nodes.Answer{Found: true, Value: "7", Index: 7}, got)
+	require.Equal(t, nodes.Answer{Found: true, Value: "7", Index: 7, Next: 9, Entry: history.Entry{Value: "7", ModifyIndex: 7}}, got)
 }
 
 func TestPointers(t *testing.T) {

@@ -65,7 +65,7 @@ func requireCode(t *testing.T, want history.Code, err error) {
 }
 
 func TestGet(t *testing.T) {
-	const found = `{` + someHeader + `,"kvs":[{"key":"azE=","create_revision":"2","mod_revision":"5","version":"1","value":"NDI="}],"count":"1"}`
+	const found = `{` + someHeader + `,"kvs":[{"key":"azE=","create_revision":"2","mod_revision":"5","version":"1","value":"NDI=","lease":"9"}],"count":"1"}`
 	for mode, body := range map[history.Mode]string{
 		history.ModeDefault: `{"key":"azE="}`,
 		modeLinearizable:    `{"key":"azE="}`,
@@ -74,12 +74,12 @@ func TestGet(t *testing.T) {
 		c := serve(t, said{path: "/v3/kv/range", body: body, answer: found})
 		item, err := c.Do(t.Context(), nodes.Op{F: history.OpRead, Key: "k1", Mode: mode})
 		require.NoError(t, err)
-		require.Equal(t, nodes.Answer{Value: "42", Found: true, Index: 5}, item)
+		require.Equal(t, nodes.Answer{Value: "42", Found: true, Index: 5, Next: 7, Entry: history.Entry{Value: "42", CreateIndex: 2, ModifyIndex: 5, Session: "9"}}, item)
 	}
 	c := serve(t, said{path: "/v3/kv/range", answer: `{` + someHeader + `}`})
 	item, err := c.Get(t.Context(), "k1", history.ModeDefault)
 	require.NoError(t, err)
-	require.Equal(t, nodes.Answer{}, item)
+	require.Equal(t, nodes.Answer{Next: 7}, item)
 
 	_, err = serve(t).Get(t.Context(), "k1", history.ModeStale)
 	requireCode(t, history.BadRequest, err)
@@ -132,7 +132,7 @@ func TestCAS(t *testing.T) {
 	c := serve(t, said{path: "/v3/kv/txn", answer: `{` + someHeader + `,"responses":[{"response_range":{"header":{"revision":"7"},"kvs":[{"key":"azE=","mod_revision":"6","value":"MQ=="}],"count":"1"}}]}`})
 	item, err := c.CAS(t.Context(), "k1", "42", 4)
 	requireCode(t, history.CASMismatch, err)
-	require.Equal(t, nodes.Answer{Value: "1", Found: true, Index: 6, HasCurrent: true}, item)
+	require.Equal(t, nodes.Answer{Value: "1", Found: true, Index: 6, HasCurrent: true, Entry: history.Entry{Value: "1", ModifyIndex: 6}}, item)
 
 	c = serve(t, said{path: "/v3/kv/txn", answer: `{` + someHeader + `,"responses":[{"response_range":{"header":{"revision":"7"}}}]}`})
 	item, err = c.CAS(t.Context(), "k1", "42", 4)
