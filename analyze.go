@@ -115,12 +115,17 @@ func loadRun(dir string) (*storedRun, error) {
 	return s, nil
 }
 
-// cutShort notes where the user stopped the run.
+// cutShort notes where the run was stopped.
 func cutShort(events []history.Event) (notes []string) {
 	for i := range events {
-		if e := &events[i]; e.Process == history.Harness && string(e.Value) == strconv.Quote(string(history.PhaseInterrupt)) {
-			notes = append(notes, fmt.Sprintf("interrupted by the user after %.1f s: what would have followed was not tried",
-				time.Duration(e.Time).Seconds()))
+		e := &events[i]
+		for phase, what := range map[history.Phase]string{
+			history.PhaseInterrupt: "interrupted by the user after %.1f s: what would have followed was not tried",
+			history.PhaseFound:     "ended with its first violation, seen after %.1f s: what would have followed was not tried",
+		} {
+			if e.Process == history.Harness && string(e.Value) == strconv.Quote(string(phase)) {
+				notes = append(notes, fmt.Sprintf(what, time.Duration(e.Time).Seconds()))
+			}
 		}
 	}
 	return notes

@@ -37,6 +37,9 @@ type Options struct {
 	Progress Progress            // told what happens; may be nil
 	Log      *slog.Logger        // the harness's own log; may be nil
 	Abort    context.Context     // when it ends, even recovery and final reads are given up; may be nil
+	// UntilInvalid ends the run with its first violation, as far as checkers can see one while it lasts
+	// (checker.Checker.Prefix). What would have followed is not tried.
+	UntilInvalid bool
 }
 
 func (o Options) store() string { return cmp.Or(o.Store, "store") }
@@ -134,6 +137,11 @@ func play(ctx context.Context, p *plan, o Options, dir string, record rundir.Rec
 	defer giveUp(nil)
 	overdue := time.AfterFunc(p.longest(), func() { giveUp(errOverdue) })
 	defer overdue.Stop()
+	if o.UntilInvalid {
+		found, done := p.untilInvalid(ctx, dir)
+		defer done()
+		ctx = found
+	}
 	session := p.session(o, dir, broken, abort)
 	session.Ready = func() error {
 		o.Progress.Say(fmt.Sprintf("cluster ready after %.1f s", time.Since(began).Seconds()))

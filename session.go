@@ -225,13 +225,18 @@ func (s *session) run(ctx context.Context) error {
 	switch {
 	case ctx.Err() == nil && playing.Err() != nil:
 		s.Progress.Say("broken off: the clients cannot go on")
+	case errors.Is(context.Cause(ctx), errFound):
+		s.Progress.Say("a violation was seen: healed, and over")
+		quiet = 0
+		playErr = errors.Join(playErr, s.enter(history.PhaseFound, quiet))
 	case ctx.Err() != nil:
 		s.Progress.Say("interrupted: healed, recovering before the final reads")
 		quiet = min(quiet, interruptQuiet)
 		playErr = errors.Join(playErr, s.enter(history.PhaseInterrupt, quiet))
 	}
 	playErr = errors.Join(playErr, s.enter(history.PhaseQuiet, quiet))
-	if playErr == nil {
+	found := errors.Is(context.Cause(ctx), errFound)
+	if playErr == nil && !found {
 		s.recover(ctx, quiet)
 		s.settle(ctx, healed, before)
 	}
@@ -239,7 +244,7 @@ func (s *session) run(ctx context.Context) error {
 	if err := errors.Join(playErr, <-ran, s.broken.err()); err != nil {
 		return err
 	}
-	if err := s.finalReads(); err != nil {
+	if err := s.finalReads(ctx); err != nil {
 		return err
 	}
 	if err := nemesis.Verify(s.Abort, s.world()); err != nil {
@@ -310,8 +315,9 @@ func (s *session) world() nemesis.World {
 	}
 }
 
-func (s *session) finalReads() error {
-	if err := s.enter(history.PhaseFinal, 0); err != nil {
+// finalReads makes none where a violation has ended the run: they could not change its verdict.
+func (s *session) finalReads(ctx context.Context) error {
+	if err := s.enter(history.PhaseFinal, 0); err != nil || errors.Is(context.Cause(ctx), errFound) {
 		return err
 	}
 	final, cancel := context.WithTimeout(s.Abort, finalWithin)

@@ -7,7 +7,7 @@ import "faultline/workloads/history"
 // checkers of the run's workload (package workloads).
 func All() []Checker {
 	return []Checker{
-		{Name: "index", Check: checkIndex, Needs: able(history.ReportsIndexes, "the system's answers have no modify index"),
+		{Name: "index", Check: checkIndex, Prefix: true, Needs: able(history.ReportsIndexes, "the system's answers have no modify index"),
 			Doc: "A key's modify index never goes back, and never stands for two values."},
 		{Name: "raft", Check: checkRaft, Needs: able(history.ObservesLogs, "the system's servers do not say how far their logs are"),
 			Doc: "At most one leader a term, terms and commit indexes never fall, and no leader lacks what was committed before it."},

@@ -17,7 +17,7 @@ func Append() Checker {
 		Name: "append",
 		Doc: "A list only grows, by elements that clients append: none appears twice, none that nobody appended or whose append certainly failed, " +
 			"and none is lost or moved once anybody saw it or was answered that it is there.",
-		Check: checkAppend,
+		Check: checkAppend, Prefix: true,
 	}
 }
 

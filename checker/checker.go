@@ -98,6 +98,9 @@ type Checker struct {
 	// Needs returns what a run lacks for the checker to be applicable, and "" if nothing; nil if the
 	// checker judges any run.
 	Needs func(run *Run) string
+	// Prefix: a run whose beginning is invalid is invalid, whatever follows. So a run that is to end with
+	// its first violation can be judged while it lasts.
+	Prefix bool
 	// Check judges a run. It should return soon after ctx ends, with Unknown if nothing is
 	// decided by then. Judge sets Checker and Doc of the Result, and turns a panic into Unknown.
 	Check func(ctx context.Context, run *Run) Result

@@ -40,7 +40,7 @@ func Linearizable() Checker {
 		Name: "linearizable",
 		Doc: "Every key behaves as one register: each operation takes effect at one instant between its request and its answer. " +
 			"The search has a budget: valid and invalid never depend on it, unknown may.",
-		Check: checkLinearizable,
+		Check: checkLinearizable, Prefix: true,
 	}
 }
 

@@ -18,7 +18,7 @@ func Mutex() Checker {
 	return Checker{
 		Name:  "mutex",
 		Doc:   "A lock never has two holders, by what these could know, and its fencing tokens rise.",
-		Check: checkMutex,
+		Check: checkMutex, Prefix: true,
 	}
 }
 

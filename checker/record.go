@@ -87,6 +87,10 @@ func phaseProblems(spans []phaseSpan, ended bool) (reasons []string) {
 			reasons = append(reasons, fmt.Sprintf("interrupted after %s: what would have followed was not tried", clock(s.from)))
 			continue
 		}
+		if s.name == history.PhaseFound {
+			reasons = append(reasons, fmt.Sprintf("a violation was seen, and the run ended for that, after %s: what would have followed was not tried", clock(s.from)))
+			continue
+		}
 		names = append(names, s.name)
 	}
 	begun := min(len(names), len(wholeRun))

@@ -104,7 +104,7 @@ func phases(run *Run) (spans []phaseSpan, ended, interrupted bool, err error) {
 		case history.PhaseEnd:
 			ended = true
 			continue
-		case history.PhaseInterrupt:
+		case history.PhaseInterrupt, history.PhaseFound:
 			interrupted = true
 		}
 		spans = append(spans, phaseSpan{p, e.Time, runEnd(run)})

@@ -150,6 +150,7 @@ func shrinkCommand(stop *interrupts) *cobra.Command {
 			return &faultline.UsageError{Err: fmt.Errorf("%s has no steps, so there is nothing to leave out", dir)}
 		}
 		options := out.options(stop)
+		options.Run.UntilInvalid = violation.SeenEarly()
 		search := suite.Shrinking{Tries: tries, Say: out.live.Say,
 			Valid: func(ctx context.Context, s faultline.Scenario) error {
 				return faultline.Check(ctx, []faultline.Scenario{s}, options.Run)

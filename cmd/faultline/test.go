@@ -20,6 +20,7 @@ func testCommand(stop *interrupts) *cobra.Command {
 	var (
 		count int
 		keep  string
+		until bool
 		flags scenarioFlags
 		out   outputFlags
 	)
@@ -37,6 +38,7 @@ func testCommand(stop *interrupts) *cobra.Command {
 	out.add(c.Flags())
 	c.Flags().IntVar(&count, "test-count", 1, "run everything this often, with seeds that follow each other, or are drawn")
 	c.Flags().StringVar(&keep, "keep", "", "keep the schedule of every invalid run in this `folder`, and play what is kept there first")
+	c.Flags().BoolVar(&until, "until-invalid", false, "end a run as soon as a violation is seen; what would have followed is not tried")
 	c.RunE = command(func(c *cobra.Command, args []string) error {
 		scenarios := []faultline.Scenario{fromFlags}
 		name := "flags"
@@ -52,6 +54,7 @@ func testCommand(stop *interrupts) *cobra.Command {
 			return err
 		}
 		o := out.options(stop)
+		o.Run.UntilInvalid = until
 		if o.Keep = keep; keep != "" {
 			kept, err := suite.Kept(keep)
 			if err != nil {

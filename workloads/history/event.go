@@ -110,6 +110,7 @@ const (
 	PhaseFinal     Phase = "final"       // final reads
 	PhaseEnd       Phase = "end"         // the last event of a run that was not cut off
 	PhaseInterrupt Phase = "interrupted" // the user stopped the run here; quiet and final follow
+	PhaseFound     Phase = "found"       // a violation was found here, and the run was to end with the first; quiet and final follow
 )
 
 // Int is the Value of one integer.

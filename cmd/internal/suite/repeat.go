@@ -30,6 +30,16 @@ func (v Violation) Same(o faultline.Outcome) bool {
 	return slices.ContainsFunc(ViolationOf(o), func(name string) bool { return slices.Contains(v, name) })
 }
 
+// SeenEarly reports whether a run can be found invalid for the violation while it lasts.
+func (v Violation) SeenEarly() bool {
+	registry := faultline.Default()
+	checkers := registry.Checkers
+	for _, w := range registry.Workloads {
+		checkers = append(checkers, w.Checkers...)
+	}
+	return slices.ContainsFunc(checkers, func(c checker.Checker) bool { return c.Prefix && slices.Contains(v, c.Name) })
+}
+
 // Resolved is the scenario of a judged run as it was played: its steps in place of what drew them,
 // aimed at the nodes that they hit.
 func Resolved(o faultline.Outcome) (faultline.Scenario, error) {
@@ -92,6 +102,7 @@ func Repeat(ctx context.Context, s faultline.Scenario, v Violation, n int, o Opt
 	}
 	var mu sync.Mutex
 	outcomes := make([]*faultline.Outcome, n)
+	o.Run.UntilInvalid = v.SeenEarly()
 	err := forEach(ctx, o.Jobs, n, func(i int) error {
 		outcome, err := faultline.Run(ctx, s, o.of(s))
 		if err != nil {
