@@ -308,7 +308,11 @@ func makeSchedule(s Scenario, t topologies.Topology, facts nodes.Facts) (schedul
 			return nemesis.Schedule{}, s.mistake(err)
 		}
 	case len(s.Nemesis) > 0:
-		schedule, err = nemesis.Generate(nemesis.Options{Seed: s.Seed, Families: s.Nemesis,
+		weights, err := s.weights()
+		if err != nil {
+			return nemesis.Schedule{}, s.mistake(err)
+		}
+		schedule, err = nemesis.Generate(nemesis.Options{Weights: weights, Seed: s.Seed, Families: s.Nemesis,
 			Interval: s.NemesisInterval, Duration: s.TimeLimit - warmUp, Topology: t, Can: facts.Can,
 			MemberChange: facts.MemberChange})
 		if err != nil {

@@ -44,6 +44,9 @@ func (p *plan) stored() Scenario {
 	if isFile(s.System) {
 		s.System = "./" + rundir.SystemFile
 	}
+	if weights, err := s.weights(); err == nil { // it was drawn with them
+		s.NemesisWeights = weights.String()
+	}
 	if s.Schedule != "" {
 		s.Schedule = "./" + rundir.ScheduleFile
 	}

@@ -47,6 +47,7 @@ type Scenario struct {
 	// The faults: families for a generator, or a schedule file, or steps.
 	Nemesis         []string      `yaml:"nemesis,omitempty,flow"`
 	NemesisInterval time.Duration `yaml:"nemesis-interval,omitempty"` // mean time between the starts of faults
+	NemesisWeights  string        `yaml:"nemesis-weights,omitempty"`  // as nemesis.ParseWeights reads them, or the path of a file that faultline hunt wrote
 	Seed            uint64        `yaml:"seed,omitempty"`             // 0: Run draws one
 	Schedule        string        `yaml:"schedule,omitempty"`         // path of a schedule file
 	Steps           nemesis.Steps `yaml:"steps,omitempty"`
@@ -190,9 +191,12 @@ func ParseScenario(file string, data []byte) (Scenario, error) {
 	}
 	s.file = file
 	fill(&s.Name, strings.TrimSuffix(filepath.Base(file), filepath.Ext(file)))
-	for _, path := range []*string{&s.Topology, &s.Schedule, &s.System} {
+	for _, path := range []*string{&s.Topology, &s.Schedule, &s.System, &s.NemesisWeights} {
 		if path == &s.System && !isFile(*path) {
 			continue // what a program brought
+		}
+		if path == &s.NemesisWeights && !isWeightsFile(*path) {
+			continue
 		}
 		if strings.ContainsAny(*path, "/.") && !filepath.IsAbs(*path) {
 			*path = filepath.Join(filepath.Dir(file), *path)
@@ -245,6 +249,23 @@ func LoadSuite(path string) ([]Scenario, error) {
 		return nil, err
 	}
 	return suite, nil
+}
+
+func isWeightsFile(text string) bool {
+	return strings.ContainsAny(text, "/") || strings.HasSuffix(text, ".yaml")
+}
+
+// weights are those of the families that a schedule is drawn from.
+func (s Scenario) weights() (nemesis.Weights, error) {
+	if !isWeightsFile(s.NemesisWeights) {
+		return nemesis.ParseWeights(s.NemesisWeights)
+	}
+	data, err := strict.ReadFile(s.NemesisWeights)
+	if err != nil {
+		return nil, fmt.Errorf("nemesis-weights: %w", err)
+	}
+	learned, err := nemesis.ParseLearned(s.NemesisWeights, data)
+	return learned.Weights(), err
 }
 
 // topology loads what the scenario names.

@@ -17,6 +17,7 @@ type Options struct {
 	Families []string      // by name; none means all that the topology allows
 	Interval time.Duration // between the starts of faults, on average; 0 means DefaultInterval
 	Duration time.Duration // within which faults begin and are healed
+	Weights  map[string]float64
 	Topology topologies.Topology
 	// Can reports whether the system has an ability; nil is one that has all. Faults that ask for one
 	// that it lacks are not drawn.

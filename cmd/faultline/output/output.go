@@ -7,6 +7,9 @@
 //	faultline test --json        Suite
 //	faultline analyze --json     Run
 //	faultline prove --json       Proofs
+//	faultline hunt --json        Hunt; with --compare HuntComparison
+//	faultline repeat --json      Repetition
+//	faultline shrink --json      Shrinking
 //	faultline version --json     Version
 //
 // Exit codes are the same as without --json. A command that refuses what was asked, or that
@@ -213,6 +216,47 @@ type Shrinking struct {
 	Runs        int      `json:"runs"`     // that it took
 	File        string   `json:"file"`     // the scenario that is left
 	Complete    bool     `json:"complete"` // false: the budget was over before all was tried
+}
+
+// Hunt is what became of a hunt.
+type Hunt struct {
+	Verdict      checker.Verdict `json:"verdict"` // invalid: something was found; valid: all runs were
+	Runs         int             `json:"runs"`
+	Found        int             `json:"found"`
+	Unknown      int             `json:"unknown"`
+	First        string          `json:"first,omitempty"` // run directory of the first violation
+	FirstSeconds float64         `json:"first_seconds"`   // from the start of the hunt to that
+	Kinds        []HuntKind      `json:"kinds"`           // the most telling first
+	Effects      []HuntEffect    `json:"effects,omitempty"`
+}
+
+// HuntKind is what became of the runs with a kind of step.
+type HuntKind struct {
+	Family        string  `json:"family"`
+	Role          string  `json:"role"`   // the word that the step was aimed at, or "named"
+	Timing        string  `json:"timing"` // alone or overlapping
+	Runs          int     `json:"runs"`
+	Found         int     `json:"found"`
+	Low           float64 `json:"low"` // 95 % interval of how often such runs find something (Wilson)
+	High          float64 `json:"high"`
+	MedianSeconds float64 `json:"median_seconds"` // from the start of a run to its violation
+}
+
+// HuntEffect is a family without which runs clearly find more, or less.
+type HuntEffect struct {
+	Family string `json:"family"`
+	Effect string `json:"effect"` // triggers or suppresses
+}
+
+// HuntComparison is what became of hunts with what is learned and without.
+type HuntComparison struct {
+	Hunts          int     `json:"hunts"`           // of each
+	LearnedSeconds float64 `json:"learned_seconds"` // to the first violation, median
+	UniformSeconds float64 `json:"uniform_seconds"`
+	LearnedMissed  int     `json:"learned_missed"` // that found none; they count as long as the budget
+	UniformMissed  int     `json:"uniform_missed"`
+	MedianSpeedUp  float64 `json:"median_speed_up"`
+	WorstSpeedUp   float64 `json:"worst_speed_up"`
 }
 
 // Version is what the program is made of.
