@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -63,6 +64,7 @@ type storedRun struct {
 	notes     []string
 	resolved  string
 	scheduled string
+	steps     int // of the schedule
 }
 
 func loadRun(dir string) (*storedRun, error) {
@@ -106,7 +108,7 @@ func loadRun(dir string) (*storedRun, error) {
 		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, rundir.HistoryFile), err)
 	}
 	p := plan{scenario: scenario.Defaults(), schedule: schedule, format: record.Format, abilities: record.Abilities, exits: record.ExitsUnjoined}
-	s := &storedRun{scenario: scenario, record: record, scheduled: scheduled, resolved: resolved, notes: record.Notes,
+	s := &storedRun{scenario: scenario, record: record, scheduled: scheduled, resolved: resolved, steps: len(schedule.Steps), notes: record.Notes,
 		run: &checker.Run{Settings: p.settings(), Topology: topology, Events: events, Ops: ops, Faults: faults, Baseline: baseline}}
 	s.notes = append(s.notes, cutShort(events)...)
 	if truncated {
@@ -158,11 +160,39 @@ func (s *storedRun) data(dir string, verdict checker.Verdict, results []checker.
 		length = time.Duration(s.run.Events[n-1].Time)
 	}
 	return report.Data{
-		Scenario: s.scenario.Name, Seed: s.scenario.Seed, Command: s.record.Command, Started: s.record.Started, Length: length,
+		Scenario: s.scenario.Name, Seed: s.scenario.Seed, Command: s.repeat(fromHere(dir)), CommandInDir: s.repeat("") + "  # in the run directory", Started: s.record.Started, Length: length,
 		Runtime: s.record.Runtime, System: s.systemName(), Verdict: verdict, Results: results, Run: s.run,
 		ScenarioText: s.scenario.String(), ScheduleText: s.scheduled, ResolvedText: s.resolved,
 		TopologyText: s.run.Topology.String(), Versions: s.record.AllVersions(), Notes: s.notes, Dir: dir,
 	}
+}
+
+// repeat is the command that plays the run again as it was: its steps aimed at the nodes that they hit. The path
+// leads to the run directory from where the command is given.
+func (s *storedRun) repeat(path string) string {
+	command := "faultline test " + filepath.Join(path, rundir.ScenarioFile)
+	switch {
+	case s.resolved != "" && s.steps > 0:
+		command += " --schedule " + filepath.Join(path, rundir.ResolvedFile)
+	case s.steps > 0: // it was killed before
+		command += " --schedule " + filepath.Join(path, rundir.ScheduleFile)
+	}
+	return command
+}
+
+// fromHere is the path of a directory from the working directory, if it lies below that.
+func fromHere(dir string) string {
+	here, err := os.Getwd()
+	if err != nil {
+		return dir
+	}
+	if whole, err := filepath.Abs(dir); err == nil {
+		dir = whole
+	}
+	if below, err := filepath.Rel(here, dir); err == nil && filepath.IsLocal(below) {
+		return below
+	}
+	return dir
 }
 
 func (s *storedRun) systemName() string {
@@ -201,11 +231,13 @@ func writeReports(o Outcome) error {
 	if err != nil {
 		return err
 	}
-	page, err := report.HTML(o.Report)
+	data := o.Report
+	data.Command = data.CommandInDir // these files go where the directory goes
+	page, err := report.HTML(data)
 	if err != nil {
 		return err
 	}
-	junit, err := report.JUnit(o.Report)
+	junit, err := report.JUnit(data)
 	if err != nil {
 		return err
 	}
@@ -213,6 +245,6 @@ func writeReports(o Outcome) error {
 		rundir.Write(o.Dir, rundir.ResultsFile, string(results)+"\n"),
 		rundir.Write(o.Dir, rundir.ReportFile, string(page)),
 		rundir.Write(o.Dir, rundir.JUnitFile, string(junit)),
-		rundir.Write(o.Dir, rundir.SummaryFile, report.Markdown(o.Report)),
+		rundir.Write(o.Dir, rundir.SummaryFile, report.Markdown(data)),
 	)
 }

@@ -25,16 +25,18 @@ import (
 
 // Data is the input of a report. Only Verdict is required; what is zero is left out.
 type Data struct {
-	Scenario string           // its name
-	Seed     uint64           // of its schedule and its operations
-	Command  string           // the one command that repeats this run
-	Started  time.Time        // by the wall clock
-	Length   time.Duration    // of the run, without the setup of the cluster
-	Runtime  string           // what ran the nodes: docker, local
-	System   string           // what was tested: agent, consul
-	Verdict  checker.Verdict  // of the whole run
-	Results  []checker.Result // by checker, in the order in which they are shown
-	Run      *checker.Run     // nil if there is no history
+	Scenario string // its name
+	Seed     uint64 // of its schedule and its operations
+	Command  string // the one command that repeats this run, from the working directory
+	// CommandInDir is the same from the run directory, wherever that is.
+	CommandInDir string
+	Started      time.Time        // by the wall clock
+	Length       time.Duration    // of the run, without the setup of the cluster
+	Runtime      string           // what ran the nodes: docker, local
+	System       string           // what was tested: agent, consul
+	Verdict      checker.Verdict  // of the whole run
+	Results      []checker.Result // by checker, in the order in which they are shown
+	Run          *checker.Run     // nil if there is no history
 
 	// The texts of the run directory's YAML files, shown as they are.
 	ScenarioText, ScheduleText, ResolvedText, TopologyText string
