@@ -7,8 +7,10 @@ KEEP    ?= kept
 JOBS    ?= 1
 FLAGS   ?=
 PREFIX  ?= /usr/local
-# Tests of packages that run at a time: those of clusters wait more than they work, and the longest begin first.
-PACKAGES ?= 4
+# How many packages are tested at a time, and in each how many tests that bear others beside them, whatever the
+# number of cores: those of clusters wait more than they work, and the longest packages begin first.
+PACKAGES ?= 8
+PARALLEL ?= 4
 TESTFLAGS ?=
 # Of the race detector: a program does not sleep for a second before it ends.
 GORACE ?= atexit_sleep_ms=0
@@ -33,10 +35,16 @@ build: ## build bin/faultline, which has all that it needs and runs from any fol
 install: build ## install it as $(PREFIX)/bin/faultline
 	install -D -m 755 bin/faultline $(DESTDIR)$(PREFIX)/bin/faultline
 
-# lint vets what is tested here. The tests of the agent's API against Consul's client are a module of
-# their own; built with the flags of the agent, they share with it what it has compiled.
 test: ## unit and integration tests; those that need Docker or namespaces say so and are skipped without
-	$(GO) test -race -vet=off -p $(PACKAGES) $(TESTFLAGS) ./nodes/docker ./cmd/faultline . ./nodes/local ./...
+	@$(MAKE) -j2 test-packages test-compat
+
+# lint vets what is tested here.
+test-packages:
+	$(GO) test -race -vet=off -p $(PACKAGES) -parallel $(PARALLEL) $(TESTFLAGS) ./nodes/docker ./cmd/faultline . ./nodes/local ./...
+
+# The tests of the agent's API against Consul's client are a module of their own; built with the flags
+# of the agent, they share with it what it has compiled.
+test-compat:
 	cd nodes/agent/compat && CGO_ENABLED=0 GOFLAGS=-trimpath $(GO) test $(TESTFLAGS) ./...
 
 self: ## inject faults into the harness itself: every call of a short run goes wrong, in every way; its disks are played against their model. test draws some. About an hour
@@ -67,4 +75,4 @@ fuzz: ## run every fuzz target for a short while
 clean: build ## remove what killed runs left on this machine
 	bin/faultline clean
 
-.PHONY: help build install test self test-chaos night prove bench lint fuzz clean
+.PHONY: help build install test test-packages test-compat self test-chaos night prove bench lint fuzz clean

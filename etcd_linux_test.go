@@ -13,6 +13,7 @@ import (
 // TestSerializableReadsOfARealEtcdAreInvalid runs what ci/known says of etcd: the one promise that it does not
 // make is found broken, and none of the others.
 func TestSerializableReadsOfARealEtcdAreInvalid(t *testing.T) {
+	t.Parallel()
 	binary := os.Getenv("FAULTLINE_ETCD")
 	if binary == "" {
 		t.Skip("FAULTLINE_ETCD names no etcd; ci/etcd-binary.sh builds one")

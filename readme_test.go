@@ -124,6 +124,7 @@ func rowOf(t *testing.T, file, name string) string {
 // TestREADMEsNameWhatTheCommandsHave builds the commands and asks them. The flags are those with which runs build the
 // agent and the injector: what these have in common with the tool is compiled once.
 func TestREADMEsNameWhatTheCommandsHave(t *testing.T) {
+	t.Parallel()
 	built := t.TempDir()
 	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", built, "./cmd/...")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")

@@ -34,6 +34,7 @@ const (
 )
 
 func TestADiskThatFailsIsToldAsThat(t *testing.T) {
+	t.Parallel()
 	if os.Geteuid() != 0 || unix.Access("/dev/fuse", unix.R_OK|unix.W_OK) != nil {
 		t.Skip("needs root and /dev/fuse")
 	}

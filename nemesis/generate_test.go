@@ -61,7 +61,7 @@ func TestGeneratedSchedulesKeepTheirPromises(t *testing.T) {
 					}
 				}
 			}
-			require.Greater(t, len(used), 2, s.String())
+			require.Greater(t, len(used), 2, "%s", s)
 		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 // A real etcd is put to the suite of systems wherever one is.
 func TestSuiteOfSystems(t *testing.T) {
+	t.Parallel()
 	path := os.Getenv(binary)
 	if path == "" {
 		t.Skip(binary + " names no etcd; ci/etcd-binary.sh builds one")

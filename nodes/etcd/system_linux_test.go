@@ -92,24 +92,27 @@ func (r real) set(state faults.ProcessState, names ...string) {
 const s1, s2, s3, x1 = "dc1-s1", "dc1-s2", "dc1-s3", "dc1-x1"
 
 func TestKeysAndLocksOfARealEtcd(t *testing.T) {
+	t.Parallel()
 	r := up(t, "dc1-3")
 	r.ready(s1, s2, s3)
 	ctx := t.Context()
 
 	absent, err := r.on(s1).Get(ctx, "k", history.ModeDefault)
 	require.NoError(t, err)
-	require.Equal(t, nodes.Answer{}, absent)
+	require.Equal(t, nodes.Answer{Next: 1}, absent, "the first revision of all")
 	made, err := r.on(s1).CAS(ctx, "k", "1", 0)
 	require.NoError(t, err)
 	current, err := r.on(s2).CAS(ctx, "k", "2", 0)
 	require.Equal(t, history.CASMismatch, nodes.CodeOf(err))
-	require.Equal(t, nodes.Answer{Value: "1", Found: true, Index: made.Index, HasCurrent: true}, current)
+	require.Equal(t, nodes.Answer{Value: "1", Found: true, Index: made.Index, HasCurrent: true,
+		Entry: history.Entry{Value: "1", CreateIndex: made.Index, ModifyIndex: made.Index}}, current)
 	next, err := r.on(s2).CAS(ctx, "k", "2", made.Index)
 	require.NoError(t, err)
 	require.Greater(t, next.Index, made.Index)
 	read, err := r.on(s3).Get(ctx, "k", "linearizable")
 	require.NoError(t, err)
-	require.Equal(t, nodes.Answer{Value: "2", Found: true, Index: next.Index}, read)
+	require.Equal(t, nodes.Answer{Value: "2", Found: true, Index: next.Index, Next: next.Index,
+		Entry: history.Entry{Value: "2", CreateIndex: made.Index, ModifyIndex: next.Index}}, read)
 	_, err = r.on(s3).Get(ctx, "k", etcd.ModeSerializable)
 	require.NoError(t, err)
 	_, err = r.on(s3).Put(ctx, "", "1")
@@ -145,6 +148,7 @@ func TestKeysAndLocksOfARealEtcd(t *testing.T) {
 }
 
 func TestMembersOfARealEtcd(t *testing.T) {
+	t.Parallel()
 	r := up(t, "dc1-3x2")
 	ctx := t.Context()
 	leader := r.ready(s1, s2, s3)

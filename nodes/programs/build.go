@@ -28,8 +28,25 @@ func (p Program) build(ctx context.Context) (path string, err error) {
 	if err != nil {
 		return "", err
 	}
-	err = p.replace(dir, func(fresh string) error { return p.goBuild(ctx, root, fresh) })
-	return filepath.Join(dir, p.Name), err
+	path = filepath.Join(dir, p.Name)
+	return path, p.replace(dir, func(fresh string) error {
+		if err := p.copyOf(ctx, path, fresh); err != nil {
+			return err
+		}
+		return p.goBuild(ctx, root, fresh)
+	})
+}
+
+// copyOf copies what was built before, if that runs: the go command links nothing that is up to date where it is to be.
+func (p Program) copyOf(ctx context.Context, path, fresh string) error {
+	if _, err := p.check(ctx, path); err != nil {
+		return ctx.Err() // it is made from nothing
+	}
+	built, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(fresh, built, 0o755)
 }
 
 func (p Program) goBuild(ctx context.Context, root, out string) error {

@@ -58,6 +58,28 @@ func TestBuilt(t *testing.T) {
 	require.Equal(t, "built from "+root+`; it ran and says "faultline agent test"`, how)
 }
 
+// What was built before is built upon only if it runs, and never instead of what the source is now.
+func TestBuiltAnew(t *testing.T) {
+	root := checkout(t, sound)
+	path, err := Agent.Path(t.Context())
+	require.NoError(t, err)
+	good, err := os.ReadFile(path)
+	require.NoError(t, err)
+	for what, content := range map[string][]byte{"is empty": nil, "is a text": []byte("a text"), "lacks its end": good[:len(good)/2]} {
+		require.NoError(t, os.WriteFile(path, content, 0o755))
+		_, err = Agent.Path(t.Context())
+		require.NoError(t, err)
+		now, err := os.ReadFile(path)
+		require.NoError(t, err)
+		require.Equal(t, good, now, "it %s", what)
+	}
+	changed := strings.Replace(sound, "test", "of another day", 1)
+	require.NoError(t, os.WriteFile(filepath.Join(root, "cmd", "agent", "main.go"), []byte(changed), 0o644))
+	how, err := Agent.Try(t.Context())
+	require.NoError(t, err)
+	require.Contains(t, how, `it ran and says "faultline agent of another day"`)
+}
+
 func TestWhatIsBuiltMustRunToo(t *testing.T) {
 	checkout(t, another)
 	_, err := Agent.Try(t.Context())
