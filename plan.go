@@ -308,9 +308,13 @@ func makeSchedule(s Scenario, t topologies.Topology, facts nodes.Facts) (schedul
 			return nemesis.Schedule{}, s.mistake(err)
 		}
 	case len(s.Nemesis) > 0:
+		var snapshots []string
+		if s.SnapshotThreshold > 0 { // else a run may well be over before there is one
+			snapshots = facts.Snapshots
+		}
 		schedule, err = nemesis.Generate(nemesis.Options{Seed: s.Seed, Families: s.Nemesis,
 			Interval: s.NemesisInterval, Duration: s.TimeLimit - warmUp, Topology: t, Can: facts.Can,
-			MemberChange: facts.MemberChange})
+			MemberChange: facts.MemberChange, Swarm: s.NemesisStyle == StyleSwarm, Logs: facts.Logs, Snapshots: snapshots})
 		if err != nil {
 			return nemesis.Schedule{}, s.mistake(err)
 		}

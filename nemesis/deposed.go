@@ -95,6 +95,12 @@ func (d DeposedLeaderReads) send(ctx context.Context, w World, node string) (int
 	return reads, nil
 }
 
+// Timed draws when the old leader wakes.
+func (d DeposedLeaderReads) Timed(between func(least, most time.Duration) time.Duration) (Fault, time.Duration) {
+	d.Wake = between(10*time.Millisecond, 4*time.Second)
+	return d, d.Kind().For + d.Wake
+}
+
 func (d DeposedLeaderReads) wakesAfter() time.Duration { return d.Wake }
 
 // awaitSuccessor waits for another leader. Where the moment counts it is learned from who watches the servers.

@@ -104,6 +104,10 @@ type (
 	varied interface {
 		Vary(target Target, pick func(n int) int) Fault
 	}
+	// A timed fault has options of time that a swarm draws; between draws a time of every order of magnitude.
+	timed interface {
+		Timed(between func(least, most time.Duration) time.Duration) (f Fault, lasts time.Duration)
+	}
 	// A labelled fault says its options in a few words.
 	labelled interface{ Label() string }
 	// A waking fault may end so long after another leads, and not when the step says; 0 if it does not.

@@ -38,6 +38,9 @@ func (t Trigger) String() string {
 	return fmt.Sprintf("%s >= %d", t.Event, t.Least)
 }
 
+// TriggerPattern is a regular expression of the texts of triggers.
+const TriggerPattern = `^(config-change|leader-elected|leader-lost|open-operations >= [1-9][0-9]*)$`
+
 const wantTrigger = "leader-elected, leader-lost, config-change, or open-operations >= 8"
 
 func parseTrigger(text string) (t Trigger, ok bool) {
