@@ -312,9 +312,13 @@ func makeSchedule(s Scenario, t topologies.Topology, facts nodes.Facts) (schedul
 		if err != nil {
 			return nemesis.Schedule{}, s.mistake(err)
 		}
+		var snapshots []string
+		if s.SnapshotThreshold > 0 { // else a run may well be over before there is one
+			snapshots = facts.Snapshots
+		}
 		schedule, err = nemesis.Generate(nemesis.Options{Weights: weights, Seed: s.Seed, Families: s.Nemesis,
 			Interval: s.NemesisInterval, Duration: s.TimeLimit - warmUp, Topology: t, Can: facts.Can,
-			MemberChange: facts.MemberChange})
+			MemberChange: facts.MemberChange, Swarm: s.NemesisStyle == StyleSwarm, Logs: facts.Logs, Snapshots: snapshots})
 		if err != nil {
 			return nemesis.Schedule{}, s.mistake(err)
 		}

@@ -46,7 +46,8 @@ type Scenario struct {
 
 	// The faults: families for a generator, or a schedule file, or steps.
 	Nemesis         []string      `yaml:"nemesis,omitempty,flow"`
-	NemesisInterval time.Duration `yaml:"nemesis-interval,omitempty"` // mean time between the starts of faults
+	NemesisStyle    Style         `yaml:"nemesis-style,omitempty"`    // of the generator
+	NemesisInterval time.Duration `yaml:"nemesis-interval,omitempty"` // mean time between the starts of faults, of a deck
 	NemesisWeights  string        `yaml:"nemesis-weights,omitempty"`  // as nemesis.ParseWeights reads them, or the path of a file that faultline hunt wrote
 	Seed            uint64        `yaml:"seed,omitempty"`             // 0: Run draws one
 	Schedule        string        `yaml:"schedule,omitempty"`         // path of a schedule file
@@ -65,6 +66,14 @@ type Scenario struct {
 	file string // where it was read, for error texts
 }
 
+// Style is how schedules are drawn from families.
+type Style string
+
+const (
+	StyleDeck  Style = "deck"  // every family once before one comes up again
+	StyleSwarm Style = "swarm" // a random subset of them, overlapping, at times of every order of magnitude
+)
+
 // File is the path of the file that the scenario was read from; empty if it was made by a program.
 func (s Scenario) File() string { return s.file }
 
@@ -80,6 +89,7 @@ func (s Scenario) Defaults() Scenario {
 	fill(&s.Rate, 300)
 	fill(&s.Concurrency, 12)
 	fill(&s.Timeout, 3*time.Second)
+	fill(&s.NemesisStyle, StyleDeck)
 	fill(&s.NemesisInterval, 6*time.Second)
 	fill(&s.TimeLimit, 30*time.Second)
 	fill(&s.Quiet, 6*time.Second)
@@ -116,6 +126,8 @@ func (s Scenario) Validate() error {
 		return fmt.Errorf("name %q: the store keeps a folder of that name for itself; take another", s.Name)
 	case ways > 1:
 		return fmt.Errorf("nemesis, schedule and steps exclude each other: give one")
+	case s.NemesisStyle != StyleDeck && s.NemesisStyle != StyleSwarm:
+		return fmt.Errorf("nemesis-style %q: want %s or %s", s.NemesisStyle, StyleDeck, StyleSwarm)
 	case !modeName.MatchString(string(s.Mode)):
 		return fmt.Errorf("mode %q: want a word, one of the system's read modes", s.Mode)
 	case s.Rate <= 0 || s.Rate > 1e6:

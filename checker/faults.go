@@ -18,6 +18,7 @@ const FormatLatest = formatServed
 
 // checkFaults asks whether the evidence shows that every fault was in force and was healed: a
 // fault without effect tests nothing. It is never invalid, because it is about the harness.
+// A step that its schedule lets be skipped is no gap, and no proof either: a run of nothing else is unknown.
 func checkFaults(_ context.Context, run *Run) Result {
 	_, ended, _, err := phases(run)
 	if err != nil {
@@ -33,8 +34,18 @@ func checkFaults(_ context.Context, run *Run) Result {
 	if !ended {
 		r.Reasons = append(r.Reasons, cutOff)
 	}
-	if begun := len(run.Faults); begun < planned {
+	skipped, err := history.Skipped(run.Events)
+	if err != nil {
+		return Result{Verdict: Unknown, Summary: err.Error(), Metrics: r.Metrics}
+	}
+	if len(skipped) > 0 {
+		r.Metrics = append(r.Metrics, Metric{Name: "skipped", Value: float64(len(skipped))})
+	}
+	switch begun := len(run.Faults); {
+	case begun+len(skipped) < planned:
 		r.Reasons = append(r.Reasons, fmt.Sprintf("only %d of %d planned faults began", begun, planned))
+	case begun == 0 && planned > 0:
+		r.Reasons = append(r.Reasons, "no planned fault began"+sayingSkipped(skipped))
 	}
 	for _, f := range run.Faults {
 		r.Reasons = append(r.Reasons, unverifiedStages(f)...)
@@ -58,9 +69,21 @@ func checkFaults(_ context.Context, run *Run) Result {
 	case len(run.Faults) == 0:
 		r.Summary = "no faults were asked for"
 	default:
-		r.Summary = fmt.Sprintf("%s measured and healed", plural(len(run.Faults), "fault"))
+		r.Summary = fmt.Sprintf("%s measured and healed", plural(len(run.Faults), "fault")) + sayingSkipped(skipped)
 	}
 	return r
+}
+
+// sayingSkipped names the steps that were skipped, and why; empty if none was.
+func sayingSkipped(all []history.Skip) string {
+	if len(all) == 0 {
+		return ""
+	}
+	var each []string
+	for _, s := range all {
+		each = append(each, fmt.Sprintf("step %d, %s (%s)", s.Step, s.Name, s.Why))
+	}
+	return fmt.Sprintf("; %d skipped: %s", len(all), strings.Join(capped(each), "; "))
 }
 
 // missingEvidence lists the stages that are said to be done and have no evidence, in a run

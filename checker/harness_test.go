@@ -31,6 +31,17 @@ func TestFaults(t *testing.T) {
 		{"one of two", 2, func(tp *tape) {
 			tp.begin(1, 0).heal(2, 0).baseline(3).phase(4, history.PhaseEnd)
 		}, Unknown, "only 1 of 2 planned faults began"},
+		{"one of two, and one skipped", 2, func(tp *tape) {
+			tp.begin(1, 0).heal(2, 0).mark(3, "kill", `{"step":1,"stage":"skip","done":true,"asked":"kill new-leader","evidence":{"error":"not done: dc1-s1 has led all the time"}}`)
+			tp.baseline(3).phase(4, history.PhaseEnd)
+		}, Valid, "1 fault measured and healed; 1 skipped: step 1, kill new-leader (not done: dc1-s1 has led all the time)"},
+		{"one of three, and one skipped", 3, func(tp *tape) {
+			tp.begin(1, 0).heal(2, 0).mark(3, "kill", `{"step":1,"stage":"skip","done":true,"asked":"kill new-leader","evidence":{"error":"why"}}`)
+			tp.baseline(3).phase(4, history.PhaseEnd)
+		}, Unknown, "only 1 of 3 planned faults began"},
+		{"all skipped", 1, func(tp *tape) {
+			tp.mark(3, "kill", `{"step":0,"stage":"skip","done":true,"asked":"kill new-leader","evidence":{"error":"why"}}`).baseline(3).phase(4, history.PhaseEnd)
+		}, Unknown, "no planned fault began; 1 skipped: step 0, kill new-leader (why)"},
 		{"one of two, interrupted", 2, func(tp *tape) {
 			tp.begin(1, 0).phase(2, history.PhaseInterrupt).heal(2, 0).baseline(3).phase(4, history.PhaseEnd)
 		}, Unknown, "only 1 of 2 planned faults began"},

@@ -89,7 +89,7 @@ func (s Step) check(t topologies.Topology) error {
 	}
 	kind := s.Fault.Kind()
 	full := s.withDefaults()
-	if err := errors.Join(checkTimes(kind, s), checkTarget(kind, t, full), checkDraw(kind, full)); err != nil {
+	if err := errors.Join(checkTimes(kind, s), s.checkWaiting(), checkTarget(kind, t, full), checkDraw(kind, full)); err != nil {
 		return oneLine(err)
 	}
 	return s.Fault.Validate(t, s.rehearsed(t))
@@ -99,7 +99,7 @@ func (s Step) check(t topologies.Topology) error {
 // A fault that would hit others beside the leader stays as it is, because its word says more than a name.
 func (s Step) rehearsed(t topologies.Topology) Step {
 	s = s.withDefaults()
-	if _, more := s.Fault.(expander); s.Target.Word == Primary && !more && len(t.Servers()) > 0 {
+	if _, more := s.Fault.(expander); isRole(s.Target.Word) && !more && len(t.Servers()) > 0 {
 		return s.led(t, t.Servers()[0].Name)
 	}
 	return s
@@ -121,6 +121,21 @@ func checkTimes(f Kind, s Step) error {
 		return fmt.Errorf("%s is momentary; leave out for", f.Name)
 	case !f.Momentary && s.For == 0 && f.For == 0:
 		return fmt.Errorf("for is missing: how long %s lasts", f.Name)
+	}
+	return nil
+}
+
+// checkWaiting looks at what says when a step begins that may wait.
+func (s Step) checkWaiting() error {
+	switch {
+	case s.After < 0 || s.Within < 0 || s.After > longest || s.Within > longest:
+		return fmt.Errorf("after %s, within %s: want at most %s of each", s.After, s.Within, longest)
+	case s.When.IsZero() && s.After != 0:
+		return errors.New("after decides nothing without when; leave it out")
+	case s.Within != 0 && !s.waits():
+		return errors.New("within decides nothing: the step waits for nothing; leave it out")
+	case s.When.Event == OpenOperations && s.After != 0:
+		return errors.New("after is not for open-operations, which are counted when the step begins")
 	}
 	return nil
 }
@@ -158,7 +173,7 @@ func checkNames(t topologies.Topology, names []string) error {
 }
 
 func checkDraw(f Kind, s Step) error {
-	if s.Draw != 0 && !f.Seeded && !slices.Contains(f.Drawn, s.Target.Word) {
+	if s.Draw != 0 && !f.Seeded && s.Target.Word != Follower && !slices.Contains(f.Drawn, s.Target.Word) {
 		return fmt.Errorf("draw decides nothing for %s with target %s; leave it out", f.Name, s.Target)
 	}
 	return nil
@@ -184,8 +199,14 @@ func (s Schedule) CheckAbilities(system string, can func(history.Ability) bool) 
 	for _, step := range s.Steps {
 		kind := step.Fault.Kind()
 		asks := slices.Clone(kind.Asks)
-		if kind.NeedsLeader || step.withDefaults().Target.Word == Primary {
+		if kind.NeedsLeader || step.aims() || step.When.Event == LeaderElected || step.When.Event == LeaderLost {
 			asks = append(asks, history.ObservesLeaders)
+		}
+		if step.withDefaults().Target.Word == Lagging {
+			asks = append(asks, history.ObservesLogs)
+		}
+		if step.When.Event == ConfigChange {
+			asks = append(asks, history.ChangesMembers)
 		}
 		for _, a := range asks {
 			if !can(a) {

@@ -22,7 +22,7 @@ func (Clock) Kind() Kind {
 		Doc: "The clocks of processes are wrong, from their first instruction on after every start: the wall clock is ahead or behind " +
 			"(offset), gains or loses (drift, in s a s), jumps to and fro (strobe, each side for period, 1ms to 500ms); the monotonic clock gains or loses " +
 			"(monotonic, in s a s) or leaps ahead (forward): it never steps back, so what it gained stays until the process ends.",
-		Targets: []string{All, Majority, Minority, One, Primary},
+		Targets: andRoles(All, Majority, Minority, One),
 		Drawn:   []string{Majority, Minority, One},
 		Needs:   []faults.Capability{faults.ClockWall, faults.ClockMonotonic},
 	}

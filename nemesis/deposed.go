@@ -30,7 +30,13 @@ const sendWithin = 5 * time.Second
 type DeposedLeaderReads struct {
 	namedServers
 	Reads int `yaml:"reads,omitempty"` // how many; 0 for the default
+	// Wake is how long another has led when the reads are sent and the old leader wakes; 0: it wakes when the step
+	// ends. A lease that lasts too long shows only while it lasts, which is over soon after the election.
+	Wake time.Duration `yaml:"wake,omitempty"`
 }
+
+// wakeMost is the longest Wake.
+const wakeMost = time.Minute
 
 func (DeposedLeaderReads) Kind() Kind {
 	return Kind{
@@ -49,6 +55,9 @@ func (DeposedLeaderReads) Kind() Kind {
 func (d DeposedLeaderReads) Validate(t topologies.Topology, s Step) error {
 	if d.Reads < 0 {
 		return fmt.Errorf("reads is %d", d.Reads)
+	}
+	if d.Wake != 0 && d.Wake < time.Millisecond || d.Wake > wakeMost {
+		return fmt.Errorf("wake is %s: want 1ms to %s", d.Wake, wakeMost)
 	}
 	return oneOf(3, t, s) // the others must be a majority
 }
@@ -86,7 +95,19 @@ func (d DeposedLeaderReads) send(ctx context.Context, w World, node string) (int
 	return reads, nil
 }
 
+// Timed draws when the old leader wakes.
+func (d DeposedLeaderReads) Timed(between func(least, most time.Duration) time.Duration) (Fault, time.Duration) {
+	d.Wake = between(10*time.Millisecond, 4*time.Second)
+	return d, d.Kind().For + d.Wake
+}
+
+func (d DeposedLeaderReads) wakesAfter() time.Duration { return d.Wake }
+
+// awaitSuccessor waits for another leader. Where the moment counts it is learned from who watches the servers.
 func awaitSuccessor(ctx context.Context, w World, _ Step, targets []string) (Seen, error) {
+	if w.watcher != nil {
+		w.Leader = w.watcher.leader
+	}
 	next, err := waitForLeader(ctx, w, "another than "+targets[0]+" to lead", func(l string) bool { return l != targets[0] })
 	if err != nil {
 		return Seen{}, err
@@ -99,7 +120,15 @@ func (d DeposedLeaderReads) fire(ctx context.Context, w World, _ Step, targets [
 	if err != nil {
 		return Seen{}, err
 	}
+	led := time.Duration(0)
+	if d.Wake > 0 {
+		led = time.Since(w.watcher.since())
+	}
 	seen := found(faults.Finding{About: "reads sent", Want: faults.AtLeast, Least: uint64(cmp.Or(d.Reads, defaultReads)), Count: uint64(reads),
 		Words: fmt.Sprintf("%d reads sent to %s before it woke", reads, targets[0])})
+	if d.Wake > 0 {
+		seen.Findings = append(seen.Findings, faults.Finding{About: "ms for which another had led", Want: faults.AtLeast, Least: uint64(max(d.Wake.Milliseconds(), 1)),
+			Count: uint64(led.Milliseconds()), Words: fmt.Sprintf("another had led for %s", led.Round(time.Millisecond))})
+	}
 	return seen, sleep(ctx, wakeAfter)
 }

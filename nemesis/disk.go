@@ -25,7 +25,7 @@ func (Disk) Kind() Kind {
 		Doc: "The disk of a node's data fails: reads and writes take longer (slow-io), fsync does (slow-fsync), fails (failing-fsync) or lies (lying-fsync: it answers and makes " +
 			"nothing durable before the heal; no system survives that and a loss of power), reads or writes fail with EIO (failing-reads, failing-writes), no space is left (full). " +
 			"A node that ends its process over it is started again at the heal.",
-		Targets: []string{All, Majority, Minority, One, Primary},
+		Targets: andRoles(All, Majority, Minority, One),
 		Drawn:   []string{Majority, Minority, One},
 		Needs:   []faults.Capability{faults.DiskSync, faults.DiskSlow, faults.DiskFull, faults.DiskError},
 	}
@@ -93,7 +93,7 @@ func damageKind(name, doc string) Kind {
 		Name:    name,
 		Family:  "disk",
 		Doc:     doc,
-		Targets: []string{Minority, One, Primary},
+		Targets: andRoles(Minority, One),
 		Drawn:   []string{Minority, One, Primary},
 		Seeded:  true,
 		Needs:   []faults.Capability{faults.DiskDamage},

@@ -31,17 +31,19 @@ type fake struct {
 	topology topologies.Topology
 	started  time.Time
 
-	mu     sync.Mutex
-	now    faults.Conditions
-	left   map[string]bool
-	peers  map[string]bool // those that vote, by name
-	lives  map[string]int  // how often a node came with an empty disk
-	leader string
-	term   uint64
-	events []string // what the nemesis did, with virtual times
+	mu      sync.Mutex
+	now     faults.Conditions
+	left    map[string]bool
+	peers   map[string]bool // those that vote, by name
+	lives   map[string]int  // how often a node came with an empty disk
+	leader  string
+	term    uint64
+	applied map[string]uint64 // what servers say of themselves
+	events  []string          // what the nemesis did, with virtual times
 
 	deaf     map[faults.Pair]bool // Set does not reach these links
 	immortal map[string]bool      // Set does not reach these processes
+	quick    bool                 // servers elect by themselves, and not when somebody asks who leads
 	stuck    bool                 // nobody ever takes over leadership
 	returns  int                  // how often a leader that handed over is elected again
 	lazy     bool                 // Transfer does nothing
@@ -101,6 +103,15 @@ func (f *fake) Set(ctx context.Context, want faults.Conditions) error {
 		}
 	}
 	f.joinAll()
+	if f.quick && f.process(f.leader) != faults.Running {
+		time.AfterFunc(time.Second, func() {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			if f.process(f.leader) != faults.Running {
+				f.elect(func(string) bool { return true })
+			}
+		})
+	}
 	return nil
 }
 
@@ -366,7 +377,14 @@ func (c fakeClient) RemovePeer(_ context.Context, id string) error {
 func (c fakeClient) Observe(context.Context) (history.Observation, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return history.Observation{Term: c.term, Leader: c.leader}, nil
+	seen := history.Observation{State: history.Follower, Term: c.term, Leader: c.leader, Applied: c.applied[c.node]}
+	switch {
+	case c.process(c.node) != faults.Running:
+		return history.Observation{}, nodes.Errorf(history.Refused, "it does not run")
+	case c.leader == c.node:
+		seen.State = history.Leader
+	}
+	return seen, nil
 }
 
 func (c fakeClient) Leave(context.Context) error {

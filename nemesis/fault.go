@@ -104,8 +104,14 @@ type (
 	varied interface {
 		Vary(target Target, pick func(n int) int) Fault
 	}
+	// A timed fault has options of time that a swarm draws; between draws a time of every order of magnitude.
+	timed interface {
+		Timed(between func(least, most time.Duration) time.Duration) (f Fault, lasts time.Duration)
+	}
 	// A labelled fault says its options in a few words.
 	labelled interface{ Label() string }
+	// A waking fault may end so long after another leads, and not when the step says; 0 if it does not.
+	waking interface{ wakesAfter() time.Duration }
 	// A fault that is bound by a majority may be told not to be.
 	majorityBound interface{ mayGoBelow() bool }
 )
@@ -156,6 +162,13 @@ func samplesOf(f Fault) []Fault {
 	return nil
 }
 
+func wakesAfter(f Fault) time.Duration {
+	if w, ok := f.(waking); ok {
+		return w.wakesAfter()
+	}
+	return 0
+}
+
 func mayGoBelow(f Fault) bool {
 	m, ok := f.(majorityBound)
 	return ok && m.mayGoBelow()
@@ -185,7 +198,7 @@ func (s Step) withDefaults() Step {
 	return s
 }
 
-// led is the step with primary replaced by names, given who leads.
+// led is the step with a role replaced by names, given who has the role.
 func (s Step) led(t topologies.Topology, leader string) Step {
 	targets := []string{leader}
 	if e, ok := s.Fault.(expander); ok {

@@ -50,7 +50,7 @@ func Gantt(s Schedule, t topologies.Topology, width int) string {
 // ganttLabel tells, beside the step's own words, which nodes they mean, if that is known
 // before the run and not said already.
 func ganttLabel(s Step, t topologies.Topology) string {
-	if s.check(t) != nil || s.Target.Word == "" || s.Target.Word == Primary {
+	if s.check(t) != nil || s.Target.Word == "" || isRole(s.Target.Word) {
 		return s.Label()
 	}
 	targets := s.Fault.Nodes(t, s)

@@ -17,7 +17,6 @@ type Options struct {
 	Families []string      // by name; none means all that the topology allows
 	Interval time.Duration // between the starts of faults, on average; 0 means DefaultInterval
 	Duration time.Duration // within which faults begin and are healed
-	Weights  map[string]float64
 	Topology topologies.Topology
 	// Can reports whether the system has an ability; nil is one that has all. Faults that ask for one
 	// that it lacks are not drawn.
@@ -25,6 +24,15 @@ type Options struct {
 	// MemberChange is how long the system may take, when nothing is wrong, to let a server join: faults that
 	// show that one does last so much longer.
 	MemberChange time.Duration
+	// Swarm draws a swarm (swarm.go) instead of a deck: Interval then means nothing.
+	Swarm bool
+	// Weights says how much more often than not a swarm has a family, and how often it is drawn beside the others; 1 where
+	// it does not say, 0 is never.
+	Weights map[string]float64
+	// Logs and Snapshots are the files, patterns from a node's data directory, of which the system notices that they
+	// are damaged; those of Snapshots come in the course of a run. A swarm damages no others, because nothing survives
+	// damage that nobody can notice.
+	Logs, Snapshots []string
 }
 
 // DefaultInterval is the mean time between the starts of faults.
@@ -50,11 +58,11 @@ const (
 // Generate makes a schedule. The same options make the same schedule, in every version
 // of Faultline that draws the same faults with the same settings.
 //
-// Faults may overlap, but a schedule asks for nothing that a correct cluster could fail
+// Of a deck, faults may overlap, but a schedule asks for nothing that a correct cluster could fail
 // to show: a step that needs a leader (target primary, transfer, leave) begins only when
 // all has been healed for a while, nothing overlaps a deposed leader, and of the faults
 // that stop a majority of processes there is one at a time. Every family comes up before
-// one comes up again.
+// one comes up again. See swarm for the other style.
 func Generate(o Options) (Schedule, error) {
 	chosen, err := o.families()
 	if err != nil {
@@ -68,6 +76,21 @@ func Generate(o Options) (Schedule, error) {
 	}
 	g := generator{Options: o, rng: rand.New(rand.NewPCG(o.Seed, stream))}
 	s := Schedule{Seed: o.Seed}
+	if o.Swarm {
+		if s.Steps, err = g.swarm(chosen); err != nil {
+			return Schedule{}, err
+		}
+	} else {
+		s.Steps = g.deck(chosen)
+	}
+	if len(s.Steps) == 0 {
+		return Schedule{}, fmt.Errorf("no fault fits into %s at an interval of %s; give it more time", o.Duration, o.Interval)
+	}
+	return s, nil
+}
+
+// deck draws every family once before one comes up again.
+func (g *generator) deck(chosen []Family) (steps []Step) {
 	var deck []Family
 	for {
 		if len(deck) == 0 {
@@ -76,14 +99,10 @@ func Generate(o Options) (Schedule, error) {
 		}
 		step, ok := g.next(deck[0])
 		if !ok {
-			break
+			return steps
 		}
-		deck, s.Steps = deck[1:], append(s.Steps, step)
+		deck, steps = deck[1:], append(steps, step)
 	}
-	if len(s.Steps) == 0 {
-		return Schedule{}, fmt.Errorf("no fault fits into %s at an interval of %s; give it more time", o.Duration, o.Interval)
-	}
-	return s, nil
 }
 
 // families finds the families asked for, and leaves out the variants that the topology or the system
@@ -218,7 +237,7 @@ func (g *generator) variant(family Family) variant {
 
 // options draws what else the fault takes.
 func (g *generator) options(s *Step) {
-	if kind := s.Fault.Kind(); kind.Seeded || slices.Contains(kind.Drawn, s.Target.Word) {
+	if kind := s.Fault.Kind(); kind.Seeded || slices.Contains(kind.Drawn, s.Target.Word) || s.Target.Word == Follower {
 		s.Draw = g.rng.Uint64N(draws)
 	}
 	if samples := samplesOf(s.Fault); len(samples) > 0 {

@@ -123,8 +123,8 @@ func (l Learned) String() string {
 	return "# What runs with steps of a family found, and runs without: by faultline hunt.\n" + text
 }
 
-// Weights are how much more often than once in two schedules families are drawn, by name: with a weight of 3,
-// three of four have them. Families that are left out have 1.
+// Weights are the odds of families in swarms, by name: with a weight of 3, three of four schedules have one. Those that
+// are left out have 1; with 0 there is none.
 type Weights map[string]float64
 
 // ParseWeights reads "kill=2,pause=0.5".
@@ -139,8 +139,8 @@ func ParseWeights(text string) (Weights, error) {
 		switch {
 		case !slices.Contains(familyNames(), name):
 			return nil, fmt.Errorf("weights: no family of faults %q; there are %s", name, strings.Join(familyNames(), ", "))
-		case err != nil || !(weight > 0) || math.IsInf(weight, 0):
-			return nil, fmt.Errorf("weights: %q: want FAMILY=NUMBER, and a number above 0", part)
+		case err != nil || !(weight >= 0) || math.IsInf(weight, 0):
+			return nil, fmt.Errorf("weights: %q: want FAMILY=NUMBER, and a number from 0 on", part)
 		}
 		weights[name] = weight
 	}

@@ -29,7 +29,7 @@ func (Leave) Kind() Kind {
 		Name:          "leave",
 		Family:        "leave",
 		Doc:           "Makes servers leave the cluster gracefully, one after the other, and out of the peer set; at the heal they are started again and vote again.",
-		Targets:       []string{One, Primary},
+		Targets:       andRoles(One),
 		Drawn:         []string{One},
 		Needs:         []faults.Capability{faults.ProcessKill},
 		Exits:         true,

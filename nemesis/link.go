@@ -28,8 +28,8 @@ func (Link) Kind() Kind {
 		Doc: "Packets between nodes are lost (each alone: loss; in bursts: burst-loss, burst), late (delay, jitter; " +
 			"scramble lets jitter change their order), overtaken (reorder), doubled (duplicate), damaged (corrupt) or too " +
 			"many (rate in bytes/s, queue in bytes), on the links that a partition with this target would cut; all means every link.",
-		Targets: []string{All, Bridge, Ring, Majority, Minority, One, Primary},
-		Drawn:   []string{All, Bridge, Ring, Majority, Minority, One, Primary},
+		Targets: andRoles(All, Bridge, Ring, Majority, Minority, One),
+		Drawn:   andRoles(All, Bridge, Ring, Majority, Minority, One),
 		Seeded:  true,
 		Needs: []faults.Capability{faults.LinkLoss, faults.LinkDelay, faults.LinkRate, faults.LinkReorder, faults.LinkDuplicate,
 			faults.LinkCorrupt},

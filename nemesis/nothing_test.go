@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
@@ -56,6 +57,7 @@ var samples = map[string][]string{
 	"queue":          {"rate: 100000, queue: 20000"},
 	"rate":           {"rate: 8000", "rate: 10000000", "rate: 100000, queue: 20000"},
 	"reads":          {"reads: 7"},
+	"wake":           {"wake: 10ms", "wake: 3s"},
 	"reject":         {"reject: true, oneway: in", "reject: true, oneway: out", "reject: true"},
 	"reorder":        {"reorder: 0.05", "reorder: 0.95", "reorder: 0.1, jitter: 30ms, scramble: true"},
 	"scramble":       {"jitter: 4ms, scramble: true", "delay: 40ms, jitter: 30ms, scramble: true", "reorder: 0.1, jitter: 30ms, scramble: true"},
@@ -78,6 +80,7 @@ var unmeasured = map[string]string{
 	"reject: true": "both ways the refusals are refused themselves, so nothing tells them from packets that vanish",
 	"reorder in reorder: 0.1, jitter: 30ms, scramble: true":  "both show in datagrams that are overtaken",
 	"scramble in reorder: 0.1, jitter: 30ms, scramble: true": "both show in datagrams that are overtaken",
+	"wake": "it shows in the heal, which says how long another had led",
 	"torn": "which of the last writes arrive is chance, and there may be none",
 }
 
@@ -117,6 +120,12 @@ func marksOf(t *testing.T, s Schedule) (start, heal history.FaultEvent) {
 	defer func() { marksPlayed[s.String()] = [2]history.FaultEvent{start, heal} }()
 	sink := history.NewMemory()
 	f := newFake(layout(t, crowd))
+	f.quick = true
+	time.AfterFunc(300*time.Millisecond, func() { // somebody has led before, and somebody leads
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.elect(func(server string) bool { return server == "dc1-s2" })
+	})
 	_, err := Play(t.Context(), s, World{Topology: f.topology, Cluster: f, Conn: f.Conn, Leader: f.Leader, Burst: f.Burst, Log: sink})
 	require.NoError(t, err)
 	for _, e := range sink.Events() {

@@ -40,8 +40,8 @@ func (Partition) Kind() Kind {
 		Family: "partition",
 		Doc: "Cuts links between nodes, both ways or one way, by dropping or rejecting packets. " +
 			"Client agents are dealt to the sides by the draw; a list of names is cut off from everybody else.",
-		Targets: []string{Bridge, Ring, Majority, Minority, One, Primary},
-		Drawn:   []string{Bridge, Ring, Majority, Minority, One, Primary},
+		Targets: andRoles(Bridge, Ring, Majority, Minority, One),
+		Drawn:   andRoles(Bridge, Ring, Majority, Minority, One),
 		Needs:   []faults.Capability{faults.LinkDrop, faults.LinkReject},
 	}
 }
@@ -114,7 +114,7 @@ var shapes = []shape{
 	{Ring, 5, ringed, func(n int) int { return n }},
 	{Minority, 2, off(minorityOf), minorityOf},
 	{One, 2, off(first), first},
-	{Primary, 2, off(first), first}, // the leader is put first
+	{Primary, 2, off(first), first}, // whoever has the role is put first
 }
 
 func first(int) int { return 1 }
@@ -137,8 +137,12 @@ func ringed(n, i, j int) bool {
 }
 
 func shapeOf(s Step) shape {
+	word := s.Target.Word
+	if isRole(word) {
+		word = Primary
+	}
 	for _, sh := range shapes {
-		if sh.word == s.Target.Word {
+		if sh.word == word {
 			return sh
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -30,19 +29,23 @@ type World struct {
 	// Abort gives up even what is carried through when ctx ends: heals, and the check of the
 	// baseline; nil never does.
 	Abort context.Context
+	// Open counts the operations of clients that are under way; nil: nobody counts them.
+	Open func() int
 	// Notify is told the labels of the active steps after every change; may be nil.
 	Notify func(active []string)
 
 	// addConditions adds conditions to those of the schedule, in place of what the same
 	// step added before, and measures the sum; nil adds none. Only Work has it.
 	addConditions func(ctx context.Context, add func(*faults.Conditions)) error
+	// watcher is what looks at the servers all the time; nil where no step needs it.
+	watcher *watcher
 }
 
 // healWithin bounds the heal at the end, with the check of the baseline.
 const healWithin = 60 * time.Second
 
 // Play plays a schedule in real time from now on and returns it with the live roles
-// replaced by names.
+// replaced by names, and with what waited at the time when it began. What was skipped has Skip.
 //
 // Changes are made strictly in the order of their times, and each is measured before the
 // next begins, because a probe that runs while the next change is being made shows
@@ -60,13 +63,20 @@ func Play(ctx context.Context, s Schedule, w World) (Schedule, error) {
 	if err := s.checkSteps(w.Topology); err != nil {
 		return s, err
 	}
+	if yes, members := s.watched(); yes {
+		w.watcher = watch(context.WithoutCancel(ctx), w, members)
+		defer w.watcher.close()
+	}
 	p := newPlayer(w)
-	p.schedule = s.clone()
-	for _, c := range timeline(s) {
-		if p.await(ctx, c.at) != nil || p.failure() != nil {
+	p.schedule, p.progress = s.clone(), make([]progress, len(s.Steps))
+	for c, more := p.next(); more; c, more = p.next() {
+		reached, err := p.await(ctx, c.at)
+		if err != nil || p.failure() != nil {
 			break
 		}
-		p.change(ctx, c)
+		if reached {
+			p.change(ctx, p.reach(c))
+		}
 	}
 	p.finish(ctx)
 	return p.schedule, p.failure()
@@ -82,9 +92,10 @@ type player struct {
 	World
 	began    time.Time
 	schedule Schedule          // resolved as far as it has begun
+	progress []progress        // of every step
 	lasting  map[int]bool      // steps that have begun and will be healed; true if their edits are in force
 	aborting bool              // the run is cut short: heal at once, without the actions of heals
-	held     map[int]held      // steps that wait until a majority would stay
+	held     map[int]held      // steps that wait: for a trigger, a role, or until a majority would stay
 	notes    map[int]string    // what is to be said of a step when it begins or is healed
 	set      faults.Conditions // of the last Set that succeeded
 
@@ -158,6 +169,7 @@ func (p *player) change(ctx context.Context, c change) {
 	for _, part := range starts {
 		if seen.err() == nil {
 			part.act(ctx, p.World, part.acts.After)
+			p.wake(part)
 		}
 	}
 	for _, part := range parts {
@@ -224,7 +236,7 @@ func (p *player) part(number int, stage history.Stage) *part {
 	part.mark = history.FaultEvent{Step: number, Stage: stage}
 	part.note(p.notes[number])
 	delete(p.notes, number)
-	if step.Target.Word == Primary || step.Target.IsZero() {
+	if isRole(step.Target.Word) || step.Target.IsZero() {
 		return part // nobody was found to hit
 	}
 	part.targets, part.evidence.Part = step.Fault.Nodes(p.Topology, step), step.alone(p.Topology)
@@ -235,25 +247,14 @@ func (p *player) part(number int, stage history.Stage) *part {
 // fail marks a step that does not begin.
 func (p *player) fail(number int, why string) {
 	step := p.schedule.Steps[number]
+	if step.mayFail() {
+		p.skip(number, why)
+		return
+	}
 	mark := history.FaultEvent{Step: number, Stage: history.FaultStart, Asked: step.Label()}
 	p.mark(history.Op(step.Name()), mark)
 	mark.Done, mark.Evidence = true, &faults.Evidence{Error: why}
 	p.mark(history.Op(step.Name()), mark)
-}
-
-// resolve puts names in place of primary.
-func (p *player) resolve(ctx context.Context, step Step) (Step, error) {
-	if step.withDefaults().Target.Word != Primary {
-		return step, nil
-	}
-	leader, err := p.Leader(ctx)
-	if err != nil {
-		return step, fmt.Errorf("no leader to hit: %w", err)
-	}
-	if n, ok := p.Topology.Node(leader); !ok || n.Role == topologies.Client {
-		return step, fmt.Errorf("no leader to hit: %q leads, which is no server of %s", leader, p.Topology.Name)
-	}
-	return step.led(p.Topology, leader), nil
 }
 
 // carriedThrough is ctx without its end, which only Abort brings.

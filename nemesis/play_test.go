@@ -116,7 +116,7 @@ func randomStates(rng *rand.Rand) Schedule {
 		}
 		step := Step{At: time.Duration(rng.IntN(10)) * time.Second, For: time.Duration(1+rng.IntN(8)) * time.Second,
 			Fault: f, Target: Names("dc1-s2", "dc1-c1")}
-		if word := f.Kind().Targets[rng.IntN(len(f.Kind().Targets))]; word != Primary {
+		if word := f.Kind().Targets[rng.IntN(len(f.Kind().Targets))]; !isRole(word) {
 			step.Target = Target{Word: word}
 			if word != All {
 				step.Draw = rng.Uint64N(1000)

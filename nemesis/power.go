@@ -23,7 +23,7 @@ func (PowerLoss) Kind() Kind {
 		Doc: "Machines lose their power: processes end, and what their disks had not been told to keep is lost (torn: some of " +
 			"the last writes arrive, others do not); at the heal they start again. Names of files are lost as far as ext4, XFS or btrfs may lose them " +
 			"(names: journaled), or whenever their directory was not synced, as POSIX allows (names: posix).",
-		Targets:    []string{All, Majority, Minority, One, Primary},
+		Targets:    andRoles(All, Majority, Minority, One),
 		Drawn:      []string{Majority, Minority, One},
 		Seeded:     true,
 		StopsNodes: true,

@@ -50,11 +50,19 @@ func (p *player) hold(ctx context.Context, c change) change {
 			if _, begun := p.lasting[i]; !begun && stage == history.FaultHeal {
 				return false
 			}
-			fault := p.schedule.Steps[i].Fault
-			if !takes(fault.Kind()) || mayGoBelow(fault) {
+			step := p.schedule.Steps[i]
+			if stage == history.FaultStart {
+				var why error
+				if step, why = p.ready(i); why != nil {
+					p.held[i] = held{i, c.at, stage, why}
+					return true
+				}
+			}
+			if !takes(step.Fault.Kind()) || mayGoBelow(step.Fault) {
+				p.goAhead(i, step)
 				return false
 			}
-			targets, why := p.mayTake(ctx, p.schedule.Steps[i], taken)
+			targets, why := p.mayTake(ctx, step, taken)
 			switch {
 			case errors.Is(why, errUnasked):
 				p.notes[i] = cannotAsk
@@ -64,7 +72,7 @@ func (p *player) hold(ctx context.Context, c change) change {
 				return true
 			}
 			taken = append(taken, targets...)
-			delete(p.held, i)
+			p.goAhead(i, step)
 			return false
 		})
 	}
@@ -87,6 +95,9 @@ func (p *player) mayTake(ctx context.Context, step Step, taken []string) (target
 		}
 		targets = []string{leader}
 	} else {
+		if step, why = p.resolveNow(step); why != nil {
+			return nil, why
+		}
 		targets = step.Fault.Nodes(p.Topology, step)
 	}
 	return targets, majorityWithout(ctx, p.World, p.conditions(), slices.Concat(taken, targets))
@@ -143,38 +154,6 @@ func runningOf(ctx context.Context, w World, now faults.Conditions, voters []nod
 	}
 	slices.Sort(running)
 	return running
-}
-
-// await waits until a moment of the run, and meanwhile does what was held and may be done.
-func (p *player) await(ctx context.Context, at time.Duration) error {
-	due := p.began.Add(at)
-	for len(p.held) > 0 && time.Until(due) > pollEvery {
-		if err := sleep(ctx, pollEvery); err != nil {
-			return err
-		}
-		p.retry(ctx)
-	}
-	return sleep(ctx, time.Until(due))
-}
-
-// retry does what was held, if it may be done now.
-func (p *player) retry(ctx context.Context) {
-	for _, i := range sortedKeys(p.held) {
-		c := change{at: p.held[i].at}
-		if p.held[i].stage == history.FaultHeal {
-			c.heals = []int{i}
-		} else {
-			c.starts = []int{i}
-		}
-		p.change(ctx, c)
-	}
-}
-
-// abandon marks a step that waited until it was over.
-func (p *player) abandon(number int) {
-	why := p.held[number].why
-	delete(p.held, number)
-	p.fail(number, fmt.Sprintf("not done: %v", why))
 }
 
 // release waits for steps whose heal is held, once nothing else lasts, and gives up after a while: then they are

@@ -23,7 +23,7 @@ func (Remove) Kind() Kind {
 		Family: "remove",
 		Doc: "Servers are killed, and an operator removes them from the peer set while they are down; at the heal they start " +
 			"again with their disks, and are taken in again.",
-		Targets:       []string{One, Primary},
+		Targets:       andRoles(One),
 		Drawn:         []string{One},
 		Needs:         []faults.Capability{faults.ProcessKill},
 		RemovesVoters: true,

@@ -25,7 +25,7 @@ func (Replace) Kind() Kind {
 		Family: "replace",
 		Doc: "Servers break for good: they are killed and their disks are gone; at the heal new machines start at the same " +
 			"addresses, with nothing, and join.",
-		Targets:       []string{One, Primary},
+		Targets:       andRoles(One),
 		Drawn:         []string{One},
 		Needs:         []faults.Capability{faults.ProcessAbsent},
 		RemovesVoters: true,

@@ -19,7 +19,7 @@ func (RestartStorm) Kind() Kind {
 		Family: "restart",
 		Doc: "Kills processes by SIGKILL and starts them, again and again, often before they have recovered; the times between " +
 			"are the draw's.",
-		Targets:  []string{All, Majority, Minority, One, Primary},
+		Targets:  andRoles(All, Majority, Minority, One),
 		Drawn:    []string{Majority, Minority, One},
 		Seeded:   true,
 		Needs:    []faults.Capability{faults.ProcessKill},

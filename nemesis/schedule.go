@@ -20,14 +20,21 @@ type Schedule struct {
 	line int
 }
 
-// Step is one fault of a schedule. Its YAML is one line: at, for, fault, target and draw,
-// and the options of the fault.
+// Step is one fault of a schedule. Its YAML is one line: the fields below, and the options of
+// the fault.
 type Step struct {
-	At     time.Duration // when it begins, from the start of the run
+	At     time.Duration // when it begins, from the start of the run, or from when on it waits
 	For    time.Duration // how long it lasts; 0 for a momentary fault, or for the fault's own default
 	Target Target        // whom it hits
 	Draw   uint64        // which nodes a word means; 0 takes the topology's order
 	Fault  Fault         // what it does
+
+	When     Trigger       // the event that it waits for; zero: none
+	After    time.Duration // how long after the event it begins
+	Within   time.Duration // from At on it waits no longer; 0 means DefaultWithin
+	Optional bool          // what it needs may be missing: it is then skipped, and the run proves no less
+	Skip     bool          // it is not played: Play says so of the steps that it skipped
+	Fired    Trigger       // the event that made it begin, as Play says; decides nothing
 
 	line int // where Parse read it, for error texts
 }
@@ -50,19 +57,18 @@ type Target struct {
 	Names []string
 }
 
-// The words that a target may be. Not every fault takes every word.
+// The words that a target may be. Not every fault takes every word. Those of roles are in roles.go.
 const (
 	One      = "one"             // one server
 	Minority = "minority"        // a third of the servers at most, at least one
 	Majority = "majority"        // a partition cuts off the smaller half; kill and pause hit the larger
 	Ring     = "majorities-ring" // every server sees a majority, no two the same one
 	Bridge   = "bridge"          // two halves that both see one bridging server
-	Primary  = "primary"         // the server that leads when the step begins
 	Spare    = "spare"           // one spare
 	All      = "all"             // every node, client agents too; of processes, no spares
 )
 
-var words = []string{All, Bridge, Ring, Majority, Minority, One, Primary, Spare}
+var words = andRoles(All, Bridge, Ring, Majority, Minority, One, Spare)
 
 // IsZero reports whether nobody is named.
 func (t Target) IsZero() bool { return t.Word == "" && len(t.Names) == 0 }
@@ -136,9 +142,9 @@ func (s Step) lasts() time.Duration {
 	return s.For
 }
 
-// over is when the step is over; sums beyond what a Duration holds are the longest one.
+// over is when the step is over at the latest; sums beyond what a Duration holds are the longest one.
 func (s Step) over() time.Duration {
-	lasts := s.lasts()
+	lasts := s.lasts() + s.patience()
 	if s.At > math.MaxInt64-max(lasts, 0) {
 		return math.MaxInt64
 	}

@@ -13,7 +13,7 @@ import (
 // a majority, by steps that take voters away for longer than a process is down: what a
 // cluster loses so it cannot get back by itself. Steps with BelowMajority may.
 //
-// Counted are the servers and the spares that have joined. A step on primary, whose name
+// Counted are the servers and the spares that have joined. A step on a role, whose name
 // nobody knows yet, takes one more of each datacenter.
 func (s Schedule) checkVoters(t topologies.Topology) error {
 	for _, moment := range timeline(s) {
@@ -38,7 +38,7 @@ func (s Schedule) checkVotersAt(t topologies.Topology, dc string, at time.Durati
 	for _, step := range s.Steps {
 		step = step.withDefaults()
 		kind := step.Fault.Kind()
-		from, to := step.At, step.At+step.lasts()
+		from, to := step.At, step.over()
 		if mayGoBelow(step.Fault) && from <= at && at <= to {
 			return nil
 		}
@@ -51,7 +51,7 @@ func (s Schedule) checkVotersAt(t topologies.Topology, dc string, at time.Durati
 		}
 		switch {
 		case !kind.RemovesVoters || at < from || to <= at:
-		case step.Target.Word == Primary:
+		case isRole(step.Target.Word):
 			unnamed, removing = unnamed+1, append(removing, step)
 		default:
 			removing = append(removing, step)
@@ -76,5 +76,5 @@ func (s Schedule) checkVotersAt(t topologies.Topology, dc string, at time.Durati
 }
 
 func removes(t topologies.Topology, s Step, name string) bool {
-	return s.Target.Word != Primary && slices.Contains(s.Fault.Nodes(t, s), name)
+	return !isRole(s.Target.Word) && slices.Contains(s.Fault.Nodes(t, s), name)
 }

@@ -13,7 +13,7 @@ import (
 const wantCount = "a whole number from 0 on"
 
 // stepFields are those of every step; the others are the options of its fault.
-var stepFields = []string{"at", "for", "fault", "target", "draw"}
+var stepFields = []string{"at", "for", "fault", "target", "draw", "when", "after", "within", "optional", "skip", "fired"}
 
 // UnmarshalYAML reads a schedule and remembers where its steps stand. It does so by hand
 // because yaml drops an empty step of a list without a word, and stops at the first
@@ -73,6 +73,18 @@ func readStep(node *yaml.Node) (s Step, wrong []string) {
 			return unless(key, value, readTarget(&s.Target, value))
 		case "draw":
 			return unless(key, value, readScalar(&s.Draw, value, wantCount))
+		case "when":
+			return unless(key, value, readTrigger(&s.When, value))
+		case "after":
+			return unless(key, value, readDuration(&s.After, value))
+		case "within":
+			return unless(key, value, readDuration(&s.Within, value))
+		case "optional":
+			return unless(key, value, readScalar(&s.Optional, value, "true or false"))
+		case "skip":
+			return unless(key, value, readScalar(&s.Skip, value, "true or false"))
+		case "fired":
+			return unless(key, value, readTrigger(&s.Fired, value))
 		}
 		if s.Fault == nil { // it may be the option of another
 			if !anyTakes(key.Value) {
@@ -151,10 +163,16 @@ func (s Step) MarshalYAML() (any, error) {
 		value any
 	}{
 		{"at", true, writeDuration(s.At)},
+		{"when", !s.When.IsZero(), s.When.String()},
+		{"after", s.After != 0, writeDuration(s.After)},
+		{"within", s.Within != 0, writeDuration(s.Within)},
 		{"for", s.For != 0, writeDuration(s.For)},
 		{"fault", s.Fault != nil, s.Name()},
 		{"target", !s.Target.IsZero(), s.Target.plain()},
 		{"draw", s.Draw != 0, s.Draw},
+		{"optional", s.Optional, true},
+		{"skip", s.Skip, true},
+		{"fired", !s.Fired.IsZero(), s.Fired.String()},
 	} {
 		if !f.given {
 			continue
@@ -199,6 +217,16 @@ func writeDuration(d time.Duration) string {
 		text = strings.TrimSuffix(text, "0m")
 	}
 	return text
+}
+
+func readTrigger(t *Trigger, v *yaml.Node) string {
+	if v.Kind == yaml.ScalarNode {
+		if parsed, ok := parseTrigger(v.Value); ok {
+			*t = parsed
+			return ""
+		}
+	}
+	return wantTrigger
 }
 
 func readTarget(t *Target, v *yaml.Node) string {

@@ -43,6 +43,9 @@ type Facts struct {
 	ExitsUnjoined bool
 	// MemberChange is how long a cluster with which nothing is wrong may take to let a server join.
 	MemberChange time.Duration
+	// Logs and Snapshots are the files of a node's data directory, as patterns of package path, that the node checks when
+	// it starts: damage to them ends it, or is mended from the others. There are Snapshots only once it has taken one.
+	Logs, Snapshots []string
 }
 
 // Mode is one way to read.

@@ -59,6 +59,7 @@ type Runner struct {
 	Config
 	threads  []thread
 	playing  atomic.Bool
+	open     atomic.Int64 // operations that are under way
 	pace     *pacer
 	tally    tally
 	inflight inflight
@@ -145,7 +146,9 @@ func (r *Runner) do(process history.Process, node string, op Op, sending func())
 		return Outcome{}, false
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), r.Timeout)
+	r.open.Add(1)
 	answer := perform(ctx, r.Clients[node], op)
+	r.open.Add(-1)
 	cancel()
 	if _, err := r.Log.Add(completion(process, node, op, answer)); err != nil {
 		r.fail(err)
@@ -186,6 +189,9 @@ func (r *Runner) Drain() error {
 	}
 	return nil
 }
+
+// Open is how many operations are under way.
+func (r *Runner) Open() int { return int(r.open.Load()) }
 
 // Stats is what the Runner has seen so far. It is cheap, and may be called at any time.
 func (r *Runner) Stats() Stats { return r.tally.snapshot() }

@@ -49,3 +49,6 @@ func Of(op history.Op) (all []Promise) {
 	}
 	return all
 }
+
+// All is the table.
+var All = []Promise{}

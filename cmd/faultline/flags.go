@@ -46,7 +46,8 @@ func (f *scenarioFlags) add(flags *pflag.FlagSet) {
 	flags.IntVar(&g.OpsPerKey, "ops-per-key", 0, "operations on a key before a fresh one takes its place")
 	flags.BoolVar(&g.Hops, "hops", false, "ask every answer for the nodes that it came through")
 	flags.StringSliceVar(&g.Nemesis, "nemesis", nil, "families of faults (faultline list faults)")
-	flags.DurationVar(&g.NemesisInterval, "nemesis-interval", d.NemesisInterval, "mean time between the starts of faults")
+	flags.StringVar((*string)(&g.NemesisStyle), "nemesis-style", string(d.NemesisStyle), "how families make a schedule: deck or swarm")
+	flags.DurationVar(&g.NemesisInterval, "nemesis-interval", d.NemesisInterval, "mean time between the starts of faults, of a deck")
 	flags.StringVar(&g.NemesisWeights, "nemesis-weights", "", "how much more often families are drawn, `FAMILY=NUMBER,…`, or a file of faultline hunt")
 	flags.Uint64Var(&g.Seed, "seed", 0, "makes the schedule and the choice of operations; 0 draws one, which the report shows")
 	flags.StringVar(&g.Schedule, "schedule", "", "play this schedule file instead")
@@ -76,6 +77,7 @@ var fields = []field{
 	{"ops-per-key", func(to, from *faultline.Scenario) { to.OpsPerKey = from.OpsPerKey }},
 	{"hops", func(to, from *faultline.Scenario) { to.Hops = from.Hops }},
 	{"nemesis", func(to, from *faultline.Scenario) { to.Nemesis, to.Schedule, to.Steps = from.Nemesis, "", nil }},
+	{"nemesis-style", func(to, from *faultline.Scenario) { to.NemesisStyle = from.NemesisStyle }},
 	{"nemesis-interval", func(to, from *faultline.Scenario) { to.NemesisInterval = from.NemesisInterval }},
 	{"nemesis-weights", func(to, from *faultline.Scenario) { to.NemesisWeights = from.NemesisWeights }},
 	{"seed", func(to, from *faultline.Scenario) { to.Seed = from.Seed }},

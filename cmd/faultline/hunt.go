@@ -108,7 +108,7 @@ func (f huntFlags) check(c *cobra.Command, scenarios []faultline.Scenario) error
 
 // of is the hunt of a scenario.
 func (f huntFlags) of(s faultline.Scenario) (*suite.Hunt, error) {
-	s.NemesisWeights = ""
+	s.NemesisWeights, s.NemesisStyle = "", faultline.StyleSwarm
 	h := &suite.Hunt{Scenario: s, Families: s.Nemesis, Budget: f.budget, Runs: f.runs, First: f.first, Uniform: f.uniform, Learned: nemesis.Learned{}}
 	if f.learned == "" {
 		return h, nil

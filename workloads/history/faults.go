@@ -13,6 +13,7 @@ type Stage string
 const (
 	FaultStart Stage = "start"
 	FaultHeal  Stage = "heal"
+	FaultSkip  Stage = "skip"     // a step that may be left out was: one event, with the reason as its evidence's error
 	Baseline   Stage = "baseline" // a check, after the last heal, that all is as before
 )
 
@@ -99,6 +100,7 @@ func Faults(events []Event) (all []Fault, baseline *FaultEvent, err error) {
 			return nil, nil, fmt.Errorf("event %d: %w", e.Index, err)
 		}
 		switch m.Stage {
+		case FaultSkip: // nothing was done: see [Skipped]
 		case Baseline:
 			if m.Done && (baseline == nil || baseline.Verified) {
 				baseline = &m
@@ -136,6 +138,31 @@ func Faults(events []Event) (all []Fault, baseline *FaultEvent, err error) {
 		}
 	}
 	return all, baseline, nil
+}
+
+// Skip is a step that was not played, as its schedule lets it.
+type Skip struct {
+	Step int
+	Name string
+	Why  string
+}
+
+// Skipped lists the steps of a history that were not played. They are none of its [Faults].
+func Skipped(events []Event) (all []Skip, err error) {
+	for i := range events {
+		e := &events[i]
+		if e.Process != Nemesis {
+			continue
+		}
+		m, err := ParseFaultEvent(e.Value)
+		if err != nil {
+			return nil, fmt.Errorf("event %d: %w", e.Index, err)
+		}
+		if m.Stage == FaultSkip {
+			all = append(all, Skip{m.Step, m.Asked, m.Error})
+		}
+	}
+	return all, nil
 }
 
 func started(all []Fault, at map[int]int, e *Event, m FaultEvent) (*Fault, error) {

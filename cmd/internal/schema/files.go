@@ -44,12 +44,13 @@ func Scenario(doc func(field string) string) *Schema {
 		reflect.TypeFor[map[string]any](): {Type: "object"},                                    // of the system, too
 	}))
 	for field, schema := range map[string]*Schema{
-		"runtime":  names(catalogue.Runtimes(), auto),
-		"system":   {Type: "string", AnyOf: []*Schema{names(catalogue.Systems()), {Pattern: `[/.]`}}}, // a name or a path
-		"workload": names(catalogue.Workloads()),
-		"defects":  list(names(catalogue.Defects())),
-		"nemesis":  list(names(catalogue.Families())),
-		"topology": {Type: "string", AnyOf: []*Schema{names(catalogue.Topologies()), {Pattern: `[/.]`}}}, // a name or a path
+		"runtime":       names(catalogue.Runtimes(), auto),
+		"system":        {Type: "string", AnyOf: []*Schema{names(catalogue.Systems()), {Pattern: `[/.]`}}}, // a name or a path
+		"workload":      names(catalogue.Workloads()),
+		"defects":       list(names(catalogue.Defects())),
+		"nemesis":       list(names(catalogue.Families())),
+		"nemesis-style": oneOfWords([]string{string(faultline.StyleDeck), string(faultline.StyleSwarm)}),
+		"topology":      {Type: "string", AnyOf: []*Schema{names(catalogue.Topologies()), {Pattern: `[/.]`}}}, // a name or a path
 	} {
 		if _, ok := s.Properties[field]; !ok {
 			panic("schema: a scenario has no field " + field)
@@ -96,6 +97,12 @@ func stepOf(f nemesis.Fault) *Schema {
 	s := object(fields, "fault")
 	fields["fault"] = &Schema{Const: kind.Name}
 	fields["at"] = when.described("when it begins, from the start of the faults")
+	fields["when"] = (&Schema{Type: "string", Pattern: nemesis.TriggerPattern}).described("the event that it waits for")
+	fields["after"] = when.described("how long after the event it begins")
+	fields["within"] = when.described("how long it waits for the event, or for whoever has the role")
+	fields["optional"] = (&Schema{Type: "boolean"}).described("it may be skipped")
+	fields["skip"] = (&Schema{Type: "boolean"}).described("it is not played")
+	fields["fired"] = (&Schema{Type: "string", Pattern: nemesis.TriggerPattern}).described("the event that made it begin")
 	fields["draw"] = atLeast(0).described("which nodes a word means")
 	fields["target"] = &Schema{AnyOf: []*Schema{oneOfWords(kind.Targets), {Type: "array", Items: nodeName, MinItems: 1}},
 		Description: "a word, or a list of node names"}

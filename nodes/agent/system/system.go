@@ -36,7 +36,12 @@ type agent struct{ options Options }
 
 func (agent) Name() string { return "agent" }
 
-func (agent) Facts() nodes.Facts { return consul.Facts() }
+// Facts are those of Consul's API; the log and snapshots have checksums (package storage of the agent).
+func (agent) Facts() nodes.Facts {
+	f := consul.Facts()
+	f.Logs, f.Snapshots = []string{"raft/*"}, []string{"raft/snapshots/*"}
+	return f
+}
 
 func (agent) Image(ctx context.Context) (nodes.Image, error) {
 	path, err := programs.Agent.Path(ctx)
