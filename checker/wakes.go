@@ -62,7 +62,7 @@ func wakesOf(run *Run, keys map[string]*watchedKey) *wakes {
 		w.limit = max(leastLate, within/lateShare)
 	}
 	for _, b := range faultBands(run.Faults) {
-		w.faults = append(w.faults, band{b.from, b.to + min(w.limit, history.Pending-b.to)})
+		w.faults = append(w.faults, band{b.from, min(b.to, history.Pending-w.limit) + w.limit})
 	}
 	for i := range run.Ops {
 		op := &run.Ops[i]
@@ -90,6 +90,9 @@ func (w *wakes) look(k *watchedKey) {
 	present := map[uint64]bool{} // by index, that the key was there
 	for _, v := range k.views {
 		present[v.next] = v.present
+	}
+	for _, c := range k.changes {
+		present[c.index] = !c.deletes
 	}
 	first := firstAnswers(k.changes)
 	for _, v := range k.views {
