@@ -1,6 +1,7 @@
 package checker
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -21,9 +22,9 @@ const (
 
 // wakes is when watches returned.
 type wakes struct {
-	limit  int64 // how late a watch may wake; 0: the scenario sets no bound
-	faults []band
-	served map[string][]int64 // by node, when operations that need a leader were answered there, in order
+	limit   int64              // how late a watch may wake; 0: the scenario sets no bound
+	excused []band             // times in which nothing is due: faults, and new terms
+	served  map[string][]int64 // by node, when operations that need a leader were answered there, in order
 
 	asked, answered, woken, slept, spurious int
 	latency                                 []int64 // from the answer to the change until that to the watch
@@ -51,7 +52,8 @@ type brokenWatch struct {
 // itself, if that was later. It is late if it returned more than a tenth of Settings.RecoverWithin after that, one second at
 // least, though its node answered others all along, the half of that bound apart at most; so neither the node nor the
 // harness stood still. Where a fault was in force at any time since it was sent, or had been healed less than the bound
-// before, nothing is due: its request may hang in a connection that is broken. Neither is anything of stale answers.
+// before, nothing is due: its request may hang in a connection that is broken. Nor is anything where a term began: the
+// request may wait at the old leader, whose machine may be what stands still. Neither is anything of stale answers.
 //
 // A watch that returns what its client knew has waited its time. It may return early without a change, and now
 // and then does: Consul's do when a restore replaces the store. But where most of them do, clients that go on at once, as
@@ -61,8 +63,8 @@ func wakesOf(run *Run, keys map[string]*watchedKey) *wakes {
 	if within := int64(run.Settings.RecoverWithin); within > 0 {
 		w.limit = max(leastLate, within/lateShare)
 	}
-	for _, b := range faultBands(run.Faults) {
-		w.faults = append(w.faults, band{b.from, min(b.to, history.Pending-w.limit) + w.limit})
+	for _, b := range slices.Concat(faultBands(run.Faults), newTerms(run)) {
+		w.excused = append(w.excused, band{b.from, min(b.to, history.Pending-w.limit) + w.limit})
 	}
 	for i := range run.Ops {
 		op := &run.Ops[i]
@@ -127,7 +129,7 @@ func (w *wakes) lookAtWake(key string, v watchView, c keyChange) {
 	if c.op.Return > v.op.Invoke && v.next > v.since {
 		w.latency = append(w.latency, max(0, to-from))
 	}
-	if w.limit > 0 && v.op.Mode != history.ModeStale && to-from > w.limit && !overlapsAny(w.faults, v.op.Invoke, to) && w.servedAlong(v.op.Node, from, to) {
+	if w.limit > 0 && v.op.Mode != history.ModeStale && to-from > w.limit && !overlapsAny(w.excused, v.op.Invoke, to) && w.servedAlong(v.op.Node, from, to) {
 		w.late = append(w.late, lateWake{key, v, c})
 	}
 }
@@ -148,6 +150,22 @@ func (w *wakes) servedAlong(node string, from, to int64) bool {
 // overlapsAny reports whether any band shares a time with [from, to].
 func overlapsAny(bands []band, from, to int64) bool {
 	return slices.ContainsFunc(bands, func(b band) bool { return b.from <= to && b.to >= from })
+}
+
+// newTerms lists when a term began: some time before the first server was seen in it. Systems that do not tell their
+// terms have none, and observations that cannot be read are for other checkers.
+func newTerms(run *Run) (began []band) {
+	highest := uint64(0)
+	for i := range run.Events {
+		e := &run.Events[i]
+		var o history.Observation
+		if e.Process != history.Observer || e.F != history.FObserve || json.Unmarshal(e.Value, &o) != nil || o.Term <= highest {
+			continue
+		}
+		highest = o.Term
+		began = append(began, band{e.Time - observationLag, e.Time})
+	}
+	return began
 }
 
 // firstAnswered is, for every place in the changes of a key, which write and which deletion of those from there on was

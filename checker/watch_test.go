@@ -134,6 +134,7 @@ func TestWatch(t *testing.T) {
 		{"deleted, and written since", []string{"write 1-2 6 @10", "delete 3-4 @11", "write 5 7 info", "watch 5-6 9/100 7 @12 12"}, Valid, ""},
 		{"lost", []string{"write 1-2 6 @10", "read 3-4 nil"}, Invalid, "or that is lost"},
 		{"lost, after an older deletion", []string{"delete 1-2 @9", "write 1-2 6 @10", "read 3-4 nil"}, Invalid, "or that is lost"},
+		{"lost, while another writes", []string{"write 1-2 6 @10", "write 3-9 7 @11", "read 4-5 nil"}, Invalid, "or that is lost"},
 		{"deleted", []string{"write 1-2 6 @10", "delete 2-5 @11", "read 3-4 nil"}, Valid, ""},
 		{"only deleted later", []string{"write 1-2 6 @10", "read 3-4 nil", "delete 5-6 @11"}, Invalid, "or that is lost"},
 		{"not written yet", []string{"read 1-4 nil", "write 1-2 6 @10"}, Valid, ""},
@@ -208,6 +209,13 @@ func TestWatchesThatSleepOn(t *testing.T) {
 	fault := func(start, healed time.Duration) func(*Run) {
 		return func(run *Run) { run.Faults = []history.Fault{{Start: int64(start), Healed: int64(healed)}} }
 	}
+	terms := func(first, second uint64, at int) func(*Run) {
+		return func(run *Run) {
+			tp := &tape{}
+			tp.observe(-5000, "s1", history.Observation{Term: first})
+			run.Events = tp.observe(at, "s1", history.Observation{Term: second}).events
+		}
+	}
 	for _, c := range []struct {
 		name    string
 		change  string
@@ -226,6 +234,10 @@ func TestWatchesThatSleepOn(t *testing.T) {
 		{"after a fault that was just healed", "write 1050-1100 7 @11", 200, fault(100*time.Millisecond, 200*time.Millisecond), Valid},
 		{"long after a fault", "write 1200-1250 7 @11", 200, fault(0, -50*time.Millisecond), Invalid},
 		{"before a fault", "write 1050-1100 7 @11", 200, fault(3100*time.Millisecond, history.Pending), Invalid},
+		{"after a new term", "write 1050-1100 7 @11", 200, terms(1, 2, 500), Valid},
+		{"before a new term is seen", "write 1050-1100 7 @11", 200, terms(1, 2, 3100), Valid},
+		{"long before a new term", "write 1050-1100 7 @11", 200, terms(1, 2, 9000), Invalid},
+		{"in an old term", "write 1050-1100 7 @11", 200, terms(2, 1, 500), Invalid},
 		{"two of them", "write 1050-1100 7 @11", 200, func(run *Run) {
 			at := slices.IndexFunc(run.Ops, func(op history.Operation) bool { return op.F == history.OpWatch })
 			run.Ops = slices.Delete(run.Ops, at, at+1)
