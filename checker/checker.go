@@ -7,7 +7,7 @@
 //	verdict, results := checker.Judge(ctx, run, append(workload.Checkers, checker.All()...))
 //
 // A checker of a workload judges runs of that workload alone: [Linearizable] the register, [Mutex] the
-// lock; package workloads has the table. [All] lists the others, which judge every run that has what
+// lock, [Append] lists, [Watch] watches; package workloads has the table. [All] lists the others, which judge every run that has what
 // they need. The verdict of a run is the worst of its checkers': [Invalid] before [Unknown]
 // before [Valid].
 //
@@ -114,7 +114,7 @@ type Result struct {
 	Summary string   `json:"summary"`           // one sentence
 	Reasons []string `json:"reasons,omitempty"` // why it is not valid, the most important first
 	Metrics []Metric `json:"figures,omitempty"` // what was measured, in a fixed order
-	// Counterexamples prove an invalid result of linearizable or mutex, the shortest first for
+	// Counterexamples prove an invalid result of linearizable, append, watch or mutex, the shortest first for
 	// linearizable. Other checkers have none.
 	Counterexamples []Counterexample `json:"counterexamples,omitempty"`
 	Budget          *Budget          `json:"budget,omitempty"` // of linearizable; nil for all others

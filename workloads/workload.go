@@ -16,7 +16,7 @@
 // Reads are the one exception: a read changes nothing, so a read that failed has not
 // happened whatever became of the request, and is always a fail, as in Jepsen.
 //
-// There are two. The register is reads, writes and compare-and-sets of integers on a few keys,
+// There are several, a file each. The register is reads, writes and compare-and-sets of integers on a few keys,
 // each of which is replaced as it grows old. The lock is sessions that compete for a few
 // locks: each is made, renewed, and destroyed or abandoned, and what a session held meanwhile is for
 // the checker mutex to judge.
@@ -27,6 +27,7 @@ package workloads
 
 import (
 	"encoding/json"
+	"time"
 
 	"faultline/checker"
 	"faultline/nodes"
@@ -73,7 +74,7 @@ type Workload struct {
 }
 
 // All lists the workloads by name.
-func All() []Workload { return []Workload{Append(), Lock(), Register()} }
+func All() []Workload { return []Workload{Append(), Lock(), Register(), Watch()} }
 
 // Options shape a workload. The zero value of a field means its default; a share that
 // is to be nothing is negative.
@@ -87,4 +88,7 @@ type Options struct {
 	// ByValue is for systems whose answers have no modify index: what was answered last is what a
 	// compare-and-set compares with.
 	ByValue bool
+	// Concurrency and Timeout are the runner's, for workloads whose operations block. Defaults 12 and 3 s.
+	Concurrency int
+	Timeout     time.Duration
 }

@@ -28,6 +28,9 @@ const (
 	SnapshotDropsKey          = "snapshot-drops-key"
 	StaleFollowerRead         = "stale-follower-read"
 	WallClockLease            = "wall-clock-lease"
+	WatchIndexAfterState      = "watch-index-after-state"
+	WatchMissesDeletes        = "watch-misses-deletes"
+	WatchNeverWaits           = "watch-never-waits"
 )
 
 // Defects lists all of them, sorted by name.
@@ -74,6 +77,15 @@ var Defects = []Defect{
 	{WallClockLease,
 		"the leader's lease ends at a time of the wall clock, so a clock that is set back, or slow, makes it longer",
 		`vesoft-inc/nebula#2723: leases by the wall clock; sofastack/sofa-jraft#26, which fixed the same`},
+	{WatchIndexAfterState,
+		"a read takes the state of a key before the leader confirms that it leads, and the index of the answer after",
+		`hashicorp/consul#300: a race in a blocking query between its index and its data, which then change without the index`},
+	{WatchMissesDeletes,
+		"a blocking query that is woken by the deletion of its key goes on waiting",
+		`hashicorp/consul#213: key deletion does not unblock a watch; #195, the same of prefixes; etcd-io/etcd#19179: a watch without the event of a deletion`},
+	{WatchNeverWaits,
+		"a blocking query returns at once although nothing has changed since its index",
+		`hashicorp/consul#1244: blocking calls that never block, and flood the servers; #5358, which tells clients to expect it`},
 }
 
 // defects is the set that one agent was started with.

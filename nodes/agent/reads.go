@@ -37,13 +37,16 @@ func readRouting(a *Agent, args readArgs) routing {
 func (s *server) read(ctx context.Context, args readArgs) (readReply, error) {
 	wait := time.NewTimer(time.Duration(args.WaitMS) * time.Millisecond)
 	defer wait.Stop()
-	expired := false
-	for {
+	for woken, expired := false, false; ; woken = true {
+		before := s.store.Query(args.Query) // of the defect watch-index-after-state
 		if err := s.freshen(ctx, args.Mode); err != nil {
 			return readReply{}, err
 		}
 		view := s.store.Query(args.Query)
-		if args.MinIndex == 0 || view.Index > args.MinIndex || expired {
+		if s.a.defects[WatchIndexAfterState] {
+			view.Entries = before.Entries
+		}
+		if args.MinIndex == 0 || expired || s.changedSince(view, args.MinIndex, woken) {
 			return s.readReply(view), nil
 		}
 		select {
@@ -57,6 +60,15 @@ func (s *server) read(ctx context.Context, args readArgs) (readReply, error) {
 			return readReply{}, nodes.Errorf(history.Timeout, "rpc error: %v", ctx.Err())
 		}
 	}
+}
+
+// changedSince reports whether a view ends the wait of a blocking query. woken means that it has begun to wait.
+func (s *server) changedSince(view kv.View, index uint64, woken bool) bool {
+	d := s.a.defects
+	if d[WatchMissesDeletes] && woken && len(view.Entries) == 0 {
+		return false
+	}
+	return view.Index > index || d[WatchNeverWaits] && view.Index == index
 }
 
 // freshen makes sure that this server's copy may answer a read of the mode now.

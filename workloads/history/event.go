@@ -89,6 +89,20 @@ type Entry struct {
 	Session     string `json:"session,omitempty"` // that holds it
 }
 
+// WatchArgument is the value of an OpWatch that is asked for.
+type WatchArgument struct {
+	Since  uint64 `json:"since"`   // the index to go on from; 0 does not wait
+	WaitMS int64  `json:"wait_ms"` // how long to wait for a change, in milliseconds
+}
+
+// WatchResult is the value of an OpWatch that was answered.
+type WatchResult struct {
+	Value       json.RawMessage `json:"value"`            // null: the key is absent
+	CreateIndex uint64          `json:"create,omitempty"` // of the write that made the key
+	ModifyIndex uint64          `json:"modify,omitempty"` // of its last change
+	Next        uint64          `json:"next"`             // the index to go on from
+}
+
 // Observation is what one node said of itself when the observer asked it.
 type Observation struct {
 	BootID  string `json:"boot"`             // differs after every start of the node's process
