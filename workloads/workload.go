@@ -54,7 +54,8 @@ type Outcome struct {
 type Generator interface {
 	// Next is the next operation. There is always one.
 	Next() Op
-	// Read is a read of a key that is in use now.
+	// Read is a read of a key that is in use now, or what else a leader that was deposed must not
+	// answer from what it remembers.
 	Read() Op
 	// Finals are reads of the keys that were used last, the latest first, at most so many.
 	Finals(most int) []Op
@@ -87,4 +88,6 @@ type Options struct {
 	// ByValue is for systems whose answers have no modify index: what was answered last is what a
 	// compare-and-set compares with.
 	ByValue bool
+	// PlainSessions is for systems whose sessions have no lock delay, and always delete their keys.
+	PlainSessions bool
 }
