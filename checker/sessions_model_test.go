@@ -265,10 +265,16 @@ func (m *lockModel) renew(op *history.Operation, id string) {
 func (m *lockModel) acquire(op *history.Operation, id, key string) {
 	e := m.keys[key]
 	switch {
+	case m.delays[key] > m.now: // of a session that has ended, perhaps its own
+		refuse(op, history.LockHeld)
+		return
 	case !m.alive(id):
 		refuse(op, history.NoSession)
+		if e != nil && e.Session != "" && m.random.IntN(2) == 0 {
+			op.Error = history.LockHeld // an etcd looks at the lock first
+		}
 		return
-	case m.delays[key] > m.now, m.broken == "refuses what is free" && m.random.IntN(10) == 0,
+	case m.broken == "refuses what is free" && m.random.IntN(10) == 0,
 		e != nil && e.Session != "" && e.Session != id && m.broken != "acquires what another holds":
 		refuse(op, history.LockHeld)
 		return

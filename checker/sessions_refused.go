@@ -96,6 +96,9 @@ func judgeRefusals(k *lockKey) (why string, ops []*history.Operation) {
 		}
 		n := sort.Search(len(holds), func(i int) bool { return holds[i].acquire.Invoke > op.Return })
 		held := best[n].but(op.by)
+		if op.by.delay > 0 {
+			held = best[n].any // its own lock delay, if it has ended
+		}
 		if held != nil && held.until >= op.Invoke {
 			continue
 		}
