@@ -323,7 +323,7 @@ func TestSessionsThatCannotBeJudged(t *testing.T) {
 	require.Equal(t, Valid, results[0].Verdict)
 }
 
-// A history of 100,000 operations is judged in about the time that it takes to read it.
+// 100,000 operations on one lock.
 func BenchmarkSessions(b *testing.B) {
 	d := two()
 	index := uint64(5)
