@@ -169,9 +169,9 @@ func (u unplaced) first(is *version) string {
 func sameVersion(a, b *version) string {
 	switch {
 	case a.holder != b.holder:
-		return fmt.Sprintf("index %d stands for %s in the answer to a %s, and for %s in that to a %s", a.index, named(a.holder), a.op.F, named(b.holder), b.op.F)
+		return fmt.Sprintf("index %d stands for %s in the answer to %s, and for %s in that to %s", a.index, named(a.holder), a.op.F, named(b.holder), b.op.F)
 	case !b.read && (a.op.F != history.OpAcquire || b.op.F != history.OpAcquire):
-		return fmt.Sprintf("a %s and a %s got one index, %d", a.op.F, b.op.F, a.index)
+		return fmt.Sprintf("%s and %s got one index, %d", a.op.F, b.op.F, a.index)
 	case b.read && !a.read && b.value != sessionOf(a.op):
 		return fmt.Sprintf("the %s with the index %d wrote %q, and a read found %q", a.op.F, a.index, brief(sessionOf(a.op)), excerpt([]byte(b.value)))
 	}

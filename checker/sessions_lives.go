@@ -35,14 +35,14 @@ func saysGone(op *history.Operation) string {
 	if op.F == history.OpDestroy && op.Type == history.OK {
 		return "its destroy was answered"
 	}
-	return fmt.Sprintf("a %s of it was answered with %s", op.F, op.Error)
+	return fmt.Sprintf("its %s was answered with %s", op.F, op.Error)
 }
 
 func showsAlive(op *history.Operation) string {
 	if op.F == history.OpRead {
 		return fmt.Sprintf("a read of lock %s that was asked for at %s still found it as the holder", op.Key, clock(op.Invoke))
 	}
-	return fmt.Sprintf("a later %s of it, asked for at %s, succeeded", op.F, clock(op.Invoke))
+	return fmt.Sprintf("its later %s, asked for at %s, succeeded", op.F, clock(op.Invoke))
 }
 
 // runOut finds when sessions must have run out for want of renewals. Consul lets one live for up to
