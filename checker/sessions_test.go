@@ -96,6 +96,9 @@ func TestSessions(t *testing.T) {
 		{"refused after somebody asked for its end", two().lost(destroy, "a", "", 10).fails(acquire, "a", "k", 20, 30, history.NoSession), ""},
 		{"refused before it is renewed", two().fails(acquire, "a", "k", 2100, 2110, history.NoSession).renew("a", 2120), "had ended by 2.110 s"},
 
+		{"the first word of its end counts", two().ok(destroy, "a", "", 10, 20, 0).renew("a", 50).fails(renewal, "a", "", 100, 110, history.NoSession), "session a had ended by 0.020 s"},
+		{"the first refusal counts", two().fails(renewal, "a", "", 100, 110, history.NoSession).fails(renewal, "a", "", 5000, 5010, history.NoSession), "session a was gone at 0.110 s"},
+
 		// Versions by index.
 		{"one after the other", two().ok(acquire, "a", "k", 10, 20, 5).ok(release, "a", "k", 30, 40, 6).ok(acquire, "b", "k", 50, 60, 7), ""},
 		{"two holders", two().ok(acquire, "a", "k", 10, 20, 5).ok(acquire, "b", "k", 30, 40, 6), "session b acquired it at index 6, and session a held it at index 5"},
