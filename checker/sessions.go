@@ -58,64 +58,73 @@ func checkSessions(_ context.Context, run *Run) Result {
 		l = leadersOf(run)
 	}
 	record.runOut(run, l)
-	var r Result
-	var closed []string
-	found := func(key, why string, ops []*history.Operation, of int) {
-		if why == "" {
-			return
-		}
-		r.Reasons = append(r.Reasons, why)
-		r.Counterexamples = append(r.Counterexamples, counterexampleOf(key, why, ops, of))
-	}
-	for _, s := range record.order {
-		why, ops := judgeLife(s)
-		found("session "+brief(s.id), why, ops, len(ops))
-	}
-	delays, refusals := 0, 0
-	for _, name := range record.names {
-		k := record.keys[name]
-		if k.stranger != "" {
-			closed = append(closed, fmt.Sprintf("lock %s: somebody else's session %s holds it", name, brief(k.stranger)))
-			continue
-		}
-		refusals += len(k.refused)
-		for _, judge := range []func(*lockKey) (string, []*history.Operation){judgeVersions, judgeAbsent, judgeRefusals} {
-			why, ops := judge(k)
-			found(name, ofLock(name, why), ops, k.ops)
-		}
-		why, ops, judged := judgeDelays(k, l)
-		found(name, ofLock(name, why), ops, k.ops)
-		delays += judged
-	}
+	f := findings{result: Result{Verdict: Valid}}
 	ended := 0
 	for _, s := range record.order {
+		why, ops := judgeLife(s)
+		f.add("session "+brief(s.id), why, ops, len(ops))
 		if s.ended != nil {
 			ended++
 		}
 	}
-	r.Metrics = []Metric{{Name: "sessions", Value: float64(len(record.order))}, {Name: "sessions that were seen to end", Value: float64(ended)},
-		{Name: "refusals", Value: float64(refusals)}, {Name: "acquires after a lock delay", Value: float64(delays)}}
+	for _, name := range record.names {
+		f.lock(record.keys[name], l)
+	}
+	f.result.Metrics = []Metric{{Name: "sessions", Value: float64(len(record.order))}, {Name: "sessions that were seen to end", Value: float64(ended)},
+		{Name: "refusals", Value: float64(f.refusals)}, {Name: "acquires after a lock delay", Value: float64(f.delays)}}
+	return f.conclude(fmt.Sprintf("%s, of which %d were seen to end, and %s agree with their promises",
+		plural(len(record.order), "session"), ended, plural(len(record.names), "lock")), ended)
+}
+
+// findings are what the rules found so far.
+type findings struct {
+	result           Result
+	closed           []string // why locks were not judged
+	refusals, delays int      // that were judged
+}
+
+func (f *findings) add(key, why string, ops []*history.Operation, of int) {
+	if why == "" {
+		return
+	}
+	f.result.Reasons = append(f.result.Reasons, why)
+	f.result.Counterexamples = append(f.result.Counterexamples, counterexampleOf(key, why, ops, of))
+}
+
+func (f *findings) lock(k *lockKey, l leaders) {
+	if k.stranger != "" {
+		f.closed = append(f.closed, fmt.Sprintf("lock %s: somebody else's session %s holds it", k.name, brief(k.stranger)))
+		return
+	}
+	f.refusals += len(k.refused)
+	add := func(why string, ops []*history.Operation) {
+		if why != "" {
+			f.add(k.name, "lock "+k.name+": "+why, ops, k.ops)
+		}
+	}
+	add(judgeVersions(k))
+	add(judgeAbsent(k))
+	add(judgeRefusals(k))
+	why, ops, judged := judgeDelays(k, l)
+	add(why, ops)
+	f.delays += judged
+}
+
+func (f *findings) conclude(valid string, ended int) Result {
+	r := f.result
 	switch {
 	case len(r.Reasons) > 0:
 		r.Verdict, r.Summary = Invalid, r.Reasons[0]
-		r.Reasons = capped(append(r.Reasons, closed...))
+		r.Reasons = capped(append(r.Reasons, f.closed...))
 		r.Counterexamples = r.Counterexamples[:min(len(r.Counterexamples), maxReasons)]
-	case len(closed) > 0:
-		r.Verdict, r.Summary, r.Reasons = Unknown, closed[0], capped(closed)
+	case len(f.closed) > 0:
+		r.Verdict, r.Summary, r.Reasons = Unknown, f.closed[0], capped(f.closed)
 	case ended == 0:
 		r.Verdict, r.Summary = Unknown, "no session was seen to end"
 	default:
-		r.Verdict, r.Summary = Valid, fmt.Sprintf("%s, of which %d were seen to end, and %s agree with their promises",
-			plural(len(record.order), "session"), ended, plural(len(record.names), "lock"))
+		r.Summary = valid
 	}
 	return r
-}
-
-func ofLock(name, why string) string {
-	if why == "" {
-		return ""
-	}
-	return "lock " + name + ": " + why
 }
 
 // clocksTick reports whether time passed on every node as it passes outside: no fault made a monotonic
