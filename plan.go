@@ -124,7 +124,7 @@ func (r Registry) lookUp(s Scenario, o Options) (*plan, error) {
 		return nil, s.mistake(err)
 	}
 	p.generator, err = p.workload.New(workloads.Options{Mode: s.Mode, Keys: s.Keys, OpsPerKey: s.OpsPerKey, Seed: s.Seed,
-		ByValue:     !p.system.Facts().Can(history.ReportsIndexes),
+		ByValue: !p.system.Facts().Can(history.ReportsIndexes), PlainSessions: !p.system.Facts().Can(history.DelaysLocks),
 		Concurrency: s.Concurrency, Timeout: s.Timeout})
 	if err != nil {
 		return nil, s.mistake(err)

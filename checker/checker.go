@@ -114,7 +114,7 @@ type Result struct {
 	Summary string   `json:"summary"`           // one sentence
 	Reasons []string `json:"reasons,omitempty"` // why it is not valid, the most important first
 	Metrics []Metric `json:"figures,omitempty"` // what was measured, in a fixed order
-	// Counterexamples prove an invalid result of linearizable, append, watch or mutex, the shortest first for
+	// Counterexamples prove an invalid result of linearizable, append, watch, mutex or sessions, the shortest first for
 	// linearizable. Other checkers have none.
 	Counterexamples []Counterexample `json:"counterexamples,omitempty"`
 	Budget          *Budget          `json:"budget,omitempty"` // of linearizable; nil for all others

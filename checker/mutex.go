@@ -31,16 +31,22 @@ func Mutex() Checker {
 // so its locks, had lived until then. It holds a lock
 //
 //	from  the answer to its acquire
-//	to    the sending of its release or of the end of its session, or,
+//	to    the sending of its release or of the end of its session, unless that certainly failed, or,
 //	      if that comes first, the sending of its last good renewal + TTL
 //
 // and two holds of one lock, by two sessions, must not overlap. An acquire of unknown fate
-// is no hold: no client acts on it. Sessions of this workload depend on no health check, whose
+// is no hold: no client acts on it. Nor is one while a release of unknown fate may come yet. Sessions of
+// this workload depend on no health check, whose
 // failure would end them earlier (Consul's documentation of sessions says so).
 //
 // Beside that, every acquire must have a larger modify index than all acquires and releases of
 // that lock which were answered before it was asked for: as a fencing token it is what a
-// store can reject a late holder by (Kleppmann, "How to do distributed locking", 2016).
+// store can reject a late holder by (Kleppmann, "How to do distributed locking", 2016). No token is
+// given twice either, unless a holder acquires again what it holds, of which Consul need not make
+// a new version.
+//
+// What a hold leaves open, the checker sessions judges by the order of the indexes: a second holder in the
+// time between TTL and end, an acquire whose answer came too late to hold anything.
 func checkMutex(_ context.Context, run *Run) Result {
 	holds, tokens, err := lockHistory(run.Ops)
 	if err != nil {
@@ -127,7 +133,7 @@ func lockHistory(ops []history.Operation) (holds []hold, tokens []*history.Opera
 		switch {
 		case op.F == history.OpRenew && good && op.Invoke+s.ttl > s.validUntil:
 			s.validUntil, s.by = op.Invoke+s.ttl, op
-		case op.F == history.OpDestroy:
+		case op.F == history.OpDestroy && op.Type != history.Fail:
 			s.ends = min(s.ends, op.Invoke)
 		}
 		if (op.F == history.OpAcquire || op.F == history.OpRelease) && good && op.ModifyIndex > 0 {
@@ -169,10 +175,9 @@ func sessionOf(op *history.Operation) (id string) {
 	return id
 }
 
-// holds are those of one session, whose operations come one after the other. To acquire again
-// what one holds goes on holding it.
+// holds are those of one session. To acquire again what one holds goes on holding it.
 func (s *session) holds(id string) (all []hold) {
-	for i, op := range s.asks {
+	for _, op := range s.asks {
 		if op.F != history.OpAcquire || op.Type != history.OK {
 			continue
 		}
@@ -180,10 +185,9 @@ func (s *session) holds(id string) (all []hold) {
 		if s.validUntil <= s.ends {
 			h.basis = s.by
 		}
-		for _, later := range s.asks[i+1:] {
-			if later.F == history.OpRelease && later.Key == op.Key && later.Invoke < h.until {
-				h.until, h.basis = later.Invoke, nil
-				break
+		for _, r := range s.asks {
+			if r.F == history.OpRelease && r.Key == op.Key && r.Type != history.Fail && r.Return > op.Invoke && r.Invoke < h.until {
+				h.until, h.basis = r.Invoke, nil
 			}
 		}
 		if h.until > h.from {
@@ -272,12 +276,32 @@ func unfenced(tokens []*history.Operation) (found []unfencedPair) {
 				}
 				answered = answered[1:]
 			}
-			if largest != nil && op.ModifyIndex <= largest.ModifyIndex {
+			if largest != nil && op.ModifyIndex <= largest.ModifyIndex && !again(largest, op) {
 				found = append(found, unfencedPair{largest, op})
 			}
 		}
+		found = append(found, doubled(ops)...)
 	}
 	return found
+}
+
+// doubled finds tokens that two operations got, which may have been under way at once.
+func doubled(ops []*history.Operation) (found []unfencedPair) {
+	first := map[uint64]*history.Operation{}
+	for _, op := range ops {
+		before := first[op.ModifyIndex]
+		if before == nil {
+			first[op.ModifyIndex] = op
+		} else if before.Return >= op.Invoke && !again(before, op) {
+			found = append(found, unfencedPair{before, op})
+		}
+	}
+	return found
+}
+
+// again reports whether a session acquired again what it held, under the same index.
+func again(a, b *history.Operation) bool {
+	return a.F == history.OpAcquire && b.F == history.OpAcquire && a.ModifyIndex == b.ModifyIndex && sessionOf(a) == sessionOf(b)
 }
 
 func (p unfencedPair) words() string {

@@ -79,6 +79,20 @@ func TestMutex(t *testing.T) {
 			good(history.OpRelease, "a", "k", 30, 40, 10).good(history.OpAcquire, "b", "k", 50, 60, 8), Invalid, "acquire was asked for at 0.050 s and got the token 8, though release had got 10"},
 		{"a token that is given twice", new(locks).create("a", 0, 1).create("b", 0, 1).good(history.OpAcquire, "a", "k", 10, 20, 9).
 			good(history.OpRelease, "a", "k", 30, 40, 10).good(history.OpAcquire, "b", "k", 50, 60, 10), Invalid, "token 10"},
+		{"a release that certainly failed ends nothing", new(locks).create("a", 0, 1).create("b", 0, 1).good(history.OpAcquire, "a", "k", 10, 20, 5).
+			add(history.OpRelease, "a", "k", 25, 28, 0, history.Fail, history.NotLeader).good(history.OpAcquire, "b", "k", 30, 40, 6), Invalid, "two holders from 0.040 s"},
+		{"nor does a destroy that did", new(locks).create("a", 0, 1).create("b", 0, 1).good(history.OpAcquire, "a", "k", 10, 20, 5).
+			add(history.OpDestroy, "a", "", 25, 28, 0, history.Fail, history.NotLeader).good(history.OpAcquire, "b", "k", 30, 40, 6), Invalid, "two holders from 0.040 s"},
+		{"a release from before may come yet", new(locks).create("a", 0, 1).create("b", 0, 1).add(history.OpRelease, "a", "k", 5, 9_000_000, 0, history.Info, "timeout").
+			good(history.OpAcquire, "a", "k", 10, 20, 5).good(history.OpAcquire, "b", "k", 30, 40, 6), Valid, ""},
+		{"one that is over does not", new(locks).create("a", 0, 1).create("b", 0, 1).good(history.OpRelease, "a", "k", 5, 8, 4).
+			good(history.OpAcquire, "a", "k", 10, 20, 5).good(history.OpAcquire, "b", "k", 30, 40, 6), Invalid, "two holders"},
+		{"one token for two at once", new(locks).create("a", 0, 1).create("b", 0, 1).good(history.OpAcquire, "a", "k", 10, 50, 5).
+			good(history.OpAcquire, "b", "k", 20, 60, 5).good(history.OpRelease, "a", "k", 51, 70, 7), Invalid, "got the token 5, though acquire had got 5"},
+		{"a holder acquires again under its token", new(locks).create("a", 0, 1).good(history.OpAcquire, "a", "k", 10, 20, 5).
+			good(history.OpAcquire, "a", "k", 15, 40, 5).good(history.OpAcquire, "a", "k", 50, 60, 5), Valid, ""},
+		{"but does not release under it", new(locks).create("a", 0, 1).good(history.OpAcquire, "a", "k", 10, 20, 5).
+			good(history.OpRelease, "a", "k", 30, 40, 5), Invalid, "release was asked for at 0.030 s and got the token 5"},
 		{"a session that nobody made", new(locks).good(history.OpAcquire, "a", "k", 10, 20, 5), Unknown, "nobody made"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -60,11 +60,7 @@ func completion(process history.Process, node string, op Op, a Outcome) history.
 }
 
 func created(op Op, session string) json.RawMessage {
-	value, err := json.Marshal(SessionValue{Session: session, TTLMS: op.TTL.Milliseconds()})
-	if err != nil {
-		panic(err) // it always encodes
-	}
-	return value
+	return sessionValue(op.Op, session)
 }
 
 // garbageShown bounds how much of a value that nobody wrote comes into the history.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -112,6 +113,9 @@ func (c *fakeClient) call(ctx context.Context, effect func() (nodes.Answer, erro
 }
 
 func (c *fakeClient) Do(ctx context.Context, op nodes.Op) (nodes.Answer, error) {
+	if s := c.locks(); op.F != history.OpWrite && op.F != history.OpCAS && (op.F != history.OpRead || strings.Contains(op.Key, "lock") || strings.Contains(op.Key, "delayed")) {
+		return c.call(ctx, func() (nodes.Answer, error) { return s.do(op) })
+	}
 	return nodes.Dispatch(ctx, c, op)
 }
 
@@ -125,29 +129,6 @@ func (c *fakeClient) Put(ctx context.Context, key, value string) (nodes.Answer, 
 
 func (c *fakeClient) CAS(ctx context.Context, key, value string, index uint64) (nodes.Answer, error) {
 	return c.call(ctx, func() (nodes.Answer, error) { return c.cas(key, value, index) })
-}
-
-func (c *fakeClient) CreateSession(ctx context.Context, ttl, _ time.Duration, _ bool) (string, error) {
-	item, err := c.call(ctx, func() (nodes.Answer, error) { return nodes.Answer{Value: c.locks().create(ttl)}, nil })
-	return item.Value, err
-}
-
-func (c *fakeClient) RenewSession(ctx context.Context, id string) error {
-	_, err := c.call(ctx, func() (nodes.Answer, error) { return nodes.Answer{}, c.locks().renew(id) })
-	return err
-}
-
-func (c *fakeClient) DestroySession(ctx context.Context, id string) error {
-	_, err := c.call(ctx, func() (nodes.Answer, error) { c.locks().destroy(id); return nodes.Answer{}, nil })
-	return err
-}
-
-func (c *fakeClient) Acquire(ctx context.Context, key, _, session string) (nodes.Answer, error) {
-	return c.call(ctx, func() (nodes.Answer, error) { return c.locks().acquire(key, session) })
-}
-
-func (c *fakeClient) Release(ctx context.Context, key, _, session string) (nodes.Answer, error) {
-	return c.call(ctx, func() (nodes.Answer, error) { return c.locks().release(key, session) })
 }
 
 func (c *fakeClient) Observe(context.Context) (history.Observation, error) {

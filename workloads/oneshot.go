@@ -17,7 +17,7 @@ func (r *Runner) oneShot() history.Process {
 	return history.Process(firstOneShot + r.oneShots.Add(1) - 1)
 }
 
-// Burst fires reads at one node, all at once and each by a process of its own, while Run
+// Burst fires reads, or what else the generator gives in their place, at one node, all at once and each by a process of its own, while Run
 // goes on or not. It returns when every one of them has been handed to the client; they
 // are recorded as they complete, and Run and Drain wait for them.
 //

@@ -19,7 +19,7 @@
 // There are several, a file each. The register is reads, writes and compare-and-sets of integers on a few keys,
 // each of which is replaced as it grows old. The lock is sessions that compete for a few
 // locks: each is made, renewed, and destroyed or abandoned, and what a session held meanwhile is for
-// the checker mutex to judge.
+// the checkers mutex and sessions to judge. The append is lists that clients append to.
 //
 // A new workload is one file with a Generator, one with its Checker (package checker), and one line in All. It is not for judging
 // what was seen (package checker).
@@ -55,7 +55,8 @@ type Outcome struct {
 type Generator interface {
 	// Next is the next operation. There is always one.
 	Next() Op
-	// Read is a read of a key that is in use now.
+	// Read is a read of a key that is in use now, or what else a leader that was deposed must not
+	// answer from what it remembers.
 	Read() Op
 	// Finals are reads of the keys that were used last, the latest first, at most so many.
 	Finals(most int) []Op
@@ -91,4 +92,6 @@ type Options struct {
 	// Concurrency and Timeout are the runner's, for workloads whose operations block. Defaults 12 and 3 s.
 	Concurrency int
 	Timeout     time.Duration
+	// PlainSessions is for systems whose sessions have no lock delay, and always delete their keys.
+	PlainSessions bool
 }

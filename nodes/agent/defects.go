@@ -17,15 +17,21 @@ const (
 	AckBeforeCommit           = "ack-before-commit"
 	CASCheckedByFollower      = "cas-checked-by-follower"
 	ConsistentReadBeforeApply = "consistent-read-before-apply"
+	DeleteBehaviorReleases    = "delete-behavior-releases"
 	DeposedLeaderRead         = "deposed-leader-read"
+	DeposedLeaderRenews       = "deposed-leader-renews"
 	ForwardRetryDoubles       = "forward-retry-doubles"
 	ForwardsToOldLeader       = "forwards-to-old-leader"
+	LockDelayIgnored          = "lock-delay-ignored"
 	NoDirFsync                = "no-dir-fsync"
 	NoFsync                   = "no-fsync"
 	RejoinsWithEmptyLog       = "rejoins-with-empty-log"
+	ReleaseByAnyone           = "release-by-anyone"
 	RestoreResetsIndex        = "restore-resets-index"
+	SessionEndFreesOneKey     = "session-end-frees-one-key"
 	SessionExpiryByWallClock  = "session-expiry-by-wall-clock"
 	SnapshotDropsKey          = "snapshot-drops-key"
+	SnapshotDropsSessions     = "snapshot-drops-sessions"
 	StaleFollowerRead         = "stale-follower-read"
 	WallClockLease            = "wall-clock-lease"
 	WatchIndexAfterState      = "watch-index-after-state"
@@ -44,15 +50,24 @@ var Defects = []Defect{
 	{ConsistentReadBeforeApply,
 		"a consistent read does not wait until the new leader has applied what was committed before it led",
 		`hashicorp/consul#2644, fixed in #3154: stale reads from a leader that still replays its log`},
+	{DeleteBehaviorReleases,
+		"a session with the behaviour delete releases its keys when it ends, and deletes none",
+		`segmentio/consul-go#15: keys of sessions with the behaviour delete are never purged; docker-archive/classicswarm#2024: a key outlives its host by days`},
 	{DeposedLeaderRead,
 		"being in Raft's leader state is enough to answer a default read; no lease is checked",
 		`hashicorp/consul#54, and the documented window of the default mode: a leader that was replaced and does not know it yet`},
+	{DeposedLeaderRenews,
+		"being in Raft's leader state is enough to renew a session; a leader that was replaced renews what its successor has ended",
+		`etcd-io/etcd#15247: an old leader that is stuck goes on renewing leases, which the new one revokes`},
 	{ForwardRetryDoubles,
 		"a write that failed with an indefinite error is sent again, and may take effect twice",
 		`etcd-io/etcd#14890 and jepsen.io/analyses/jetcd-0.8.2: a client that retries writes of unknown fate; etcd-io/etcd#6691`},
 	{ForwardsToOldLeader,
 		"a server forwards to the first leader that it has known, whoever leads by now",
 		`scylladb/scylladb#30182: a cached leader is taken for forwarding although it is down; eBay/NuRaft#116: a deposed server goes on naming a leader of old`},
+	{LockDelayIgnored,
+		"a lock can be acquired as soon as the session that held it has ended, whatever its lock delay",
+		`Ecwid/consul-api#161 and docker/libkv#67: sessions whose lock delay is not the one that was asked for`},
 	{NoDirFsync,
 		"a server syncs the files that it makes and renames, and never their directories: ext4, XFS and btrfs keep the names, POSIX does not promise it",
 		`google/leveldb#196, files that are made; facebook/rocksdb#8903, files that are renamed; mongodb-partners/mongo-rocks#35, both under a cluster`},
@@ -62,15 +77,24 @@ var Defects = []Defect{
 	{RejoinsWithEmptyLog,
 		"a server that lost its disk comes back under its old identity, made of its name, and votes with its empty log",
 		`lni/dragonboat#256 and sofastack/sofa-jraft#1000: a server whose directory was deleted comes back under its old identity`},
+	{ReleaseByAnyone,
+		"a lock is released for any session that asks, not only for its holder",
+		`delta-io/delta-rs#440: release_lock let anyone release a lock`},
 	{RestoreResetsIndex,
 		"a snapshot that is restored numbers the modify indexes anew, from 1",
 		`hashicorp/consul#8377, fixed in #8474: objects restored from a snapshot with other modify indexes`},
+	{SessionEndFreesOneKey,
+		"a session that ends frees the first of its keys, and the others stay locked for good",
+		`hashicorp/consul#5205: a session is destroyed, and a lock of it is not released`},
 	{SessionExpiryByWallClock,
 		"the leader ends sessions at a time of the wall clock, so one that jumps ahead ends all of them, renewed or not",
 		`etcd-io/etcd#6700 and #12291: leases expire by the wall clock`},
 	{SnapshotDropsKey,
 		"a snapshot leaves out the keys of one part in four",
 		`openstack-experimental/keystone#1293 and JDRaftKeeper/RaftKeeper#240: snapshots that lack a part of what was stored`},
+	{SnapshotDropsSessions,
+		"a snapshot leaves out the sessions and keeps their locks, which nobody can release any more",
+		`etcd-io/etcd#12651: a member that was started again has lost leases that the others have`},
 	{StaleFollowerRead,
 		"a follower answers default reads from its own copy",
 		`aphyr.com/posts/316, "Jepsen: etcd and Consul" (2014): etcd answered reads from the copy of any node`},

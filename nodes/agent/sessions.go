@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"faultline/nodes"
 	"faultline/nodes/agent/internal/gossip"
 	"faultline/nodes/agent/internal/kv"
 	"faultline/workloads/history"
@@ -19,7 +20,9 @@ import (
 //     leader had been elected when it was counted. Otherwise a leader that was deposed, and does
 //     not know it yet, would confirm a session that its successor has already expired.
 //   - A new leader gives every session its full TTL again, from when it is ready.
-//   - Once the leader has begun to end a session, it renews it no more.
+//   - Once the leader has begun to end a session, it renews it no more. That a session has ended
+//     is said once that is committed, and by a confirmed leader: until then a successor may give it its full
+//     TTL again, and a deposed leader knows nothing of younger sessions.
 
 // sessionTTLMultiplier is how many TTLs after its last renewal a session expires, as Consul's.
 const sessionTTLMultiplier = 2
@@ -134,7 +137,7 @@ func (s *server) sessionsRead(ctx context.Context, args sessionArgs) (sessionRep
 }
 
 // sessionRenew gives a session its full TTL again. It runs on the leader only. A session
-// that does not exist, or is being ended, is not in the reply.
+// that does not exist any more is not in the reply.
 func (s *server) sessionRenew(ctx context.Context, args sessionArgs) (sessionReply, error) {
 	l, err := s.leadershipNow()
 	if err != nil {
@@ -145,12 +148,34 @@ func (s *server) sessionRenew(ctx context.Context, args sessionArgs) (sessionRep
 	}
 	renewed, ok := l.extendSession(args.ID)
 	if !ok {
+		if err := l.awaitEnd(ctx, args.ID); err != nil {
+			return sessionReply{}, err
+		}
+	}
+	if !s.a.defects[DeposedLeaderRenews] {
+		if _, err := l.readIndex(ctx); err != nil {
+			return sessionReply{}, err
+		}
+	}
+	if !ok {
 		return sessionReply{}, nil
 	}
-	if _, err := l.readIndex(ctx); err != nil {
-		return sessionReply{}, err
-	}
 	return sessionReply{Sessions: []kv.Session{renewed}}, nil
+}
+
+// awaitEnd waits until a session that is not renewed any more does not exist.
+func (l *leadership) awaitEnd(ctx context.Context, id string) error {
+	for {
+		if _, there := l.s.store.Session(id); !there {
+			return nil
+		}
+		if !l.holds() {
+			return notLeader()
+		}
+		if sleep(ctx, 10*time.Millisecond) != nil {
+			return nodes.Errorf(history.Timeout, "the session is being ended: %v", ctx.Err())
+		}
+	}
 }
 
 func (l *leadership) extendSession(id string) (kv.Session, bool) {

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"faultline/nodes"
 	"faultline/workloads/history"
 )
 
@@ -198,5 +200,74 @@ func TestSessionsOutliveTheirLeader(t *testing.T) {
 		require.Equal(t, id, next.get(t, "k", "consistent").Session)
 		renewed := next.do(t, "PUT", "/v1/session/renew/"+id, "")
 		require.Equal(t, http.StatusOK, renewed.status, renewed.body)
+	})
+}
+
+// The lock delay is kept, unless the defect is planted.
+func TestLockDelayIgnored(t *testing.T) {
+	for _, names := range [][]string{nil, {LockDelayIgnored}} {
+		inBubble(t, func(t *testing.T) {
+			c := startCluster(t, 1, 0, func(config *Config) { config.DefectNames = names })
+			leader := c.leader(t)
+			a := leader.newSession(t, `{"LockDelay": "20s", `+unchecked+`}`)
+			b := leader.newSession(t, `{`+unchecked+`}`)
+			require.True(t, leader.lock(t, "acquire", "k", a))
+			require.Equal(t, "true", leader.do(t, "PUT", "/v1/session/destroy/"+a, "").body)
+			require.Equal(t, names != nil, leader.lock(t, "acquire", "k", b))
+		})
+	}
+}
+
+// A leader that nobody hears any more renews no session and says of none that it has ended, unless the
+// defect is planted.
+func TestDeposedLeaderRenews(t *testing.T) {
+	for _, names := range [][]string{nil, {DeposedLeaderRenews}} {
+		inBubble(t, func(t *testing.T) {
+			c := startCluster(t, 3, 0, func(config *Config) {
+				config.DefectNames = names
+				config.Times = &Times{Heartbeat: 2 * second, Election: 2 * second, LeaderLease: 2 * second, Commit: testTimes.Commit}
+			})
+			leader := c.leader(t)
+			id := leader.newSession(t, `{`+unchecked+`}`)
+			leader.wire.cut(leader.host.ip, ips(c.nodes, leader)...)
+			defer leader.wire.heal()
+			s := leader.agent.server.Load()
+			_, err := s.sessionRenew(t.Context(), sessionArgs{ID: id})
+			require.Equal(t, names != nil, err == nil, err)
+			reply, err := s.sessionRenew(t.Context(), sessionArgs{ID: "one that it does not know"})
+			require.Equal(t, names != nil, err == nil, err)
+			require.Empty(t, reply.Sessions)
+		})
+	}
+}
+
+// That a session has ended is said when it has: while its end is on its way, a successor may come and
+// give it its full time again.
+func TestRenewalWaitsForTheEnd(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		c := startCluster(t, 1, 0)
+		leader := c.leader(t)
+		s := leader.agent.server.Load()
+		id := leader.newSession(t, `{`+unchecked+`}`)
+		l := leader.leadership()
+		l.sessions.mu.Lock()
+		l.sessions.ending[id] = true
+		l.sessions.mu.Unlock()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := s.sessionRenew(ctx, sessionArgs{ID: id})
+		require.Equal(t, history.Timeout, nodes.CodeOf(err), "it is there yet: %v", err)
+		done := make(chan error, 1)
+		go func() {
+			reply, err := s.sessionRenew(t.Context(), sessionArgs{ID: id})
+			if err == nil && len(reply.Sessions) > 0 {
+				err = fmt.Errorf("it was renewed")
+			}
+			done <- err
+		}()
+		time.Sleep(100 * time.Millisecond)
+		require.Empty(t, done)
+		require.Equal(t, "true", leader.do(t, "PUT", "/v1/session/destroy/"+id, "").body)
+		require.NoError(t, <-done)
 	})
 }

@@ -17,7 +17,7 @@ func (s *server) write(ctx context.Context, args writeArgs) (writeReply, error) 
 	if s.a.defects[AckBeforeCommit] {
 		return s.writeUnsafely(args.Command)
 	}
-	if c, err := kv.ParseCommand(args.Command); err == nil && c.Op == kv.Acquire && s.delays.delayed(c.Key, s.a.host.Monotonic()) {
+	if c, err := kv.ParseCommand(args.Command); err == nil && c.Op == kv.Acquire && !s.a.defects[LockDelayIgnored] && s.delays.delayed(c.Key, s.a.host.Monotonic()) {
 		return writeReply{}, nil
 	}
 	result, err := s.propose(ctx, args.Command)

@@ -73,6 +73,7 @@ const (
 	LeavesCluster   Ability = "leave"
 	ChangesMembers  Ability = "members"
 	RunsClients     Ability = "clients"
+	DelaysLocks     Ability = "lock-delay"
 )
 
 var abilityDocs = map[Ability]string{
@@ -83,6 +84,7 @@ var abilityDocs = map[Ability]string{
 	LeavesCluster:   "a node can be told to leave",
 	ChangesMembers:  "the peer set can be looked at and changed",
 	RunsClients:     "it has client agents: nodes that keep nothing and forward",
+	DelaysLocks:     "its sessions can have a lock delay, and can release their keys in place of deleting them",
 }
 
 // Abilities lists all of them, sorted.

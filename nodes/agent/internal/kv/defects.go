@@ -10,9 +10,14 @@ import (
 type Defects struct {
 	SnapshotDropsKey   bool // a snapshot leaves out the keys of one part in four
 	RestoreResetsIndex bool // a restore numbers the modify indexes anew, from 1
+
+	ReleaseByAnyone       bool // any session releases a lock, whoever holds it
+	EndFreesOneKey        bool // a session that ends frees the first of its keys, and no other
+	DeleteReleases        bool // a session that ends releases keys that it should delete
+	SnapshotDropsSessions bool // a snapshot leaves out all sessions, and keeps their locks
 }
 
-// Plant makes the store have these defects, from the next snapshot or restore on. It is
+// Plant makes the store have these defects, from now on. It is
 // called before Raft has the store.
 func (s *Store) Plant(d Defects) { s.defects = d }
 
@@ -29,6 +34,13 @@ func (s *state) dropped() *state {
 	})
 	less := *s
 	less.tree = txn.Commit()
+	return &less
+}
+
+// sessionless is a state without the sessions, whose locks stay.
+func (s *state) sessionless() *state {
+	less := *s
+	less.sessions = iradix.New[Session]()
 	return &less
 }
 

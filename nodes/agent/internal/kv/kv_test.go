@@ -151,6 +151,61 @@ func TestDefectsOfSnapshots(t *testing.T) {
 	require.Equal(t, full.Applied(), again.Applied())
 }
 
+func newSession(t *testing.T, s *Store, index uint64, one Session) {
+	t.Helper()
+	c, err := SessionCommand(one)
+	require.NoError(t, err)
+	require.True(t, apply(s, index, c).OK)
+}
+
+func TestDefectsOfSessions(t *testing.T) {
+	play := func(d Defects) *Store {
+		s := NewStore()
+		s.Plant(d)
+		newSession(t, s, 1, Session{ID: "a"})
+		newSession(t, s, 2, Session{ID: "d", Delete: true})
+		for i, key := range []string{"k1", "k2"} {
+			require.True(t, apply(s, uint64(3+i), Command{Op: Acquire, Key: key, Session: "a"}).OK)
+			require.True(t, apply(s, uint64(5+i), Command{Op: Acquire, Key: "of " + key, Session: "d"}).OK)
+		}
+		return s
+	}
+	require.False(t, apply(play(Defects{}), 9, Command{Op: Release, Key: "k1", Session: "d"}).OK)
+	require.True(t, apply(play(Defects{ReleaseByAnyone: true}), 9, Command{Op: Release, Key: "k1", Session: "d"}).OK)
+
+	for _, d := range []Defects{{}, {EndFreesOneKey: true}} {
+		s := play(d)
+		apply(s, 9, Command{Op: SessionDestroy, Key: "a"})
+		require.Empty(t, one(t, s, "k1").Session)
+		require.Equal(t, d.EndFreesOneKey, one(t, s, "k2").Session == "a")
+	}
+	for _, d := range []Defects{{}, {DeleteReleases: true}} {
+		s := play(d)
+		apply(s, 9, Command{Op: SessionDestroy, Key: "d"})
+		for _, key := range []string{"of k1", "of k2"} {
+			left := s.Query(Query{Kind: Get, Key: key}).Entries
+			require.Equal(t, d.DeleteReleases, len(left) == 1)
+			if d.DeleteReleases {
+				require.Empty(t, left[0].Session)
+			}
+		}
+	}
+	for _, d := range []Defects{{}, {SnapshotDropsSessions: true}} {
+		s := play(d)
+		made, err := s.Snapshot()
+		require.NoError(t, err)
+		var b bytes.Buffer
+		require.NoError(t, made.(snapshot).write(&b))
+		restored := NewStore()
+		require.NoError(t, restored.Restore(io.NopCloser(&b)))
+		_, kept := restored.Session("a")
+		require.Equal(t, !d.SnapshotDropsSessions, kept)
+		_, kept = s.Session("a")
+		require.True(t, kept, "the source itself keeps all")
+		require.Equal(t, "a", one(t, restored, "k1").Session)
+	}
+}
+
 func TestUnknownCommandChangesNothing(t *testing.T) {
 	s := NewStore()
 	r := s.Apply(&raft.Log{Type: raft.LogCommand, Index: 1, Data: []byte{99}}).(Result)

@@ -60,7 +60,7 @@ func (s *state) createSession(c Command, index uint64) error {
 }
 
 // destroySession ends a session, and with it its locks. It returns the keys that it held.
-func (s *state) destroySession(txn *iradix.Txn[Entry], id string, index uint64) (ended Session, held []string) {
+func (s *state) destroySession(txn *iradix.Txn[Entry], id string, index uint64, planted Defects) (ended Session, held []string) {
 	sessions, v, existed := s.sessions.Delete([]byte(id))
 	if !existed {
 		return Session{}, nil
@@ -72,8 +72,11 @@ func (s *state) destroySession(txn *iradix.Txn[Entry], id string, index uint64) 
 		}
 		return false
 	})
+	if planted.EndFreesOneKey {
+		held = held[:min(len(held), 1)]
+	}
 	for _, key := range held {
-		if ended.Delete {
+		if ended.Delete && !planted.DeleteReleases {
 			s.delete(txn, key, index)
 			continue
 		}
@@ -102,8 +105,8 @@ func (s *state) acquire(txn *iradix.Txn[Entry], c Command, was Entry, index uint
 }
 
 // release unlocks a key that a session holds, and writes it.
-func (s *state) release(txn *iradix.Txn[Entry], c Command, was Entry, index uint64) (ok bool) {
-	if was.Session == "" || was.Session != c.Session {
+func (s *state) release(txn *iradix.Txn[Entry], c Command, was Entry, index uint64, planted Defects) (ok bool) {
+	if was.Session == "" || was.Session != c.Session && !planted.ReleaseByAnyone {
 		return false
 	}
 	was.Session = ""

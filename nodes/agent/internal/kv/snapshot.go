@@ -25,6 +25,9 @@ func (s *Store) Snapshot() (raft.FSMSnapshot, error) {
 	if s.defects.SnapshotDropsKey {
 		now = now.dropped()
 	}
+	if s.defects.SnapshotDropsSessions {
+		now = now.sessionless()
+	}
 	return snapshot{now}, nil
 }
 

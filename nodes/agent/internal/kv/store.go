@@ -152,7 +152,7 @@ func (store *Store) apply(s *state, txn *iradix.Txn[Entry], entry *raft.Log) Res
 			return Result{Index: entry.Index, Err: err.Error()}
 		}
 	case SessionDestroy:
-		ended, held := s.destroySession(txn, c.Key, entry.Index)
+		ended, held := s.destroySession(txn, c.Key, entry.Index, store.defects)
 		if ended.ID != "" && store.onEnd != nil {
 			store.onEnd(ended, held)
 		}
@@ -165,7 +165,7 @@ func (store *Store) apply(s *state, txn *iradix.Txn[Entry], entry *raft.Log) Res
 			return mismatch
 		}
 	case Release:
-		if !s.release(txn, c, was, entry.Index) {
+		if !s.release(txn, c, was, entry.Index, store.defects) {
 			return mismatch
 		}
 	case Barrier:
