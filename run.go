@@ -164,7 +164,7 @@ var errOverdue = errors.New("the run takes longer than any can")
 func (p *plan) session(o Options, dir string, broken *broken, abort context.Context) Plan {
 	s := p.scenario
 	return Plan{Topology: p.topology, System: p.system, Schedule: p.schedule, Generator: p.generator,
-		Rate: s.Rate, Concurrency: s.Concurrency, Timeout: s.Timeout,
+		Rate: s.Rate, Concurrency: s.Concurrency, Timeout: s.Timeout, LeastTimeout: s.LeastTimeout, Seed: s.Seed,
 		TimeLimit: s.TimeLimit, Quiet: s.Quiet, RecoverWithin: s.RecoverWithin,
 		Name: s.Name, Progress: o.Progress, Abort: abort, broken: broken,
 		Resolved: func(resolved nemesis.Schedule) error {

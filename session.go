@@ -35,6 +35,9 @@ type Plan struct {
 	Rate        float64       // operations a second over all clients
 	Concurrency int           // client processes
 	Timeout     time.Duration // of one operation
+	// LeastTimeout: the timeout of each operation is drawn between it and Timeout; 0: all have Timeout.
+	LeastTimeout time.Duration
+	Seed         uint64 // of those draws
 
 	TimeLimit     time.Duration // from the first operation to the last heal
 	Quiet         time.Duration // after it, for recovery, before the final reads
@@ -189,7 +192,7 @@ func (s *session) ready(ctx context.Context) error {
 func (s *session) run(ctx context.Context) error {
 	var err error
 	s.runner, err = workloads.NewRunner(workloads.Config{Generator: s.Generator, Clients: s.clients, Nodes: s.asked,
-		Log: s.log, Rate: s.Rate, Concurrency: s.Concurrency, Timeout: s.Timeout})
+		Log: s.log, Rate: s.Rate, Concurrency: s.Concurrency, Timeout: s.Timeout, LeastTimeout: s.LeastTimeout, Seed: s.Seed})
 	if err != nil {
 		return err
 	}

@@ -42,6 +42,7 @@ func (f *scenarioFlags) add(flags *pflag.FlagSet) {
 	flags.Float64Var(&g.Rate, "rate", d.Rate, "operations a second over all clients")
 	flags.IntVar(&g.Concurrency, "concurrency", d.Concurrency, "client processes")
 	flags.DurationVar(&g.Timeout, "timeout", d.Timeout, "of one operation")
+	flags.DurationVar(&g.LeastTimeout, "least-timeout", 0, "the timeout of each operation is drawn between it and --timeout; 0: all have the whole")
 	flags.IntVar(&g.Keys, "keys", 0, "keys that are active at a time")
 	flags.IntVar(&g.OpsPerKey, "ops-per-key", 0, "operations on a key before a fresh one takes its place")
 	flags.BoolVar(&g.Hops, "hops", false, "ask every answer for the nodes that it came through")
@@ -71,6 +72,7 @@ var fields = []field{
 	{"rate", func(to, from *faultline.Scenario) { to.Rate = from.Rate }},
 	{"concurrency", func(to, from *faultline.Scenario) { to.Concurrency = from.Concurrency }},
 	{"timeout", func(to, from *faultline.Scenario) { to.Timeout = from.Timeout }},
+	{"least-timeout", func(to, from *faultline.Scenario) { to.LeastTimeout = from.LeastTimeout }},
 	{"keys", func(to, from *faultline.Scenario) { to.Keys = from.Keys }},
 	{"ops-per-key", func(to, from *faultline.Scenario) { to.OpsPerKey = from.OpsPerKey }},
 	{"hops", func(to, from *faultline.Scenario) { to.Hops = from.Hops }},
