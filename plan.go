@@ -123,12 +123,24 @@ func (r Registry) lookUp(s Scenario, o Options) (*plan, error) {
 	if err := p.checkRuntime(); err != nil {
 		return nil, s.mistake(err)
 	}
-	p.generator, err = p.workload.New(workloads.Options{Mode: s.Mode, Keys: s.Keys, OpsPerKey: s.OpsPerKey, Seed: s.Seed,
-		ByValue: !p.system.Facts().Can(history.ReportsIndexes)})
-	if err != nil {
+	if p.generator, err = p.workload.New(p.options()); err != nil {
 		return nil, s.mistake(err)
 	}
 	return p, s.mistake(p.fit())
+}
+
+// options shape the workload. What the system cannot do is not asked of it.
+func (p *plan) options() workloads.Options {
+	s, facts := p.scenario, p.system.Facts()
+	o := workloads.Options{Mode: s.Mode, Keys: s.Keys, OpsPerKey: s.OpsPerKey, Seed: s.Seed, ColdShare: s.ColdShare, DeleteShare: s.DeleteShare,
+		LateShare: s.LateShare, OddNames: s.OddNames, ByValue: !facts.Can(history.ReportsIndexes)}
+	for _, op := range []history.Op{history.OpDelete, history.OpDeleteCAS} {
+		if o.DeleteShare > 0 && !slices.Contains(facts.Ops, op) {
+			o.DeleteShare = 0
+			p.notes = append(p.notes, fmt.Sprintf("nothing is deleted: the system %s has no operation %s", p.system.Name(), op))
+		}
+	}
+	return o
 }
 
 // fit refuses a system that cannot serve the scenario.
