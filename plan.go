@@ -32,6 +32,7 @@ type plan struct {
 	workload    workloads.Workload
 	generator   workloads.Generator
 	abilities   []history.Ability // of the system
+	ownCopy     history.Mode      // of the system's Facts
 	exits       bool              // nodes that join exit if they reach no member
 	notes       []string          // warnings for the report
 	format      int               // of the run directory
@@ -146,7 +147,7 @@ func (p *plan) options() workloads.Options {
 // fit refuses a system that cannot serve the scenario.
 func (p *plan) fit() error {
 	name, facts := p.system.Name(), p.system.Facts()
-	p.exits = facts.ExitsUnjoined
+	p.exits, p.ownCopy = facts.ExitsUnjoined, facts.OwnCopy
 	p.abilities = append([]history.Ability{}, facts.Abilities...) // never nil, which would mean all
 	for _, op := range p.workload.Ops {
 		if !slices.Contains(facts.Ops, op) {
@@ -336,6 +337,6 @@ func makeSchedule(s Scenario, t topologies.Topology, facts nodes.Facts) (schedul
 
 func (p *plan) settings() checker.Settings {
 	s := p.scenario
-	return checker.Settings{Workload: s.Workload, Abilities: p.abilities, ExitsUnjoined: p.exits, Mode: s.Mode, RecoverWithin: s.RecoverWithin,
+	return checker.Settings{Workload: s.Workload, Abilities: p.abilities, ExitsUnjoined: p.exits, Mode: s.Mode, OwnCopy: p.ownCopy, RecoverWithin: s.RecoverWithin,
 		MinOps: s.MinOps, CheckTime: s.CheckTime, CheckMemoryMB: s.CheckMemoryMB, PlannedFaults: len(p.schedule.Steps), Format: p.format}
 }

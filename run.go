@@ -194,7 +194,7 @@ const leftBehind = "what it has made may still be there, so run `faultline clean
 // time that it was given, and what each step and what follows the steps may take at most.
 func (p *plan) longest() time.Duration {
 	s := p.scenario
-	return s.TimeLimit + s.Quiet + s.RecoverWithin + s.Timeout + time.Duration(len(p.schedule.Steps))*mostOfAStep + mostOfTheRest
+	return s.TimeLimit + s.Quiet + 2*s.RecoverWithin + s.Timeout + time.Duration(len(p.schedule.Steps))*mostOfAStep + mostOfTheRest
 }
 
 // nodeLogs is what the nodes of a cluster said, and the run directory where it is kept.

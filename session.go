@@ -245,6 +245,9 @@ func (s *session) run(ctx context.Context) error {
 	if err := s.finalReads(); err != nil {
 		return err
 	}
+	if err := s.copies(ctx); err != nil {
+		return err
+	}
 	if err := nemesis.Verify(s.Abort, s.world()); err != nil {
 		return err
 	}
@@ -320,6 +323,26 @@ func (s *session) finalReads() error {
 	final, cancel := context.WithTimeout(s.Abort, finalWithin)
 	defer cancel()
 	return s.runner.Final(final)
+}
+
+// copies asks every server for what it holds itself of what was read last. That should soon be the
+// same; the checker copies judges whether it was.
+func (s *session) copies(ctx context.Context) error {
+	mode := s.System.Facts().OwnCopy
+	if mode == "" {
+		return nil
+	}
+	var servers []string
+	for _, n := range s.Topology.Servers() {
+		servers = append(servers, n.Name)
+	}
+	within := s.RecoverWithin
+	if ctx.Err() != nil {
+		within = min(within, interruptQuiet)
+	}
+	agreeing, cancel := context.WithTimeout(s.Abort, within)
+	defer cancel()
+	return s.runner.Copies(agreeing, mode, servers)
 }
 
 // enter writes the beginning of a phase into the history.

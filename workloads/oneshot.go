@@ -88,6 +88,7 @@ func (f *finalReader) read(ctx context.Context, op Op, node int) bool {
 		case !recorded:
 			return false
 		case answer.Type == history.OK:
+			f.keep(finalRead{op, found(op, answer.Answer)})
 			f.backoff.reset()
 			return true
 		case answer.Type == history.Info:

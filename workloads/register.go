@@ -74,7 +74,7 @@ func Register() Workload {
 		Doc:      "reads, writes and compare-and-sets of integers on keys that are replaced as they grow old",
 		Ops:      []history.Op{history.OpRead, history.OpWrite, history.OpCAS},
 		New:      NewRegister,
-		Checkers: []checker.Checker{checker.Linearizable()},
+		Checkers: []checker.Checker{checker.Linearizable(), checker.Copies()},
 	}
 }
 

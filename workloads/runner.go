@@ -72,7 +72,8 @@ type Runner struct {
 	oneShots atomic.Int64
 
 	mu     sync.Mutex
-	failed error // the first event that could not be recorded
+	failed error       // the first event that could not be recorded
+	finals []finalRead // that Final has made
 }
 
 type thread struct {

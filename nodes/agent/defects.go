@@ -18,6 +18,7 @@ const (
 	CASCheckedByFollower      = "cas-checked-by-follower"
 	ConsistentReadBeforeApply = "consistent-read-before-apply"
 	DeposedLeaderRead         = "deposed-leader-read"
+	FollowerSkipsEntries      = "follower-skips-entries"
 	ForwardRetryDoubles       = "forward-retry-doubles"
 	ForwardsToOldLeader       = "forwards-to-old-leader"
 	NoDirFsync                = "no-dir-fsync"
@@ -44,6 +45,9 @@ var Defects = []Defect{
 	{DeposedLeaderRead,
 		"being in Raft's leader state is enough to answer a default read; no lease is checked",
 		`hashicorp/consul#54, and the documented window of the default mode: a leader that was replaced and does not know it yet`},
+	{FollowerSkipsEntries,
+		"a follower leaves out one entry in 50 when it applies its log",
+		`etcd-io/etcd#13766: a member that had not applied a part of its log served other data than the rest for good, at the same raft index; #8214`},
 	{ForwardRetryDoubles,
 		"a write that failed with an indefinite error is sent again, and may take effect twice",
 		`etcd-io/etcd#14890 and jepsen.io/analyses/jetcd-0.8.2: a client that retries writes of unknown fate; etcd-io/etcd#6691`},
@@ -75,6 +79,9 @@ var Defects = []Defect{
 		"the leader's lease ends at a time of the wall clock, so a clock that is set back, or slow, makes it longer",
 		`vesoft-inc/nebula#2723: leases by the wall clock; sofastack/sofa-jraft#26, which fixed the same`},
 }
+
+// skippedEntry: a follower with follower-skips-entries leaves out the entries whose index it divides.
+const skippedEntry = 50
 
 // defects is the set that one agent was started with.
 type defects map[string]bool

@@ -10,6 +10,8 @@ import (
 type Defects struct {
 	SnapshotDropsKey   bool // a snapshot leaves out the keys of one part in four
 	RestoreResetsIndex bool // a restore numbers the modify indexes anew, from 1
+	// Skips reports whether the entry at an index is left out when the log is applied; nil: none is.
+	Skips func(index uint64) bool
 }
 
 // Plant makes the store have these defects, from the next snapshot or restore on. It is
