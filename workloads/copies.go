@@ -93,6 +93,9 @@ func (r *Runner) copiesOf(ctx context.Context, node string, wanted []finalRead) 
 // first question without an answer ends the round, since those after it would take as long.
 func (r *Runner) copyRound(ctx context.Context, node string, wanted []finalRead) (left []finalRead, answered bool) {
 	for i, f := range wanted {
+		if ctx.Err() != nil {
+			return append(left, wanted[i:]...), false
+		}
 		asked, cancel := context.WithTimeout(ctx, r.Timeout)
 		outcome := perform(asked, r.Clients[node], f.Op)
 		cancel()
