@@ -107,7 +107,7 @@ func loadRun(dir string) (*storedRun, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, rundir.HistoryFile), err)
 	}
-	p := plan{scenario: scenario.Defaults(), schedule: schedule, format: record.Format, abilities: record.Abilities, exits: record.ExitsUnjoined}
+	p := plan{scenario: scenario.Defaults(), schedule: schedule, format: record.Format, abilities: record.Abilities, exits: record.ExitsUnjoined, ownCopy: record.OwnCopy}
 	s := &storedRun{scenario: scenario, record: record, scheduled: scheduled, resolved: resolved, steps: len(schedule.Steps), notes: record.Notes,
 		run: &checker.Run{Settings: p.settings(), Topology: topology, Events: events, Ops: ops, Faults: faults, Baseline: baseline}}
 	s.notes = append(s.notes, cutShort(events)...)

@@ -32,6 +32,7 @@ type plan struct {
 	workload    workloads.Workload
 	generator   workloads.Generator
 	abilities   []history.Ability // of the system
+	ownCopy     history.Mode      // of the system's Facts
 	exits       bool              // nodes that join exit if they reach no member
 	notes       []string          // warnings for the report
 	format      int               // of the run directory
@@ -123,19 +124,30 @@ func (r Registry) lookUp(s Scenario, o Options) (*plan, error) {
 	if err := p.checkRuntime(); err != nil {
 		return nil, s.mistake(err)
 	}
-	p.generator, err = p.workload.New(workloads.Options{Mode: s.Mode, Keys: s.Keys, OpsPerKey: s.OpsPerKey, Seed: s.Seed,
-		ByValue: !p.system.Facts().Can(history.ReportsIndexes), PlainSessions: !p.system.Facts().Can(history.DelaysLocks),
-		Concurrency: s.Concurrency, Timeout: s.Timeout})
-	if err != nil {
+	if p.generator, err = p.workload.New(p.options()); err != nil {
 		return nil, s.mistake(err)
 	}
 	return p, s.mistake(p.fit())
 }
 
+// options shape the workload. What the system cannot do is not asked of it.
+func (p *plan) options() workloads.Options {
+	s, facts := p.scenario, p.system.Facts()
+	o := workloads.Options{Mode: s.Mode, Keys: s.Keys, OpsPerKey: s.OpsPerKey, Seed: s.Seed, ColdShare: s.ColdShare, DeleteShare: s.DeleteShare,
+		LateShare: s.LateShare, OddNames: s.OddNames, ByValue: !facts.Can(history.ReportsIndexes), PlainSessions: !facts.Can(history.DelaysLocks), Concurrency: s.Concurrency, Timeout: s.Timeout}
+	for _, op := range []history.Op{history.OpDelete, history.OpDeleteCAS} {
+		if o.DeleteShare > 0 && !slices.Contains(facts.Ops, op) {
+			o.DeleteShare = 0
+			p.notes = append(p.notes, fmt.Sprintf("nothing is deleted: the system %s has no operation %s", p.system.Name(), op))
+		}
+	}
+	return o
+}
+
 // fit refuses a system that cannot serve the scenario.
 func (p *plan) fit() error {
 	name, facts := p.system.Name(), p.system.Facts()
-	p.exits = facts.ExitsUnjoined
+	p.exits, p.ownCopy = facts.ExitsUnjoined, facts.OwnCopy
 	p.abilities = append([]history.Ability{}, facts.Abilities...) // never nil, which would mean all
 	for _, op := range p.workload.Ops {
 		if !slices.Contains(facts.Ops, op) {
@@ -333,6 +345,6 @@ func makeSchedule(s Scenario, t topologies.Topology, facts nodes.Facts) (schedul
 
 func (p *plan) settings() checker.Settings {
 	s := p.scenario
-	return checker.Settings{Workload: s.Workload, Abilities: p.abilities, ExitsUnjoined: p.exits, Mode: s.Mode, RecoverWithin: s.RecoverWithin,
+	return checker.Settings{Workload: s.Workload, Abilities: p.abilities, ExitsUnjoined: p.exits, Mode: s.Mode, OwnCopy: p.ownCopy, RecoverWithin: s.RecoverWithin,
 		MinOps: s.MinOps, CheckTime: s.CheckTime, CheckMemoryMB: s.CheckMemoryMB, PlannedFaults: len(p.schedule.Steps), Format: p.format}
 }

@@ -172,7 +172,7 @@ var errOverdue = errors.New("the run takes longer than any can")
 func (p *plan) session(o Options, dir string, broken *broken, abort context.Context) Plan {
 	s := p.scenario
 	return Plan{Topology: p.topology, System: p.system, Schedule: p.schedule, Generator: p.generator,
-		Rate: s.Rate, Concurrency: s.Concurrency, Timeout: s.Timeout,
+		Rate: s.Rate, Concurrency: s.Concurrency, Timeout: s.Timeout, LeastTimeout: s.LeastTimeout, Seed: s.Seed,
 		TimeLimit: s.TimeLimit, Quiet: s.Quiet, RecoverWithin: s.RecoverWithin,
 		Name: s.Name, Progress: o.Progress, Abort: abort, broken: broken,
 		Resolved: func(resolved nemesis.Schedule) error {
@@ -202,7 +202,7 @@ const leftBehind = "what it has made may still be there, so run `faultline clean
 // time that it was given, and what each step and what follows the steps may take at most.
 func (p *plan) longest() time.Duration {
 	s := p.scenario
-	return s.TimeLimit + s.Quiet + s.RecoverWithin + s.Timeout + time.Duration(len(p.schedule.Steps))*mostOfAStep + mostOfTheRest
+	return s.TimeLimit + s.Quiet + 2*s.RecoverWithin + s.Timeout + time.Duration(len(p.schedule.Steps))*mostOfAStep + mostOfTheRest
 }
 
 // nodeLogs is what the nodes of a cluster said, and the run directory where it is kept.

@@ -17,7 +17,7 @@ func newRunDir(store string, p *plan) (string, rundir.Record, error) {
 	if err != nil {
 		return "", rundir.Record{}, usagef("store: %w", fullDisk(store, err))
 	}
-	record := rundir.Record{Format: checker.FormatLatest, Started: started, Runtime: p.runtime.Name(), System: p.system.Name(), Abilities: p.abilities, ExitsUnjoined: p.exits, Notes: p.notes,
+	record := rundir.Record{Format: checker.FormatLatest, Started: started, Runtime: p.runtime.Name(), System: p.system.Name(), Abilities: p.abilities, ExitsUnjoined: p.exits, OwnCopy: p.ownCopy, Notes: p.notes,
 		Command: "faultline test " + rundir.ScenarioFile, Versions: rundir.Versions()}
 	if system, ok := p.system.(*declared.System); ok {
 		err = rundir.Write(dir, rundir.SystemFile, system.File().String())

@@ -40,9 +40,16 @@ type Scenario struct {
 	Rate        float64       `yaml:"rate,omitempty"`        // operations a second over all clients
 	Concurrency int           `yaml:"concurrency,omitempty"` // client processes
 	Timeout     time.Duration `yaml:"timeout,omitempty"`     // of one operation
-	Keys        int           `yaml:"keys,omitempty"`        // active at a time
-	OpsPerKey   int           `yaml:"ops-per-key,omitempty"` // then a fresh key takes its place
-	Hops        bool          `yaml:"hops,omitempty"`        // ask every answer for the nodes it came through
+	// LeastTimeout: the timeout of each operation is drawn between it and Timeout, log-uniform; 0: all have Timeout.
+	LeastTimeout time.Duration `yaml:"least-timeout,omitempty"`
+	Keys         int           `yaml:"keys,omitempty"`        // active at a time
+	OpsPerKey    int           `yaml:"ops-per-key,omitempty"` // then a fresh key takes its place
+	// What a register's clients do beside: shares of the operations, from 0 to 1. See workloads.Options.
+	ColdShare   float64 `yaml:"cold-share,omitempty"`   // on keys that are written once or a few times
+	DeleteShare float64 `yaml:"delete-share,omitempty"` // that delete, where the system can
+	LateShare   float64 `yaml:"late-share,omitempty"`   // that go by what a client was told long ago
+	OddNames    bool    `yaml:"odd-names,omitempty"`    // of some keys
+	Hops        bool    `yaml:"hops,omitempty"`         // ask every answer for the nodes it came through
 
 	// The faults: families for a generator, or a schedule file, or steps.
 	Nemesis         []string      `yaml:"nemesis,omitempty,flow"`
@@ -156,6 +163,17 @@ func (s Scenario) Validate() error {
 		if d.value <= 0 || d.value > d.max {
 			return fmt.Errorf("%s %v: want more than 0 and at most %v", d.name, d.value, d.max)
 		}
+	}
+	for _, share := range []struct {
+		name  string
+		value float64
+	}{{"cold-share", s.ColdShare}, {"delete-share", s.DeleteShare}, {"late-share", s.LateShare}} {
+		if !(share.value >= 0 && share.value <= 1) { // not a number is refused as well
+			return fmt.Errorf("%s %v: want 0 to 1", share.name, share.value)
+		}
+	}
+	if s.LeastTimeout < 0 || s.LeastTimeout > s.Timeout {
+		return fmt.Errorf("least-timeout %v: want 0 to the timeout of %v", s.LeastTimeout, s.Timeout)
 	}
 	return nil
 }

@@ -35,6 +35,9 @@ type Plan struct {
 	Rate        float64       // operations a second over all clients
 	Concurrency int           // client processes
 	Timeout     time.Duration // of one operation
+	// LeastTimeout: the timeout of each operation is drawn between it and Timeout; 0: all have Timeout.
+	LeastTimeout time.Duration
+	Seed         uint64 // of those draws
 
 	TimeLimit     time.Duration // from the first operation to the last heal
 	Quiet         time.Duration // after it, for recovery, before the final reads
@@ -189,7 +192,7 @@ func (s *session) ready(ctx context.Context) error {
 func (s *session) run(ctx context.Context) error {
 	var err error
 	s.runner, err = workloads.NewRunner(workloads.Config{Generator: s.Generator, Clients: s.clients, Nodes: s.asked,
-		Log: s.log, Rate: s.Rate, Concurrency: s.Concurrency, Timeout: s.Timeout})
+		Log: s.log, Rate: s.Rate, Concurrency: s.Concurrency, Timeout: s.Timeout, LeastTimeout: s.LeastTimeout, Seed: s.Seed})
 	if err != nil {
 		return err
 	}
@@ -245,6 +248,9 @@ func (s *session) run(ctx context.Context) error {
 		return err
 	}
 	if err := s.finalReads(ctx); err != nil {
+		return err
+	}
+	if err := s.copies(ctx); err != nil {
 		return err
 	}
 	if err := nemesis.Verify(s.Abort, s.world()); err != nil {
@@ -323,6 +329,26 @@ func (s *session) finalReads(ctx context.Context) error {
 	final, cancel := context.WithTimeout(s.Abort, finalWithin)
 	defer cancel()
 	return s.runner.Final(final)
+}
+
+// copies asks every server for what it holds itself of what was read last. That should soon be the
+// same; the checker copies judges whether it was.
+func (s *session) copies(ctx context.Context) error {
+	mode := s.System.Facts().OwnCopy
+	if mode == "" {
+		return nil
+	}
+	var servers []string
+	for _, n := range s.Topology.Servers() {
+		servers = append(servers, n.Name)
+	}
+	within := s.RecoverWithin
+	if ctx.Err() != nil {
+		within = min(within, interruptQuiet)
+	}
+	agreeing, cancel := context.WithTimeout(s.Abort, within)
+	defer cancel()
+	return s.runner.Copies(agreeing, mode, servers)
 }
 
 // enter writes the beginning of a phase into the history.

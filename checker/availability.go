@@ -216,7 +216,7 @@ func recoveredEverywhere(run *Run, since int64, after string) (v Verdict, texts 
 		look(nodes, op.Node+" served no "+kind, op, served(op))
 		look(ops, fmt.Sprintf("no %s succeeded", op.F), op, op.Type == history.OK)
 	}
-	limit, end := int64(run.Settings.RecoverWithin), runEnd(run)
+	limit, end := int64(run.Settings.RecoverWithin), clientsEnd(run)
 	v = Valid
 	judge := func(of map[string]*tried, least int) {
 		for _, name := range slices.Sorted(maps.Keys(of)) {

@@ -83,6 +83,7 @@ type Settings struct {
 	Abilities     []history.Ability `json:"abilities"`
 	ExitsUnjoined bool              `json:"exits_unjoined"`  // nodes of the system that start to join end by themselves if they reach no member
 	Mode          history.Mode      `json:"mode"`            // read mode of the clients
+	OwnCopy       history.Mode      `json:"own_copy"`        // read mode in which servers answer from what they hold themselves; none, as in old runs, if empty
 	RecoverWithin time.Duration     `json:"recover_within"`  // after the last heal, operations must succeed again by then
 	MinOps        int               `json:"min_ops"`         // fewer successful operations are not enough for a verdict
 	CheckTime     time.Duration     `json:"check_time"`      // wall time for one checker; 0 is no limit

@@ -70,6 +70,16 @@ func runEnd(run *Run) int64 {
 	return run.Events[len(run.Events)-1].Time
 }
 
+// clientsEnd is the time of the last event of a client. What follows it, if anything, is the observer's.
+func clientsEnd(run *Run) int64 {
+	for _, e := range slices.Backward(run.Events) {
+		if e.Process >= 0 {
+			return e.Time
+		}
+	}
+	return 0
+}
+
 // quantile is the nearest-rank quantile of sorted spans: the smallest of which at least
 // the share q is not above it.
 func quantile(sorted []int64, q float64) time.Duration {

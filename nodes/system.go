@@ -37,6 +37,9 @@ type Facts struct {
 	Port  int          // TCP, on which a node answers clients
 	Ops   []history.Op // that its Conn can Do
 	Modes []Mode       // of reads, the first is meant by default
+	// OwnCopy is the one of them in which a server answers from what it holds itself, however old that
+	// is; empty if there is none.
+	OwnCopy history.Mode
 	// Abilities is what its Conn can do beside.
 	Abilities []history.Ability
 	// ExitsUnjoined: a node that starts to join ends by itself if it reaches no member. It is started again.

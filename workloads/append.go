@@ -27,7 +27,7 @@ func Append() Workload {
 		Doc:      "unique elements that are appended to lists by reading them and by compare-and-set",
 		Ops:      []history.Op{history.OpRead, history.OpCAS},
 		New:      NewAppend,
-		Checkers: []checker.Checker{checker.Append()},
+		Checkers: []checker.Checker{checker.Append(), checker.Copies()},
 	}
 }
 

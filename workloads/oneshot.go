@@ -34,7 +34,7 @@ func (r *Runner) Burst(ctx context.Context, node string, reads int) error {
 	for range reads {
 		sent.Add(1)
 		r.inflight.Go(func() {
-			r.do(r.oneShot(), node, r.Generator.Read(), sent.Done)
+			r.do(r.oneShot(), node, r.Generator.Read(), r.Timeout, sent.Done)
 		})
 	}
 	sent.Wait()
@@ -83,11 +83,12 @@ type finalReader struct {
 // returns false if ctx ended first or the history cannot be written.
 func (f *finalReader) read(ctx context.Context, op Op, node int) bool {
 	for ctx.Err() == nil {
-		answer, recorded := f.do(f.process, f.Nodes[node%len(f.Nodes)], op, nil)
+		answer, recorded := f.do(f.process, f.Nodes[node%len(f.Nodes)], op, f.Timeout, nil)
 		switch {
 		case !recorded:
 			return false
 		case answer.Type == history.OK:
+			f.keep(finalRead{op, found(op, answer.Answer)})
 			f.backoff.reset()
 			return true
 		case answer.Type == history.Info:

@@ -29,31 +29,42 @@ const rememberedKeys = 1000
 // a run, so a value that was read names the operation that wrote it, which is what makes
 // long histories cheap to check. Keys are replaced for the same reason: the price of a
 // check grows with the operations on one key much faster than with the number of keys.
+//
+// Beside these hot keys there may be cold ones, and clients that come back late; see cold.go.
 type register struct {
-	mode        history.Mode
-	byValue     bool // the newest state is what was answered last
-	opsPerKey   int
-	reads, sets float64 // of a draw in [0,1): below reads a read, then below sets a cas
+	mode                 history.Mode
+	byValue              bool // the newest state is what was answered last
+	odd                  bool // some names are
+	opsPerKey            int
+	reads, sets, deletes float64 // of a draw in [0,1): below reads a read, then below sets a cas, then a deletion
+	coldShare, lateShare float64
 
 	mu     sync.Mutex
 	random *rand.Rand
 	value  int64          // the last one that was given out
 	named  int            // keys that were named so far
-	active []*registerKey // in use
+	active []*registerKey // in use, and hot
+	cold   []*registerKey // the oldest first
 	used   []*registerKey // by age, the newest last, those in use among them
 }
 
-// registerKey is a key and the newest of its states that any client was told of. A cas
-// starts from there. The pair of value and index is always from one answer: the store
-// compares the index and the checker compares the value, and the two mean the same only
-// while they belong together.
+// registerKey is a key and the newest of its states that any client was told of.
 type registerKey struct {
 	name   string
-	budget int // operations before it is replaced
+	budget int // operations before it is replaced; changes that are left of a cold one
 	ops    int
-	there  bool   // the key is known to be there
-	value  string // integer in decimal, as stored; meaningless unless it is there
-	index  uint64 // modify index; 0 if the system tells none
+	once   bool // it is cold, and written once
+	now    registerState
+	first  registerState // that any client was told of
+}
+
+// registerState is what a client was told of a key. A cas starts from there. The pair of value and
+// index is always from one answer: the store compares the index and the checker compares the
+// value, and the two mean the same only while they belong together.
+type registerState struct {
+	there bool   // the key is known to be there
+	value string // integer in decimal, as stored; meaningless unless it is there
+	index uint64 // modify index; 0 if the system tells none
 }
 
 // Register is the workload register.
@@ -63,7 +74,7 @@ func Register() Workload {
 		Doc:      "reads, writes and compare-and-sets of integers on keys that are replaced as they grow old",
 		Ops:      []history.Op{history.OpRead, history.OpWrite, history.OpCAS},
 		New:      NewRegister,
-		Checkers: []checker.Checker{checker.Linearizable()},
+		Checkers: []checker.Checker{checker.Linearizable(), checker.Copies()},
 	}
 }
 
@@ -74,6 +85,7 @@ func NewRegister(o Options) (Generator, error) {
 	o.OpsPerKey = cmp.Or(o.OpsPerKey, defaultOpsPerKey)
 	reads := max(0, cmp.Or(o.ReadShare, defaultReadShare))
 	sets := max(0, cmp.Or(o.CASShare, defaultCASShare))
+	deletes, cold, late := max(0, o.DeleteShare), max(0, o.ColdShare), max(0, o.LateShare)
 	switch {
 	case o.Keys < 1:
 		return nil, fmt.Errorf("register: %d keys in use at a time; at least 1 is needed", o.Keys)
@@ -81,8 +93,13 @@ func NewRegister(o Options) (Generator, error) {
 		return nil, fmt.Errorf("register: %d operations a key; at least 1 is needed", o.OpsPerKey)
 	case !(reads+sets <= 1): // not a number is refused as well
 		return nil, fmt.Errorf("register: reads (%v) and compare-and-sets (%v) are more than all operations", reads, sets)
+	case !(reads+sets+deletes <= 1):
+		return nil, fmt.Errorf("register: reads (%v), compare-and-sets (%v) and deletions (%v) are more than all operations", reads, sets, deletes)
+	case !(cold+late <= 1):
+		return nil, fmt.Errorf("register: operations on cold keys (%v) and late ones (%v) are more than all operations", cold, late)
 	}
-	g := &register{mode: o.Mode, byValue: o.ByValue, opsPerKey: o.OpsPerKey, reads: reads, sets: reads + sets,
+	g := &register{mode: o.Mode, byValue: o.ByValue, odd: o.OddNames, opsPerKey: o.OpsPerKey,
+		reads: reads, sets: reads + sets, deletes: reads + sets + deletes, coldShare: cold, lateShare: late,
 		random: rand.New(rand.NewPCG(o.Seed, 0))}
 	for i := range o.Keys {
 		// Staggered, so that not all keys are young at the same time.
@@ -92,10 +109,10 @@ func NewRegister(o Options) (Generator, error) {
 }
 
 func (g *register) newKey(budget int) *registerKey {
-	k := &registerKey{name: "k" + strconv.Itoa(g.named), budget: budget}
+	k := &registerKey{name: keyName(g.named, g.odd), budget: budget}
 	g.named++
-	if len(g.used) >= 2*rememberedKeys {
-		g.used = slices.Clone(g.used[len(g.used)-rememberedKeys:])
+	if len(g.used) >= 2*rememberedKeys { // the first stay
+		g.used = slices.Delete(g.used, finalKeys, len(g.used)-rememberedKeys+finalKeys)
 	}
 	g.used = append(g.used, k)
 	return k
@@ -105,6 +122,16 @@ func (g *register) newKey(budget int) *registerKey {
 func (g *register) Next() Op {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.coldShare+g.lateShare > 0 {
+		switch draw := g.random.Float64(); {
+		case draw < g.coldShare:
+			return g.nextCold()
+		case draw < g.coldShare+g.lateShare:
+			if op, ok := g.late(); ok {
+				return op
+			}
+		}
+	}
 	at := g.random.IntN(len(g.active))
 	if g.active[at].ops >= g.active[at].budget {
 		g.active[at] = g.newKey(g.opsPerKey)
@@ -116,7 +143,9 @@ func (g *register) Next() Op {
 	case draw < g.reads:
 		return g.read(k)
 	case draw < g.sets:
-		return g.cas(k)
+		return g.cas(k, k.now)
+	case draw < g.deletes:
+		return g.delete(k)
 	}
 	return g.write(k)
 }
@@ -138,14 +167,18 @@ func (g *register) Read() Op {
 	return g.read(k)
 }
 
-// Finals implements Generator.
+// Finals implements Generator. The oldest show what was lost long ago.
 func (g *register) Finals(most int) []Op {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	var ops []Op
-	for _, k := range slices.Backward(g.used) {
-		if len(ops) == most {
-			break
+	for oldest, newest := 0, len(g.used)-1; oldest <= newest && len(ops) < most; {
+		k := g.used[newest]
+		if len(ops)%2 == 1 {
+			k = g.used[oldest]
+			oldest++
+		} else {
+			newest--
 		}
 		if k.ops > 0 {
 			ops = append(ops, g.read(k))
@@ -163,18 +196,34 @@ func (g *register) write(k *registerKey) Op {
 	return Op{Op: nodes.Op{F: history.OpWrite, Key: k.name, Value: text}, Argument: json.RawMessage(text), Own: k}
 }
 
-func (g *register) cas(k *registerKey) Op {
+// cas sets a key if its state is still one that it had.
+func (g *register) cas(k *registerKey, had registerState) Op {
 	text := g.nextValue()
-	op := nodes.Op{F: history.OpCAS, Key: k.name, Value: text, Index: k.index}
+	op := nodes.Op{F: history.OpCAS, Key: k.name, Value: text, Index: had.index}
+	if had.there {
+		op.Old = had.value
+	}
+	return Op{Op: op, Argument: statePair(had, text), Own: k}
+}
+
+// delete deletes a key; one that is there, every other time only if its state is still the one that is known.
+func (g *register) delete(k *registerKey) Op {
+	if k.now.there && k.now.index > 0 && g.random.IntN(2) == 0 {
+		return Op{Op: nodes.Op{F: history.OpDeleteCAS, Key: k.name, Index: k.now.index, Old: k.now.value},
+			Argument: statePair(k.now, "null"), Own: k}
+	}
+	return Op{Op: nodes.Op{F: history.OpDelete, Key: k.name}, Own: k}
+}
+
+// statePair is the [old,new] of a conditional operation.
+func statePair(old registerState, to string) json.RawMessage {
 	pair := append(make([]byte, 0, 48), '[')
-	if k.there {
-		op.Old = k.value
-		pair = append(pair, k.value...)
+	if old.there {
+		pair = append(pair, old.value...)
 	} else {
 		pair = append(pair, "null"...)
 	}
-	pair = append(append(append(pair, ','), text...), ']')
-	return Op{Op: op, Argument: pair, Own: k}
+	return append(append(append(pair, ','), to...), ']')
 }
 
 func (g *register) nextValue() string {
@@ -185,20 +234,29 @@ func (g *register) nextValue() string {
 // Learn implements Generator. An older index than the known one is what a stale read
 // brings, and is ignored; so is an answer without index, or with a value that no client
 // of this workload can have written. Without any indexes the latest answer counts: if it was
-// stale, a compare fails.
+// stale, a compare fails. So it does of deletions: nothing tells how old an absence is.
 func (g *register) Learn(op Op, a Outcome) {
-	value := op.Value
+	found := registerState{there: true, value: op.Value, index: a.Answer.Index}
 	switch {
 	case a.Type == history.OK && op.F == history.OpRead, a.Answer.HasCurrent:
-		if value = a.Answer.Value; !a.Answer.Found || !isInteger(value) {
-			return
-		}
+		found.there, found.value = a.Answer.Found, a.Answer.Value
 	case a.Type != history.OK:
 		return
+	case op.F == history.OpDelete, op.F == history.OpDeleteCAS:
+		found.there = false
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if k := op.Own.(*registerKey); a.Answer.Index > k.index || g.byValue {
-		k.there, k.index, k.value = true, a.Answer.Index, value
+	k := op.Own.(*registerKey)
+	switch {
+	case !found.there:
+		if g.deletes > g.sets {
+			k.now = registerState{}
+		}
+	case isInteger(found.value) && (found.index > k.now.index || g.byValue):
+		k.now = found
+		if !k.first.there {
+			k.first = found
+		}
 	}
 }

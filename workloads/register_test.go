@@ -148,6 +148,9 @@ func TestRegisterRefusesNonsense(t *testing.T) {
 		"reads (NaN)":      {ReadShare: math.NaN()},
 		"sets (+Inf)":      {CASShare: math.Inf(1)},
 		"reads (1) and co": {ReadShare: 1},
+		"deletions (0.5)":  {DeleteShare: 0.5},
+		"deletions (NaN)":  {DeleteShare: math.NaN()},
+		"late ones (0.6)":  {LateShare: 0.6, ColdShare: 0.5},
 	} {
 		_, err := NewRegister(o)
 		require.ErrorContains(t, err, want)

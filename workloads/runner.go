@@ -26,6 +26,10 @@ type Config struct {
 	Rate        float64       // operations a second over all threads; 0 means as fast as possible
 	Concurrency int           // threads
 	Timeout     time.Duration // of one operation
+	// LeastTimeout: the timeout of each operation of Run is drawn between it and Timeout, log-uniform;
+	// 0 means that all have Timeout. Bursts and final reads always have it.
+	LeastTimeout time.Duration
+	Seed         uint64 // of those draws
 }
 
 func (c Config) validate() error {
@@ -38,6 +42,8 @@ func (c Config) validate() error {
 		return fmt.Errorf("workloads: concurrency is %d; at least 1 is needed", c.Concurrency)
 	case c.Timeout <= 0:
 		return fmt.Errorf("workloads: the timeout of an operation is %v; it must be longer than 0", c.Timeout)
+	case c.LeastTimeout < 0 || c.LeastTimeout > c.Timeout:
+		return fmt.Errorf("workloads: the least timeout of an operation is %v; want 0 to the timeout of %v", c.LeastTimeout, c.Timeout)
 	case c.Rate < 0 || math.IsNaN(c.Rate) || math.IsInf(c.Rate, 0):
 		return fmt.Errorf("workloads: the rate is %v; want operations a second, or 0 for as fast as possible", c.Rate)
 	}
@@ -61,12 +67,14 @@ type Runner struct {
 	playing  atomic.Bool
 	open     atomic.Int64 // operations that are under way
 	pace     *pacer
+	timeouts *timeouts
 	tally    tally
 	inflight inflight
 	oneShots atomic.Int64
 
 	mu     sync.Mutex
-	failed error // the first event that could not be recorded
+	failed error       // the first event that could not be recorded
+	finals []finalRead // that Final has made
 }
 
 type thread struct {
@@ -80,7 +88,7 @@ func NewRunner(c Config) (*Runner, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
-	r := &Runner{Config: c, pace: newPacer(c.Rate), tally: tally{byF: map[history.Op]*Counts{}, nodes: map[string]Served{}}}
+	r := &Runner{Config: c, pace: newPacer(c.Rate), timeouts: newTimeouts(c), tally: tally{byF: map[history.Op]*Counts{}, nodes: map[string]Served{}}}
 	for i := range c.Concurrency {
 		r.threads = append(r.threads, thread{process: history.Process(i), node: c.Nodes[i%len(c.Nodes)]})
 	}
@@ -115,7 +123,7 @@ func (r *Runner) Run(ctx context.Context) error {
 // play is one thread. It returns false if the history cannot be written.
 func (r *Runner) play(ctx context.Context, t *thread) bool {
 	for r.pace.wait(ctx) {
-		answer, recorded := r.do(t.process, t.node, r.Generator.Next(), nil)
+		answer, recorded := r.do(t.process, t.node, r.Generator.Next(), r.timeouts.next(), nil)
 		if !recorded {
 			return false
 		}
@@ -133,10 +141,10 @@ func (r *Runner) play(ctx context.Context, t *thread) bool {
 	return true
 }
 
-// do has process perform and record one operation. It returns false if the history cannot
+// do has process perform and record one operation, which it gives up after timeout. It returns false if the history cannot
 // be written, and keeps the reason for Err. sending, unless it is nil, is called right
 // before the request is handed to the client, or when that is not going to happen.
-func (r *Runner) do(process history.Process, node string, op Op, sending func()) (Outcome, bool) {
+func (r *Runner) do(process history.Process, node string, op Op, timeout time.Duration, sending func()) (Outcome, bool) {
 	_, err := r.Log.Add(invocation(process, node, op))
 	if sending != nil {
 		sending()
@@ -145,7 +153,7 @@ func (r *Runner) do(process history.Process, node string, op Op, sending func())
 		r.fail(err)
 		return Outcome{}, false
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), r.Timeout)
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	r.open.Add(1)
 	answer := perform(ctx, r.Clients[node], op)
 	r.open.Add(-1)

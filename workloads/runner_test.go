@@ -255,6 +255,7 @@ func TestAConfigThatMakesNoSenseIsRefused(t *testing.T) {
 		"no nodes":              func(c *Config) { c.Nodes = nil },
 		"concurrency is 0":      func(c *Config) { c.Concurrency = 0 },
 		"timeout":               func(c *Config) { c.Timeout = 0 },
+		"least timeout":         func(c *Config) { c.LeastTimeout = c.Timeout + 1 },
 		"rate is -1":            func(c *Config) { c.Rate = -1 },
 		"no client for node zz": func(c *Config) { c.Nodes = []string{"a", "zz"} },
 	} {

@@ -58,7 +58,7 @@ type Generator interface {
 	// Read is a read of a key that is in use now, or what else a leader that was deposed must not
 	// answer from what it remembers.
 	Read() Op
-	// Finals are reads of the keys that were used last, the latest first, at most so many.
+	// Finals are reads of keys that were used, at most so many: the newest and the oldest in turn.
 	Finals(most int) []Op
 	// Learn is told what came of an operation of Next, Read or Finals.
 	Learn(Op, Outcome)
@@ -86,6 +86,18 @@ type Options struct {
 	ReadShare float64      // part of the operations that read; default 0.5
 	CASShare  float64      // part that compare and set; default 0.25. The rest writes.
 	Seed      uint64       // of the choice of operations; the default is 0
+	// ColdShare is the part of the operations on cold keys: one in two of those is written once, the others a few
+	// times, and all of them are read to the end. A hot key is written again before anybody
+	// could miss a write that was lost. Default 0.
+	ColdShare float64
+	// DeleteShare is the part of the operations that delete, at the expense of writes, for systems that have
+	// OpDelete and OpDeleteCAS. Default 0.
+	DeleteShare float64
+	// LateShare is the part of the operations that compare and set by what a client was told of a key long ago.
+	// Default 0.
+	LateShare float64
+	// OddNames: one key in three has a name that has to be escaped somewhere on its way.
+	OddNames bool
 	// ByValue is for systems whose answers have no modify index: what was answered last is what a
 	// compare-and-set compares with.
 	ByValue bool

@@ -24,6 +24,7 @@ type Record struct {
 	System        string            `json:"system"`
 	Abilities     []history.Ability `json:"abilities"`                // of the system; null, in runs of old: all
 	ExitsUnjoined bool              `json:"exits_unjoined,omitempty"` // see checker.Settings
+	OwnCopy       history.Mode      `json:"own_copy,omitempty"`       // see checker.Settings
 	Command       string            `json:"command"`                  // plays the scenario again, from the run directory
 	Notes         []string          `json:"notes,omitempty"`
 	Binary        *nodes.Binary     `json:"binary,omitempty"` // of a node of the system

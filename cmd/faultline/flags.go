@@ -42,8 +42,13 @@ func (f *scenarioFlags) add(flags *pflag.FlagSet) {
 	flags.Float64Var(&g.Rate, "rate", d.Rate, "operations a second over all clients")
 	flags.IntVar(&g.Concurrency, "concurrency", d.Concurrency, "client processes")
 	flags.DurationVar(&g.Timeout, "timeout", d.Timeout, "of one operation")
+	flags.DurationVar(&g.LeastTimeout, "least-timeout", 0, "the timeout of each operation is drawn between it and --timeout; 0: all have the whole")
 	flags.IntVar(&g.Keys, "keys", 0, "keys that are active at a time")
 	flags.IntVar(&g.OpsPerKey, "ops-per-key", 0, "operations on a key before a fresh one takes its place")
+	flags.Float64Var(&g.ColdShare, "cold-share", 0, "part of a register's operations on keys that are written once or a few times")
+	flags.Float64Var(&g.DeleteShare, "delete-share", 0, "part of a register's operations that delete, if the system can")
+	flags.Float64Var(&g.LateShare, "late-share", 0, "part of a register's operations that go by what a client was told long ago")
+	flags.BoolVar(&g.OddNames, "odd-names", false, "give some of a register's keys names with slashes, spaces, percent signs and the like")
 	flags.BoolVar(&g.Hops, "hops", false, "ask every answer for the nodes that it came through")
 	flags.StringSliceVar(&g.Nemesis, "nemesis", nil, "families of faults (faultline list faults)")
 	flags.StringVar((*string)(&g.NemesisStyle), "nemesis-style", string(d.NemesisStyle), "how families make a schedule: deck or swarm")
@@ -73,8 +78,13 @@ var fields = []field{
 	{"rate", func(to, from *faultline.Scenario) { to.Rate = from.Rate }},
 	{"concurrency", func(to, from *faultline.Scenario) { to.Concurrency = from.Concurrency }},
 	{"timeout", func(to, from *faultline.Scenario) { to.Timeout = from.Timeout }},
+	{"least-timeout", func(to, from *faultline.Scenario) { to.LeastTimeout = from.LeastTimeout }},
 	{"keys", func(to, from *faultline.Scenario) { to.Keys = from.Keys }},
 	{"ops-per-key", func(to, from *faultline.Scenario) { to.OpsPerKey = from.OpsPerKey }},
+	{"cold-share", func(to, from *faultline.Scenario) { to.ColdShare = from.ColdShare }},
+	{"delete-share", func(to, from *faultline.Scenario) { to.DeleteShare = from.DeleteShare }},
+	{"late-share", func(to, from *faultline.Scenario) { to.LateShare = from.LateShare }},
+	{"odd-names", func(to, from *faultline.Scenario) { to.OddNames = from.OddNames }},
 	{"hops", func(to, from *faultline.Scenario) { to.Hops = from.Hops }},
 	{"nemesis", func(to, from *faultline.Scenario) { to.Nemesis, to.Schedule, to.Steps = from.Nemesis, "", nil }},
 	{"nemesis-style", func(to, from *faultline.Scenario) { to.NemesisStyle = from.NemesisStyle }},

@@ -20,6 +20,7 @@ const (
 	DeleteBehaviorReleases    = "delete-behavior-releases"
 	DeposedLeaderRead         = "deposed-leader-read"
 	DeposedLeaderRenews       = "deposed-leader-renews"
+	FollowerSkipsEntries      = "follower-skips-entries"
 	ForwardRetryDoubles       = "forward-retry-doubles"
 	ForwardsToOldLeader       = "forwards-to-old-leader"
 	LockDelayIgnored          = "lock-delay-ignored"
@@ -59,6 +60,9 @@ var Defects = []Defect{
 	{DeposedLeaderRenews,
 		"being in Raft's leader state is enough to renew a session; a leader that was replaced renews what its successor has ended",
 		`etcd-io/etcd#15247: an old leader that is stuck goes on renewing leases, which the new one revokes`},
+	{FollowerSkipsEntries,
+		"a follower leaves out one entry in 50 when it applies its log",
+		`etcd-io/etcd#13766: a member that had not applied a part of its log served other data than the rest for good, at the same raft index; #8214`},
 	{ForwardRetryDoubles,
 		"a write that failed with an indefinite error is sent again, and may take effect twice",
 		`etcd-io/etcd#14890 and jepsen.io/analyses/jetcd-0.8.2: a client that retries writes of unknown fate; etcd-io/etcd#6691`},
@@ -111,6 +115,9 @@ var Defects = []Defect{
 		"a blocking query returns at once although nothing has changed since its index",
 		`hashicorp/consul#1244: blocking calls that never block, and flood the servers; #5358, which tells clients to expect it`},
 }
+
+// skippedEntry: a follower with follower-skips-entries leaves out the entries whose index it divides.
+const skippedEntry = 50
 
 // defects is the set that one agent was started with.
 type defects map[string]bool

@@ -44,7 +44,7 @@ func openServer(ctx context.Context, a *Agent) (*server, error) {
 	s.store.OnEnd(s.sessionEnded)
 	s.store.Plant(kv.Defects{SnapshotDropsKey: a.defects[SnapshotDropsKey], RestoreResetsIndex: a.defects[RestoreResetsIndex],
 		ReleaseByAnyone: a.defects[ReleaseByAnyone], EndFreesOneKey: a.defects[SessionEndFreesOneKey],
-		DeleteReleases: a.defects[DeleteBehaviorReleases], SnapshotDropsSessions: a.defects[SnapshotDropsSessions]})
+		DeleteReleases: a.defects[DeleteBehaviorReleases], SnapshotDropsSessions: a.defects[SnapshotDropsSessions], Skips: s.skips})
 	disk := a.host.Disk()
 	if a.defects[NoFsync] {
 		disk = noFsyncDisk{disk}
@@ -117,6 +117,11 @@ func (s *server) raftConfig() *raft.Config {
 	age := s.a.Snapshots
 	c.SnapshotInterval, c.SnapshotThreshold, c.TrailingLogs = age.Interval, age.Threshold, age.Trailing
 	return c
+}
+
+// skips is the defect follower-skips-entries.
+func (s *server) skips(index uint64) bool {
+	return s.a.defects[FollowerSkipsEntries] && s.lead.Load() == nil && index%skippedEntry == 0
 }
 
 // leading reports whether this server is Raft's leader, and of which term. A leader's term is

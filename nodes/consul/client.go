@@ -69,6 +69,7 @@ func Facts() nodes.Facts {
 			{Name: history.ModeConsistent, Doc: "by the leader, after a round of a quorum"},
 			{Name: history.ModeStale, Doc: "by whoever is asked, as old as that is"},
 		},
+		OwnCopy:   history.ModeStale,
 		Abilities: history.Abilities(),
 	}
 }

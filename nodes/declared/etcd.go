@@ -9,7 +9,7 @@ import (
 // etcdFacts are those of etcd's keys.
 func etcdFacts(_ File, into *nodes.Facts) {
 	into.Ops = []history.Op{history.OpRead, history.OpWrite, history.OpCAS}
-	into.Modes = etcd.Modes()
+	into.Modes, into.OwnCopy = etcd.Modes(), etcd.ModeSerializable
 	into.Abilities = append(into.Abilities, history.ReportsIndexes)
 }
 

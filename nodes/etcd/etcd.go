@@ -78,6 +78,7 @@ var facts = nodes.Facts{
 		{Name: modeLinearizable, Doc: "by whoever is asked, after the leader has confirmed with a quorum how far the log was"},
 		{Name: ModeSerializable, Doc: "by whoever is asked, as old as that is"},
 	},
+	OwnCopy:       ModeSerializable,
 	ExitsUnjoined: true, // "could not retrieve cluster information from the given URLs" (server/etcdserver/bootstrap.go)
 	MemberChange:  memberChange,
 	Abilities: []history.Ability{history.ObservesLeaders, history.ObservesLogs, history.ReportsIndexes,

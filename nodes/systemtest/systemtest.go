@@ -94,6 +94,9 @@ func testFacts(t *testing.T, s Subject) {
 		require.NotEmpty(t, m.Name)
 		require.NotEmpty(t, m.Doc, "what a read in mode %s promises", m.Name)
 	}
+	if facts.OwnCopy != "" {
+		require.True(t, slices.ContainsFunc(facts.Modes, func(m nodes.Mode) bool { return m.Name == facts.OwnCopy }))
+	}
 	for _, a := range facts.Abilities {
 		require.Contains(t, history.Abilities(), a)
 	}

@@ -69,6 +69,11 @@ type Answer struct {
 
 // Do sends a request once and reads the whole answer. The error is an *nodes.Error.
 //
+// When ctx ends first, the connection is closed, whether or not its node is well: HTTP/1.1 knows
+// which answer is whose by their order alone (RFC 9112, section 9.3.2), so an answer that comes late would be the next
+// request's. It goes with its connection instead, and the next request has another. Until its node
+// notices, it goes on with what nobody waits for.
+//
 // It uses the RoundTripper itself, which follows no redirects. That one still sends some
 // requests again by itself, if a pooled connection breaks (shouldRetryRequest in
 // net/http/transport.go): those with GET and the like, which change nothing here; those

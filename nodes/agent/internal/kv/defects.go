@@ -15,6 +15,8 @@ type Defects struct {
 	EndFreesOneKey        bool // a session that ends frees the first of its keys, and no other
 	DeleteReleases        bool // a session that ends releases keys that it should delete
 	SnapshotDropsSessions bool // a snapshot leaves out all sessions, and keeps their locks
+	// Skips reports whether the entry at an index is left out when the log is applied; nil: none is.
+	Skips func(index uint64) bool
 }
 
 // Plant makes the store have these defects, from now on. It is

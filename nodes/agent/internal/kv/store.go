@@ -126,6 +126,9 @@ func (store *Store) apply(s *state, txn *iradix.Txn[Entry], entry *raft.Log) Res
 		return Result{Index: entry.Index, Err: err.Error()}
 	}
 	done := Result{OK: true, Index: entry.Index}
+	if skips := store.defects.Skips; skips != nil && skips(entry.Index) {
+		return done
+	}
 	was, found := get(txn, c.Key)
 	mismatch := Result{Index: entry.Index, Found: found, Current: was}
 	switch c.Op {
