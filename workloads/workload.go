@@ -73,7 +73,7 @@ type Workload struct {
 }
 
 // All lists the workloads by name.
-func All() []Workload { return []Workload{Append(), Lock(), Register()} }
+func All() []Workload { return []Workload{Append(), Lock(), Register(), Tree()} }
 
 // Options shape a workload. The zero value of a field means its default; a share that
 // is to be nothing is negative.
