@@ -17,15 +17,19 @@ const (
 	AckBeforeCommit           = "ack-before-commit"
 	CASCheckedByFollower      = "cas-checked-by-follower"
 	ConsistentReadBeforeApply = "consistent-read-before-apply"
+	DeleteTreeKeyByKey        = "delete-tree-key-by-key"
 	DeposedLeaderRead         = "deposed-leader-read"
 	ForwardRetryDoubles       = "forward-retry-doubles"
 	ForwardsToOldLeader       = "forwards-to-old-leader"
+	ListFromFollower          = "list-from-follower"
+	ListInHalves              = "list-in-halves"
 	NoDirFsync                = "no-dir-fsync"
 	NoFsync                   = "no-fsync"
 	RejoinsWithEmptyLog       = "rejoins-with-empty-log"
 	RestoreResetsIndex        = "restore-resets-index"
 	SessionExpiryByWallClock  = "session-expiry-by-wall-clock"
 	SnapshotDropsKey          = "snapshot-drops-key"
+	SnapshotKeepsDeleted      = "snapshot-keeps-deleted"
 	StaleFollowerRead         = "stale-follower-read"
 	WallClockLease            = "wall-clock-lease"
 )
@@ -41,6 +45,9 @@ var Defects = []Defect{
 	{ConsistentReadBeforeApply,
 		"a consistent read does not wait until the new leader has applied what was committed before it led",
 		`hashicorp/consul#2644, fixed in #3154: stale reads from a leader that still replays its log`},
+	{DeleteTreeKeyByKey,
+		"the leader deletes the keys with a prefix one after the other, each by a log entry of its own",
+		`krasserm/akka-persistence-cassandra#80: a range is deleted part by part, and some parts may fail; GreptimeTeam/greptimedb#2280 as it was first proposed`},
 	{DeposedLeaderRead,
 		"being in Raft's leader state is enough to answer a default read; no lease is checked",
 		`hashicorp/consul#54, and the documented window of the default mode: a leader that was replaced and does not know it yet`},
@@ -50,6 +57,12 @@ var Defects = []Defect{
 	{ForwardsToOldLeader,
 		"a server forwards to the first leader that it has known, whoever leads by now",
 		`scylladb/scylladb#30182: a cached leader is taken for forwarding although it is down; eBay/NuRaft#116: a deposed server goes on naming a leader of old`},
+	{ListFromFollower,
+		"whatever server is asked for a default listing answers it from its own copy; reads of single keys are as they should be",
+		`kubernetes/kubernetes#59848: listings that are served from a cache that is behind, so a client that asks another server goes back in time`},
+	{ListInHalves,
+		"a listing is read in two parts, the second a few milliseconds after the first",
+		`ohdearquant/khive#1445: one answer made of two reads of different snapshots; apache/kvrocks#519, the same within one command`},
 	{NoDirFsync,
 		"a server syncs the files that it makes and renames, and never their directories: ext4, XFS and btrfs keep the names, POSIX does not promise it",
 		`google/leveldb#196, files that are made; facebook/rocksdb#8903, files that are renamed; mongodb-partners/mongo-rocks#35, both under a cluster`},
@@ -68,6 +81,9 @@ var Defects = []Defect{
 	{SnapshotDropsKey,
 		"a snapshot leaves out the keys of one part in four",
 		`openstack-experimental/keystone#1293 and JDRaftKeeper/RaftKeeper#240: snapshots that lack a part of what was stored`},
+	{SnapshotKeepsDeleted,
+		"a snapshot still has the keys that were deleted, and they are back once it is restored",
+		`tikv/raft-engine#141 and basho/bitcask#82: the mark of a deletion is lost when the log is rewritten, and the old key is there again after a restart`},
 	{StaleFollowerRead,
 		"a follower answers default reads from its own copy",
 		`aphyr.com/posts/316, "Jepsen: etcd and Consul" (2014): etcd answered reads from the copy of any node`},

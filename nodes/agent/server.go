@@ -42,7 +42,8 @@ type server struct {
 func openServer(ctx context.Context, a *Agent) (*server, error) {
 	s := &server{a: a, store: kv.NewStore(), stopped: make(chan struct{}), delays: lockDelays{until: map[string]time.Duration{}}}
 	s.store.OnEnd(s.sessionEnded)
-	s.store.Plant(kv.Defects{SnapshotDropsKey: a.defects[SnapshotDropsKey], RestoreResetsIndex: a.defects[RestoreResetsIndex]})
+	s.store.Plant(kv.Defects{SnapshotDropsKey: a.defects[SnapshotDropsKey], SnapshotKeepsDeleted: a.defects[SnapshotKeepsDeleted],
+		RestoreResetsIndex: a.defects[RestoreResetsIndex]})
 	disk := a.host.Disk()
 	if a.defects[NoFsync] {
 		disk = noFsyncDisk{disk}

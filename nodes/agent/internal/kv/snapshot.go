@@ -25,6 +25,9 @@ func (s *Store) Snapshot() (raft.FSMSnapshot, error) {
 	if s.defects.SnapshotDropsKey {
 		now = now.dropped()
 	}
+	if s.defects.SnapshotKeepsDeleted {
+		now = now.unburied(s.buried)
+	}
 	return snapshot{now}, nil
 }
 
