@@ -301,8 +301,5 @@ func (k *treeKey) until(i int) (uint64, *history.Operation) {
 }
 
 func describeVersion(v *treeVersion) string {
-	if v.by != nil && v.by.op == v.op {
-		return fmt.Sprintf("version %d, of a %s of %s answered at %s,", v.index, v.op.F, v.op.Node, clock(v.op.Return))
-	}
-	return fmt.Sprintf("version %d, in the answer of %s to a %s at %s,", v.index, v.op.Node, v.op.F, clock(v.op.Return))
+	return fmt.Sprintf("version %d in the answer of %s to a %s at %s", v.index, v.op.Node, v.op.F, clock(v.op.Return))
 }
