@@ -16,10 +16,10 @@
 // Reads are the one exception: a read changes nothing, so a read that failed has not
 // happened whatever became of the request, and is always a fail, as in Jepsen.
 //
-// There are two. The register is reads, writes and compare-and-sets of integers on a few keys,
-// each of which is replaced as it grows old. The lock is sessions that compete for a few
+// The register is reads, writes and compare-and-sets of integers on a few keys, each of which is replaced as it grows
+// old. Append makes lists by compare-and-set. The lock is sessions that compete for a few
 // locks: each is made, renewed, and destroyed or abandoned, and what a session held meanwhile is for
-// the checker mutex to judge.
+// the checker mutex to judge. The tree lists and deletes keys by what they begin with.
 //
 // A new workload is one file with a Generator, one with its Checker (package checker), and one line in All. It is not for judging
 // what was seen (package checker).
