@@ -7,7 +7,7 @@
 //	verdict, results := checker.Judge(ctx, run, append(workload.Checkers, checker.All()...))
 //
 // A checker of a workload judges runs of that workload alone: [Linearizable] the register, [Mutex] the
-// lock, [Append] lists, [Watch] watches; package workloads has the table. [All] lists the others, which judge every run that has what
+// lock, [Append] lists, [Watch] watches, [Tree] listings; package workloads has the table. [All] lists the others, which judge every run that has what
 // they need. The verdict of a run is the worst of its checkers': [Invalid] before [Unknown]
 // before [Valid].
 //

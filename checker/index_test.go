@@ -19,6 +19,15 @@ func indexed(f history.Op, value string, index uint64, invoke, ret int64) histor
 	return op
 }
 
+func gone(f history.Op, key string, index uint64, invoke, ret int64) history.Operation {
+	return history.Operation{F: f, Key: key, Node: "s1", Type: history.OK, Invoke: invoke, Return: ret, ModifyIndex: index}
+}
+
+// wholeRead is a read that tells all that the store holds of a key.
+func wholeRead(value string, index uint64, invoke, ret int64) history.Operation {
+	return indexed(history.OpRead, `{"value":`+value+`,"create":1,"modify":9}`, index, invoke, ret)
+}
+
 func TestIndex(t *testing.T) {
 	mismatch := indexed(history.OpCAS, "9", 3, 30, 40)
 	mismatch.Type, mismatch.Current = history.Fail, json.RawMessage("1")
@@ -44,6 +53,16 @@ func TestIndex(t *testing.T) {
 		"another key":                {[]history.Operation{high, other}, Valid, ""},
 		"two values":                 {[]history.Operation{high, indexed(history.OpRead, "2", 90, 5, 30)}, Invalid, "index 90 stands for 1"},
 		"two values, by compare-set": {[]history.Operation{high, indexed(history.OpCAS, "2", 90, 5, 30)}, Invalid, "index 90 stands for 1"},
+		"deleted and made again":     {[]history.Operation{high, gone(history.OpDelete, "k", 95, 20, 30), indexed(history.OpWrite, "2", 97, 40, 50)}, Valid, ""},
+		"of nothing, twice":          {[]history.Operation{gone(history.OpDelete, "k", 95, 20, 30), gone(history.OpDeleteCAS, "k", 95, 40, 50)}, Valid, ""},
+		"a deletion without index":   {[]history.Operation{high, gone(history.OpDelete, "k", 0, 20, 30)}, Valid, ""},
+		"it falls for a deletion":    {[]history.Operation{high, gone(history.OpDeleteCAS, "k", 89, 20, 30)}, Invalid, "returned 89 (null)"},
+		"deleted, and back in time":  {[]history.Operation{gone(history.OpDelete, "k", 95, 20, 30), indexed(history.OpWrite, "2", 3, 40, 50)}, Invalid, "returned 3 (2)"},
+		"deleted by prefix":          {[]history.Operation{high, gone(history.OpDeleteTree, "", 95, 20, 30), indexed(history.OpRead, "1", 90, 40, 50)}, Invalid, "k: by 0.000 s its index was 95"},
+		"another prefix":             {[]history.Operation{high, gone(history.OpDeleteTree, "kk", 95, 20, 30), indexed(history.OpRead, "1", 90, 40, 50)}, Valid, ""},
+		"a value and nothing":        {[]history.Operation{high, gone(history.OpDelete, "k", 90, 5, 30)}, Invalid, "index 90 stands for 1"},
+		"entries":                    {[]history.Operation{high, wholeRead("1", 90, 5, 30), wholeRead("1", 90, 20, 30)}, Valid, ""},
+		"entries of another value":   {[]history.Operation{high, wholeRead("2", 90, 5, 30)}, Invalid, "and for 2"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := checkIndex(t.Context(), &Run{Ops: c.ops})

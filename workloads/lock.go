@@ -213,14 +213,6 @@ func lookAt(key string, mode history.Mode) Op {
 	return Op{Op: nodes.Op{F: history.OpRead, Key: key, Mode: mode}, Record: recordEntry}
 }
 
-// recordEntry is the recorded form of all that a store holds of a lock.
-func recordEntry(found nodes.Answer) (json.RawMessage, bool) {
-	e := found.Entry
-	e.Value = found.Value
-	recorded, err := json.Marshal(e)
-	return recorded, err == nil
-}
-
 // Finals implements Generator: a look at every lock.
 func (g *lock) Finals(most int) (ops []Op) {
 	for i := range g.keys {

@@ -22,7 +22,7 @@ const (
 
 	watchShare     = 0.4                    // of operations, while a watcher is idle
 	watchReads     = 0.2                    // of the others
-	deleteShare    = 0.2                    // of changes; another 0.3 compare and set, the rest write
+	watchDeletes   = 0.2                    // of changes; another 0.3 compare and set, the rest write
 	shortestWait   = 200 * time.Millisecond // of a watch
 	changesPerStep = 4                      // a key is changed so many times as often as the next one
 	oldIndexes     = 20                     // a watcher remembers
@@ -110,9 +110,9 @@ func (g *watch) Next() Op {
 		return g.read(k)
 	}
 	switch draw := g.random.Float64(); {
-	case draw < deleteShare:
+	case draw < watchDeletes:
 		return Op{Op: nodes.Op{F: history.OpDelete, Key: k.name}, Own: k}
-	case draw < deleteShare+0.3:
+	case draw < watchDeletes+0.3:
 		return g.cas(k)
 	}
 	text := g.nextValue()

@@ -19,7 +19,8 @@
 // There are several, a file each. The register is reads, writes and compare-and-sets of integers on a few keys,
 // each of which is replaced as it grows old. The lock is sessions that compete for a few
 // locks: each is made, renewed, and destroyed or abandoned, and what a session held meanwhile is for
-// the checkers mutex and sessions to judge. The append is lists that clients append to.
+// the checkers mutex and sessions to judge. The append is lists that clients append to. The tree
+// lists and deletes keys by what they begin with.
 //
 // A new workload is one file with a Generator, one with its Checker (package checker), and one line in All. It is not for judging
 // what was seen (package checker).
@@ -75,7 +76,7 @@ type Workload struct {
 }
 
 // All lists the workloads by name.
-func All() []Workload { return []Workload{Append(), Lock(), Register(), Watch()} }
+func All() []Workload { return []Workload{Append(), Lock(), Register(), Tree(), Watch()} }
 
 // Options shape a workload. The zero value of a field means its default; a share that
 // is to be nothing is negative.

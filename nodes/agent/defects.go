@@ -18,11 +18,14 @@ const (
 	CASCheckedByFollower      = "cas-checked-by-follower"
 	ConsistentReadBeforeApply = "consistent-read-before-apply"
 	DeleteBehaviorReleases    = "delete-behavior-releases"
+	DeleteTreeKeyByKey        = "delete-tree-key-by-key"
 	DeposedLeaderRead         = "deposed-leader-read"
 	DeposedLeaderRenews       = "deposed-leader-renews"
 	FollowerSkipsEntries      = "follower-skips-entries"
 	ForwardRetryDoubles       = "forward-retry-doubles"
 	ForwardsToOldLeader       = "forwards-to-old-leader"
+	ListFromFollower          = "list-from-follower"
+	ListInHalves              = "list-in-halves"
 	LockDelayIgnored          = "lock-delay-ignored"
 	NoDirFsync                = "no-dir-fsync"
 	NoFsync                   = "no-fsync"
@@ -33,6 +36,7 @@ const (
 	SessionExpiryByWallClock  = "session-expiry-by-wall-clock"
 	SnapshotDropsKey          = "snapshot-drops-key"
 	SnapshotDropsSessions     = "snapshot-drops-sessions"
+	SnapshotKeepsDeleted      = "snapshot-keeps-deleted"
 	StaleFollowerRead         = "stale-follower-read"
 	WallClockLease            = "wall-clock-lease"
 	WatchIndexAfterState      = "watch-index-after-state"
@@ -54,6 +58,9 @@ var Defects = []Defect{
 	{DeleteBehaviorReleases,
 		"a session with the behaviour delete releases its keys when it ends, and deletes none",
 		`segmentio/consul-go#15: keys of sessions with the behaviour delete are never purged; docker-archive/classicswarm#2024: a key outlives its host by days`},
+	{DeleteTreeKeyByKey,
+		"the leader deletes the keys with a prefix one after the other, each by a log entry of its own",
+		`krasserm/akka-persistence-cassandra#80: a range is deleted part by part, and some parts may fail; GreptimeTeam/greptimedb#2280 as it was first proposed`},
 	{DeposedLeaderRead,
 		"being in Raft's leader state is enough to answer a default read; no lease is checked",
 		`hashicorp/consul#54, and the documented window of the default mode: a leader that was replaced and does not know it yet`},
@@ -69,6 +76,12 @@ var Defects = []Defect{
 	{ForwardsToOldLeader,
 		"a server forwards to the first leader that it has known, whoever leads by now",
 		`scylladb/scylladb#30182: a cached leader is taken for forwarding although it is down; eBay/NuRaft#116: a deposed server goes on naming a leader of old`},
+	{ListFromFollower,
+		"whatever server is asked for a default listing answers it from its own copy; reads of single keys are as they should be",
+		`kubernetes/kubernetes#59848: listings that are served from a cache that is behind, so a client that asks another server goes back in time`},
+	{ListInHalves,
+		"a listing is read in two parts, the second a few milliseconds after the first",
+		`ohdearquant/khive#1445: one answer made of two reads of different snapshots; apache/kvrocks#519, the same within one command`},
 	{LockDelayIgnored,
 		"a lock can be acquired as soon as the session that held it has ended, whatever its lock delay",
 		`Ecwid/consul-api#161 and docker/libkv#67: sessions whose lock delay is not the one that was asked for`},
@@ -99,6 +112,9 @@ var Defects = []Defect{
 	{SnapshotDropsSessions,
 		"a snapshot leaves out the sessions and keeps their locks, which nobody can release any more",
 		`etcd-io/etcd#12651: a member that was started again has lost leases that the others have`},
+	{SnapshotKeepsDeleted,
+		"a snapshot still has the keys that were deleted, and they are back once it is restored",
+		`tikv/raft-engine#141 and basho/bitcask#82: the mark of a deletion is lost when the log is rewritten, and the old key is there again after a restart`},
 	{StaleFollowerRead,
 		"a follower answers default reads from its own copy",
 		`aphyr.com/posts/316, "Jepsen: etcd and Consul" (2014): etcd answered reads from the copy of any node`},

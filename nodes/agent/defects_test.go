@@ -80,6 +80,68 @@ func TestCASCheckedByFollower(t *testing.T) {
 	})
 }
 
+// The keys with a prefix are deleted by as many log entries as there are.
+func TestDeleteTreeKeyByKey(t *testing.T) {
+	for _, names := range [][]string{nil, {DeleteTreeKeyByKey}} {
+		t.Run(fmt.Sprint(names), func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				c := startCluster(t, 1, 0, func(config *Config) { config.DefectNames = names })
+				leader := c.leader(t)
+				leader.put(t, "a/1", "v")
+				last := leader.put(t, "a/2", "v")
+				a := leader.do(t, "DELETE", "/v1/kv/a/?recurse", "")
+				require.Equal(t, "true", a.body)
+				require.Equal(t, http.StatusNotFound, leader.do(t, "GET", "/v1/kv/a/?recurse", "").status)
+				entries := uint64(1)
+				if names != nil {
+					entries = 3 // two keys, and one that only says that all is done
+				}
+				require.Equal(t, itoa(last+entries), a.header.Get(nodes.HeaderIndex))
+			})
+		})
+	}
+}
+
+// What a listing holds of its second half was written after the first had been read.
+func TestListInHalves(t *testing.T) {
+	for _, names := range [][]string{nil, {ListInHalves}} {
+		t.Run(fmt.Sprint(names), func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				c := startCluster(t, 1, 0, func(config *Config) { config.DefectNames = names })
+				leader := c.leader(t)
+				s := leader.agent.server.Load()
+				for _, key := range []string{"a/1", "a/2"} {
+					leader.put(t, key, "old")
+				}
+				q := kv.Query{Kind: kv.List, Key: "a/"}
+				before := s.store.Query(q)
+				for _, key := range []string{"a/1", "a/2"} {
+					leader.put(t, key, "new")
+				}
+				both := s.secondHalf(before, q)
+				require.Equal(t, "old", string(both.Entries[0].Value))
+				require.Equal(t, "new", string(both.Entries[1].Value))
+				require.Len(t, both.Entries, 2)
+				took := time.Now()
+				require.Equal(t, http.StatusOK, leader.do(t, "GET", "/v1/kv/a/?recurse", "").status)
+				require.Equal(t, names != nil, time.Since(took) >= 10*time.Millisecond, "time is virtual here")
+			})
+		})
+	}
+}
+
+func TestListFromFollower(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		c := startCluster(t, 3, 0, func(config *Config) { config.DefectNames = []string{ListFromFollower} })
+		follower := c.followers(t)[0]
+		c.leader(t).put(t, "k", "v")
+		require.Len(t, follower.do(t, "GET", "/v1/kv/k?recurse", "").hops(t), 1)
+		require.Len(t, follower.do(t, "GET", "/v1/kv/k?keys", "").hops(t), 1)
+		require.Len(t, follower.do(t, "GET", "/v1/kv/k", "").hops(t), 2, "reads of a key are as they should be")
+		require.Len(t, follower.do(t, "GET", "/v1/kv/k?recurse&consistent", "").hops(t), 2)
+	})
+}
+
 // A leader that is not ready yet, by the two defects that do not care.
 func TestReadsBeforeReady(t *testing.T) {
 	inBubble(t, func(t *testing.T) {

@@ -48,6 +48,9 @@ func (a *Agent) kvGet(w http.ResponseWriter, r *http.Request) {
 		writeError(w, err)
 		return
 	}
+	if a.defects[ListFromFollower] && args.Query.Kind != kv.Get && args.Mode == history.ModeDefault {
+		args.Mode = history.ModeStale
+	}
 	ctx, cancel := requestContext(r, wait)
 	defer cancel()
 	reply, hops, err := invoke(ctx, a, readMethod, args, originOptions)

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"faultline/nodes"
@@ -43,6 +44,9 @@ func (s *server) read(ctx context.Context, args readArgs) (readReply, error) {
 			return readReply{}, err
 		}
 		view := s.store.Query(args.Query)
+		if s.a.defects[ListInHalves] {
+			view = s.secondHalf(view, args.Query)
+		}
 		if s.a.defects[WatchIndexAfterState] {
 			view.Entries = before.Entries
 		}
@@ -69,6 +73,24 @@ func (s *server) changedSince(view kv.View, index uint64, woken bool) bool {
 		return false
 	}
 	return view.Index > index || d[WatchNeverWaits] && view.Index == index
+}
+
+// secondHalf is the defect list-in-halves: the second half of a listing is read later than the first.
+func (s *server) secondHalf(first kv.View, q kv.Query) kv.View {
+	half := len(first.Entries) / 2
+	if half == 0 {
+		return first
+	}
+	time.Sleep(10 * time.Millisecond)
+	second, from := s.store.Query(q), first.Entries[half].Key
+	entries := slices.Clone(first.Entries[:half])
+	for _, e := range second.Entries {
+		if e.Key >= from {
+			entries = append(entries, e)
+		}
+	}
+	second.Entries = entries
+	return second
 }
 
 // freshen makes sure that this server's copy may answer a read of the mode now.

@@ -42,7 +42,7 @@ type server struct {
 func openServer(ctx context.Context, a *Agent) (*server, error) {
 	s := &server{a: a, store: kv.NewStore(), stopped: make(chan struct{}), delays: lockDelays{until: map[string]time.Duration{}}}
 	s.store.OnEnd(s.sessionEnded)
-	s.store.Plant(kv.Defects{SnapshotDropsKey: a.defects[SnapshotDropsKey], RestoreResetsIndex: a.defects[RestoreResetsIndex],
+	s.store.Plant(kv.Defects{SnapshotDropsKey: a.defects[SnapshotDropsKey], SnapshotKeepsDeleted: a.defects[SnapshotKeepsDeleted], RestoreResetsIndex: a.defects[RestoreResetsIndex],
 		ReleaseByAnyone: a.defects[ReleaseByAnyone], EndFreesOneKey: a.defects[SessionEndFreesOneKey],
 		DeleteReleases: a.defects[DeleteBehaviorReleases], SnapshotDropsSessions: a.defects[SnapshotDropsSessions], Skips: s.skips})
 	disk := a.host.Disk()

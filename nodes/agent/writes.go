@@ -20,7 +20,11 @@ func (s *server) write(ctx context.Context, args writeArgs) (writeReply, error) 
 	if c, err := kv.ParseCommand(args.Command); err == nil && c.Op == kv.Acquire && !s.a.defects[LockDelayIgnored] && s.delays.delayed(c.Key, s.a.host.Monotonic()) {
 		return writeReply{}, nil
 	}
-	result, err := s.propose(ctx, args.Command)
+	propose := s.propose
+	if s.a.defects[DeleteTreeKeyByKey] {
+		propose = s.proposeKeyByKey
+	}
+	result, err := propose(ctx, args.Command)
 	if err != nil {
 		return writeReply{}, err
 	}
@@ -40,6 +44,19 @@ func (s *server) propose(ctx context.Context, command []byte) (kv.Result, error)
 		return kv.Result{}, raftError(err)
 	}
 	return f.Response().(kv.Result), nil
+}
+
+// proposeKeyByKey is the defect delete-tree-key-by-key.
+func (s *server) proposeKeyByKey(ctx context.Context, command []byte) (kv.Result, error) {
+	if c, err := kv.ParseCommand(command); err == nil && c.Op == kv.DeleteTree {
+		for _, e := range s.store.Query(kv.Query{Kind: kv.List, Key: c.Key}).Entries {
+			if r, err := s.propose(ctx, kv.Command{Op: kv.Delete, Key: e.Key}.Append(nil)); err != nil {
+				return r, err
+			}
+		}
+		command = kv.Command{Op: kv.Barrier}.Append(nil)
+	}
+	return s.propose(ctx, command)
 }
 
 // enqueueTimeout is how long to wait for Raft to take a command.

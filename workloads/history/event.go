@@ -104,6 +104,12 @@ type WatchResult struct {
 	Next        uint64          `json:"next"`             // the index to go on from
 }
 
+// Listing is the recorded value of a listing.
+type Listing struct {
+	Entries []Entry `json:"entries"` // in the order of the answer
+	Next    uint64  `json:"next"`    // index of the answer: not below that of any change under its prefix
+}
+
 // Observation is what one node said of itself when the observer asked it.
 type Observation struct {
 	BootID  string `json:"boot"`             // differs after every start of the node's process

@@ -8,8 +8,9 @@ import (
 
 // Defects are bugs that can be planted in a Store. The zero value is a store without any.
 type Defects struct {
-	SnapshotDropsKey   bool // a snapshot leaves out the keys of one part in four
-	RestoreResetsIndex bool // a restore numbers the modify indexes anew, from 1
+	SnapshotDropsKey     bool // a snapshot leaves out the keys of one part in four
+	SnapshotKeepsDeleted bool // a snapshot still has the keys that were deleted
+	RestoreResetsIndex   bool // a restore numbers the modify indexes anew, from 1
 
 	ReleaseByAnyone       bool // any session releases a lock, whoever holds it
 	EndFreesOneKey        bool // a session that ends frees the first of its keys, and no other
@@ -44,6 +45,32 @@ func (s *state) sessionless() *state {
 	less := *s
 	less.sessions = iradix.New[Session]()
 	return &less
+}
+
+// bury keeps what a command is about to delete. Snapshots are taken by the same goroutine.
+func (s *Store) bury(txn *iradix.Txn[Entry], c Command) {
+	if !s.defects.SnapshotKeepsDeleted || c.Op != Delete && c.Op != DeleteCAS && c.Op != DeleteTree {
+		return
+	}
+	txn.Root().WalkPrefix([]byte(c.Key), func(key []byte, e Entry) bool {
+		if c.Op == DeleteTree || string(key) == c.Key {
+			s.buried = append(s.buried, e)
+		}
+		return false
+	})
+}
+
+// unburied is a state with the keys that were deleted and not made again.
+func (s *state) unburied(buried []Entry) *state {
+	txn := s.tree.Txn()
+	for _, e := range buried {
+		if _, there := s.tree.Get([]byte(e.Key)); !there {
+			txn.Insert([]byte(e.Key), e)
+		}
+	}
+	more := *s
+	more.tree = txn.Commit()
+	return &more
 }
 
 // renumbered has the keys changed one after the other in their order, since index 0.

@@ -206,6 +206,30 @@ func TestDefectsOfSessions(t *testing.T) {
 	}
 }
 
+// What was deleted and not made again is in the snapshot, and nothing else that was not there.
+func TestSnapshotKeepsDeleted(t *testing.T) {
+	for _, planted := range []bool{false, true} {
+		s, restored := NewStore(), NewStore()
+		s.Plant(Defects{SnapshotKeepsDeleted: planted})
+		for i, c := range []Command{{Op: Put, Key: "a"}, {Op: Put, Key: "ab"}, {Op: Put, Key: "ac"}, {Op: Put, Key: "b"}, {Op: Delete, Key: "b"}, {Op: DeleteCAS, Key: "a", Index: 9},
+			{Op: DeleteTree, Key: "a"}, {Op: Put, Key: "ac"}, {Op: Delete, Key: "c"}} {
+			apply(s, uint64(i+1), c)
+		}
+		made, err := s.Snapshot()
+		require.NoError(t, err)
+		var b bytes.Buffer
+		require.NoError(t, made.(snapshot).write(&b))
+		require.NoError(t, restored.Restore(io.NopCloser(&b)))
+		require.Equal(t, []string{"ac"}, s.Query(Query{Kind: Keys}).Names)
+		want := []string{"ac"}
+		if planted {
+			want = []string{"a", "ab", "ac", "b"}
+		}
+		require.Equal(t, want, restored.Query(Query{Kind: Keys}).Names)
+		require.Equal(t, uint64(8), one(t, restored, "ac").CreateIndex)
+	}
+}
+
 func TestUnknownCommandChangesNothing(t *testing.T) {
 	s := NewStore()
 	r := s.Apply(&raft.Log{Type: raft.LogCommand, Index: 1, Data: []byte{99}}).(Result)

@@ -28,6 +28,9 @@ func (s *Store) Snapshot() (raft.FSMSnapshot, error) {
 	if s.defects.SnapshotDropsSessions {
 		now = now.sessionless()
 	}
+	if s.defects.SnapshotKeepsDeleted {
+		now = now.unburied(s.buried)
+	}
 	return snapshot{now}, nil
 }
 

@@ -65,6 +65,7 @@ type Store struct {
 	current atomic.Pointer[state]
 	onEnd   func(Session, []string) // may be nil
 	defects Defects
+	buried  []Entry // for the defect that keeps what was deleted
 }
 
 var _ raft.BatchingFSM = (*Store)(nil)
@@ -131,6 +132,7 @@ func (store *Store) apply(s *state, txn *iradix.Txn[Entry], entry *raft.Log) Res
 	}
 	was, found := get(txn, c.Key)
 	mismatch := Result{Index: entry.Index, Found: found, Current: was}
+	store.bury(txn, c)
 	switch c.Op {
 	case CAS:
 		if was.ModifyIndex != c.Index {
