@@ -34,3 +34,37 @@ func TestAScenarioMustFitItsSystem(t *testing.T) {
 		require.NoError(t, err)
 	}
 }
+
+// lockable is a system that has sessions, whether or not these can be told what becomes of their locks.
+type lockable struct {
+	memorySystem
+	abilities []history.Ability
+}
+
+func (l lockable) Facts() nodes.Facts {
+	return nodes.Facts{Port: 1, Modes: []nodes.Mode{{Name: "fresh", Doc: "the last write"}}, Abilities: l.abilities,
+		Ops: []history.Op{history.OpRead, history.OpCreate, history.OpRenew, history.OpDestroy, history.OpAcquire, history.OpRelease}}
+}
+
+// Sessions are asked for no more than the system can give them.
+func TestSessionsFitTheSystem(t *testing.T) {
+	for _, abilities := range [][]history.Ability{nil, {history.DelaysLocks}} {
+		p, err := Default().lookUp(Scenario{Workload: "lock"}, Options{System: lockable{memorySystem{newMemory(newTrap("", "", 0))}, abilities}})
+		require.NoError(t, err)
+		delayed, kept := 0, 0
+		for range 200 {
+			op := p.generator.Next()
+			if op.F != history.OpCreate {
+				continue
+			}
+			if op.LockDelay > 0 {
+				delayed++
+			}
+			if !op.DeletesKeys {
+				kept++
+			}
+		}
+		require.Equal(t, abilities != nil, delayed > 0)
+		require.Equal(t, abilities != nil, kept > 0)
+	}
+}

@@ -138,6 +138,8 @@ func TestSessions(t *testing.T) {
 		{"a key that is deleted by an end that releases", two().ok(acquire, "a", "k", 10, 20, 5).ok(destroy, "a", "", 30, 40, 0).sees("k", 50, 60, absent), "at index 5 it was there; no session that deletes"},
 		{"a key that is deleted under its holder", two().ok(acquire, "d", "k", 10, 20, 5).sees("k", 50, 60, absent), "found no key, and session d held it at index 5"},
 		{"by another who may have held it", two().ok(acquire, "a", "k", 10, 20, 5).ok(release, "a", "k", 30, 40, 6).lost(acquire, "d", "k", 45).lost(destroy, "d", "", 48).sees("k", 50, 60, absent), ""},
+		{"not by one who releases its keys", two().ok(acquire, "a", "k", 10, 20, 5).ok(release, "a", "k", 30, 40, 6).lost(acquire, "b", "k", 45).lost(destroy, "b", "", 48).sees("k", 50, 60, absent), "no session that deletes"},
+		{"nor by one who asked for it later", two().ok(acquire, "a", "k", 10, 20, 5).ok(release, "a", "k", 30, 40, 6).lost(destroy, "d", "", 48).sees("k", 50, 60, absent).lost(acquire, "d", "k", 70), "no session that deletes"},
 		{"or who got it meanwhile", two().ok(acquire, "a", "k", 10, 20, 5).ok(release, "a", "k", 45, 55, 6).ok(acquire, "d", "k", 55, 58, 7).lost(destroy, "d", "", 58).sees("k", 50, 60, absent), ""},
 		{"or who got it too late", two().ok(acquire, "a", "k", 10, 20, 5).ok(release, "a", "k", 45, 55, 6).ok(acquire, "d", "k", 65, 68, 7).lost(destroy, "d", "", 69).sees("k", 50, 60, absent), "no session that deletes"},
 		{"a key that was made anew", two().ok(acquire, "d", "k", 10, 20, 5).ok(destroy, "d", "", 30, 40, 0).ok(acquire, "a", "k", 50, 60, 7).sees("k", 70, 80, entry("a", 7, 7, 1, "a")), ""},
