@@ -16,7 +16,7 @@ import (
 	"faultline/nodes/pods/podstest"
 )
 
-// These tests run real clusters, which wait more than they work: as many at a time as there are cores.
+// These tests run real clusters, which wait more than they work: make test runs four at a time.
 
 const oneFault = "time-limit: 40s\nsteps:\n  - {at: 0s, for: 30s, fault: partition, target: primary}\n"
 

@@ -8,4 +8,6 @@ import "golang.org/x/sys/unix"
 
 func call(_, _, _ uintptr) uintptr { panic("no payload for this architecture") }
 
+func followsPC([]uint64) bool { panic("no payload for this architecture") }
+
 func stackPointer(*unix.PtraceRegs) uint64 { panic("no payload for this architecture") }

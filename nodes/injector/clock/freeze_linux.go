@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -20,17 +21,17 @@ const (
 
 var errInTheWay = errors.New("a thread is where code is to change")
 
-// frozen calls f while all threads of a process are stopped, none of them in one of the
-// spans of addresses. The process goes on as before: stopped if it was, and with
+// frozen calls f while all threads of a process are stopped, and none of them meets one of the
+// dangers. The process goes on as before: stopped if it was, and with
 // the signals that were on their way.
-func frozen(pid int, mem *os.File, spans []span, f func() error) error {
+func frozen(pid int, mem *os.File, d dangers, f func() error) error {
 	pause := dodge
 	for began := time.Now(); time.Since(began) < dodgePatience; {
 		err := onThread(func() error {
 			z := freeze{pid: pid, held: map[int]stop{}}
 			err := z.stop()
 			if err == nil {
-				err = z.clear(mem, spans)
+				err = z.clear(mem, d)
 			}
 			if err == nil {
 				err = f()
@@ -128,10 +129,30 @@ func (z freeze) thaw() error {
 // stack that its handler runs on.
 const deepest = 64 << 10
 
-// clear errs with errInTheWay if a thread executes within a span, or will when it returns from a
-// signal's handler or a call. Any word of its stack may be a return address.
-func (z freeze) clear(mem *os.File, spans []span) error {
-	if len(spans) == 0 {
+// dangers are a vDSO, and the sites in it where bytes are to change.
+type dangers struct {
+	vdso  span
+	sites []span
+}
+
+// met reports whether a thread executes at a site, or will when it returns from a call or from a signal's handler: in
+// the vDSO any word of its stack may be a return address. A vDSO calls nobody outside. So what a thread that executes
+// elsewhere has of a vDSO's addresses is left over from calls that have returned, in room of later frames that is not
+// written to, and is there as long as the thread sleeps; unless a signal came within the vDSO, whose frame has the address.
+func (d dangers) met(pc uint64, stack []uint64) bool {
+	at := func(address uint64) bool {
+		return slices.ContainsFunc(d.sites, func(s span) bool { return s.has(address) })
+	}
+	within := d.vdso.has(pc)
+	for i := 0; i < len(stack) && !within; i++ {
+		within = d.vdso.has(stack[i]) && followsPC(stack[i+1:])
+	}
+	return at(pc) || within && slices.ContainsFunc(stack, at)
+}
+
+// clear errs with errInTheWay if a thread meets a danger.
+func (z freeze) clear(mem *os.File, d dangers) error {
+	if len(d.sites) == 0 {
 		return nil
 	}
 	stack := make([]byte, deepest)
@@ -143,28 +164,17 @@ func (z freeze) clear(mem *os.File, spans []span) error {
 			}
 			return fmt.Errorf("registers of thread %d: %w", tid, err)
 		}
-		if within(spans, regs.PC()) {
-			return errInTheWay
-		}
-		from := stackPointer(&regs) &^ 7
-		n, err := mem.ReadAt(stack, int64(from))
+		n, err := mem.ReadAt(stack, int64(stackPointer(&regs)&^7))
 		if n == 0 && err != nil {
 			return fmt.Errorf("stack of thread %d: %w", tid, err)
 		}
-		for at := 0; at+8 <= n; at += 8 {
-			if within(spans, binary.LittleEndian.Uint64(stack[at:])) {
-				return errInTheWay
-			}
+		words := make([]uint64, n/8)
+		for i := range words {
+			words[i] = binary.LittleEndian.Uint64(stack[8*i:])
+		}
+		if d.met(regs.PC(), words) {
+			return errInTheWay
 		}
 	}
 	return nil
-}
-
-func within(spans []span, address uint64) bool {
-	for _, s := range spans {
-		if address >= s.first && address <= s.last {
-			return true
-		}
-	}
-	return false
 }

@@ -23,6 +23,8 @@ type site struct {
 // span is the addresses from first to last, both included.
 type span struct{ first, last uint64 }
 
+func (s span) has(address uint64) bool { return address >= s.first && address <= s.last }
+
 // plan makes a patch for the original vDSO.
 func plan(im image) (patch, error) {
 	base, err := im.room(len(im.payload))
@@ -93,12 +95,12 @@ func (p patch) find(memory []byte) (state, error) {
 func (p patch) patched(s state) bool { return s.jumps == len(p.sites) }
 
 // dangers are the spans of all sites, in a process whose vDSO is at start.
-func (p patch) dangers(start uint64) []span {
-	var out []span
+func (p patch) dangers(start uint64) dangers {
+	d := dangers{vdso: span{start, start + uint64(len(p.bytes)) - 1}}
 	for _, s := range p.sites {
 		if s.danger.first <= s.danger.last {
-			out = append(out, span{start + s.danger.first, start + s.danger.last})
+			d.sites = append(d.sites, span{start + s.danger.first, start + s.danger.last})
 		}
 	}
-	return out
+	return d
 }
