@@ -295,13 +295,15 @@ func TestWatchesThatDoNotWait(t *testing.T) {
 	for _, c := range []struct {
 		name              string
 		early, late, took int
+		faults            []history.Fault
 		verdict           Verdict
 	}{
-		{"most", leastEarlyWatches, leastEarlyWatches - 1, 1, Invalid},
-		{"half", leastEarlyWatches, leastEarlyWatches, 1, Valid},
-		{"few", leastEarlyWatches - 1, 0, 1, Valid},
-		{"by a clock that is fast", leastEarlyWatches, 0, 51, Valid},
-		{"not even half of it", leastEarlyWatches, 0, 49, Invalid},
+		{"most", leastEarlyWatches, leastEarlyWatches - 1, 1, nil, Invalid},
+		{"half", leastEarlyWatches, leastEarlyWatches, 1, nil, Valid},
+		{"few", leastEarlyWatches - 1, 0, 1, nil, Valid},
+		{"by a clock that is fast", leastEarlyWatches, 0, 51, nil, Valid},
+		{"not even half of it", leastEarlyWatches, 0, 49, nil, Invalid},
+		{"during a fault", leastEarlyWatches, 0, 1, []history.Fault{{Start: 0, Healed: history.Pending}}, Valid},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			lines := []string{"write 1-2 6 @10"}
@@ -313,7 +315,9 @@ func TestWatchesThatDoNotWait(t *testing.T) {
 			}
 			add(c.early, c.took)
 			add(c.late, 100)
-			r := checkWatch(context.Background(), watched(t, lines...))
+			run := watched(t, lines...)
+			run.Faults = c.faults
+			r := checkWatch(context.Background(), run)
 			require.Equal(t, c.verdict, r.Verdict, r.Summary)
 			if c.verdict == Invalid {
 				require.Contains(t, r.Summary, "had not waited for half of their time")
