@@ -232,6 +232,8 @@ func TestWatchesThatSleepOn(t *testing.T) {
 		{"for less than a larger bound", "write 1050-1100 7 @11", 200, func(run *Run) { run.Settings.RecoverWithin = 20 * time.Second }, Valid},
 		{"during a fault", "write 1050-1100 7 @11", 200, fault(2900*time.Millisecond, 4*time.Second), Valid},
 		{"after a fault that was just healed", "write 1050-1100 7 @11", 200, fault(100*time.Millisecond, 200*time.Millisecond), Valid},
+		{"since shortly before the bound", "write 1900-1950 7 @11", 200, nil, Invalid},
+		{"sent soon after a fault", "write 1900-1950 7 @11", 200, fault(900*time.Millisecond, 940*time.Millisecond), Valid},
 		{"long after a fault", "write 1200-1250 7 @11", 200, fault(0, -50*time.Millisecond), Invalid},
 		{"before a fault", "write 1050-1100 7 @11", 200, fault(3100*time.Millisecond, history.Pending), Invalid},
 		{"after a new term", "write 1050-1100 7 @11", 200, terms(1, 2, 500), Valid},
