@@ -232,6 +232,8 @@ func TestWatchesThatSleepOn(t *testing.T) {
 		{"for less than a larger bound", "write 1050-1100 7 @11", 200, func(run *Run) { run.Settings.RecoverWithin = 20 * time.Second }, Valid},
 		{"during a fault", "write 1050-1100 7 @11", 200, fault(2900*time.Millisecond, 4*time.Second), Valid},
 		{"after a fault that was just healed", "write 1050-1100 7 @11", 200, fault(100*time.Millisecond, 200*time.Millisecond), Valid},
+		{"since shortly before the bound", "write 1900-1950 7 @11", 200, nil, Invalid},
+		{"sent soon after a fault", "write 1900-1950 7 @11", 200, fault(900*time.Millisecond, 940*time.Millisecond), Valid},
 		{"long after a fault", "write 1200-1250 7 @11", 200, fault(0, -50*time.Millisecond), Invalid},
 		{"before a fault", "write 1050-1100 7 @11", 200, fault(3100*time.Millisecond, history.Pending), Invalid},
 		{"after a new term", "write 1050-1100 7 @11", 200, terms(1, 2, 500), Valid},
@@ -295,13 +297,15 @@ func TestWatchesThatDoNotWait(t *testing.T) {
 	for _, c := range []struct {
 		name              string
 		early, late, took int
+		faults            []history.Fault
 		verdict           Verdict
 	}{
-		{"most", leastEarlyWatches, leastEarlyWatches - 1, 1, Invalid},
-		{"half", leastEarlyWatches, leastEarlyWatches, 1, Valid},
-		{"few", leastEarlyWatches - 1, 0, 1, Valid},
-		{"by a clock that is fast", leastEarlyWatches, 0, 51, Valid},
-		{"not even half of it", leastEarlyWatches, 0, 49, Invalid},
+		{"most", leastEarlyWatches, leastEarlyWatches - 1, 1, nil, Invalid},
+		{"half", leastEarlyWatches, leastEarlyWatches, 1, nil, Valid},
+		{"few", leastEarlyWatches - 1, 0, 1, nil, Valid},
+		{"by a clock that is fast", leastEarlyWatches, 0, 51, nil, Valid},
+		{"not even half of it", leastEarlyWatches, 0, 49, nil, Invalid},
+		{"during a fault", leastEarlyWatches, 0, 1, []history.Fault{{Start: 0, Healed: history.Pending}}, Valid},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			lines := []string{"write 1-2 6 @10"}
@@ -313,7 +317,9 @@ func TestWatchesThatDoNotWait(t *testing.T) {
 			}
 			add(c.early, c.took)
 			add(c.late, 100)
-			r := checkWatch(context.Background(), watched(t, lines...))
+			run := watched(t, lines...)
+			run.Faults = c.faults
+			r := checkWatch(context.Background(), run)
 			require.Equal(t, c.verdict, r.Verdict, r.Summary)
 			if c.verdict == Invalid {
 				require.Contains(t, r.Summary, "had not waited for half of their time")

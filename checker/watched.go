@@ -37,7 +37,8 @@ type watchedKey struct {
 	stale   bool                         // answers may be
 	writers map[int64]*history.Operation // of all keys, by value
 	views   []watchView
-	changes []keyChange // by index
+	changes []keyChange      // by index
+	indexes map[int64]uint64 // under which values were seen
 	// deletion is when the first deletion was asked for whose index nobody knows; Pending if none was.
 	deletion int64
 	foreign  string // what shows that somebody else wrote there
@@ -64,7 +65,8 @@ func readWatches(run *Run) (map[string]*watchedKey, error) {
 		op := &run.Ops[i]
 		k := keys[op.Key]
 		if k == nil {
-			k = &watchedKey{name: op.Key, stale: run.Settings.Mode == history.ModeStale, writers: writers, deletion: history.Pending}
+			k = &watchedKey{name: op.Key, stale: run.Settings.Mode == history.ModeStale, writers: writers,
+				indexes: map[int64]uint64{}, deletion: history.Pending}
 			keys[op.Key] = k
 		}
 		k.ops++
@@ -158,6 +160,7 @@ func (k *watchedKey) collect() {
 	for _, v := range k.views {
 		if v.present && v.modify > 0 {
 			k.changes = append(k.changes, keyChange{v.op, v.modify, false})
+			k.indexes[v.value] = v.modify
 		}
 	}
 }
@@ -165,13 +168,7 @@ func (k *watchedKey) collect() {
 // wrote adds a write that was acknowledged. Where the system does not tell its index, that is the one
 // under which its value was seen, if it was.
 func (k *watchedKey) wrote(value int64, op *history.Operation) {
-	index := op.ModifyIndex
-	for i := 0; index == 0 && i < len(k.views); i++ {
-		if v := k.views[i]; v.present && v.value == value {
-			index = v.modify
-		}
-	}
-	if index > 0 {
+	if index := cmp.Or(op.ModifyIndex, k.indexes[value]); index > 0 {
 		k.changes = append(k.changes, keyChange{op, index, false})
 	}
 }

@@ -203,7 +203,7 @@ func request(op history.Operation) string {
 func outcome(op history.Operation) string {
 	switch op.Type {
 	case history.OK:
-		if op.F == history.OpRead {
+		if op.F.Reads() {
 			return fmt.Sprintf("returned %s at %s", value(op.Output), stamp(op.Return))
 		}
 		return "acknowledged at " + stamp(op.Return)
