@@ -136,6 +136,10 @@ func TestCopies(t *testing.T) {
 		{"nothing was read at the end", func(tp *tape) {
 			written(tp).phase(1000, history.PhaseQuiet).phase(2000, history.PhaseFinal)
 		}, Unknown, "no key was read at the end"},
+		{"it was read before the end alone", func(tp *tape) {
+			written(tp).change(30, read, "2", history.OK, 9).phase(1000, history.PhaseQuiet).phase(2000, history.PhaseFinal)
+			others(tp, "2", 9).holds(3002, "dc1-s1", "1", 5)
+		}, Unknown, "no key was read at the end"},
 		{"nobody was asked", func(tp *tape) { final(written(tp), "2", 9) }, Unknown, "never told its copy"},
 		{"a key of somebody else", func(tp *tape) {
 			written(tp).change(30, read, `"theirs"`, history.OK, 10)
