@@ -113,6 +113,10 @@ func TestCopies(t *testing.T) {
 			written(tp).change(30, history.OpDeleteCAS, "[2,null]", history.Info, 0)
 			others(final(tp, "2", 9), "2", 9).holds(3002, "dc1-s1", "null", 0)
 		}, Unknown, "as an operation of unknown fate"},
+		{"an open deletion brings no value back", func(tp *tape) {
+			written(tp).change(30, history.OpDeleteCAS, "[2,null]", history.Info, 0)
+			others(final(tp, "2", 9), "2", 9).holds(3002, "dc1-s1", "1", 0)
+		}, Invalid, "it held 1 (index 0)"},
 		{"something open that this checker does not know", func(tp *tape) {
 			written(tp).change(30, history.OpAcquire, `"s"`, history.Info, 0)
 			others(final(tp, "2", 9), "2", 9).holds(3002, "dc1-s1", "null", 0)
