@@ -113,6 +113,10 @@ func TestCopies(t *testing.T) {
 			written(tp).change(30, history.OpDeleteCAS, "[2,null]", history.Info, 0)
 			others(final(tp, "2", 9), "2", 9).holds(3002, "dc1-s1", "null", 0)
 		}, Unknown, "as an operation of unknown fate"},
+		{"an open deletion brings no value back", func(tp *tape) {
+			written(tp).change(30, history.OpDeleteCAS, "[2,null]", history.Info, 0)
+			others(final(tp, "2", 9), "2", 9).holds(3002, "dc1-s1", "1", 0)
+		}, Invalid, "it held 1 (index 0)"},
 		{"something open that this checker does not know", func(tp *tape) {
 			written(tp).change(30, history.OpAcquire, `"s"`, history.Info, 0)
 			others(final(tp, "2", 9), "2", 9).holds(3002, "dc1-s1", "null", 0)
@@ -135,6 +139,10 @@ func TestCopies(t *testing.T) {
 		}, Unknown, "dc1-s1 held 1 of 1 key"},
 		{"nothing was read at the end", func(tp *tape) {
 			written(tp).phase(1000, history.PhaseQuiet).phase(2000, history.PhaseFinal)
+		}, Unknown, "no key was read at the end"},
+		{"it was read before the end alone", func(tp *tape) {
+			written(tp).change(30, read, "2", history.OK, 9).phase(1000, history.PhaseQuiet).phase(2000, history.PhaseFinal)
+			others(tp, "2", 9).holds(3002, "dc1-s1", "1", 5)
 		}, Unknown, "no key was read at the end"},
 		{"nobody was asked", func(tp *tape) { final(written(tp), "2", 9) }, Unknown, "never told its copy"},
 		{"a key of somebody else", func(tp *tape) {
