@@ -30,7 +30,7 @@ func brute(ops []history.Operation, partial bool) bool {
 		if op.F == "write" {
 			written[string(op.Input)] = true
 		}
-		if op.F == "cas" && op.Type != history.Fail {
+		if (op.F == "cas" || op.F == "delete-cas") && op.Type != history.Fail {
 			written[pairOf(op)[1]] = true
 		}
 	}
@@ -48,7 +48,13 @@ func brute(ops []history.Operation, partial bool) bool {
 			return []string{state, string(op.Input)}
 		case op.F == "write":
 			return []string{string(op.Input)}
-		case op.F == "cas" && op.Type == history.Fail:
+		case op.F == "delete" && op.Type == history.Info:
+			return []string{state, "null"}
+		case op.F == "delete":
+			return []string{"null"}
+		case op.F == "delete-cas" && op.Type == history.OK && state == "null":
+			return []string{"null"} // nothing to delete
+		case (op.F == "cas" || op.F == "delete-cas") && op.Type == history.Fail:
 			if len(op.Current) > 0 {
 				if met(state, string(op.Current)) && (string(op.Current) != pairOf(op)[0]) {
 					return []string{state}
@@ -56,12 +62,12 @@ func brute(ops []history.Operation, partial bool) bool {
 			} else if partial || state != pairOf(op)[0] {
 				return []string{state}
 			}
-		case op.F == "cas" && op.Type == history.Info:
+		case (op.F == "cas" || op.F == "delete-cas") && op.Type == history.Info:
 			if met(state, pairOf(op)[0]) {
 				return []string{state, pairOf(op)[1]}
 			}
 			return []string{state}
-		case op.F == "cas":
+		case op.F == "cas" || op.F == "delete-cas":
 			if met(state, pairOf(op)[0]) {
 				return []string{pairOf(op)[1]}
 			}
@@ -98,18 +104,45 @@ func pairOf(op history.Operation) [2]string {
 	return [2]string{parts[0], parts[1]}
 }
 
-// randomHistory simulates a register with n operations and then, half of the time, lies
-// once or twice.
+// family is what random histories are made of.
+type family struct {
+	name    string
+	values  int // written values are from 1 to values; 0: none is written twice
+	lost    int // of a hundred changes, have no answer
+	opaque  int // of a hundred refused compares, hide what they found
+	deletes int // of a hundred changes, delete
+}
+
+var families = []family{
+	{"plain", 0, 10, 0, 0},
+	{"opaque", 0, 25, 100, 0},
+	{"deletes", 0, 25, 50, 40},
+	{"repeated", 3, 25, 50, 0},
+	{"open", 0, 60, 50, 0},
+	{"all", 2, 40, 50, 20},
+}
+
+// randomHistory is of the families that there always were.
 func randomHistory(seed uint64, n int, unique bool) []history.Operation {
+	f := family{values: 3, lost: 25, opaque: 50}
+	if unique {
+		f.values = 0
+	}
+	return f.history(seed, n)
+}
+
+// history simulates a register with n operations and then, half of the time, lies
+// once or twice.
+func (f family) history(seed uint64, n int) []history.Operation {
 	r := rand.New(rand.NewPCG(seed, 1))
 	var ops []history.Operation
 	state, next := "null", 1
 	fresh := func() string {
-		if unique {
+		if f.values == 0 {
 			next++
 			return string(history.Int(int64(next - 1)))
 		}
-		return string(history.Int(int64(1 + r.IntN(3))))
+		return string(history.Int(int64(1 + r.IntN(f.values))))
 	}
 	known := []string{"null"}
 	width := 1 + r.IntN(12)
@@ -117,11 +150,17 @@ func randomHistory(seed uint64, n int, unique bool) []history.Operation {
 		at := int64(3 * i)
 		op := history.Operation{ID: int64(i), Process: history.Process(i), Key: "k", Type: history.OK,
 			Invoke: max(0, at-int64(r.IntN(width))), Return: at + int64(r.IntN(width))}
-		lost := r.IntN(4) == 0
+		lost := r.IntN(100) < f.lost
 		happens := !lost || r.IntN(2) == 0
+		deletes := r.IntN(100) < f.deletes
 		switch k := r.IntN(10); {
 		case k < 4:
 			op.F, op.Output, lost = "read", []byte(state), false
+		case k < 7 && deletes:
+			op.F = "delete"
+			if happens {
+				state = "null"
+			}
 		case k < 7:
 			op.F, op.Input = "write", []byte(fresh())
 			known = append(known, string(op.Input))
@@ -134,15 +173,18 @@ func randomHistory(seed uint64, n int, unique bool) []history.Operation {
 			if r.IntN(3) == 0 {
 				old = known[r.IntN(len(known))]
 			}
-			v := fresh()
+			v := "null"
+			if op.F = "delete-cas"; !deletes {
+				op.F, v = "cas", fresh()
+			}
 			op.Input = []byte("[" + old + "," + v + "]")
 			switch {
 			case old == state && happens:
 				state = v
 				known = append(known, v)
-			case old != state && !lost:
+			case old != state && !lost && (op.F == "cas" || state != "null" || r.IntN(2) == 0):
 				op.Type, op.Error = history.Fail, "cas-mismatch"
-				if r.IntN(2) == 0 {
+				if r.IntN(100) >= f.opaque {
 					op.Current = []byte(state)
 				}
 			}

@@ -179,6 +179,10 @@ func registerModel() porcupine.Model {
 				if now == s.sawID {
 					return false, state
 				}
+			case readIsOrGone:
+				if now != s.sawID && now != 0 {
+					return s.maybe, state
+				}
 			}
 			if s.writes {
 				return true, s.wroteID
