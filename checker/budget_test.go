@@ -15,7 +15,7 @@ import (
 
 // A budget may turn a verdict into unknown, and never into the opposite one.
 func TestNoBudgetContradictsAnother(t *testing.T) {
-	broken := slices.Concat(overlapping(60), renumbered(1000, draw(t, `
+	broken := slices.Concat(overlapping(100), renumbered(1000, draw(t, `
 		p900 write 1     |--|
 		p901 read nil         |--|`)))
 	starved := 0
@@ -67,7 +67,7 @@ func renumbered(from int64, ops []history.Operation) []history.Operation {
 }
 
 func TestAResultRecordsItsBudgetAndWhatWasUsed(t *testing.T) {
-	r := judgedWithin(1500*time.Millisecond, 256, 2, overlapping(60))
+	r := judgedWithin(1500*time.Millisecond, 256, 2, overlapping(100))
 	require.Equal(t, Unknown, r.Verdict)
 	b := r.Budget
 	require.InDelta(t, 1.5, b.WallSeconds, 0.1)

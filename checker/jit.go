@@ -7,6 +7,11 @@ import (
 	"sort"
 )
 
+const (
+	firstWidth = 64 // configurations of the first walk
+	wider      = 32 // each walk keeps so many times more than the last
+)
+
 // linearize decides whether constraints are linearizable by carrying along all that the register can
 // have been through: just-in-time linearization (Lowe, "Testing for linearizability", 2017), after
 // Wing and Gong. It walks through the calls and returns in the order of time and keeps a set of
@@ -28,43 +33,32 @@ import (
 // answer; if none does, it begins again and keeps more, as many as memory allows. "Not linearizable" rests
 // on a walk that dropped none.
 func linearize(ctx context.Context, constraints []constraint, memory *memory) (a answer, why string) {
-	a, why, _ = walk(ctx, constraints, memory)
-	return a, why
-}
-
-const (
-	firstWidth = 64 // configurations of the first walk
-	wider      = 32 // each walk keeps so many times more than the last
-)
-
-// walk is linearize. If the answer is illegal, stop is the act whose return nothing survived.
-func walk(ctx context.Context, constraints []constraint, memory *memory) (a answer, why string, stop *constraint) {
 	if slices.ContainsFunc(constraints, func(f constraint) bool { return f.contradictory }) {
-		return illegal, "", nil
+		return illegal, ""
 	}
 	if ctx.Err() != nil {
-		return undecided, "out of time", nil
+		return undecided, "out of time"
 	}
 	s := newScript(constraints)
 	if s.bytes() > memory.share() {
-		return undecided, fmt.Sprintf("%d operations on one key need at least %d MB to judge", len(constraints), s.bytes()>>20+1), nil
+		return undecided, fmt.Sprintf("%d operations on one key need at least %d MB to judge", len(constraints), s.bytes()>>20+1)
 	}
 	most := max(firstWidth, int(min(1<<28, (memory.share()-s.bytes())/int64(128*(s.slots/64+3)))))
 	for width := firstWidth; ; width = min(width*wider, most) {
 		w := newWalker(ctx, s, memory, width)
-		a, stop = w.run()
+		a = w.run()
 		switch {
 		case a != illegal || !w.dropped:
 		case width < most:
 			continue
 		default:
 			return undecided, fmt.Sprintf("out of memory after %d steps through %d operations, with %d orders open at a time",
-				w.steps, len(constraints), width), nil
+				w.steps, len(constraints), width)
 		}
 		if a == undecided {
 			why = fmt.Sprintf("out of time after %d steps through %d operations", w.steps, len(constraints))
 		}
-		return a, why, stop
+		return a, why
 	}
 }
 
@@ -104,24 +98,24 @@ func newWalker(ctx context.Context, s *script, memory *memory, width int) *walke
 		looking: make([][]uint64, s.values), avoiding: make([][]uint64, s.values), avoids: make([]uint64, size)}
 }
 
-func (w *walker) run() (a answer, stop *constraint) {
+func (w *walker) run() answer {
 	w.now.add(make([]uint64, w.now.size)) // absent
 	for _, m := range w.moves {
 		if w.tick(1 + w.now.len()); w.stopped {
-			return undecided, nil
+			return undecided
 		}
 		if !m.returns {
 			w.begin(m.act)
 			continue
 		}
 		if w.end(m.act); w.stopped {
-			return undecided, nil
+			return undecided
 		}
 		if w.now.len() == 0 {
-			return illegal, w.acts[m.act].constraint
+			return illegal
 		}
 	}
-	return legal, nil
+	return legal
 }
 
 // tick counts work, in configurations that were touched, and looks at the clock now and then.

@@ -71,7 +71,7 @@ func TestEveryTierAgreesWithBruteForce(t *testing.T) {
 		if got, why := linearize(ctx, constraints, nil); got != want {
 			return good, fmt.Sprintf("just in time: %v, not %v %s", got, want, why)
 		}
-		if got, why := decide(ctx, constraints, uniqueWrites(constraints), nil); got != want {
+		if got, why := decide(ctx, constraints, nil); got != want {
 			return good, fmt.Sprintf("altogether: %v, not %v %s", got, want, why)
 		}
 		return good, ""

@@ -195,3 +195,20 @@ func strike(constraints []constraint, keep func(value) bool) []constraint {
 	}
 	return out
 }
+
+// withoutAbsent strikes out what constraints say about "absent".
+func withoutAbsent(constraints []constraint) []constraint {
+	out := make([]constraint, 0, len(constraints))
+	for _, f := range constraints {
+		if f.read == readIsOrGone || f.read == readIs && f.saw == absent {
+			f.read = readNothing
+		}
+		if f.writes && f.wrote == absent {
+			f.writes = false
+		}
+		if !f.empty() {
+			out = append(out, f)
+		}
+	}
+	return out
+}
