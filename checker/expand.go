@@ -1,5 +1,14 @@
 package checker
 
+import (
+	"cmp"
+	"math/bits"
+	"slices"
+)
+
+// spare is how many times more configurations a walk makes on its way than it keeps.
+const spare = 8
+
 // end lets an act return: every configuration in which it has not taken effect is replaced by those
 // in which it does so now, after others or none.
 func (w *walker) end(i int32) {
@@ -21,6 +30,7 @@ func (w *walker) end(i int32) {
 	w.then.reset()
 	w.between.reset()
 	w.findUnseen(a)
+	w.findWanted()
 	for j := range w.now.len() {
 		c := w.now.at(j)
 		if !w.has(c, a) {
@@ -34,7 +44,37 @@ func (w *walker) end(i int32) {
 		w.expand(j, a)
 	}
 	w.now, w.then = w.then, w.now
+	clear(w.more)
+	clear(w.fewer)
+	w.split(w.more, w.fewer)
 	w.dominated()
+	w.narrow()
+}
+
+// narrow keeps the configurations that are most promising, if there are too many: those that have needed
+// the fewest acts of which nobody knows whether they happened, and then those that have the least before them.
+func (w *walker) narrow() {
+	if w.now.len() <= w.width {
+		return
+	}
+	w.dropped = true
+	w.tick(w.now.len())
+	type one struct{ at, price int }
+	var all []one
+	for j := range w.now.len() {
+		c := w.now.at(j)
+		price := 0
+		for i := 1; i < len(c); i++ {
+			price += 64*bits.OnesCount64(c[i]&w.fewer[i]) - bits.OnesCount64(c[i]&^w.fewer[i])
+		}
+		all = append(all, one{j, price})
+	}
+	slices.SortStableFunc(all, func(a, b one) int { return cmp.Compare(a.price, b.price) })
+	w.then.reset()
+	for _, one := range all[:w.width] {
+		w.then.add(w.now.at(one.at))
+	}
+	w.now, w.then = w.then, w.now
 }
 
 func (w *walker) each(do func(c []uint64)) {
@@ -86,29 +126,39 @@ func (w *walker) expand(j int, target *act) {
 		if !x.finds(from) || only != nil && only != x || x.maybe && !w.serves(c, x) {
 			continue
 		}
-		d := w.scratch
-		copy(d, c)
-		if x.read == readNothing {
-			w.passUnseen(d, x)
-		}
-		set(d, x)
-		d[0] = uint64(x.wrote)
-		w.settle(d)
-		if w.doomed(d) {
+		if x.read != readNothing {
+			w.change(c, x, nil, target)
 			continue
 		}
-		into, most := w.between, 4*w.width
-		if w.has(d, target) {
-			unset(d, target)
-			into, most = w.then, w.width
+		w.change(c, x, w.passing, target)
+		if len(w.unseen) < len(w.passing) {
+			w.change(w.between.at(j), x, w.unseen, target)
 		}
-		if into.len() < most {
-			into.add(d)
-			continue
-		}
-		if e := into.find(d); e.round != into.round {
-			w.dropped = true
-		}
+	}
+}
+
+// change lets x take effect in c, and those just before it, unseen.
+func (w *walker) change(c []uint64, x *act, those []int32, target *act) {
+	d := w.scratch
+	copy(d, c)
+	w.pass(d, those, x)
+	set(d, x)
+	d[0] = uint64(x.wrote)
+	w.settle(d)
+	if w.doomed(d) {
+		return
+	}
+	into := w.between
+	if w.has(d, target) {
+		unset(d, target)
+		into = w.then
+	}
+	if into.len() < spare*w.width {
+		into.add(d)
+		return
+	}
+	if e := into.find(d); e.round != into.round {
+		w.dropped = true
 	}
 }
 
@@ -182,11 +232,37 @@ func (w *walker) serves(c []uint64, x *act) bool {
 		}
 	}
 	for _, i := range w.changing {
-		if y := &w.acts[i]; y != x && y.read != readNothing && !w.has(c, y) && y.finds(x.wrote) {
+		if y := &w.acts[i]; y != x && y.read != readNothing && (!y.maybe || w.isWanted(y.wrote)) && !w.has(c, y) && y.finds(x.wrote) {
 			return true
 		}
 	}
 	return false
+}
+
+// isWanted reports whether anybody under way could take effect who finds v, and not just for its own sake.
+func (w *walker) isWanted(v int32) bool { return w.wanted[v] == w.event }
+
+// findWanted marks the values for isWanted.
+func (w *walker) findWanted() {
+	w.event++
+	more := false
+	want := func(v int32) {
+		more = more || !w.isWanted(v)
+		w.wanted[v] = w.event
+	}
+	for _, i := range w.due {
+		if a := &w.acts[i]; a.read != readIsNot {
+			a.eachFound(want)
+		}
+	}
+	for more = true; more; {
+		more = false
+		for _, i := range w.changing {
+			if a := &w.acts[i]; a.maybe && w.isWanted(a.wrote) {
+				a.eachFound(want)
+			}
+		}
+	}
 }
 
 // findUnseen lists the writes under way that need nothing, that have happened, and whose value nobody needs
@@ -194,17 +270,18 @@ func (w *walker) serves(c []uint64, x *act) bool {
 // that is about to return is not among them: it takes effect last.
 //
 // It is different where the register may hold, before the write returns, what somebody to come hides that he
-// did not find: then the write may be all that explains him.
+// did not find: then the write may be all that explains him. So it may take effect unseen, and may wait.
 func (w *walker) findUnseen(target *act) {
-	w.unseen = w.unseen[:0]
+	w.unseen, w.passing = w.unseen[:0], w.passing[:0]
 	explains := w.explainsFrom(target.ret)
 	for _, i := range w.changing {
 		f := &w.acts[i]
-		if f == target || f.maybe || f.read != readNothing || w.takers[f.wrote] > 0 ||
-			f.ret >= explains || w.comesFor(f.wrote) {
+		if f == target || f.maybe || f.read != readNothing || w.takers[f.wrote] > 0 || w.comesFor(f.wrote) {
 			continue
 		}
-		w.unseen = append(w.unseen, i)
+		if w.passing = append(w.passing, i); f.ret < explains {
+			w.unseen = append(w.unseen, i)
+		}
 	}
 }
 
@@ -218,9 +295,9 @@ func (w *walker) comesFor(v int32) bool {
 	return false
 }
 
-// passUnseen lets the unseen writes take effect, and who looks for their values, just before x.
-func (w *walker) passUnseen(c []uint64, x *act) {
-	for _, i := range w.unseen {
+// pass lets writes take effect, and who looks for their values, just before x.
+func (w *walker) pass(c []uint64, those []int32, x *act) {
+	for _, i := range those {
 		if f := &w.acts[i]; f != x && !w.has(c, f) {
 			set(c, f)
 			w.settleAs(c, f.wrote)
@@ -235,10 +312,7 @@ func (w *walker) dominated() {
 	if w.now.len() < 2 {
 		return
 	}
-	more, fewer := w.mask, w.scratch
-	clear(more)
-	clear(fewer)
-	w.split(more, fewer)
+	more, fewer := w.more, w.fewer
 	key := make([]uint64, w.now.size)
 	w.group.reset()
 	w.heads, w.chain = w.heads[:0], w.chain[:0]

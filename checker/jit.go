@@ -3,13 +3,9 @@ package checker
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"sort"
-)
-
-const (
-	firstWidth = 64 // configurations of the first walk
-	wider      = 32 // each walk keeps so many times more than the last
 )
 
 // linearize decides whether constraints are linearizable by carrying along all that the register can
@@ -25,14 +21,15 @@ const (
 //   - an operation that writes nothing takes effect as soon as the value allows: that forbids nothing;
 //   - of equal writes the one goes first that has to return first;
 //   - a write that may not have happened does so only for somebody who finds its value, there and then;
-//   - a value is left only if whoever still needs it can find it again (stuck);
-//   - a write that nobody to come can find does so unseen, before the next write that needs nothing (unseen);
+//   - a value is left only if whoever still needs it can find it again (mayLeave, doomed);
+//   - a write that nobody to come can find does so unseen, before the next write that needs nothing (findUnseen);
 //   - of two configurations of one value the one goes that can do nothing that the other cannot (dominated).
 //
-// It first keeps few configurations and drops the rest. If one of them reaches the end, that is an
-// answer; if none does, it begins again and keeps more, as many as memory allows. "Not linearizable" rests
-// on a walk that dropped none.
-func linearize(ctx context.Context, constraints []constraint, memory *memory) (a answer, why string) {
+// Beyond that it keeps few configurations, the most promising, and drops the rest. If one of them
+// reaches the end, that is an answer. If none is left it goes back some way and keeps more for a while,
+// and if that does not help, all the way. "Not linearizable" rests on a walk that dropped none. It
+// keeps at most so many configurations as most says and as memory allows, and looks at ctx.
+func linearize(ctx context.Context, constraints []constraint, memory *memory, most int) (a answer, why string) {
 	if slices.ContainsFunc(constraints, func(f constraint) bool { return f.contradictory }) {
 		return illegal, ""
 	}
@@ -43,40 +40,101 @@ func linearize(ctx context.Context, constraints []constraint, memory *memory) (a
 	if s.bytes() > memory.share() {
 		return undecided, fmt.Sprintf("%d operations on one key need at least %d MB to judge", len(constraints), s.bytes()>>20+1)
 	}
-	most := max(firstWidth, int(min(1<<28, (memory.share()-s.bytes())/int64(128*(s.slots/64+3)))))
-	for width := firstWidth; ; width = min(width*wider, most) {
-		w := newWalker(ctx, s, memory, width)
-		a = w.run()
-		switch {
-		case a != illegal || !w.dropped:
-		case width < most:
-			continue
-		default:
+	w := newWalker(ctx, s, memory)
+	w.most = max(narrowest, int(min(int64(most), (memory.share()-s.bytes())/int64(256*(s.slots/64+3)))))
+	for {
+		switch a = w.run(); {
+		case a == undecided:
+			return a, fmt.Sprintf("out of time after %d steps through %d operations", w.steps, len(constraints))
+		case a == legal || !w.dropped:
+			return a, ""
+		case !w.goBack():
 			return undecided, fmt.Sprintf("out of memory after %d steps through %d operations, with %d orders open at a time",
-				w.steps, len(constraints), width)
+				w.steps, len(constraints), w.width)
 		}
-		if a == undecided {
-			why = fmt.Sprintf("out of time after %d steps through %d operations", w.steps, len(constraints))
-		}
-		return a, why
 	}
 }
 
-// walker is one walk through a script.
+const (
+	narrowest = 4       // configurations that a walk keeps as long as all goes well
+	widest    = 1 << 24 // and at most
+	wider     = 8       // times more, each time that it has gone back
+	wayBack   = 128     // moves to go back, times wider to the power of how often
+	milestone = 128     // moves between places to go back to
+)
+
+// place is where a walk can go on from.
+type place struct {
+	move int
+	now  []uint64 // its configurations
+}
+
+// goBack goes back to try again with more configurations; further, and with more, each time that it
+// helps no one to get much further than last time. It returns false if it was at the beginning
+// and may not keep more.
+var dbg bool
+
+func (w *walker) goBack() bool {
+	if dbg {
+		println("BACK at", w.at, "from", w.from, "width", w.width, "tries", w.tries, "steps", w.steps, len(w.moves))
+	}
+	if w.from == 0 && w.width >= w.most {
+		return false
+	}
+	w.tries++
+	back := wayBack
+	w.width = narrowest
+	for range w.tries {
+		back, w.width = min(back*wider, len(w.moves)), min(w.width*wider, w.most)
+	}
+	w.easy = w.at + back/4
+	i := sort.Search(len(w.places), func(i int) bool { return w.places[i].move > w.at-back }) - 1
+	w.begun()
+	if i < 0 {
+		w.places, w.dropped, w.easy = w.places[:0], false, math.MaxInt
+		w.now.reset()
+		w.now.add(make([]uint64, w.now.size)) // absent
+		return true
+	}
+	from := w.places[i]
+	w.places = w.places[:i]
+	for _, m := range w.moves[:from.move] {
+		if m.returns {
+			w.forget(m.act)
+		} else {
+			w.begin(m.act)
+		}
+	}
+	w.from, w.at = from.move, from.move
+	w.now.reset()
+	for c := range slices.Chunk(from.now, w.now.size) {
+		w.now.add(c)
+	}
+	return true
+}
+
+// walker is a walk through a script.
 type walker struct {
 	*script
-	ctx     context.Context
-	memory  *memory
-	width   int
-	steps   int  // configurations that were expanded
-	work    int  // since the clock was looked at
-	dropped bool // configurations were dropped for want of room
-	stopped bool // ctx is over
+	ctx    context.Context
+	memory *memory
+
+	from, at int     // the move that the walk began with last, and the next
+	places   []place // where it was, by move
+	width    int     // configurations to keep, of at most most
+	most     int
+	tries    int  // how often it has gone back since all went well
+	easy     int  // the move from which all goes well again
+	dropped  bool // configurations were dropped since the first move
+	steps    int  // configurations that were expanded
+	work     int  // since the clock was looked at
+	stopped  bool // ctx is over
 
 	now, then, between *configs
 	group              *configs
 	heads, chain       []int32 // the last configuration of every group; of every configuration, the one before it in its group
-	scratch, mask      []uint64
+	scratch            []uint64
+	more, fewer        []uint64 // see split
 
 	users, takers, writers []int32 // by value: acts that have not begun
 	hidden                 int     // acts that have begun and hide what they found
@@ -84,26 +142,46 @@ type walker struct {
 	// those that look for another.
 	looking, avoiding [][]uint64
 	avoids            []uint64
-	changing          []int32 // acts that write, equal ones side by side, the first to return first
-	due               []int32 // acts that have happened, by their return
-	unseen            []int32 // of changing, see unseenBy
+	changing          []int32  // acts that write, equal ones side by side, the first to return first
+	due               []int32  // acts that have happened, by their return
+	unseen, passing   []int32  // of changing, see findUnseen
+	wanted            []uint64 // by value, see isWanted
+	event             uint64
 }
 
-func newWalker(ctx context.Context, s *script, memory *memory, width int) *walker {
+func newWalker(ctx context.Context, s *script, memory *memory) *walker {
 	size := 1 + (s.slots+63)/64
-	return &walker{script: s, ctx: ctx, memory: memory, width: width,
+	w := &walker{script: s, ctx: ctx, memory: memory, width: narrowest, easy: math.MaxInt,
 		now: newConfigs(size), then: newConfigs(size), between: newConfigs(size), group: newConfigs(size),
-		scratch: make([]uint64, size), mask: make([]uint64, size),
-		users: slices.Clone(s.users), takers: slices.Clone(s.takers), writers: slices.Clone(s.writers),
-		looking: make([][]uint64, s.values), avoiding: make([][]uint64, s.values), avoids: make([]uint64, size)}
+		wanted:  make([]uint64, s.values),
+		scratch: make([]uint64, size), more: make([]uint64, size), fewer: make([]uint64, size)}
+	w.now.add(make([]uint64, size)) // absent
+	w.begun()
+	return w
 }
 
+// begun lets nothing be under way, as at the beginning.
+func (w *walker) begun() {
+	s := w.script
+	w.from, w.at, w.hidden = 0, 0, 0
+	w.users, w.takers, w.writers = slices.Clone(s.users), slices.Clone(s.takers), slices.Clone(s.writers)
+	w.looking, w.avoiding, w.avoids = make([][]uint64, s.values), make([][]uint64, s.values), make([]uint64, w.now.size)
+	w.changing, w.due = nil, nil
+}
+
+// run walks on from where it is.
 func (w *walker) run() answer {
-	w.now.add(make([]uint64, w.now.size)) // absent
-	for _, m := range w.moves {
+	for ; w.at < len(w.moves); w.at++ {
 		if w.tick(1 + w.now.len()); w.stopped {
 			return undecided
 		}
+		if w.at%milestone == 0 && w.now.len() <= 64 {
+			w.places = append(w.places, place{w.at, slices.Clone(w.now.words)})
+		}
+		if w.at == w.easy {
+			w.width, w.tries = narrowest, 0
+		}
+		m := w.moves[w.at]
 		if !m.returns {
 			w.begin(m.act)
 			continue

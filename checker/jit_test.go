@@ -68,7 +68,7 @@ func TestEveryTierAgreesWithBruteForce(t *testing.T) {
 		if good {
 			want = legal
 		}
-		if got, why := linearize(ctx, constraints, nil); got != want {
+		if got, why := linearize(ctx, constraints, nil, widest); got != want {
 			return good, fmt.Sprintf("just in time: %v, not %v %s", got, want, why)
 		}
 		if got, why := decide(ctx, constraints, nil); got != want {

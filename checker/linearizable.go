@@ -144,7 +144,9 @@ func keyJobs(run *Run) (jobs []*keyJob, left leftOut) {
 	return jobs, left
 }
 
-func (j *keyJob) bar(why string) { j.barred, j.answer, j.why, j.constraints = true, undecided, why, nil }
+func (j *keyJob) bar(why string) {
+	j.barred, j.answer, j.why, j.constraints = true, undecided, why, nil
+}
 
 func judged(jobs []*keyJob) (n int) {
 	for _, j := range jobs {

@@ -25,10 +25,8 @@ const (
 //   - just-in-time linearization (linearize), which is complete but for its budget;
 //   - Porcupine (search), if that ran out of memory.
 //
-// Where failed compares hide what they found and prepare had to drop writes, it asks up
-// to three questions, of which the first two are nearly always enough: without the
-// dropped writes (yes is an answer); without the failed compares as well (no is an
-// answer); with all of it.
+// Where failed compares hide what they found and prepare dropped writes that may explain them, all of it
+// has to be searched. If that is not easy, it tries without both first (no is an answer).
 func decide(ctx context.Context, constraints []constraint, memory *memory) (a answer, why string) {
 	kept, dropped := prepare(constraints)
 	kept = withoutSettled(kept, constraints)
@@ -39,20 +37,25 @@ func decide(ctx context.Context, constraints []constraint, memory *memory) (a an
 	if conflicting(ctx, constraints) || unique && refuted(ctx, kept) {
 		return illegal, ""
 	}
-	a, why = searchAll(ctx, kept, memory)
-	if a != illegal || !hidden(kept, dropped) {
-		return a, why
+	if hidden(kept, dropped) {
+		all := slices.Concat(kept, dropped)
+		if a, _ := linearize(ctx, all, memory, glance); a != undecided {
+			return a, ""
+		}
+		open := slices.DeleteFunc(slices.Clone(kept), func(f constraint) bool { return f.read == readIsNot })
+		if a, _ := searchAll(ctx, open, memory); a == illegal {
+			return a, ""
+		}
+		kept = all
 	}
-	open := slices.DeleteFunc(slices.Clone(kept), func(f constraint) bool { return f.read == readIsNot })
-	if a, why = searchAll(ctx, open, memory); a != legal {
-		return a, why
-	}
-	return searchAll(ctx, append(kept, dropped...), memory)
+	return searchAll(ctx, kept, memory)
 }
+
+const glance = 1024 // configurations for a look whether a key is easy
 
 // searchAll lets the tiers that search try one after the other.
 func searchAll(ctx context.Context, constraints []constraint, memory *memory) (a answer, why string) {
-	a, why = linearize(ctx, constraints, memory)
+	a, why = linearize(ctx, constraints, memory, widest)
 	if a != undecided || ctx.Err() != nil {
 		return a, why
 	}

@@ -1,14 +1,21 @@
 package checker
-import ("testing";"context";"time";"fmt")
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+)
+
 func TestX(t *testing.T) {
 	for _, l := range []load{
-		{1,1000,10,3,true,0,0,0},{1,10000,10,3,true,0,0,0},{1,1000,50,3,true,0,0,0},{1,10000,50,3,true,0,0,0},
-		{1,10000,50,20,true,0,0,0},
-		{1,1000,50,3,true,0,0,20},{1,10000,50,3,true,0,0,20},
-		{1,1000,10,3,true,20,0,0},{1,10000,10,3,true,20,0,0},{1,1000,50,3,true,20,0,0},{1,10000,50,3,true,20,0,0},
-		{1,10000,10,3,false,20,0,0},{1,10000,50,3,false,20,0,0},
-		{1,10000,10,3,false,0,5,0},{1,1000,10,3,false,0,5,0},{1,1000,20,3,false,0,5,0},
-		{1,1000,10,20,false,0,5,0},
+		{1, 1000, 10, 3, true, 0, 0, 0}, {1, 10000, 10, 3, true, 0, 0, 0}, {1, 1000, 50, 3, true, 0, 0, 0}, {1, 10000, 50, 3, true, 0, 0, 0},
+		{1, 10000, 50, 20, true, 0, 0, 0},
+		{1, 1000, 50, 3, true, 0, 0, 20}, {1, 10000, 50, 3, true, 0, 0, 20},
+		{1, 1000, 10, 3, true, 20, 0, 0}, {1, 10000, 10, 3, true, 20, 0, 0}, {1, 1000, 50, 3, true, 20, 0, 0}, {1, 10000, 50, 3, true, 20, 0, 0},
+		{1, 10000, 10, 3, false, 20, 0, 0}, {1, 10000, 50, 3, false, 20, 0, 0},
+		{1, 10000, 10, 3, false, 0, 5, 0}, {1, 1000, 10, 3, false, 0, 5, 0}, {1, 1000, 20, 3, false, 0, 5, 0},
+		{1, 1000, 10, 20, false, 0, 5, 0},
 	} {
 		cs := constraintsOf(t, l.history())
 		kept, dropped := prepare(cs)
@@ -19,7 +26,7 @@ func TestX(t *testing.T) {
 		t0 := time.Now()
 		a, why := decide(ctx, cs, nil)
 		t1 := time.Now()
-		j, why1 := linearize(ctx, rest, nil)
+		j, why1 := linearize(ctx, rest, nil, widest)
 		t2 := time.Now()
 		cancel()
 		ctx, cancel = context.WithTimeout(context.Background(), 2*time.Second)
