@@ -3,7 +3,6 @@ package checker
 import (
 	"context"
 	"fmt"
-	"math"
 	"slices"
 	"sort"
 )
@@ -72,12 +71,7 @@ type place struct {
 // goBack goes back to try again with more configurations; further, and with more, each time that it
 // helps no one to get much further than last time. It returns false if it was at the beginning
 // and may not keep more.
-var dbg bool
-
 func (w *walker) goBack() bool {
-	if dbg {
-		println("BACK at", w.at, "from", w.from, "width", w.width, "tries", w.tries, "steps", w.steps, len(w.moves))
-	}
 	if w.from == 0 && w.width >= w.most {
 		return false
 	}
@@ -91,7 +85,7 @@ func (w *walker) goBack() bool {
 	i := sort.Search(len(w.places), func(i int) bool { return w.places[i].move > w.at-back }) - 1
 	w.begun()
 	if i < 0 {
-		w.places, w.dropped, w.easy = w.places[:0], false, math.MaxInt
+		w.places, w.dropped = w.places[:0], false
 		w.now.reset()
 		w.now.add(make([]uint64, w.now.size)) // absent
 		return true
@@ -151,7 +145,7 @@ type walker struct {
 
 func newWalker(ctx context.Context, s *script, memory *memory) *walker {
 	size := 1 + (s.slots+63)/64
-	w := &walker{script: s, ctx: ctx, memory: memory, width: narrowest, easy: math.MaxInt,
+	w := &walker{script: s, ctx: ctx, memory: memory, width: narrowest,
 		now: newConfigs(size), then: newConfigs(size), between: newConfigs(size), group: newConfigs(size),
 		wanted:  make([]uint64, s.values),
 		scratch: make([]uint64, size), more: make([]uint64, size), fewer: make([]uint64, size)}

@@ -26,7 +26,8 @@ const (
 //   - Porcupine (search), if that ran out of memory.
 //
 // Where failed compares hide what they found and prepare dropped writes that may explain them, all of it
-// has to be searched. If that is not easy, it tries without both first (no is an answer).
+// has to be searched. It tries without those writes first (yes is an answer), and if it is not easy without
+// the compares as well (no is an answer).
 func decide(ctx context.Context, constraints []constraint, memory *memory) (a answer, why string) {
 	kept, dropped := prepare(constraints)
 	kept = withoutSettled(kept, constraints)
@@ -38,6 +39,9 @@ func decide(ctx context.Context, constraints []constraint, memory *memory) (a an
 		return illegal, ""
 	}
 	if hidden(kept, dropped) {
+		if a, _ := linearize(ctx, kept, memory, glance); a == legal {
+			return a, ""
+		}
 		all := slices.Concat(kept, dropped)
 		if a, _ := linearize(ctx, all, memory, glance); a != undecided {
 			return a, ""
@@ -51,7 +55,7 @@ func decide(ctx context.Context, constraints []constraint, memory *memory) (a an
 	return searchAll(ctx, kept, memory)
 }
 
-const glance = 1024 // configurations for a look whether a key is easy
+const glance = 256 // configurations for a look whether a key is easy
 
 // searchAll lets the tiers that search try one after the other.
 func searchAll(ctx context.Context, constraints []constraint, memory *memory) (a answer, why string) {
