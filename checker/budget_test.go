@@ -94,3 +94,48 @@ func TestAResultRecordsItsBudgetAndWhatWasUsed(t *testing.T) {
 	require.Equal(t, runtime.GOMAXPROCS(0), r.Budget.Cores)
 	require.False(t, r.Budget.Exhausted)
 }
+
+// Every tier looks at the clock. One that does not would be at these histories for hours, or, of the
+// pairs, look at nearly all half a billion.
+func TestEveryTierEndsSoonAfterItsTime(t *testing.T) {
+	hard := constraintsOf(t, overlapping(100))
+	tangled := constraintsOf(t, entangled(30_000))
+	pairs := 0
+	for name, judge := range map[string]func(ctx context.Context){
+		"just in time": func(ctx context.Context) { linearize(ctx, hard, nil, widest) },
+		"Porcupine":    func(ctx context.Context) { search(ctx, hard, nil) },
+		"altogether":   func(ctx context.Context) { decide(ctx, hard, nil) },
+		"shrinking":    func(ctx context.Context) { shrink(ctx, tangled, nil) },
+		"pairs": func(ctx context.Context) {
+			conflicts(ctx, blocks(tangled), func([]*constraint, ...*block) bool { pairs++; return true })
+		},
+		"chains": func(ctx context.Context) {
+			eachOverlap(ctx, chainsOf(tangled), func(_, _ *chain) bool { pairs++; return true })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			pairs = 0
+			over, cancel := context.WithCancel(context.Background())
+			cancel()
+			judge(over)
+			require.LessOrEqual(t, pairs, 4096)
+
+			soon, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+			defer cancel()
+			judge(soon)
+		})
+	}
+}
+
+// entangled is n values, all of which stood in the register at the same time.
+func entangled(n int) (ops []history.Operation) {
+	for i := range int64(n) {
+		ops = append(ops, history.Operation{ID: 3 * i, Process: history.Process(3 * i), F: "write", Key: "k", Type: history.OK,
+			Input: history.Int(i), Invoke: i, Return: 10_000_000 + i})
+		for j, at := range []int64{20_000_000 + i, 40_000_000 + i} {
+			ops = append(ops, history.Operation{ID: 3*i + int64(j) + 1, Process: history.Process(3*i + int64(j) + 1), F: "read", Key: "k",
+				Type: history.OK, Output: history.Int(i), Invoke: at, Return: at + 10_000_000})
+		}
+	}
+	return ops
+}

@@ -16,7 +16,7 @@ func foreignWrites(run *Run) map[string]string {
 	if run.Settings.Workload != "register" {
 		return found
 	}
-	wrote := map[int64]bool{}
+	wrote := make(map[int64]bool, len(run.Ops)/2)
 	for i := range run.Ops {
 		op := &run.Ops[i]
 		switch op.F {

@@ -108,19 +108,17 @@ func conclude(ctx context.Context, run *Run, jobs []*keyJob, memory *memory) (r 
 
 // keyJobs splits the operations by key, in the order of the keys' first operations. A key with an
 // operation that fits no register is barred.
-func keyJobs(run *Run) (jobs []*keyJob, left leftOut) {
-	byKey := map[string]*keyJob{}
+func keyJobs(run *Run) ([]*keyJob, leftOut) {
+	var left leftOut
+	jobs, of := jobsByKey(run.Ops)
 	strange := foreignWrites(run)
-	for i := range run.Ops {
-		op := &run.Ops[i]
-		j := byKey[op.Key]
-		if j == nil {
-			j = &keyJob{key: op.Key}
-			if why := strange[op.Key]; why != "" {
-				j.bar(why)
-			}
-			byKey[op.Key], jobs = j, append(jobs, j)
+	for _, j := range jobs {
+		if why := strange[j.key]; why != "" {
+			j.bar(why)
 		}
+	}
+	for i := range run.Ops {
+		op, j := &run.Ops[i], jobs[of[i]]
 		j.ops = append(j.ops, op)
 		if j.barred {
 			continue
@@ -142,6 +140,27 @@ func keyJobs(run *Run) (jobs []*keyJob, left leftOut) {
 		}
 	}
 	return jobs, left
+}
+
+// jobsByKey makes a job for every key, with room for its operations, and says of which each is.
+func jobsByKey(ops []history.Operation) (jobs []*keyJob, of []int32) {
+	byKey := map[string]int32{}
+	of = make([]int32, len(ops))
+	var sizes []int
+	for i := range ops {
+		at, ok := byKey[ops[i].Key]
+		if !ok {
+			at = int32(len(jobs))
+			byKey[ops[i].Key] = at
+			jobs, sizes = append(jobs, &keyJob{key: ops[i].Key}), append(sizes, 0)
+		}
+		of[i] = at
+		sizes[at]++
+	}
+	for i, j := range jobs {
+		j.ops, j.constraints = make([]*history.Operation, 0, sizes[i]), make([]constraint, 0, sizes[i])
+	}
+	return jobs, of
 }
 
 func (j *keyJob) bar(why string) {
