@@ -25,78 +25,106 @@ func encode(v any) []byte {
 // whether operations are linearizable. It shares no code with the checker. With partial,
 // what is said of a value that none of the operations writes is not judged.
 func brute(ops []history.Operation, partial bool) bool {
-	written := map[string]bool{"null": true}
-	for _, op := range ops {
-		if op.F == "write" {
-			written[string(op.Input)] = true
+	names := []string{"null"}
+	written := []bool{true}
+	id := func(name string, isWritten bool) int {
+		i := slices.Index(names, name)
+		if i < 0 {
+			i = len(names)
+			names, written = append(names, name), append(written, false)
 		}
-		if (op.F == "cas" || op.F == "delete-cas") && op.Type != history.Fail {
-			written[pairOf(op)[1]] = true
-		}
+		written[i] = written[i] || isWritten
+		return i
 	}
-	met := func(state, want string) bool { return state == want || partial && !written[want] }
-	// apply gives the states that op can lead to.
-	apply := func(op history.Operation, state string) []string {
-		switch {
-		case op.Type == history.Fail && op.Error != "cas-mismatch", op.F == "read" && op.Type == history.Info:
-			return []string{state}
-		case op.F == "read":
-			if met(state, string(op.Output)) {
-				return []string{state}
+	todo := make([]attempt, len(ops))
+	for i, op := range ops {
+		todo[i] = attempt{F: op.F, Type: op.Type, from: op.Invoke, to: op.Return, refused: op.Error == "cas-mismatch", current: -1}
+		o := &todo[i]
+		switch op.F {
+		case "read":
+			if op.Type == history.OK {
+				o.saw = id(string(op.Output), false)
 			}
-		case op.F == "write" && op.Type == history.Info:
-			return []string{state, string(op.Input)}
-		case op.F == "write":
-			return []string{string(op.Input)}
-		case op.F == "delete" && op.Type == history.Info:
-			return []string{state, "null"}
-		case op.F == "delete":
-			return []string{"null"}
-		case op.F == "delete-cas" && op.Type == history.OK && state == "null":
-			return []string{"null"} // nothing to delete
-		case (op.F == "cas" || op.F == "delete-cas") && op.Type == history.Fail:
+		case "write":
+			o.wrote = id(string(op.Input), true)
+		case "cas", "delete-cas":
+			o.saw, o.wrote = id(pairOf(op)[0], false), id(pairOf(op)[1], op.Type != history.Fail)
 			if len(op.Current) > 0 {
-				if met(state, string(op.Current)) && (string(op.Current) != pairOf(op)[0]) {
-					return []string{state}
-				}
-			} else if partial || state != pairOf(op)[0] {
-				return []string{state}
-			}
-		case (op.F == "cas" || op.F == "delete-cas") && op.Type == history.Info:
-			if met(state, pairOf(op)[0]) {
-				return []string{state, pairOf(op)[1]}
-			}
-			return []string{state}
-		case op.F == "cas" || op.F == "delete-cas":
-			if met(state, pairOf(op)[0]) {
-				return []string{pairOf(op)[1]}
+				o.current = id(string(op.Current), false)
 			}
 		}
-		return nil
 	}
-	var try func(left []history.Operation, state string) bool
-	try = func(left []history.Operation, state string) bool {
-		if len(left) == 0 {
+	failed := make([]bool, len(names)<<len(ops)) // by what is left, and the state
+	var try func(left uint, state int) bool
+	try = func(left uint, state int) bool {
+		if left == 0 {
 			return true
 		}
-		first := int64(history.Pending)
-		for _, op := range left {
-			first = min(first, op.Return)
+		at := int(left)*len(names) + state
+		if failed[at] {
+			return false
 		}
-		for i, op := range left {
-			if op.Invoke > first {
+		first := int64(history.Pending)
+		for i := range todo {
+			if left>>i&1 != 0 {
+				first = min(first, todo[i].to)
+			}
+		}
+		for i := range todo {
+			if left>>i&1 == 0 || todo[i].from > first {
 				continue
 			}
-			rest := slices.Delete(slices.Clone(left), i, i+1)
-			for _, next := range apply(op, state) {
-				if try(rest, next) {
-					return true
-				}
+			without, with := todo[i].apply(state, func(v int) bool { return v == state || partial && !written[v] }, partial)
+			if without >= 0 && try(left&^(1<<i), without) || with >= 0 && try(left&^(1<<i), with) {
+				return true
 			}
 		}
+		failed[at] = true
 		return false
 	}
-	return try(ops, "null")
+	return try(1<<len(ops)-1, 0)
+}
+
+// attempt is an operation with its values numbered; 0 is null.
+type attempt struct {
+	F                   history.Op
+	Type                history.Type
+	from, to            int64
+	saw, wrote, current int // current is -1 if it is not told
+	refused             bool
+}
+
+// apply gives the states to which an operation can lead: as if it had not happened, and as if it had; -1 is none.
+func (o *attempt) apply(state int, met func(int) bool, partial bool) (without, with int) {
+	compares := o.F == "cas" || o.F == "delete-cas"
+	switch {
+	case o.Type == history.Fail && !o.refused, o.F == "read" && o.Type == history.Info:
+		return state, -1
+	case o.F == "read":
+		if met(o.saw) {
+			return state, -1
+		}
+	case !compares && o.Type == history.Info:
+		return state, o.wrote
+	case !compares:
+		return -1, o.wrote
+	case o.Type == history.Fail && o.current >= 0:
+		if met(o.current) && o.current != o.saw {
+			return state, -1
+		}
+	case o.Type == history.Fail:
+		if partial || state != o.saw {
+			return state, -1
+		}
+	case o.Type == history.Info:
+		if met(o.saw) {
+			return state, o.wrote
+		}
+		return state, -1
+	case met(o.saw), o.F == "delete-cas" && state == 0: // where there is nothing, nothing is to be deleted
+		return -1, o.wrote
+	}
+	return -1, -1
 }
 
 func pairOf(op history.Operation) [2]string {

@@ -150,6 +150,63 @@ func TestLinearizable(t *testing.T) {
 			p2 read 1           |--|
 			p2 read 4                |--|
 			p3 cas 1 2                       |--|`, Invalid, "the compare-and-set of 1 to 2", 4},
+		{"a delete", `
+			p0 write 1     |--|
+			p1 delete           |--|
+			p2 read nil              |--|`, Valid, "", 0},
+		{"a lost delete", `
+			p0 write 1     |--|
+			p1 delete           |--|
+			p2 read 1                |--|`, Invalid, "no order of these 3 operations", 3},
+		{"a key that is made again after a delete", `
+			p0 cas nil 1   |--|
+			p1 delete           |--|
+			p2 cas nil 2             |--|
+			p3 read 2                     |--|`, Valid, "", 0},
+		{"a value that comes back, where there are deletes", `
+			p0 write 1     |--|
+			p1 write 2          |--|
+			p2 read 1                |--|
+			p3 read 2                |--|
+			p4 delete                     |--|`, Invalid, "the default read by process 2 at n2 began 2.0 ms after the write of 2", 3},
+		{"an open delete may come late", `
+			p0 write 1     |--|
+			p1 delete           |---
+			p2 read 1                |--|
+			p3 read nil                   |--|`, Valid, "", 0},
+		{"an open delete comes once", `
+			p0 write 1     |--|
+			p1 delete           |---
+			p2 read nil              |--|
+			p3 write 2                    |--|
+			p4 read nil                        |--|`, Invalid, "no order of these 5 operations", 5},
+		{"a compare-and-delete", `
+			p0 write 1     |--|
+			p1 delete-cas 1     |--|
+			p2 read nil              |--|`, Valid, "", 0},
+		{"a compare-and-delete of what is gone succeeds", `
+			p0 write 1     |--|
+			p1 delete           |--|
+			p2 delete-cas 1          |--|
+			p3 read nil                   |--|`, Valid, "", 0},
+		{"or is refused", `
+			p0 write 1     |--|
+			p1 delete           |--|
+			p2 delete-cas 1          |--x`, Valid, "", 0},
+		{"a compare-and-delete that removes another value", `
+			p0 write 1     |--|
+			p1 write 2          |--|
+			p2 delete-cas 1          |--|`, Invalid, "no order of these 3 operations", 3},
+		{"a compare-and-delete that finds another value", `
+			p0 write 1     |--|
+			p1 write 2          |--|
+			p2 delete-cas 1 (2)      |--x`, Valid, "", 0},
+		{"a compare-and-delete that is refused for nothing", `
+			p0 write 1     |--|
+			p2 delete-cas 1     |--x`, Invalid, "no order of these 2 operations", 2},
+		{"a compare-and-delete that is refused, and found what it asked for", `
+			p0 write 1     |--|
+			p2 delete-cas 1 (1) |--x`, Invalid, "the compare-and-delete of 1 by process 2 at n2 was refused, although 1", 2},
 		{"repeated values are judged too", `
 			p0 write 1     |--|
 			p0 write 2          |--|
@@ -249,6 +306,18 @@ func TestKeysAreJudgedApart(t *testing.T) {
 	require.NotNil(t, r.Budget)
 	r.Budget, again.Budget = nil, nil // which is about the machine
 	require.Equal(t, encode(r), encode(again), "the same result again")
+}
+
+// One key that fits no register hides nothing on the others.
+func TestAKeyThatFitsNoRegisterIsUnknownAlone(t *testing.T) {
+	strange := history.Operation{ID: 90, Process: 90, F: "append", Key: "odd", Type: history.OK, Return: 5}
+	lost := draw(t, `
+		p0 write 1     |--|
+		p1 read nil         |--|`)
+	r := checkLinearizable(context.Background(), registerRun("", append(lost, strange)))
+	require.Equal(t, Invalid, r.Verdict, r.Summary)
+	require.Contains(t, strings.Join(r.Reasons, "; "), `key odd: the history does not fit the register`)
+	require.False(t, r.Budget.Exhausted)
 }
 
 func TestWhatCannotBeJudgedIsUnknown(t *testing.T) {
