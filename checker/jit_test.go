@@ -70,7 +70,7 @@ func TestEveryTierAgreesWithBruteForce(t *testing.T) {
 	ctx := context.Background()
 	tiny := func(f family, seed uint64) []history.Operation { return f.history(seed, 3+int(seed%6)) }
 	eachHistory(t, seedsOf(t, 100_000), tiny, func(ops []history.Operation, constraints []constraint) (bool, string) {
-		good := brute(ops, false)
+		good := brute(ops)
 		want := illegal
 		if good {
 			want = legal

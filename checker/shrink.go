@@ -24,7 +24,9 @@ func shrink(ctx context.Context, constraints []constraint, memory *memory) []con
 	if best := s.shortest(constraints); best != nil {
 		return best
 	}
-	constraints = s.cut(constraints)
+	if !uniqueWrites(constraints) {
+		constraints = s.cut(constraints)
+	}
 	if open := project(constraints, func(value) bool { return true }); len(open) < len(constraints) && s.illegal(open) {
 		constraints = open
 	}
