@@ -4,9 +4,13 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
+	"runtime/metrics"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/anishathalye/porcupine"
 	"github.com/stretchr/testify/require"
 
 	"faultline/workloads/history"
@@ -77,33 +81,107 @@ func TestASimulatedRunIsValidAndItsStaleOneIsExplained(t *testing.T) {
 	}
 }
 
+// BenchmarkLinearizable judges histories, and beside that lets Porcupine alone judge the same: from the
+// operations of a run to a verdict. MB is the peak of the heap above the history itself.
 func BenchmarkLinearizable(b *testing.B) {
 	for _, c := range []struct {
 		name string
-		ops  []history.Operation
+		load load
 	}{
-		{"300 keys of 150", simulated(300, 150, 10, 3, false)},
-		{"300 keys of 150, a fifth lost", simulated(300, 150, 10, 20, false)},
-		{"300 keys of 150, stale", simulated(300, 150, 10, 3, true)},
-		{"300 keys of 150, 50 clients", simulated(300, 150, 50, 3, false)},
-		{"1 key of 10000", simulated(1, 10000, 10, 3, false)},
-		{"1 key of 10000, stale", simulated(1, 10000, 10, 3, true)},
-		{"1 key of 100000", simulated(1, 100000, 10, 3, false)},
-		{"1 key of 100000, stale", simulated(1, 100000, 10, 3, true)},
-		{"20 keys of 50000", simulated(20, 50000, 10, 3, false)},
-		{"1 key of 2000, 50 clients", simulated(1, 2000, 50, 3, false)},
-		{"1 key of 2000, 50 clients, stale", simulated(1, 2000, 50, 3, true)},
+		{"easy, 300 keys of 333", load{keys: 300, perKey: 333, clients: 10, lost: 3}},
+		{"easy, 1 key of 10000", load{keys: 1, perKey: 10_000, clients: 10, lost: 3}},
+		{"easy, 1 key of 100000", load{keys: 1, perKey: 100_000, clients: 10, lost: 3}},
+		{"stale, 300 keys of 333", load{keys: 300, perKey: 333, clients: 10, lost: 3, stale: 30}},
+		{"stale, 1 key of 100000", load{keys: 1, perKey: 100_000, clients: 10, lost: 3, stale: 1}},
+		{"20 keys of 50000, none open", load{keys: 20, perKey: 50_000, clients: 10}},
+		{"20 keys of 50000, 3 of 100 open", load{keys: 20, perKey: 50_000, clients: 10, lost: 3}},
+		{"20 keys of 50000, 20 of 100 open", load{keys: 20, perKey: 50_000, clients: 10, lost: 20}},
+		{"20 keys of 50000, 60 of 100 open", load{keys: 20, perKey: 50_000, clients: 10, lost: 60}},
+		{"opaque, 1 key of 1000, 10 clients", load{keys: 1, perKey: 1000, clients: 10, lost: 3, opaque: true}},
+		{"opaque, 1 key of 10000, 10 clients", load{keys: 1, perKey: 10_000, clients: 10, lost: 3, opaque: true}},
+		{"opaque, 1 key of 1000, 50 clients", load{keys: 1, perKey: 1000, clients: 50, lost: 3, opaque: true}},
+		{"opaque, 1 key of 10000, 50 clients", load{keys: 1, perKey: 10_000, clients: 50, lost: 3, opaque: true}},
+		{"opaque and deletes, 300 keys of 150", load{keys: 300, perKey: 150, clients: 10, lost: 3, opaque: true, deletes: 20}},
+		{"opaque and deletes, 1 key of 10000", load{keys: 1, perKey: 10_000, clients: 10, lost: 3, opaque: true, deletes: 20}},
+		{"opaque and deletes, 50 clients", load{keys: 1, perKey: 10_000, clients: 50, lost: 3, opaque: true, deletes: 20}},
+		{"deletes, 1 key of 10000", load{keys: 1, perKey: 10_000, clients: 10, lost: 3, deletes: 20}},
+		{"deletes, 20 keys of 50000", load{keys: 20, perKey: 50_000, clients: 10, lost: 3, deletes: 20}},
+		{"repeated, 1 key of 1000", load{keys: 1, perKey: 1000, clients: 10, lost: 3, values: 5}},
+		{"repeated, 1 key of 10000", load{keys: 1, perKey: 10_000, clients: 10, lost: 3, values: 5}},
+		{"repeated, 1 key of 1000, 20 clients", load{keys: 1, perKey: 1000, clients: 20, lost: 3, values: 5}},
 	} {
+		run := registerRun("default", c.load.history())
 		b.Run(c.name, func(b *testing.B) {
-			var r Result
-			for b.Loop() {
-				run := registerRun("default", c.ops)
-				ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-				r = checkLinearizable(ctx, run)
-				cancel()
+			measured(b, func(ctx context.Context) string { return string(checkLinearizable(ctx, run).Verdict) })
+		})
+		b.Run(c.name+", Porcupine alone", func(b *testing.B) {
+			if mb := needs(c.load.perKey) >> 20; mb > 4096 {
+				b.Skipf("it needs at least %d MB a key", mb)
 			}
-			b.Log(r.Verdict, len(r.Counterexamples), r.Summary[:min(len(r.Summary), 300)])
-			b.ReportMetric(float64(len(c.ops)), "ops")
+			measured(b, func(ctx context.Context) string { return porcupineAlone(b, ctx, run.Ops) })
 		})
 	}
+}
+
+const benchTime = 10 * time.Second // for one verdict
+
+func measured(b *testing.B, judge func(context.Context) string) {
+	b.ReportAllocs()
+	verdict, peak := "", uint64(0)
+	for b.Loop() {
+		peak = max(peak, peakOf(func() {
+			ctx, cancel := context.WithTimeout(context.Background(), benchTime)
+			defer cancel()
+			verdict = judge(ctx)
+		}))
+	}
+	b.ReportMetric(float64(peak)/(1<<20), "MB")
+	b.Log(verdict)
+}
+
+// peakOf is how far the heap grows meanwhile, in bytes, garbage and all.
+func peakOf(do func()) uint64 {
+	runtime.GC()
+	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	now := func() uint64 {
+		metrics.Read(sample)
+		return sample[0].Value.Uint64()
+	}
+	before, peak := now(), uint64(0)
+	over, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			peak = max(peak, now())
+			select {
+			case <-over:
+				return
+			case <-time.After(5 * time.Millisecond):
+			}
+		}
+	}()
+	do()
+	close(over)
+	<-done
+	return max(peak, before) - before
+}
+
+// porcupineAlone is what Porcupine says of operations, without anything of ours but the model.
+func porcupineAlone(t testing.TB, ctx context.Context, ops []history.Operation) string {
+	model := registerModel()
+	model.Partition = func(all []porcupine.Operation) (parts [][]porcupine.Operation) {
+		at := map[string]int{}
+		for _, op := range all {
+			key := op.Input.(*step).op.Key
+			i, ok := at[key]
+			if !ok {
+				i = len(parts)
+				at[key], parts = i, append(parts, nil)
+			}
+			parts[i] = append(parts[i], op)
+		}
+		return parts
+	}
+	deadline, _ := ctx.Deadline()
+	return strings.ToLower(string(porcupine.CheckOperationsTimeout(model, toPorcupine(constraintsOf(t, ops)), time.Until(deadline))))
 }

@@ -22,75 +22,129 @@ func encode(v any) []byte {
 }
 
 // brute decides by trying every order, and every subset of what may not have happened,
-// whether operations are linearizable. It shares no code with the checker. With partial,
-// what is said of a value that none of the operations writes is not judged.
-func brute(ops []history.Operation, partial bool) bool {
-	written := map[string]bool{"null": true}
+// whether operations are linearizable. It shares no code with the checker.
+func brute(ops []history.Operation) bool { return bruteAmong(ops, ops) }
+
+// bruteAmong is brute of a part of a history. What is said of a value that others write, who had begun by the end
+// of the part, is not judged.
+func bruteAmong(ops, all []history.Operation) bool {
+	partial := len(ops) < len(all)
+	names := []string{"null"}
+	written := []bool{true}
+	id := func(name string, isWritten bool) int {
+		i := slices.Index(names, name)
+		if i < 0 {
+			i = len(names)
+			names, written = append(names, name), append(written, false)
+		}
+		written[i] = written[i] || isWritten
+		return i
+	}
+	end := int64(0)
 	for _, op := range ops {
-		if op.F == "write" {
-			written[string(op.Input)] = true
-		}
-		if op.F == "cas" && op.Type != history.Fail {
-			written[pairOf(op)[1]] = true
+		if end = max(end, op.Invoke); op.Return != history.Pending {
+			end = max(end, op.Return)
 		}
 	}
-	met := func(state, want string) bool { return state == want || partial && !written[want] }
-	// apply gives the states that op can lead to.
-	apply := func(op history.Operation, state string) []string {
+	elsewhere := map[string]bool{}
+	for _, op := range all {
 		switch {
-		case op.Type == history.Fail && op.Error != "cas-mismatch", op.F == "read" && op.Type == history.Info:
-			return []string{state}
-		case op.F == "read":
-			if met(state, string(op.Output)) {
-				return []string{state}
-			}
-		case op.F == "write" && op.Type == history.Info:
-			return []string{state, string(op.Input)}
+		case op.Invoke > end || op.Type == history.Fail:
 		case op.F == "write":
-			return []string{string(op.Input)}
-		case op.F == "cas" && op.Type == history.Fail:
-			if len(op.Current) > 0 {
-				if met(state, string(op.Current)) && (string(op.Current) != pairOf(op)[0]) {
-					return []string{state}
-				}
-			} else if partial || state != pairOf(op)[0] {
-				return []string{state}
-			}
-		case op.F == "cas" && op.Type == history.Info:
-			if met(state, pairOf(op)[0]) {
-				return []string{state, pairOf(op)[1]}
-			}
-			return []string{state}
+			elsewhere[string(op.Input)] = true
 		case op.F == "cas":
-			if met(state, pairOf(op)[0]) {
-				return []string{pairOf(op)[1]}
+			elsewhere[pairOf(op)[1]] = true
+		}
+	}
+	todo := make([]attempt, len(ops))
+	for i, op := range ops {
+		todo[i] = attempt{F: op.F, Type: op.Type, from: op.Invoke, to: op.Return, refused: op.Error == "cas-mismatch", current: -1}
+		o := &todo[i]
+		switch op.F {
+		case "read":
+			if op.Type == history.OK {
+				o.saw = id(string(op.Output), false)
+			}
+		case "write":
+			o.wrote = id(string(op.Input), true)
+		case "cas", "delete-cas":
+			o.saw, o.wrote = id(pairOf(op)[0], false), id(pairOf(op)[1], op.Type != history.Fail)
+			if len(op.Current) > 0 {
+				o.current = id(string(op.Current), false)
 			}
 		}
-		return nil
 	}
-	var try func(left []history.Operation, state string) bool
-	try = func(left []history.Operation, state string) bool {
-		if len(left) == 0 {
+	failed := make([]bool, len(names)<<len(ops)) // by what is left, and the state
+	var try func(left uint, state int) bool
+	try = func(left uint, state int) bool {
+		if left == 0 {
 			return true
 		}
-		first := int64(history.Pending)
-		for _, op := range left {
-			first = min(first, op.Return)
+		at := int(left)*len(names) + state
+		if failed[at] {
+			return false
 		}
-		for i, op := range left {
-			if op.Invoke > first {
+		first := int64(history.Pending)
+		for i := range todo {
+			if left>>i&1 != 0 {
+				first = min(first, todo[i].to)
+			}
+		}
+		for i := range todo {
+			if left>>i&1 == 0 || todo[i].from > first {
 				continue
 			}
-			rest := slices.Delete(slices.Clone(left), i, i+1)
-			for _, next := range apply(op, state) {
-				if try(rest, next) {
-					return true
-				}
+			without, with := todo[i].apply(state, func(v int) bool { return v == state || partial && !written[v] && elsewhere[names[v]] }, partial)
+			if without >= 0 && try(left&^(1<<i), without) || with >= 0 && try(left&^(1<<i), with) {
+				return true
 			}
 		}
+		failed[at] = true
 		return false
 	}
-	return try(ops, "null")
+	return try(1<<len(ops)-1, 0)
+}
+
+// attempt is an operation with its values numbered; 0 is null.
+type attempt struct {
+	F                   history.Op
+	Type                history.Type
+	from, to            int64
+	saw, wrote, current int // current is -1 if it is not told
+	refused             bool
+}
+
+// apply gives the states to which an operation can lead: as if it had not happened, and as if it had; -1 is none.
+func (o *attempt) apply(state int, met func(int) bool, partial bool) (without, with int) {
+	compares := o.F == "cas" || o.F == "delete-cas"
+	switch {
+	case o.Type == history.Fail && !o.refused, o.F == "read" && o.Type == history.Info:
+		return state, -1
+	case o.F == "read":
+		if met(o.saw) {
+			return state, -1
+		}
+	case !compares && o.Type == history.Info:
+		return state, o.wrote
+	case !compares:
+		return -1, o.wrote
+	case o.Type == history.Fail && o.current >= 0:
+		if met(o.current) && o.current != o.saw {
+			return state, -1
+		}
+	case o.Type == history.Fail:
+		if partial || state != o.saw {
+			return state, -1
+		}
+	case o.Type == history.Info:
+		if met(o.saw) {
+			return state, o.wrote
+		}
+		return state, -1
+	case met(o.saw), o.F == "delete-cas" && state == 0: // where there is nothing, nothing is to be deleted
+		return -1, o.wrote
+	}
+	return -1, -1
 }
 
 func pairOf(op history.Operation) [2]string {
@@ -98,18 +152,45 @@ func pairOf(op history.Operation) [2]string {
 	return [2]string{parts[0], parts[1]}
 }
 
-// randomHistory simulates a register with n operations and then, half of the time, lies
-// once or twice.
+// family is what random histories are made of.
+type family struct {
+	name    string
+	values  int // written values are from 1 to values; 0: none is written twice
+	lost    int // of a hundred changes, have no answer
+	opaque  int // of a hundred refused compares, hide what they found
+	deletes int // of a hundred changes, delete
+}
+
+var families = []family{
+	{"plain", 0, 10, 0, 0},
+	{"opaque", 0, 25, 100, 0},
+	{"deletes", 0, 25, 50, 40},
+	{"repeated", 3, 25, 50, 0},
+	{"open", 0, 60, 50, 0},
+	{"all", 2, 40, 50, 20},
+}
+
+// randomHistory is of the families that there always were.
 func randomHistory(seed uint64, n int, unique bool) []history.Operation {
+	f := family{values: 3, lost: 25, opaque: 50}
+	if unique {
+		f.values = 0
+	}
+	return f.history(seed, n)
+}
+
+// history simulates a register with n operations and then, half of the time, lies
+// once or twice.
+func (f family) history(seed uint64, n int) []history.Operation {
 	r := rand.New(rand.NewPCG(seed, 1))
 	var ops []history.Operation
 	state, next := "null", 1
 	fresh := func() string {
-		if unique {
+		if f.values == 0 {
 			next++
 			return string(history.Int(int64(next - 1)))
 		}
-		return string(history.Int(int64(1 + r.IntN(3))))
+		return string(history.Int(int64(1 + r.IntN(f.values))))
 	}
 	known := []string{"null"}
 	width := 1 + r.IntN(12)
@@ -117,11 +198,17 @@ func randomHistory(seed uint64, n int, unique bool) []history.Operation {
 		at := int64(3 * i)
 		op := history.Operation{ID: int64(i), Process: history.Process(i), Key: "k", Type: history.OK,
 			Invoke: max(0, at-int64(r.IntN(width))), Return: at + int64(r.IntN(width))}
-		lost := r.IntN(4) == 0
+		lost := r.IntN(100) < f.lost
 		happens := !lost || r.IntN(2) == 0
+		deletes := r.IntN(100) < f.deletes
 		switch k := r.IntN(10); {
 		case k < 4:
 			op.F, op.Output, lost = "read", []byte(state), false
+		case k < 7 && deletes:
+			op.F = "delete"
+			if happens {
+				state = "null"
+			}
 		case k < 7:
 			op.F, op.Input = "write", []byte(fresh())
 			known = append(known, string(op.Input))
@@ -134,15 +221,18 @@ func randomHistory(seed uint64, n int, unique bool) []history.Operation {
 			if r.IntN(3) == 0 {
 				old = known[r.IntN(len(known))]
 			}
-			v := fresh()
+			v := "null"
+			if op.F = "delete-cas"; !deletes {
+				op.F, v = "cas", fresh()
+			}
 			op.Input = []byte("[" + old + "," + v + "]")
 			switch {
 			case old == state && happens:
 				state = v
 				known = append(known, v)
-			case old != state && !lost:
+			case old != state && !lost && (op.F == "cas" || state != "null" || r.IntN(2) == 0):
 				op.Type, op.Error = history.Fail, "cas-mismatch"
-				if r.IntN(2) == 0 {
+				if r.IntN(100) >= f.opaque {
 					op.Current = []byte(state)
 				}
 			}
@@ -178,12 +268,12 @@ func TestTheVerdictIsThatOfBruteForce(t *testing.T) {
 			ops := randomHistory(seed, 3+int(seed%6), unique)
 			constraints := constraintsOf(t, ops)
 			want := legal
-			if !brute(ops, false) {
+			if !brute(ops) {
 				want = illegal
 			}
 			bare, _ := search(ctx, constraints, nil)
 			require.Equal(t, want, bare, "without preparation, seed %d, unique %v: %s", seed, unique, encode(ops))
-			got, _ := decide(ctx, constraints, uniqueWrites(constraints), nil)
+			got, _ := decide(ctx, constraints, nil)
 			require.Equal(t, want, got, "with preparation, seed %d, unique %v: %s", seed, unique, encode(ops))
 			if want == legal {
 				good++
@@ -195,7 +285,7 @@ func TestTheVerdictIsThatOfBruteForce(t *testing.T) {
 				if guessHolds(kept) {
 					require.Equal(t, legal, want, "certified, seed %d: %s", seed, encode(ops))
 					shortcuts++
-				} else if conflicting(constraints) || refuted(kept) {
+				} else if conflicting(ctx, constraints) || refuted(ctx, kept) {
 					require.Equal(t, illegal, want, "in conflict, seed %d: %s", seed, encode(ops))
 					shortcuts++
 				} else if !hides(constraints) {
@@ -215,7 +305,7 @@ func TestPreparationNeverChangesTheVerdict(t *testing.T) {
 		ops := randomHistory(seed, 20+int(seed%20), true)
 		constraints := constraintsOf(t, ops)
 		want, _ := search(ctx, constraints, nil)
-		got, _ := decide(ctx, constraints, true, nil)
+		got, _ := decide(ctx, constraints, nil)
 		require.Equal(t, want, got, "seed %d: %s", seed, encode(ops))
 	}
 }
@@ -243,10 +333,10 @@ func TestShrinkLeavesAProofAndNothingElse(t *testing.T) {
 		ops := randomHistory(seed, 4+int(seed%12), unique)
 		constraints := constraintsOf(t, ops)
 		unique = uniqueWrites(constraints)
-		if a, _ := decide(ctx, constraints, unique, nil); a != illegal {
+		if a, _ := decide(ctx, constraints, nil); a != illegal {
 			continue
 		}
-		small := shrink(ctx, constraints, unique, nil)
+		small := shrink(ctx, constraints, nil)
 		a, _ := search(ctx, small, nil)
 		require.Equal(t, illegal, a, "seed %d: %s", seed, encode(ops))
 		sizes[len(small)]++
@@ -256,7 +346,11 @@ func TestShrinkLeavesAProofAndNothingElse(t *testing.T) {
 		for _, f := range small {
 			proof = append(proof, *f.op)
 		}
-		require.False(t, brute(proof, !opaque), "not a proof, seed %d: %s", seed, encode(proof))
+		if opaque {
+			require.False(t, brute(proof), "not a proof, seed %d: %s", seed, encode(proof))
+		} else {
+			require.False(t, bruteAmong(proof, ops), "not a proof, seed %d: %s", seed, encode(proof))
+		}
 		for i := range small {
 			if f := small[i]; f.read != readNothing && !f.writes {
 				rest, _ := search(ctx, slices.Delete(slices.Clone(small), i, i+1), nil)
@@ -282,7 +376,7 @@ func FuzzVerdict(f *testing.F) {
 	f.Fuzz(func(t *testing.T, seed uint64, n uint8, unique bool) {
 		ops := randomHistory(seed, 1+int(n%8), unique)
 		constraints := constraintsOf(t, ops)
-		got, _ := decide(context.Background(), constraints, uniqueWrites(constraints), nil)
-		require.Equal(t, brute(ops, false), got == legal, "%s", encode(ops))
+		got, _ := decide(context.Background(), constraints, nil)
+		require.Equal(t, brute(ops), got == legal, "%s", encode(ops))
 	})
 }

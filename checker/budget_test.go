@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"testing"
 	"time"
@@ -15,7 +16,7 @@ import (
 
 // A budget may turn a verdict into unknown, and never into the opposite one.
 func TestNoBudgetContradictsAnother(t *testing.T) {
-	broken := slices.Concat(overlapping(60), renumbered(1000, draw(t, `
+	broken := slices.Concat(overlapping(100), renumbered(1000, draw(t, `
 		p900 write 1     |--|
 		p901 read nil         |--|`)))
 	starved := 0
@@ -67,7 +68,8 @@ func renumbered(from int64, ops []history.Operation) []history.Operation {
 }
 
 func TestAResultRecordsItsBudgetAndWhatWasUsed(t *testing.T) {
-	r := judgedWithin(1500*time.Millisecond, 256, 2, overlapping(60))
+	defer debug.SetGCPercent(debug.SetGCPercent(1)) // or none may run, and the peak is unknown
+	r := judgedWithin(1500*time.Millisecond, 256, 2, overlapping(100))
 	require.Equal(t, Unknown, r.Verdict)
 	b := r.Budget
 	require.InDelta(t, 1.5, b.WallSeconds, 0.1)
@@ -93,4 +95,49 @@ func TestAResultRecordsItsBudgetAndWhatWasUsed(t *testing.T) {
 	require.Equal(t, defaultMemoryMB, r.Budget.MemoryMB)
 	require.Equal(t, runtime.GOMAXPROCS(0), r.Budget.Cores)
 	require.False(t, r.Budget.Exhausted)
+}
+
+// Every tier looks at the clock. One that does not would be at these histories for hours, or, of the
+// pairs, look at nearly all half a billion.
+func TestEveryTierEndsSoonAfterItsTime(t *testing.T) {
+	hard := constraintsOf(t, overlapping(100))
+	tangled := constraintsOf(t, entangled(30_000))
+	pairs := 0
+	for name, judge := range map[string]func(ctx context.Context){
+		"just in time": func(ctx context.Context) { linearize(ctx, hard, nil, widest) },
+		"Porcupine":    func(ctx context.Context) { search(ctx, hard, nil) },
+		"altogether":   func(ctx context.Context) { decide(ctx, hard, nil) },
+		"shrinking":    func(ctx context.Context) { shrink(ctx, tangled, nil) },
+		"pairs": func(ctx context.Context) {
+			conflicts(ctx, blocks(tangled), func([]*constraint, ...*block) bool { pairs++; return true })
+		},
+		"chains": func(ctx context.Context) {
+			eachOverlap(ctx, chainsOf(tangled), func(_, _ *chain) bool { pairs++; return true })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			pairs = 0
+			over, cancel := context.WithCancel(context.Background())
+			cancel()
+			judge(over)
+			require.LessOrEqual(t, pairs, 4096)
+
+			soon, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+			defer cancel()
+			judge(soon)
+		})
+	}
+}
+
+// entangled is n values, all of which stood in the register at the same time.
+func entangled(n int) (ops []history.Operation) {
+	for i := range int64(n) {
+		ops = append(ops, history.Operation{ID: 3 * i, Process: history.Process(3 * i), F: "write", Key: "k", Type: history.OK,
+			Input: history.Int(i), Invoke: i, Return: 10_000_000 + i})
+		for j, at := range []int64{20_000_000 + i, 40_000_000 + i} {
+			ops = append(ops, history.Operation{ID: 3*i + int64(j) + 1, Process: history.Process(3*i + int64(j) + 1), F: "read", Key: "k",
+				Type: history.OK, Output: history.Int(i), Invoke: at, Return: at + 10_000_000})
+		}
+	}
+	return ops
 }

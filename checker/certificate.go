@@ -2,14 +2,14 @@ package checker
 
 import (
 	"cmp"
+	"context"
 	"math"
 	"slices"
 )
 
 // guessHolds reports whether a guessed linearization holds. The guess costs n log n, and it is
 // replayed, so true does not depend on how it was made; false says nothing.
-// The constraints have to be prepared and unique; where a failed compare hides what it found, the
-// answer is no.
+// The constraints have to be prepared and unique.
 //
 // The guess: a value stands in the register once, and compare-and-set joins values into
 // chains, which stand there without a break. A chain of which an operation was answered
@@ -18,7 +18,21 @@ import (
 // allows and that no span covers. (Gibbons and Korach, "Testing Shared Memories", 1997,
 // for chains of one value.)
 func guessHolds(constraints []constraint) bool {
-	return replay(guess(constraints), len(constraints))
+	order := guess(constraints)
+	if len(order) < len(constraints) {
+		order = placed(order, hiding(constraints))
+	}
+	return replay(order, len(constraints))
+}
+
+// hiding are the failed compares that hide what they found.
+func hiding(constraints []constraint) (out []*constraint) {
+	for i := range constraints {
+		if constraints[i].read == readIsNot {
+			out = append(out, &constraints[i])
+		}
+	}
+	return out
 }
 
 // chain is the operations of values that compare-and-set joins, in the only order in
@@ -37,13 +51,13 @@ func (c *chain) spans() bool     { return c.first < c.last }
 // refuted reports whether prepared constraints contradict each other by chains: one does not fit
 // into its own order, or of two neither can come first. It finds what conflicting, which
 // looks at single values for the sake of short explanations, does not.
-func refuted(constraints []constraint) bool {
+func refuted(ctx context.Context, constraints []constraint) bool {
 	chains := chainsOf(constraints)
 	if slices.ContainsFunc(chains, func(c *chain) bool { return !replay(c.constraints, len(c.constraints)) }) {
 		return true
 	}
 	found := false
-	eachOverlap(chains, func(a, b *chain) bool {
+	eachOverlap(ctx, chains, func(a, b *chain) bool {
 		found = true
 		return false
 	})
@@ -149,7 +163,7 @@ func replay(order []*constraint, n int) bool {
 		if done[f] || now > f.ret || f.contradictory || f.maybe {
 			return false
 		}
-		if f.read == readIs && f.saw != state || f.read == readIsNot && f.saw == state {
+		if !f.finds(state) {
 			return false
 		}
 		if f.writes {

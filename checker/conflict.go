@@ -2,6 +2,7 @@ package checker
 
 import (
 	"cmp"
+	"context"
 	"math"
 	"slices"
 
@@ -43,12 +44,16 @@ func (b *block) replaces(other *block) bool {
 }
 
 // blocks groups constraints by value, in the order of their first request; only values that
-// certainly stood in the register. Written values must be unique.
+// certainly stood in the register, and only once.
 func blocks(constraints []constraint) []*block {
-	shown := firstShown(constraints)
+	many := repeated(constraints)
+	shown := firstShown(constraints, many)
 	by := map[value]*block{}
 	var all []*block
 	join := func(v value, f *constraint) *block {
+		if many[v] {
+			return &block{}
+		}
 		b := by[v]
 		if b == nil {
 			b = &block{value: v, first: f, last: f}
@@ -66,7 +71,7 @@ func blocks(constraints []constraint) []*block {
 	for i := range constraints {
 		f := &constraints[i]
 		if f.maybe {
-			if _, ok := shown[f.wrote]; !ok || !f.writes {
+			if _, ok := shown[f.wrote]; !ok || !f.writes || many[f.wrote] {
 				continue
 			}
 		}
@@ -134,9 +139,9 @@ func withWriter(b *block, constraints ...*constraint) []*constraint {
 }
 
 // conflicting reports whether constraints contradict each other by pairs.
-func conflicting(constraints []constraint) bool {
+func conflicting(ctx context.Context, constraints []constraint) bool {
 	found := false
-	conflicts(blocks(constraints), func([]*constraint, ...*block) bool {
+	conflicts(ctx, blocks(constraints), func([]*constraint, ...*block) bool {
 		found = true
 		return false
 	})
@@ -144,8 +149,8 @@ func conflicting(constraints []constraint) bool {
 }
 
 // conflicts calls yield with every contradiction within a block or between two, until
-// it returns false.
-func conflicts(all []*block, yield func(constraints []*constraint, of ...*block) bool) {
+// it returns false or ctx ends.
+func conflicts(ctx context.Context, all []*block, yield func(constraints []*constraint, of ...*block) bool) {
 	for _, b := range all {
 		if constraints := selfConflict(b); constraints != nil && !yield(constraints, b) {
 			return
@@ -164,7 +169,7 @@ func conflicts(all []*block, yield func(constraints []*constraint, of ...*block)
 			return
 		}
 	}
-	eachOverlap(all, func(a, b *block) bool {
+	eachOverlap(ctx, all, func(a, b *block) bool {
 		if a.replaces(b) || b.replaces(a) {
 			return true // looked at above
 		}
@@ -181,15 +186,19 @@ type stay interface {
 }
 
 // eachOverlap calls yield with every two of which neither can come wholly before the other: each has an
-// operation that was asked for after one of the other was answered. It ends when yield returns false.
-// What holds the register in a correct history hardly overlaps, so it costs n log n there.
-func eachOverlap[S stay](all []S, yield func(a, b S) bool) {
+// operation that was asked for after one of the other was answered. It ends when yield returns false, or ctx
+// does. What holds the register in a correct history hardly overlaps, so it costs n log n there.
+func eachOverlap[S stay](ctx context.Context, all []S, yield func(a, b S) bool) {
 	sorted := slices.Clone(all)
 	slices.SortStableFunc(sorted, func(a, b S) int { return cmp.Compare(a.answered(), b.answered()) })
+	steps := 0
 	for i, a := range sorted {
 		for _, b := range sorted[i+1:] {
 			if b.answered() >= a.asked() {
 				break // as all that follow
+			}
+			if steps++; steps%4096 == 0 && ctx.Err() != nil {
+				return
 			}
 			if b.asked() > a.answered() && !yield(a, b) {
 				return
@@ -198,13 +207,17 @@ func eachOverlap[S stay](all []S, yield func(a, b S) bool) {
 	}
 }
 
-// projectOn is the projection of constraints on the blocks, and of that only the chosen ones.
+// projectOn is the projection of constraints on the blocks, and of that only the chosen ones. Where a
+// register can become absent again, that it was absent says nothing about the blocks.
 func projectOn(constraints []constraint, chosen []*constraint, of ...*block) []constraint {
 	wanted := map[*history.Operation]bool{}
 	for _, f := range chosen {
 		wanted[f.op] = true
 	}
 	some := slices.DeleteFunc(slices.Clone(constraints), func(f constraint) bool { return !wanted[f.op] })
+	if repeated(constraints)[absent] {
+		some = withoutAbsent(some)
+	}
 	return project(some, func(v value) bool {
 		return slices.ContainsFunc(of, func(b *block) bool { return b.value == v })
 	})

@@ -22,6 +22,7 @@ import (
 //	p2 cas 1 3 (2)          |--x       refused, and it reported that it found 2
 //	p3 write 4              |------    nobody knows whether it happened
 //	p4 write 5              |--!       definitely failed
+//	p6 delete                  |--|    and delete-cas 4, which is refused as a cas is
 //	p5 read 4                  |--|    a read's value is what it returned; nil is absent
 //
 // The columns count from the left edge of the line's picture, so pictures have to stand
@@ -68,6 +69,11 @@ func draw(t testing.TB, picture string) []history.Operation {
 			if found := word(5); found != "" {
 				op.Current = drawnValue(found)
 			}
+		case "delete-cas":
+			op.Input = []byte(fmt.Sprintf("[%s,null]", drawnValue(args[0])))
+			if found := word(5); found != "" {
+				op.Current = drawnValue(found)
+			}
 		}
 		ops = append(ops, op)
 	}
@@ -78,7 +84,7 @@ func draw(t testing.TB, picture string) []history.Operation {
 	return ops
 }
 
-var drawn = regexp.MustCompile(`^\s*p(\d+) (read|write|cas)((?: (?:nil|-?\d+|\?))*)( \((nil|\d+)\))?\s+(\|-*[-|!x])\s*$`)
+var drawn = regexp.MustCompile(`^\s*p(\d+) (read|write|cas|delete|delete-cas)((?: (?:nil|-?\d+|\?))*)( \((nil|\d+)\))?\s+(\|-*[-|!x])\s*$`)
 
 func drawnValue(word string) []byte {
 	if word == "nil" {

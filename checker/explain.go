@@ -12,10 +12,18 @@ import (
 // operations of the key; of those that definitely failed, it returns the one that the
 // explanation speaks of, if any.
 func explain(small []constraint, all []*history.Operation) (why string, failed *history.Operation) {
-	if hides(small) || !uniqueWrites(small) {
+	many := manyOf(all)
+	if f := &small[0]; len(small) == 1 && f.read == readIs && many[f.saw] {
+		return fmt.Sprintf("%s %s, which nobody else had asked to write by then", describe(f.op), found(f, f.saw.String())), nil
+	}
+	if hides(small) || slices.ContainsFunc(valuesOf(small), func(v value) bool { return many[v] }) {
 		return explainList(small), nil
 	}
-	bs := blocks(restoreRoles(small))
+	restored := restoreRoles(small)
+	if many[absent] {
+		restored = withoutAbsent(restored)
+	}
+	bs := blocks(restored)
 	for _, b := range bs {
 		if chosen := selfConflict(b); chosen != nil {
 			return explainAlone(b, chosen, all)
@@ -29,6 +37,17 @@ func explain(small []constraint, all []*history.Operation) (why string, failed *
 		}
 	}
 	return explainList(small), nil
+}
+
+// manyOf are the values that can have stood in the register more than once.
+func manyOf(all []*history.Operation) map[value]bool {
+	var constraints []constraint
+	for _, op := range all {
+		if f, keep, err := toConstraint(op); err == nil && keep {
+			constraints = append(constraints, f)
+		}
+	}
+	return repeated(constraints)
 }
 
 // restoreRoles gives the constraints back the roles that shrinking took from them, as far as they
@@ -155,10 +174,16 @@ func describe(op *history.Operation) string {
 	switch op.F {
 	case history.OpRead:
 		return strings.TrimSpace("the "+string(op.Mode)) + " read " + by
-	case history.OpCAS:
-		old, n, err := history.AsPair(op.Input)
-		if err == nil {
-			return fmt.Sprintf("the compare-and-set of %s to %d %s", toValue(old), n, by)
+	case history.OpDelete:
+		return "the delete " + by
+	case history.OpCAS, history.OpDeleteCAS:
+		old, n, err := history.AsChange(op.Input)
+		switch {
+		case err != nil:
+		case n == nil:
+			return fmt.Sprintf("the compare-and-delete of %s %s", toValue(old), by)
+		default:
+			return fmt.Sprintf("the compare-and-set of %s to %d %s", toValue(old), *n, by)
 		}
 	}
 	return fmt.Sprintf("the %s of %s %s", op.F, op.Input, by)

@@ -16,7 +16,7 @@ func foreignWrites(run *Run) map[string]string {
 	if run.Settings.Workload != "register" {
 		return found
 	}
-	wrote := map[int64]bool{}
+	wrote := make(map[int64]bool, len(run.Ops)/2)
 	for i := range run.Ops {
 		op := &run.Ops[i]
 		switch op.F {
@@ -36,7 +36,7 @@ func foreignWrites(run *Run) map[string]string {
 		switch {
 		case op.F == history.OpRead && op.Type == history.OK:
 			seen = op.Output
-		case op.F == history.OpCAS && op.Error == history.CASMismatch:
+		case compares(op.F) && op.Error == history.CASMismatch:
 			seen = op.Current
 		}
 		if len(seen) == 0 || found[op.Key] != "" {

@@ -25,10 +25,9 @@ type keyJob struct {
 	key         string
 	ops         []*history.Operation // all of the key
 	constraints []constraint         // what is judged
-	unique      bool
 	answer      answer
 	why         string // why it is undecided
-	foreign     bool   // somebody else wrote there, so it is not judged
+	barred      bool   // it is not judged: somebody else wrote there, or an operation fits no register
 }
 
 // leftOut counts operations that say nothing about the register.
@@ -55,10 +54,7 @@ func Linearizable() Checker {
 // Settings.CheckMemoryMB.
 func checkLinearizable(ctx context.Context, run *Run) Result {
 	meter := newMeter(ctx, run.Settings.CheckMemoryMB)
-	jobs, left, err := keyJobs(run)
-	if err != nil {
-		return Result{Verdict: Unknown, Summary: "the history does not fit the register: " + err.Error()}
-	}
+	jobs, left := keyJobs(run)
 	if !tested(jobs) {
 		return Result{Verdict: Unknown, Summary: "no operation saw a value, so nothing was tested",
 			Metrics: linearizableMetrics(jobs, left)}
@@ -67,14 +63,14 @@ func checkLinearizable(ctx context.Context, run *Run) Result {
 	judgeKeys(ctx, jobs, memory)
 	r := conclude(ctx, run, jobs, memory)
 	r.Metrics, r.Budget = linearizableMetrics(jobs, left), meter.read(memory)
-	r.Budget.Exhausted = slices.ContainsFunc(jobs, func(j *keyJob) bool { return j.answer == undecided && !j.foreign })
+	r.Budget.Exhausted = slices.ContainsFunc(jobs, func(j *keyJob) bool { return j.answer == undecided && !j.barred })
 	return r
 }
 
 // tested reports whether any operation saw a value, or a key is undecided for another reason.
 func tested(jobs []*keyJob) bool {
 	for _, j := range jobs {
-		if j.foreign || slices.ContainsFunc(j.constraints, func(f constraint) bool { return f.read != readNothing && !f.maybe }) {
+		if j.barred || slices.ContainsFunc(j.constraints, func(f constraint) bool { return f.read != readNothing && !f.maybe }) {
 			return true
 		}
 	}
@@ -110,22 +106,21 @@ func conclude(ctx context.Context, run *Run, jobs []*keyJob, memory *memory) (r 
 	return r
 }
 
-// keyJobs splits the operations by key, in the order of the keys' first operations.
-func keyJobs(run *Run) (jobs []*keyJob, left leftOut, err error) {
-	byKey := map[string]*keyJob{}
+// keyJobs splits the operations by key, in the order of the keys' first operations. A key with an
+// operation that fits no register is barred.
+func keyJobs(run *Run) ([]*keyJob, leftOut) {
+	var left leftOut
+	jobs, of := jobsByKey(run.Ops)
 	strange := foreignWrites(run)
-	for i := range run.Ops {
-		op := &run.Ops[i]
-		j := byKey[op.Key]
-		if j == nil {
-			j = &keyJob{key: op.Key}
-			if why := strange[op.Key]; why != "" {
-				j.foreign, j.answer, j.why = true, undecided, why
-			}
-			byKey[op.Key], jobs = j, append(jobs, j)
+	for _, j := range jobs {
+		if why := strange[j.key]; why != "" {
+			j.bar(why)
 		}
+	}
+	for i := range run.Ops {
+		op, j := &run.Ops[i], jobs[of[i]]
 		j.ops = append(j.ops, op)
-		if j.foreign {
+		if j.barred {
 			continue
 		}
 		if op.F == history.OpRead && op.Mode == history.ModeStale && run.Settings.Mode != history.ModeStale {
@@ -135,7 +130,7 @@ func keyJobs(run *Run) (jobs []*keyJob, left leftOut, err error) {
 		f, keep, err := toConstraint(op)
 		switch {
 		case err != nil:
-			return nil, left, fmt.Errorf("key %s: %w", op.Key, err)
+			j.bar("the history does not fit the register: " + err.Error())
 		case keep:
 			j.constraints = append(j.constraints, f)
 		case op.Type == history.Info:
@@ -144,10 +139,32 @@ func keyJobs(run *Run) (jobs []*keyJob, left leftOut, err error) {
 			left.failed++
 		}
 	}
-	for _, j := range jobs {
-		j.unique = uniqueWrites(j.constraints)
+	return jobs, left
+}
+
+// jobsByKey makes a job for every key, with room for its operations, and says of which each is.
+func jobsByKey(ops []history.Operation) (jobs []*keyJob, of []int32) {
+	byKey := map[string]int32{}
+	of = make([]int32, len(ops))
+	var sizes []int
+	for i := range ops {
+		at, ok := byKey[ops[i].Key]
+		if !ok {
+			at = int32(len(jobs))
+			byKey[ops[i].Key] = at
+			jobs, sizes = append(jobs, &keyJob{key: ops[i].Key}), append(sizes, 0)
+		}
+		of[i] = at
+		sizes[at]++
 	}
-	return jobs, left, nil
+	for i, j := range jobs {
+		j.ops, j.constraints = make([]*history.Operation, 0, sizes[i]), make([]constraint, 0, sizes[i])
+	}
+	return jobs, of
+}
+
+func (j *keyJob) bar(why string) {
+	j.barred, j.answer, j.why, j.constraints = true, undecided, why, nil
 }
 
 func judged(jobs []*keyJob) (n int) {
@@ -166,7 +183,7 @@ func judgeKeys(ctx context.Context, jobs []*keyJob, memory *memory) {
 		left := time.Until(deadline)
 		deadline = time.Now().Add(time.Duration(float64(left) * timeForSearch))
 	}
-	queue := slices.DeleteFunc(slices.Clone(jobs), func(j *keyJob) bool { return j.foreign })
+	queue := slices.DeleteFunc(slices.Clone(jobs), func(j *keyJob) bool { return j.barred })
 	slices.SortStableFunc(queue, func(a, b *keyJob) int { return cmp.Compare(len(a.constraints), len(b.constraints)) })
 	workers := min(runtime.GOMAXPROCS(0), len(queue))
 	var mu sync.Mutex
@@ -202,10 +219,7 @@ func judgeKey(ctx context.Context, j *keyJob, timed bool, limit time.Duration, m
 		ctx, cancel = context.WithTimeout(ctx, limit)
 		defer cancel()
 	}
-	j.answer, j.why = decide(ctx, j.constraints, j.unique, memory)
-	if j.answer == undecided && !j.unique {
-		j.why += "; its written values repeat, so nothing could be left out"
-	}
+	j.answer, j.why = decide(ctx, j.constraints, memory)
 }
 
 // counterexamples explains bad keys, those with the fewest operations to look at first.
@@ -214,7 +228,7 @@ func counterexamples(ctx context.Context, run *Run, bad []*keyJob, memory *memor
 	smallest := map[string][]constraint{}
 	for i, j := range shown {
 		limit, cancel := shareOf(ctx, len(shown)-i)
-		small := byCall(shrink(limit, j.constraints, j.unique, memory))
+		small := byCall(shrink(limit, j.constraints, memory))
 		cancel()
 		why, failed := explain(small, j.ops)
 		c := Counterexample{Key: j.key, Why: why, Of: len(j.ops)}

@@ -1,6 +1,7 @@
 package checker
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -37,7 +38,7 @@ func TestOverlapsAreThoseOfAllPairs(t *testing.T) {
 				}
 			}
 		}
-		eachOverlap(all, func(a, b span) bool {
+		eachOverlap(context.Background(), all, func(a, b span) bool {
 			got = append(got, name(a, b))
 			return true
 		})
@@ -47,7 +48,7 @@ func TestOverlapsAreThoseOfAllPairs(t *testing.T) {
 		found += len(got)
 		if len(got) > 0 {
 			calls := 0
-			eachOverlap(all, func(a, b span) bool { calls++; return false })
+			eachOverlap(context.Background(), all, func(a, b span) bool { calls++; return false })
 			require.Equal(t, 1, calls, "it ends when it is told to")
 		}
 	}

@@ -29,13 +29,11 @@ func picture(ctx context.Context, key string, constraints, small []constraint, f
 		return nil, nil
 	}
 	shown := nearbyOps(constraints, small, pictureOps)
-	if uniqueWrites(shown) {
-		kept, dropped := prepare(shown)
-		if hidden(shown, dropped) {
-			kept = append(kept, dropped...)
-		}
-		shown = kept
+	kept, dropped := prepare(shown)
+	if hidden(shown, dropped) {
+		kept = append(kept, dropped...)
 	}
+	shown = kept
 	failing := map[int64]bool{}
 	for i := range small {
 		failing[small[i].op.ID] = true

@@ -17,40 +17,56 @@ const (
 	undecided
 )
 
-// decide reports whether the constraints of one key are linearizable. why is for undecided.
-// Where written values are unique, most keys are decided by a contradiction between two
-// values or by a guess that holds, in a time that does not explode. Porcupine searches
-// the rest.
+// decide reports whether the constraints of one key are linearizable. why is for undecided. Each tier
+// decides what it can, in a time that does not explode, and leaves the rest to the next:
 //
-// Where failed compares hide what they found and prepare had to drop writes, it asks up
-// to three questions, of which the first two are nearly always enough: without the
-// dropped writes (yes is an answer); without the failed compares as well (no is an
-// answer); with all of it.
-func decide(ctx context.Context, constraints []constraint, unique bool, memory *memory) (a answer, why string) {
-	if !unique {
-		return search(ctx, constraints, memory)
-	}
+//   - an order that is guessed and then replayed, where no value is written twice (guessHolds);
+//   - a contradiction between values that are written once (conflicting, refuted);
+//   - just-in-time linearization (linearize), which is complete but for its budget;
+//   - Porcupine (search), if that ran out of memory.
+//
+// Where failed compares hide what they found and prepare dropped writes that may explain them, all of it
+// has to be searched. It tries without those writes first (yes is an answer), and if it is not easy without
+// the compares as well (no is an answer).
+func decide(ctx context.Context, constraints []constraint, memory *memory) (a answer, why string) {
 	kept, dropped := prepare(constraints)
-	if guessHolds(kept) { // most are legal, and this is shown by an order
+	kept = withoutSettled(kept, constraints)
+	unique := uniqueWrites(kept)
+	if unique && guessHolds(kept) {
 		return legal, ""
 	}
-	if conflicting(constraints) || refuted(kept) {
+	if conflicting(ctx, constraints) || unique && refuted(ctx, kept) {
 		return illegal, ""
 	}
-	a, why = search(ctx, kept, memory)
-	if a != illegal || !hidden(constraints, dropped) {
-		return a, why
-	}
-	open := make([]constraint, 0, len(kept))
-	for _, f := range kept {
-		if f.read != readIsNot {
-			open = append(open, f)
+	if hidden(kept, dropped) {
+		if a, _ := linearize(ctx, kept, memory, glance); a == legal {
+			return a, ""
 		}
+		all := slices.Concat(kept, dropped)
+		if a, _ := linearize(ctx, all, memory, glance); a != undecided {
+			return a, ""
+		}
+		open := slices.DeleteFunc(slices.Clone(kept), func(f constraint) bool { return f.read == readIsNot })
+		if a, _ := searchAll(ctx, open, memory); a == illegal {
+			return a, ""
+		}
+		kept = all
 	}
-	if a, why = search(ctx, open, memory); a != legal {
+	return searchAll(ctx, kept, memory)
+}
+
+const glance = 256 // configurations for a look whether a key is easy
+
+// searchAll lets the tiers that search try one after the other.
+func searchAll(ctx context.Context, constraints []constraint, memory *memory) (a answer, why string) {
+	a, why = linearize(ctx, constraints, memory, widest)
+	if a != undecided || ctx.Err() != nil {
 		return a, why
 	}
-	return search(ctx, append(kept, dropped...), memory)
+	if b, _ := search(ctx, constraints, memory); b != undecided {
+		return b, ""
+	}
+	return a, why
 }
 
 // hides reports whether there is a failed compare that hides what it found.
@@ -178,6 +194,10 @@ func registerModel() porcupine.Model {
 			case readIsNot:
 				if now == s.sawID {
 					return false, state
+				}
+			case readIsOrGone:
+				if now != s.sawID && now != 0 {
+					return s.maybe, state
 				}
 			}
 			if s.writes {

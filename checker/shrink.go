@@ -4,7 +4,10 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"sort"
 	"time"
+
+	"faultline/workloads/history"
 )
 
 const (
@@ -13,15 +16,16 @@ const (
 )
 
 // shrink finds a small part of an illegal history that is illegal by itself. Only parts
-// that follow from the whole are tried: projections on some of the values, and within
+// that follow from the whole are tried: its beginning, projections on some of the values, and within
 // them leaving out what single operations saw. From the result nothing can be left out
 // any more, unless ctx ended before.
-func shrink(ctx context.Context, constraints []constraint, unique bool, memory *memory) []constraint {
-	s := &shrinker{ctx: ctx, unique: unique, memory: memory}
-	if unique {
-		if best := s.shortest(constraints); best != nil {
-			return best
-		}
+func shrink(ctx context.Context, constraints []constraint, memory *memory) []constraint {
+	s := &shrinker{ctx: ctx, memory: memory}
+	if best := s.shortest(constraints); best != nil {
+		return best
+	}
+	if !uniqueWrites(constraints) {
+		constraints = s.cut(constraints)
 	}
 	if open := project(constraints, func(value) bool { return true }); len(open) < len(constraints) && s.illegal(open) {
 		constraints = open
@@ -36,15 +40,49 @@ func shrink(ctx context.Context, constraints []constraint, unique bool, memory *
 
 type shrinker struct {
 	ctx    context.Context
-	unique bool
 	memory *memory
 }
 
 func (s *shrinker) illegal(constraints []constraint) bool {
 	ctx, cancel := context.WithTimeout(s.ctx, shrinkStep)
 	defer cancel()
-	a, _ := decide(ctx, constraints, s.unique, s.memory)
+	a, _ := decide(ctx, constraints, s.memory)
 	return a == illegal
+}
+
+// cut leaves the shortest beginning that is illegal: whatever comes after it mends nothing.
+func (s *shrinker) cut(constraints []constraint) []constraint {
+	var ends []int64
+	for i := range constraints {
+		ends = append(ends, constraints[i].ret)
+	}
+	slices.Sort(ends)
+	ends = slices.Compact(ends)
+	first := sort.Search(len(ends), func(i int) bool {
+		return s.ctx.Err() != nil || s.illegal(until(constraints, ends[i]))
+	})
+	if first == len(ends) || s.ctx.Err() != nil {
+		return constraints
+	}
+	return until(constraints, ends[first])
+}
+
+// until is what is known of the constraints at a time.
+func until(constraints []constraint, now int64) []constraint {
+	var out []constraint
+	for _, f := range constraints {
+		if f.call > now {
+			continue
+		}
+		if f.ret > now {
+			if !f.writes {
+				continue
+			}
+			f.maybe, f.ret = true, history.Pending
+		}
+		out = append(out, f)
+	}
+	return out
 }
 
 // shortest is the shortest contradiction within one value or between two, nil if there
@@ -52,7 +90,7 @@ func (s *shrinker) illegal(constraints []constraint) bool {
 func (s *shrinker) shortest(constraints []constraint) []constraint {
 	var best []constraint
 	tried := 0
-	conflicts(blocks(constraints), func(chosen []*constraint, of ...*block) bool {
+	conflicts(s.ctx, blocks(constraints), func(chosen []*constraint, of ...*block) bool {
 		small := projectOn(constraints, chosen, of...)
 		if !s.illegal(small) {
 			return true // the search has the last word

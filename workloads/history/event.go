@@ -63,7 +63,7 @@ type Event struct {
 	Type        Type
 	F           Op              // what: an OpRead, or the F of another event
 	Key         string          // the independent key, empty where there is none
-	Value       json.RawMessage // argument or result: an integer, null for absent, [old,new] for cas
+	Value       json.RawMessage // argument or result: an integer, null for absent, [old,new] for cas, [old,null] for delete-cas
 	Error       Code            // on fail and info
 	Node        string          // the node that was asked
 	Mode        Mode            // read mode
@@ -138,15 +138,19 @@ const (
 func Int(v int64) json.RawMessage { return appendInt(nil, v) }
 
 // Pair is the Value of a cas; a nil old means "absent".
-func Pair(old *int64, new int64) json.RawMessage {
-	b := append([]byte(nil), '[')
-	if old == nil {
-		b = append(b, "null"...)
-	} else {
-		b = appendInt(b, *old)
+func Pair(old *int64, new int64) json.RawMessage { return Change(old, &new) }
+
+// Change is the Value of a cas, or with a nil new that of a delete-cas; nil means "absent".
+func Change(old, new *int64) json.RawMessage {
+	b := appendIntOrNull([]byte{'['}, old)
+	return append(appendIntOrNull(append(b, ','), new), ']')
+}
+
+func appendIntOrNull(b []byte, n *int64) []byte {
+	if n == nil {
+		return append(b, "null"...)
 	}
-	b = append(b, ',')
-	return append(appendInt(b, new), ']')
+	return appendInt(b, *n)
 }
 
 // Null is the Value of a key that is absent.
@@ -164,21 +168,33 @@ func AsInt(v json.RawMessage) (*int64, error) {
 
 // AsPair reads a Value made by Pair.
 func AsPair(v json.RawMessage) (old *int64, new int64, err error) {
+	old, set, err := AsChange(v)
+	if err == nil && set == nil {
+		err = fmt.Errorf("history: %s is not the [old,new] of a cas", v)
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	return old, *set, nil
+}
+
+// AsChange reads a Value made by Pair or Change.
+func AsChange(v json.RawMessage) (old, new *int64, err error) {
 	if first, second, ok := bytes.Cut(bytes.TrimSuffix(bytes.TrimPrefix(v, []byte{'['}), []byte{']'}), []byte{','}); ok && len(v) == len(first)+len(second)+3 {
 		old, okOld := plainInt(first)
 		set, okSet := plainInt(second)
-		if okOld && okSet && set != nil {
-			return old, *set, nil
+		if okOld && okSet {
+			return old, set, nil
 		}
 	}
 	var pair []*int64
 	if err := json.Unmarshal(v, &pair); err != nil {
-		return nil, 0, err
+		return nil, nil, err
 	}
-	if len(pair) != 2 || pair[1] == nil {
-		return nil, 0, fmt.Errorf("history: %s is not the [old,new] of a cas", v)
+	if len(pair) != 2 {
+		return nil, nil, fmt.Errorf("history: %s is not the [old,new] of a cas", v)
 	}
-	return pair[0], *pair[1], nil
+	return pair[0], pair[1], nil
 }
 
 // plainInt reads what Int and Null write, without the cost of a decoder; all else is for that.
