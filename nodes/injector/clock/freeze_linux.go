@@ -152,13 +152,36 @@ func (z freeze) clear(mem *os.File, spans []span) error {
 			return fmt.Errorf("stack of thread %d: %w", tid, err)
 		}
 		for at := 0; at+8 <= n; at += 8 {
-			if within(spans, binary.LittleEndian.Uint64(stack[at:])) {
+			if within(spans, binary.LittleEndian.Uint64(stack[at:])) && !leftOver(stack[:n], at, from) {
 				return errInTheWay
 			}
 		}
 	}
 	return nil
 }
+
+// leftOver reports whether the word at a place above a thread's stack pointer lies in a stack for signals that the thread
+// is not on: what a handler of an earlier signal, often another thread's, has left there. A Go program
+// has those stacks right behind the small ones of its threads, and a thread that idles would be in the way for as long as it does.
+//
+// Such a stack is known by the frame of its signal, a ucontext, which says where the stack is: flags, a link that is
+// nil, and the stack's base, flags and size, and which lies on that stack.
+func leftOver(stack []byte, at int, pointer uint64) bool {
+	word := func(i int) uint64 { return binary.LittleEndian.Uint64(stack[i:]) }
+	place := pointer + uint64(at)
+	for i := 0; i+40 <= len(stack); i += 8 {
+		base, size := word(i+16), word(i+32)
+		on := func(address uint64) bool { return address >= base && address-base < size }
+		if word(i) < 1<<8 && word(i+8) == 0 && size >= leastSignalStack && size <= mostSignalStack &&
+			on(pointer+uint64(i)) && on(place) && !on(pointer) {
+			return true
+		}
+	}
+	return false
+}
+
+// Sizes of stacks for signals: the kernel's least, and far more than any program has.
+const leastSignalStack, mostSignalStack = 2 << 10, 1 << 20
 
 func within(spans []span, address uint64) bool {
 	for _, s := range spans {
