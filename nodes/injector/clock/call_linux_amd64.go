@@ -8,3 +8,6 @@ import "golang.org/x/sys/unix"
 func call(function, a, b uintptr) uintptr
 
 func stackPointer(regs *unix.PtraceRegs) uint64 { return regs.Rsp }
+
+// pcInContext is where in a ucontext the kernel keeps the instruction pointer of what a signal interrupted.
+const pcInContext = 168

@@ -9,3 +9,5 @@ import "golang.org/x/sys/unix"
 func call(_, _, _ uintptr) uintptr { panic("no payload for this architecture") }
 
 func stackPointer(*unix.PtraceRegs) uint64 { panic("no payload for this architecture") }
+
+const pcInContext = 0

@@ -21,16 +21,16 @@ const (
 var errInTheWay = errors.New("a thread is where code is to change")
 
 // frozen calls f while all threads of a process are stopped, none of them in one of the
-// spans of addresses. The process goes on as before: stopped if it was, and with
+// spans of addresses of its vDSO. The process goes on as before: stopped if it was, and with
 // the signals that were on their way.
-func frozen(pid int, mem *os.File, spans []span, f func() error) error {
+func frozen(pid int, mem *os.File, vdso span, spans []span, f func() error) error {
 	pause := dodge
 	for began := time.Now(); time.Since(began) < dodgePatience; {
 		err := onThread(func() error {
 			z := freeze{pid: pid, held: map[int]stop{}}
 			err := z.stop()
 			if err == nil {
-				err = z.clear(mem, spans)
+				err = z.clear(mem, vdso, spans)
 			}
 			if err == nil {
 				err = f()
@@ -129,8 +129,12 @@ func (z freeze) thaw() error {
 const deepest = 64 << 10
 
 // clear errs with errInTheWay if a thread executes within a span, or will when it returns from a
-// signal's handler or a call. Any word of its stack may be a return address.
-func (z freeze) clear(mem *os.File, spans []span) error {
+// signal's handler or a call.
+//
+// The vDSO calls nothing but itself. So a thread that is neither in it nor in the handler of a signal that came while it was
+// never returns there, whatever the words of its stack look like: an idle thread of a Go program may have
+// an old return address in a slot that nobody has written since, and would be in the way for as long as it idles.
+func (z freeze) clear(mem *os.File, vdso span, spans []span) error {
 	if len(spans) == 0 {
 		return nil
 	}
@@ -146,42 +150,39 @@ func (z freeze) clear(mem *os.File, spans []span) error {
 		if within(spans, regs.PC()) {
 			return errInTheWay
 		}
-		from := stackPointer(&regs) &^ 7
-		n, err := mem.ReadAt(stack, int64(from))
+		n, err := mem.ReadAt(stack, int64(stackPointer(&regs)&^7))
 		if n == 0 && err != nil {
 			return fmt.Errorf("stack of thread %d: %w", tid, err)
 		}
-		for at := 0; at+8 <= n; at += 8 {
-			if within(spans, binary.LittleEndian.Uint64(stack[at:])) && !leftOver(stack[:n], at, from) {
-				return errInTheWay
-			}
+		if returns(stack[:n], vdso, spans, regs.PC()) {
+			return errInTheWay
 		}
 	}
 	return nil
 }
 
-// leftOver reports whether the word at a place above a thread's stack pointer lies in a stack for signals that the thread
-// is not on: what a handler of an earlier signal, often another thread's, has left there. A Go program
-// has those stacks right behind the small ones of its threads, and a thread that idles would be in the way for as long as it does.
-//
-// Such a stack is known by the frame of its signal, a ucontext, which says where the stack is: flags, a link that is
-// nil, and the stack's base, flags and size, and which lies on that stack.
-func leftOver(stack []byte, at int, pointer uint64) bool {
-	word := func(i int) uint64 { return binary.LittleEndian.Uint64(stack[i:]) }
-	place := pointer + uint64(at)
-	for i := 0; i+40 <= len(stack); i += 8 {
-		base, size := word(i+16), word(i+32)
-		on := func(address uint64) bool { return address >= base && address-base < size }
-		if word(i) < 1<<8 && word(i+8) == 0 && size >= leastSignalStack && size <= mostSignalStack &&
-			on(pointer+uint64(i)) && on(place) && !on(pointer) {
-			return true
-		}
+// returns reports whether a thread that executes at pc may return into one of the spans of the vDSO.
+func returns(stack []byte, vdso span, spans []span, pc uint64) bool {
+	inside, met := within([]span{vdso}, pc), false
+	for at := 0; at+8 <= len(stack); at += 8 {
+		word := binary.LittleEndian.Uint64(stack[at:])
+		met = met || within(spans, word)
+		inside = inside || within([]span{vdso}, word) && interrupted(stack, at)
 	}
-	return false
+	return inside && met
 }
 
-// Sizes of stacks for signals: the kernel's least, and far more than any program has.
-const leastSignalStack, mostSignalStack = 2 << 10, 1 << 20
+// interrupted reports whether the word at a place of a stack is the instruction at which a signal came: it stands in a
+// ucontext, so far behind its flags, a link that is nil, and the base, flags and size of the stack for signals.
+func interrupted(stack []byte, at int) bool {
+	frame := at - pcInContext
+	if frame < 0 {
+		return false // the handler has returned, and its context was popped
+	}
+	word := func(i int) uint64 { return binary.LittleEndian.Uint64(stack[frame+i:]) }
+	const mostFlags, mostSignalStack = 1 << 8, 1 << 30
+	return word(0) < mostFlags && word(8) == 0 && word(32) < mostSignalStack
+}
 
 func within(spans []span, address uint64) bool {
 	for _, s := range spans {

@@ -1,3 +1,5 @@
+//go:build amd64 || arm64
+
 package clock
 
 import (
@@ -7,33 +9,38 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The frame of a signal at 0x9000 of a stack for signals from 0x8000 on is above a thread's stack pointer.
-func TestWhatHandlersLeftIsInNobodysWay(t *testing.T) {
-	const base, size, frame = 0x8000, 0x8000, 0x9000
+// A word of a stack that looks like a return address is one only for a thread in the vDSO, or in a handler that interrupted it there.
+func TestOldReturnAddressesAreInNobodysWay(t *testing.T) {
+	vdso, spans := span{0x7000, 0x8fff}, []span{{0x7101, 0x710d}}
+	const entry, deep, program = 0x7109, 0x7800, 0x400000
 	for _, c := range []struct {
-		name           string
-		pointer, place uint64
-		base, size     uint64
-		left           bool
+		name    string
+		pc      uint64
+		words   map[int]uint64 // of the stack, by their places
+		returns bool
 	}{
-		{"on another stack, in the frame", 0x7000, 0x90a8, base, size, true},
-		{"on another stack, below the frame", 0x7000, 0x8100, base, size, true},
-		{"on the stack itself: the handler may return", 0x8800, 0x90a8, base, size, false},
-		{"before the stack", 0x7000, 0x7f00, base, size, false},
-		{"a frame that is elsewhere", 0x7000, 0x90a8, 0x20000, size, false},
-		{"no stack is that small", 0x7000, 0x90a8, 0x8c00, 0x500, false},
-		{"or that large", 0x7000, 0x90a8, base, 1 << 30, false},
+		{"a slot that nobody has written since", program, map[int]uint64{64: entry}, false},
+		{"a call within the vDSO", deep, map[int]uint64{64: entry}, true},
+		{"another function of the vDSO", deep, map[int]uint64{64: 0x7205}, false},
+		{"a signal at the entry", program, map[int]uint64{512 + pcInContext: entry}, true},
+		{"a signal in a call from the entry", program, map[int]uint64{512 + pcInContext: deep, 4096: entry}, true},
+		{"a signal in the program, and an old address", program, map[int]uint64{512 + pcInContext: program, 4096: entry}, false},
+		{"what is no context", program, map[int]uint64{512 + 8: 1, 512 + pcInContext: entry}, false},
+		{"nor this", program, map[int]uint64{512: 1 << 40, 512 + pcInContext: entry}, false},
+		{"a context that was popped", program, map[int]uint64{pcInContext - 8: entry}, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			stack := make([]byte, 0xa000-c.pointer)
-			for at := range stack {
-				stack[at] = 0xff
+			stack := make([]byte, 8192)
+			for at := 0; at < 512; at += 8 { // whatever it is, no context
+				binary.LittleEndian.PutUint64(stack[at:], 1<<40)
 			}
-			put := func(address, word uint64) { binary.LittleEndian.PutUint64(stack[address-c.pointer:], word) }
-			for i, word := range []uint64{7, 0, c.base, 0, c.size} {
-				put(frame+8*uint64(i), word)
+			for at := 520 + pcInContext; at < len(stack); at += 8 {
+				binary.LittleEndian.PutUint64(stack[at:], 1<<40)
 			}
-			require.Equal(t, c.left, leftOver(stack, int(c.place-c.pointer), c.pointer))
+			for at, word := range c.words {
+				binary.LittleEndian.PutUint64(stack[at:], word)
+			}
+			require.Equal(t, c.returns, returns(stack, vdso, spans, c.pc))
 		})
 	}
 }

@@ -99,8 +99,11 @@ func (p *Process) Set(s Setting) error {
 	if p.patch.patched(is) && next.mono.rate >= is.bank.mono.rate {
 		return p.turn(is, next)
 	}
-	return frozen(p.pid, p.mem, p.patch.dangers(p.start), func() error { return p.install(s) })
+	return frozen(p.pid, p.mem, p.mapping(), p.patch.dangers(p.start), func() error { return p.install(s) })
 }
+
+// mapping is all of the vDSO, with what was put into it.
+func (p *Process) mapping() span { return span{p.start, p.start + uint64(len(p.patch.bytes)) - 1} }
 
 // settled waits until the monotonic clock may get another rate.
 func (p *Process) settled(is state, s Setting) (instant, error) {
@@ -135,7 +138,7 @@ func (p *Process) Restore() error {
 	if is.bank.gained() {
 		return fmt.Errorf("process %d: %w", p.pid, ErrGained)
 	}
-	return frozen(p.pid, p.mem, p.patch.dangers(p.start), func() error {
+	return frozen(p.pid, p.mem, p.mapping(), p.patch.dangers(p.start), func() error {
 		for _, s := range p.patch.sites {
 			if err := p.write(s.old, s.at); err != nil {
 				return err
