@@ -173,15 +173,17 @@ func returns(stack []byte, vdso span, spans []span, pc uint64) bool {
 }
 
 // interrupted reports whether the word at a place of a stack is the instruction at which a signal came: it stands in a
-// ucontext, so far behind its flags, a link that is nil, and the base, flags and size of the stack for signals.
+// ucontext, so far behind its flags, a link that is nil, and the base, flags and size of the stack for signals, and right
+// behind the stack pointer. Memory that is all zeros is none.
 func interrupted(stack []byte, at int) bool {
 	frame := at - pcInContext
 	if frame < 0 {
 		return false // the handler has returned, and its context was popped
 	}
 	word := func(i int) uint64 { return binary.LittleEndian.Uint64(stack[frame+i:]) }
-	const mostFlags, mostSignalStack = 1 << 8, 1 << 30
-	return word(0) < mostFlags && word(8) == 0 && word(32) < mostSignalStack
+	const mostFlags, mostSignalStack, leastPointer = 1 << 8, 1 << 30, 1 << 16
+	pointer := word(pcInContext - 8)
+	return word(0) < mostFlags && word(8) == 0 && word(32) < mostSignalStack && pointer >= leastPointer && pointer%8 == 0
 }
 
 func within(spans []span, address uint64) bool {

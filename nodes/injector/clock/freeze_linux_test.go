@@ -27,6 +27,8 @@ func TestOldReturnAddressesAreInNobodysWay(t *testing.T) {
 		{"a signal in the program, and an old address", program, map[int]uint64{512 + pcInContext: program, 4096: entry}, false},
 		{"what is no context", program, map[int]uint64{512 + 8: 1, 512 + pcInContext: entry}, false},
 		{"nor this", program, map[int]uint64{512: 1 << 40, 512 + pcInContext: entry}, false},
+		{"zeros before it", program, map[int]uint64{512 + pcInContext - 8: 0, 512 + pcInContext: entry}, false},
+		{"no stack pointer", program, map[int]uint64{512 + pcInContext - 8: 0x7fff0003, 512 + pcInContext: entry}, false},
 		{"a context that was popped", program, map[int]uint64{pcInContext - 8: entry}, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -36,6 +38,9 @@ func TestOldReturnAddressesAreInNobodysWay(t *testing.T) {
 			}
 			for at := 520 + pcInContext; at < len(stack); at += 8 {
 				binary.LittleEndian.PutUint64(stack[at:], 1<<40)
+			}
+			if _, signal := c.words[512+pcInContext]; signal {
+				binary.LittleEndian.PutUint64(stack[512+pcInContext-8:], 0x7fff0000)
 			}
 			for at, word := range c.words {
 				binary.LittleEndian.PutUint64(stack[at:], word)
