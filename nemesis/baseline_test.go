@@ -66,3 +66,24 @@ func TestANodeThatEndsOverItsDiskIsNamed(t *testing.T) {
 		require.NotContains(t, p.faults[0].HealMeasured, "ended")
 	})
 }
+
+// A node that ends over its disk in the moment of the heal was let to, and is started by setting the heal once more.
+func TestANodeThatEndsInTheMomentOfTheHealIsStarted(t *testing.T) {
+	for heals, verified := range map[int]bool{1: true, 9: false} { // how often it ends again
+		synctest.Test(t, func(t *testing.T) {
+			f := newFake(layout(t, "dc1-3"))
+			failed, ends := false, 0
+			f.obey = func(want faults.Conditions) faults.Conditions {
+				want = want.Clone()
+				failed = failed || want.Disks["dc1-s1"].EndsNodes()
+				if ends < heals && failed && !want.Disks["dc1-s1"].EndsNodes() {
+					ends++
+					want.SetProcess([]string{"dc1-s1"}, faults.Killed)
+				}
+				return want
+			}
+			p := play(t, t.Context(), f, parse(t, "steps:\n  - {at: 1s, for: 1s, fault: disk, target: one, failing-fsync: true}\n"))
+			require.Equal(t, verified, p.faults[0].HealVerified, "%+v", p.faults[0])
+		})
+	}
+}

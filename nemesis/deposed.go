@@ -105,12 +105,13 @@ func (d DeposedLeaderReads) wakesAfter() time.Duration { return d.Wake }
 
 // awaitSuccessor waits for another leader. Where the moment counts it is learned from who watches the servers.
 func awaitSuccessor(ctx context.Context, w World, _ Step, targets []string) (Seen, error) {
-	if w.watcher != nil {
-		w.Leader = w.watcher.leader
-	}
-	next, err := waitForLeader(ctx, w, "another than "+targets[0]+" to lead", func(l string) bool { return l != targets[0] })
-	if err != nil {
-		return Seen{}, err
+	another := func(leader string) bool { return leader != targets[0] }
+	next, seen := w.watcher.await(ctx, another)
+	if !seen {
+		var err error
+		if next, err = waitForLeader(ctx, w, "another than "+targets[0]+" to lead", another); err != nil {
+			return Seen{}, err
+		}
 	}
 	return found(faults.Finding{About: "leader", Want: faults.Lacks, Names: targets[:1], Got: []string{next}, Words: next + " leads instead"}), nil
 }

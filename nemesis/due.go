@@ -81,8 +81,8 @@ func (p *player) ready(number int) (Step, error) {
 		if !ok {
 			return step, fmt.Errorf("%s did not come", step.When)
 		}
-		if left := time.Until(came.Add(step.After)); left > 0 && step.When.Event != OpenOperations {
-			return step, fmt.Errorf("it came, and %s were left", left.Round(time.Millisecond))
+		if time.Since(came) < step.After {
+			return step, fmt.Errorf("%s came, and no %s were left", step.When, step.After)
 		}
 		step.Fired, step.When, step.After = step.When, Trigger{}, 0
 	}

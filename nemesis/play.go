@@ -165,6 +165,9 @@ func (p *player) change(ctx context.Context, c change) {
 	var seen look
 	if anyFresh(parts) {
 		seen = p.reconcile(through, p.conditions())
+		if seen.err() != nil && slices.ContainsFunc(heals, (*part).mayEnd) { // a node may have ended over its disk right after it was looked for
+			seen = p.reconcile(through, p.conditions())
+		}
 	}
 	for _, part := range starts {
 		if seen.err() == nil {

@@ -222,7 +222,7 @@ func (sw *swarm) length(s *Step) {
 func (sw *swarm) least(s Step) time.Duration {
 	kind := s.Fault.Kind()
 	if needsCalm(s) {
-		return max(sw.leastOf(kind), kind.For)
+		return max(sw.leastOf(kind), kind.For, 2*kind.LeastFor) // on a busy machine a storm of 3 s kills only once
 	}
 	return max(swarmLeast, kind.LeastFor)
 }

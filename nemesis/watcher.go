@@ -172,8 +172,20 @@ func (w *watcher) since() time.Time {
 	return w.reigns[len(w.reigns)-1].at
 }
 
-// leader is [World].Leader, by what was last seen: it tells of a change sooner.
-func (w *watcher) leader(context.Context) (string, error) { return w.role(Primary, nil) }
+// await waits until somebody is seen to lead for whom fits is true; not ok if that takes too long, or nobody watches.
+func (w *watcher) await(ctx context.Context, fits func(leader string) bool) (leader string, ok bool) {
+	if w == nil {
+		return "", false
+	}
+	ctx, cancel := context.WithTimeout(ctx, actWithin)
+	defer cancel()
+	for sleep(ctx, watchEvery/5) == nil {
+		if leader, err := w.role(Primary, nil); err == nil && fits(leader) {
+			return leader, true
+		}
+	}
+	return "", false
+}
 
 // count is how often an event has come so far.
 func (w *watcher) count(event string) int {

@@ -103,6 +103,12 @@ func TestWhatIsMadeFollowsItsSchema(t *testing.T) {
 		require.NoError(t, err)
 		require.NotEmpty(t, made.Steps)
 		require.NoError(t, check(t, schedule, []byte(made.String())), "%s", made)
+		if seed%2 == 0 {
+			s.NemesisStyle = faultline.StyleSwarm
+			made, err = faultline.MakeSchedule(s)
+			require.NoError(t, err)
+			require.NoError(t, check(t, schedule, []byte(made.String())), "%s", made)
+		}
 		s.Nemesis, s.Steps = nil, nemesis.Steps(made.Steps)
 		require.NoError(t, check(t, scenario, []byte(s.Defaults().String())))
 	}
@@ -115,7 +121,7 @@ func TestSchemasKnowTheOptionsOfEveryFault(t *testing.T) {
 	for _, f := range nemesis.Faults() {
 		var options []string
 		for name := range definitions[f.Kind().Name].Properties {
-			if !slices.Contains([]string{"at", "for", "fault", "target", "draw"}, name) {
+			if !slices.Contains([]string{"at", "for", "fault", "target", "draw", "when", "after", "within", "optional", "skip", "fired"}, name) {
 				options = append(options, name)
 			}
 		}
