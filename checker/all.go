@@ -15,6 +15,8 @@ func All() []Checker {
 			Doc: "No node's process ends by itself unless a fault lets it."},
 		{Name: "nodes", Check: checkNodes,
 			Doc: "After the last heal every node that should run answers in time, and every server knows a leader."},
+		{Name: "members", Check: checkMembers, Needs: tellsPeers,
+			Doc: "After the last heal the peer set is the servers that should run, all voters, and nobody else, in time."},
 		{Name: "availability", Check: checkAvailability,
 			Doc: "After the last heal, reads and writes succeed again in time: at all, at every node that clients ask, and every operation that used to."},
 		{Name: "faults", Check: checkFaults,

@@ -20,6 +20,7 @@ const (
 	DeposedLeaderRead         = "deposed-leader-read"
 	ForwardRetryDoubles       = "forward-retry-doubles"
 	ForwardsToOldLeader       = "forwards-to-old-leader"
+	NeverPromotes             = "never-promotes"
 	NoDirFsync                = "no-dir-fsync"
 	NoFsync                   = "no-fsync"
 	RejoinsWithEmptyLog       = "rejoins-with-empty-log"
@@ -50,6 +51,9 @@ var Defects = []Defect{
 	{ForwardsToOldLeader,
 		"a server forwards to the first leader that it has known, whoever leads by now",
 		`scylladb/scylladb#30182: a cached leader is taken for forwarding although it is down; eBay/NuRaft#116: a deposed server goes on naming a leader of old`},
+	{NeverPromotes,
+		"the leader takes a server that joins into the peer set, and never gives it a vote",
+		`hashicorp/consul#3472: servers that are added stay without a vote, until those that had one are gone`},
 	{NoDirFsync,
 		"a server syncs the files that it makes and renames, and never their directories: ext4, XFS and btrfs keep the names, POSIX does not promise it",
 		`google/leveldb#196, files that are made; facebook/rocksdb#8903, files that are renamed; mongodb-partners/mongo-rocks#35, both under a cluster`},

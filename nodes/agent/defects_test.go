@@ -142,3 +142,22 @@ func TestNoFsync(t *testing.T) {
 		require.Equal(t, careful, last == 1)
 	}
 }
+
+// A server that joins, and has all that is asked of a voter.
+func TestNeverPromotes(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		c := startCluster(t, 1, 0, func(config *Config) { config.DefectNames = []string{NeverPromotes} })
+		leader := c.leader(t)
+		spare := c.start(c.config("s2", 2, 1), t.TempDir(), func(config *Config) { config.BootstrapExpect = 0 })
+		l := leader.leadership()
+		eventually(t, "it is a peer that could vote", func() error {
+			peers := leader.agent.server.Load().raft.GetConfiguration().Configuration().Servers
+			if len(peers) != 2 || !l.changeReady(t.Context(), peerChange{Action: promotePeer, Addr: raft.ServerAddress(spare.agent.rpcAddr())}) {
+				return fmt.Errorf("not yet: %v", peers)
+			}
+			return nil
+		})
+		require.Equal(t, reconcileInterval, l.reconcileOnce(t.Context()), "nothing is left to do")
+		require.Len(t, leader.agent.server.Load().voters(), 1)
+	})
+}

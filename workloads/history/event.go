@@ -40,7 +40,7 @@ type Process int64
 
 const (
 	Nemesis  Process = -1 // faults; the value of its events is a FaultEvent
-	Observer Process = -2 // samples nodes; the value is an Observation
+	Observer Process = -2 // samples nodes; the value is an Observation or a PeerSet
 	Harness  Process = -3 // marks the phases of a run; the value is a Phase
 	Runtime  Process = -4 // where the nodes live; the value is a ProcessEvent
 )
@@ -49,6 +49,7 @@ const (
 const (
 	FPhase   Op = "phase"
 	FObserve Op = "observe"
+	FPeers   Op = "peers" // of the observer: a node's account of the peer set; the value is a PeerSet
 	FProcess Op = "process"
 	FLost    Op = "lost" // of the harness: the cluster was lost here; the value is a text that says how
 	FSeal    Op = "seal" // of the harness: the last line; the value is a Seal
