@@ -19,6 +19,8 @@ func All() []Checker {
 			Doc: "After the last heal the peer set is the servers that should run, all voters, and nobody else, in time."},
 		{Name: "availability", Check: checkAvailability,
 			Doc: "After the last heal, reads and writes succeed again in time: at all, at every node that clients ask, and every operation that used to."},
+		{Name: "progress", Check: checkProgress, Needs: outlastsBound,
+			Doc: "While a majority of the servers is well, writes and reads that are asked of it succeed, whatever the rest is like."},
 		{Name: "faults", Check: checkFaults,
 			Doc: "Every fault that was planned took place, was measured and was healed, and the cluster was back at its baseline at the end."},
 		{Name: "record", Check: checkRecord,

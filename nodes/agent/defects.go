@@ -28,6 +28,7 @@ const (
 	SessionExpiryByWallClock  = "session-expiry-by-wall-clock"
 	SnapshotDropsKey          = "snapshot-drops-key"
 	StaleFollowerRead         = "stale-follower-read"
+	WaitsForEveryPeer         = "waits-for-every-peer"
 	WallClockLease            = "wall-clock-lease"
 )
 
@@ -75,6 +76,9 @@ var Defects = []Defect{
 	{StaleFollowerRead,
 		"a follower answers default reads from its own copy",
 		`aphyr.com/posts/316, "Jepsen: etcd and Consul" (2014): etcd answered reads from the copy of any node`},
+	{WaitsForEveryPeer,
+		"a new leader answers no default or consistent read until every server of the peer set has answered it",
+		`tigerbeetle/tigerbeetle#2739: one of three nodes is killed, and answers take minutes until it is back; openark/orchestrator#358: nobody leads once one is down`},
 	{WallClockLease,
 		"the leader's lease ends at a time of the wall clock, so a clock that is set back, or slow, makes it longer",
 		`vesoft-inc/nebula#2723: leases by the wall clock; sofastack/sofa-jraft#26, which fixed the same`},

@@ -161,3 +161,24 @@ func TestNeverPromotes(t *testing.T) {
 		require.Len(t, leader.agent.server.Load().voters(), 1)
 	})
 }
+
+// One of three is gone, which is no reason not to answer.
+func TestWaitsForEveryPeer(t *testing.T) {
+	for _, names := range [][]string{nil, {WaitsForEveryPeer}} {
+		t.Run(fmt.Sprint(names), func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				c := startCluster(t, 3, 0, func(config *Config) { config.DefectNames = names })
+				leader, gone := c.leader(t), c.followers(t)[0]
+				l := leader.leadership()
+				require.True(t, l.everyPeerAnswers(t.Context()))
+				gone.stop(t)
+				require.False(t, l.everyPeerAnswers(t.Context()))
+				ctx, cancel := context.WithTimeout(t.Context(), 3*second)
+				defer cancel()
+				unready := &leadership{s: l.s, term: l.term, ready: make(chan struct{})}
+				unready.becomeReady(ctx)
+				require.Equal(t, names == nil, closed(unready.ready))
+			})
+		})
+	}
+}
