@@ -19,7 +19,9 @@ const (
 	ConsistentReadBeforeApply = "consistent-read-before-apply"
 	DeposedLeaderRead         = "deposed-leader-read"
 	ForwardRetryDoubles       = "forward-retry-doubles"
+	ForwardsToNeighbour       = "forwards-to-neighbour"
 	ForwardsToOldLeader       = "forwards-to-old-leader"
+	LeaksGoroutines           = "leaks-goroutines"
 	NeverPromotes             = "never-promotes"
 	NoDirFsync                = "no-dir-fsync"
 	NoFsync                   = "no-fsync"
@@ -49,9 +51,15 @@ var Defects = []Defect{
 	{ForwardRetryDoubles,
 		"a write that failed with an indefinite error is sent again, and may take effect twice",
 		`etcd-io/etcd#14890 and jepsen.io/analyses/jetcd-0.8.2: a client that retries writes of unknown fate; etcd-io/etcd#6691`},
+	{ForwardsToNeighbour,
+		"a follower forwards to the next server of the peer set, whoever that is, and that one forwards on",
+		`ArcadeData/arcadedb#7516: what a follower forwards to another follower is forwarded again, and may go round without end`},
 	{ForwardsToOldLeader,
 		"a server forwards to the first leader that it has known, whoever leads by now",
 		`scylladb/scylladb#30182: a cached leader is taken for forwarding although it is down; eBay/NuRaft#116: a deposed server goes on naming a leader of old`},
+	{LeaksGoroutines,
+		"every request that an agent forwards leaves a goroutine behind",
+		`hashicorp/consul#9647: blocking queries that were given up leave goroutines and descriptors in the server; hashicorp/nomad#6620: API calls leave goroutines`},
 	{NeverPromotes,
 		"the leader takes a server that joins into the peer set, and never gives it a vote",
 		`hashicorp/consul#3472: servers that are added stay without a vote, until those that had one are gone`},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"runtime"
 	"testing"
 	"time"
 
@@ -178,6 +179,37 @@ func TestWaitsForEveryPeer(t *testing.T) {
 				unready := &leadership{s: l.s, term: l.term, ready: make(chan struct{})}
 				unready.becomeReady(ctx)
 				require.Equal(t, names == nil, closed(unready.ready))
+			})
+		})
+	}
+}
+
+// One of two followers has the leader behind it, and the other the other follower.
+func TestForwardsToNeighbour(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		c := startCluster(t, 3, 0, func(config *Config) { config.DefectNames = []string{ForwardsToNeighbour} })
+		lengths := map[int]bool{}
+		for _, n := range c.servers() {
+			hops := n.do(t, "PUT", "/v1/kv/k", "v").hops(t)
+			require.Equal(t, history.RoleLeader, hops[len(hops)-1].Role, "it gets there")
+			lengths[len(hops)] = true
+		}
+		require.Equal(t, map[int]bool{1: true, 2: true, 3: true}, lengths)
+	})
+}
+
+func TestLeaksGoroutines(t *testing.T) {
+	for _, names := range [][]string{nil, {LeaksGoroutines}} {
+		t.Run(fmt.Sprint(names), func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				c := startCluster(t, 2, 0, func(config *Config) { config.DefectNames = names })
+				follower := c.followers(t)[0]
+				follower.put(t, "k", "v")
+				before := runtime.NumGoroutine()
+				for range 200 {
+					follower.put(t, "k", "v")
+				}
+				require.Equal(t, names != nil, runtime.NumGoroutine() > before+150)
 			})
 		})
 	}

@@ -98,8 +98,12 @@ type Observation struct {
 	Term    uint64 `json:"term"`
 	Commit  uint64 `json:"commit"`
 	Applied uint64 `json:"applied"`
-	Last    uint64 `json:"last"`            // last log index
-	Error   string `json:"error,omitempty"` // why the node did not answer; then the rest is empty
+	Last    uint64 `json:"last"` // last log index
+	// What its process uses; 0: it does not tell.
+	Goroutines  int    `json:"goroutines,omitempty"`
+	Descriptors int    `json:"descriptors,omitempty"` // open files and sockets
+	Memory      uint64 `json:"memory,omitempty"`      // bytes that are alive in its heap
+	Error       string `json:"error,omitempty"`       // why the node did not answer; then the rest is empty
 }
 
 // Phase is a part of a run.
