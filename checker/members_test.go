@@ -56,7 +56,18 @@ func TestMembers(t *testing.T) {
 		{"one was never taken in", record(500, 12, always(peerSet("s1", "s2"))), Invalid, "s3 is no peer"},
 		{"one who left is still there", record(500, 12, always(peerSet("s1", "s2", "s3", "x1"))), Invalid, "x1 is a peer, and should not be"},
 		{"one has no vote, and has time left", record(500, 9, always(wrong)), Unknown, "s3 has no vote"},
-		{"too few looks", record(5400, 4, always(wrong)), Unknown, "s3 has no vote"},
+		{"too few looks", record(500, 12, func(look int) history.PeerSet {
+			if look < 8 {
+				return silent
+			}
+			return wrong
+		}), Unknown, "s3 has no vote"},
+		{"just enough looks", record(500, 13, func(look int) history.PeerSet {
+			if look < 8 {
+				return silent
+			}
+			return wrong
+		}), Invalid, "s3 has no vote"},
 		{"nobody told any", record(500, 12, always(silent)), Unknown, "no server told the peer set after the last heal (s3 did not answer: timeout)"},
 		{"nobody asked", record(500, 0, nil), Unknown, "no server told the peer set after the last heal (none was asked)"},
 		{"wrong, then nobody tells", record(500, 20, func(look int) history.PeerSet {
