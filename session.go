@@ -86,6 +86,7 @@ type session struct {
 	cluster  nodes.Cluster
 	clients  map[string]nodes.Conn
 	observer *observer
+	members  membership
 	runner   *workloads.Runner
 	log      *gatedSink
 	names    []string
@@ -119,6 +120,7 @@ func newSession(p Plan, cluster nodes.Cluster, sink history.Sink) *session {
 	}
 	s.observer = &observer{nodes: p.Topology.Nodes(), clients: s.clients, log: s.log, broken: p.broken,
 		leaders: p.System.Facts().Can(history.ObservesLeaders)}
+	s.members = newMembership(p.Topology, p.System, s.clients, s.log)
 	return s
 }
 
@@ -268,14 +270,17 @@ func (s *session) recover(ctx context.Context, quiet time.Duration) {
 }
 
 // settle waits until every node that should run answers and every server follows a leader, until
-// every node serves what clients ask of it, and every operation that succeeded before succeeds
-// again, as long as they have for that since the last heal; checkers nodes and availability judge
-// whether they did.
+// every node serves what clients ask of it, every operation that succeeded before succeeds again, and
+// the peer set is the servers, as long as they have for that since the last heal; checkers nodes,
+// availability and members judge whether they did.
 func (s *session) settle(ctx context.Context, healed time.Time, before workloads.Stats) {
 	ctx, cancel := context.WithDeadline(ctx, healed.Add(s.RecoverWithin))
 	defer cancel()
 	stop := context.AfterFunc(s.Abort, cancel)
 	defer stop()
+	var looking sync.WaitGroup
+	looking.Go(func() { s.members.await(ctx, s.Abort) })
+	defer looking.Wait()
 	for ctx.Err() == nil && (s.observer.missing(ctx) != "" || s.unserved(before, healed)) {
 		sleep(ctx, settlePoll)
 	}

@@ -144,7 +144,7 @@ func TestASessionEndsAtOnce(t *testing.T) {
 
 // What a session is made of knows no file, no process and no signal.
 func TestASessionKnowsNoOperatingSystem(t *testing.T) {
-	for _, file := range []string{"session.go", "watch.go", "observe.go", "broken.go"} {
+	for _, file := range []string{"session.go", "watch.go", "observe.go", "peers.go", "broken.go"} {
 		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
 		require.NoError(t, err)
 		require.NotEmpty(t, parsed.Imports)
@@ -154,4 +154,36 @@ func TestASessionKnowsNoOperatingSystem(t *testing.T) {
 			require.NotContains(t, []string{"os", "os/exec", "os/signal", "path/filepath", "syscall", "golang.org/x/sys/unix", "net"}, path, file)
 		}
 	}
+}
+
+// The peer set is asked for after the quiet phase, until it is right or the time for that is over.
+func TestASessionAsksForThePeerSet(t *testing.T) {
+	members := func(run *checker.Run) (checker.Result, int) {
+		run.Settings.RecoverWithin = 10 * time.Second
+		i := slices.IndexFunc(checker.All(), func(c checker.Checker) bool { return c.Name == "members" })
+		_, results := checker.Judge(t.Context(), run, checker.All()[i:i+1])
+		asked := 0
+		for _, e := range run.Events {
+			if e.F == history.FPeers {
+				asked++
+			}
+		}
+		return results[0], asked
+	}
+	run, _, err := inBubble(t, 100, twoFaults, nil)
+	require.NoError(t, err)
+	result, asked := members(run)
+	require.Equal(t, checker.Valid, result.Verdict, result.Summary)
+	require.Equal(t, 1, asked)
+
+	run, _, err = inBubble(t, 100, twoFaults, func(m *memory, _, _ context.CancelFunc) {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		delete(m.peers, "dc1-s2")
+	})
+	require.NoError(t, err)
+	result, asked = members(run)
+	require.Equal(t, checker.Invalid, result.Verdict, result.Summary)
+	require.Contains(t, result.Summary, "dc1-s2 is no peer (as dc1-s3 tells it)")
+	require.Greater(t, asked, 20)
 }

@@ -156,7 +156,7 @@ func recovered(run *Run, k kind, since int64, after string) (Verdict, string) {
 		return Unknown, fmt.Sprintf("no %s succeeded after %s, but the record ends %s later and %s are allowed",
 			k.name, after, ms(left), ms(limit))
 	}
-	if idle := longestIdle(run.Events, k.is, since, since+limit); idle > limit/2 {
+	if idle := longestIdle(run.Events, func(e *history.Event) bool { return k.is(e.F) }, since, since+limit); idle > limit/2 {
 		return Unknown, fmt.Sprintf("no %s succeeded within the %s allowed after %s, but for %s of them no client tried",
 			k.name, ms(limit), after, ms(idle))
 	}
@@ -242,14 +242,14 @@ func recoveredEverywhere(run *Run, since int64, after string) (v Verdict, texts 
 	return v, texts
 }
 
-// longestIdle is the longest time between from and to in which no operation of this kind
+// longestIdle is the longest time between from and to in which no operation whose events are of this kind
 // was open that had been asked for since from.
-func longestIdle(events []history.Event, is func(history.Op) bool, from, to int64) int64 {
+func longestIdle(events []history.Event, is func(*history.Event) bool, from, to int64) int64 {
 	open := map[history.Process]bool{}
 	longest, since := int64(0), from
 	for i := range events {
 		e := &events[i]
-		if e.Process < 0 || !is(e.F) || e.Time < from || e.Time > to {
+		if e.Process < 0 || !is(e) || e.Time < from || e.Time > to {
 			continue
 		}
 		switch {

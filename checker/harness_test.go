@@ -2,6 +2,7 @@ package checker
 
 import (
 	"context"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -164,16 +165,21 @@ func TestAllJudgesAWholeRun(t *testing.T) {
 	tp.heal(10, 0).baseline(11).phase(12, history.PhaseQuiet).ok(13, 14, "write").phase(14, history.PhaseFinal)
 	tp.add(15, history.Event{Process: 51, Type: history.Invoke, F: "read", Key: "k", Node: "s1"})
 	tp.add(16, history.Event{Process: 51, Type: history.OK, F: "read", Key: "k", Node: "s1", Value: history.Int(2)})
+	tp.peers(17, "s1", history.PeerSet{})
 	tp.phase(20, history.PhaseEnd)
 	run := tp.run(t, Settings{Workload: "register", MinOps: 3, PlannedFaults: 1, RecoverWithin: 1e9})
 	v, results := Judge(context.Background(), run, append([]Checker{Linearizable()}, All()...))
 	var names []string
 	for _, r := range results {
 		names = append(names, r.Checker)
-		require.Equal(t, Valid, r.Verdict, "%s: %s", r.Checker, r.Summary)
+		want := Valid
+		if slices.Contains([]string{"hops", "progress", "leaks"}, r.Checker) {
+			want = NotApplicable // nobody tells hops, or what a process uses; and no majority was well for so long
+		}
+		require.Equal(t, want, r.Verdict, "%s: %s", r.Checker, r.Summary)
 	}
 	require.Equal(t, Valid, v)
-	require.Equal(t, []string{"linearizable", "index", "raft", "crashes", "nodes", "availability", "faults", "record", "load"}, names)
+	require.Equal(t, []string{"linearizable", "index", "raft", "hops", "crashes", "nodes", "members", "availability", "progress", "leaks", "faults", "record", "load"}, names)
 }
 
 func TestJudge(t *testing.T) {

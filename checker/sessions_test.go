@@ -66,7 +66,7 @@ func (d *story) run() *Run {
 	return &Run{Settings: Settings{Workload: "lock"}, Ops: d.ops}
 }
 
-func entry(value string, create, modify, lock uint64, session string) history.Entry {
+func keyEntry(value string, create, modify, lock uint64, session string) history.Entry {
 	return history.Entry{Value: value, CreateIndex: create, ModifyIndex: modify, LockIndex: lock, Session: session}
 }
 
@@ -89,7 +89,7 @@ func TestSessions(t *testing.T) {
 		{"a destroy that failed ends nothing", two().fails(destroy, "a", "", 10, 20, history.NotLeader).renew("a", 30), ""},
 		{"one of unknown fate may never have come", two().lost(destroy, "a", "", 10).renew("a", 30), ""},
 		{"it acquires after an answer that it is gone", two().renew("a", 100).fails(acquire, "a", "k", 5000, 5010, history.NoSession).ok(acquire, "a", "k", 5020, 5030, 7), "had ended by 5.010 s, when its acquire was answered with no-session"},
-		{"it is found as a holder after its end", two().ok(acquire, "a", "k", 10, 20, 5).ok(destroy, "a", "", 30, 40, 0).sees("k", 50, 60, entry("a", 5, 5, 1, "a")), "still found it as the holder"},
+		{"it is found as a holder after its end", two().ok(acquire, "a", "k", 10, 20, 5).ok(destroy, "a", "", 30, 40, 0).sees("k", 50, 60, keyEntry("a", 5, 5, 1, "a")), "still found it as the holder"},
 		{"refused before its time", two().fails(renewal, "a", "", 1000, 1010, history.NoSession), "session a was gone at 1.010 s, when its renew was answered with no-session, though nobody had ended it"},
 		{"a renewal makes it good", two().renew("a", 1000).fails(renewal, "a", "", 2500, 2900, history.NoSession), "made it good until 3.000 s"},
 		{"refused when it may have run out", two().renew("a", 1000).fails(renewal, "a", "", 2500, 3100, history.NoSession), ""},
@@ -119,19 +119,19 @@ func TestSessions(t *testing.T) {
 		{"released twice", two().ok(acquire, "a", "k", 10, 20, 5).ok(release, "a", "k", 30, 40, 6).ok(release, "a", "k", 50, 60, 7), "at index 6 nobody held it"},
 
 		// Reads.
-		{"a read of what was written", two().ok(acquire, "a", "k", 10, 20, 5).sees("k", 30, 40, entry("a", 5, 5, 1, "a")), ""},
-		{"of another value", two().ok(acquire, "a", "k", 10, 20, 5).sees("k", 30, 40, entry("x", 5, 5, 1, "a")), `wrote "a", and a read found "x"`},
-		{"of another holder", two().ok(acquire, "a", "k", 10, 20, 5).sees("k", 30, 40, entry("a", 5, 5, 1, "b")), "index 5 stands for session a in the answer to acquire, and for session b in that to read"},
-		{"of a holder who never asked", two().ok(acquire, "a", "k", 10, 20, 5).ok(release, "a", "k", 30, 40, 6).sees("k", 50, 60, entry("b", 5, 7, 2, "b")), "held by session b at index 7, at which no acquire"},
-		{"of a holder who may have got it", two().ok(acquire, "a", "k", 10, 20, 5).ok(release, "a", "k", 30, 40, 6).lost(acquire, "b", "k", 45).sees("k", 50, 60, entry("b", 5, 7, 2, "b")), ""},
-		{"of a free lock that a session holds", two().ok(acquire, "a", "k", 10, 20, 5).sees("k", 50, 60, entry("a", 5, 7, 1, "")), "found it free at index 7, and nobody can have made that of index 5, when session a held it"},
-		{"of a free lock after the end of its holder", two().ok(acquire, "a", "k", 10, 20, 5).ok(destroy, "a", "", 30, 40, 0).sees("k", 50, 60, entry("a", 5, 7, 1, "")), ""},
-		{"of a free lock at an index that nobody made", two().ok(acquire, "a", "k", 10, 20, 5).ok(release, "a", "k", 30, 40, 6).sees("k", 50, 60, entry("a", 5, 9, 1, "")), "nobody can have made that of index 6, when nobody held it"},
-		{"a lock index that falls", two().ok(acquire, "a", "k", 10, 20, 5).sees("k", 25, 28, entry("a", 5, 5, 2, "a")).ok(release, "a", "k", 30, 40, 6).sees("k", 50, 60, entry("a", 5, 6, 1, "")), "the lock index was 2 at index 5"},
-		{"a lock index that stays", two().ok(acquire, "a", "k", 10, 20, 5).sees("k", 25, 28, entry("a", 5, 5, 1, "a")).ok(release, "a", "k", 30, 40, 6).ok(acquire, "b", "k", 41, 42, 7).
-			sees("k", 50, 60, entry("b", 5, 7, 1, "b")), "and 1 at index 7 under session b"},
-		{"a lock index that begins anew with its key", two().ok(acquire, "d", "k", 10, 20, 5).sees("k", 25, 28, entry("d", 5, 5, 1, "d")).ok(destroy, "d", "", 30, 40, 0).ok(acquire, "b", "k", 41, 42, 7).
-			sees("k", 50, 60, entry("b", 7, 7, 1, "b")), ""},
+		{"a read of what was written", two().ok(acquire, "a", "k", 10, 20, 5).sees("k", 30, 40, keyEntry("a", 5, 5, 1, "a")), ""},
+		{"of another value", two().ok(acquire, "a", "k", 10, 20, 5).sees("k", 30, 40, keyEntry("x", 5, 5, 1, "a")), `wrote "a", and a read found "x"`},
+		{"of another holder", two().ok(acquire, "a", "k", 10, 20, 5).sees("k", 30, 40, keyEntry("a", 5, 5, 1, "b")), "index 5 stands for session a in the answer to acquire, and for session b in that to read"},
+		{"of a holder who never asked", two().ok(acquire, "a", "k", 10, 20, 5).ok(release, "a", "k", 30, 40, 6).sees("k", 50, 60, keyEntry("b", 5, 7, 2, "b")), "held by session b at index 7, at which no acquire"},
+		{"of a holder who may have got it", two().ok(acquire, "a", "k", 10, 20, 5).ok(release, "a", "k", 30, 40, 6).lost(acquire, "b", "k", 45).sees("k", 50, 60, keyEntry("b", 5, 7, 2, "b")), ""},
+		{"of a free lock that a session holds", two().ok(acquire, "a", "k", 10, 20, 5).sees("k", 50, 60, keyEntry("a", 5, 7, 1, "")), "found it free at index 7, and nobody can have made that of index 5, when session a held it"},
+		{"of a free lock after the end of its holder", two().ok(acquire, "a", "k", 10, 20, 5).ok(destroy, "a", "", 30, 40, 0).sees("k", 50, 60, keyEntry("a", 5, 7, 1, "")), ""},
+		{"of a free lock at an index that nobody made", two().ok(acquire, "a", "k", 10, 20, 5).ok(release, "a", "k", 30, 40, 6).sees("k", 50, 60, keyEntry("a", 5, 9, 1, "")), "nobody can have made that of index 6, when nobody held it"},
+		{"a lock index that falls", two().ok(acquire, "a", "k", 10, 20, 5).sees("k", 25, 28, keyEntry("a", 5, 5, 2, "a")).ok(release, "a", "k", 30, 40, 6).sees("k", 50, 60, keyEntry("a", 5, 6, 1, "")), "the lock index was 2 at index 5"},
+		{"a lock index that stays", two().ok(acquire, "a", "k", 10, 20, 5).sees("k", 25, 28, keyEntry("a", 5, 5, 1, "a")).ok(release, "a", "k", 30, 40, 6).ok(acquire, "b", "k", 41, 42, 7).
+			sees("k", 50, 60, keyEntry("b", 5, 7, 1, "b")), "and 1 at index 7 under session b"},
+		{"a lock index that begins anew with its key", two().ok(acquire, "d", "k", 10, 20, 5).sees("k", 25, 28, keyEntry("d", 5, 5, 1, "d")).ok(destroy, "d", "", 30, 40, 0).ok(acquire, "b", "k", 41, 42, 7).
+			sees("k", 50, 60, keyEntry("b", 7, 7, 1, "b")), ""},
 
 		// Keys that are deleted, and not.
 		{"a key that is deleted by its end", two().ok(acquire, "d", "k", 10, 20, 5).ok(destroy, "d", "", 30, 40, 0).sees("k", 50, 60, absent), ""},
@@ -142,12 +142,12 @@ func TestSessions(t *testing.T) {
 		{"nor by one who asked for it later", two().ok(acquire, "a", "k", 10, 20, 5).ok(release, "a", "k", 30, 40, 6).lost(destroy, "d", "", 48).sees("k", 50, 60, absent).lost(acquire, "d", "k", 70), "no session that deletes"},
 		{"or who got it meanwhile", two().ok(acquire, "a", "k", 10, 20, 5).ok(release, "a", "k", 45, 55, 6).ok(acquire, "d", "k", 55, 58, 7).lost(destroy, "d", "", 58).sees("k", 50, 60, absent), ""},
 		{"or who got it too late", two().ok(acquire, "a", "k", 10, 20, 5).ok(release, "a", "k", 45, 55, 6).ok(acquire, "d", "k", 65, 68, 7).lost(destroy, "d", "", 69).sees("k", 50, 60, absent), "no session that deletes"},
-		{"a key that was made anew", two().ok(acquire, "d", "k", 10, 20, 5).ok(destroy, "d", "", 30, 40, 0).ok(acquire, "a", "k", 50, 60, 7).sees("k", 70, 80, entry("a", 7, 7, 1, "a")), ""},
-		{"a key that was made anew after an end that releases", two().ok(acquire, "b", "k", 10, 20, 5).ok(destroy, "b", "", 30, 40, 0).ok(acquire, "a", "k", 50, 60, 7).sees("k", 70, 80, entry("a", 7, 7, 1, "a")), "the key of index 5 was deleted: at index 7"},
-		{"a key that was to be deleted", two().ok(acquire, "d", "k", 10, 20, 5).ok(destroy, "d", "", 30, 40, 0).sees("k", 50, 60, entry("d", 5, 6, 1, "")), "never released it and deletes its keys"},
-		{"and is seen later", two().ok(acquire, "d", "k", 10, 20, 5).ok(destroy, "d", "", 30, 40, 0).ok(acquire, "a", "k", 50, 60, 7).sees("k", 70, 80, entry("a", 5, 7, 2, "a")), "never released it and deletes its keys"},
-		{"a key that was released before the end", two().ok(acquire, "d", "k", 10, 20, 5).ok(release, "d", "k", 22, 24, 6).ok(destroy, "d", "", 30, 40, 0).sees("k", 50, 60, entry("d", 5, 6, 1, "")), ""},
-		{"or perhaps", two().ok(acquire, "d", "k", 10, 20, 5).lost(release, "d", "k", 22).ok(destroy, "d", "", 30, 40, 0).sees("k", 50, 60, entry("d", 5, 6, 1, "")), ""},
+		{"a key that was made anew", two().ok(acquire, "d", "k", 10, 20, 5).ok(destroy, "d", "", 30, 40, 0).ok(acquire, "a", "k", 50, 60, 7).sees("k", 70, 80, keyEntry("a", 7, 7, 1, "a")), ""},
+		{"a key that was made anew after an end that releases", two().ok(acquire, "b", "k", 10, 20, 5).ok(destroy, "b", "", 30, 40, 0).ok(acquire, "a", "k", 50, 60, 7).sees("k", 70, 80, keyEntry("a", 7, 7, 1, "a")), "the key of index 5 was deleted: at index 7"},
+		{"a key that was to be deleted", two().ok(acquire, "d", "k", 10, 20, 5).ok(destroy, "d", "", 30, 40, 0).sees("k", 50, 60, keyEntry("d", 5, 6, 1, "")), "never released it and deletes its keys"},
+		{"and is seen later", two().ok(acquire, "d", "k", 10, 20, 5).ok(destroy, "d", "", 30, 40, 0).ok(acquire, "a", "k", 50, 60, 7).sees("k", 70, 80, keyEntry("a", 5, 7, 2, "a")), "never released it and deletes its keys"},
+		{"a key that was released before the end", two().ok(acquire, "d", "k", 10, 20, 5).ok(release, "d", "k", 22, 24, 6).ok(destroy, "d", "", 30, 40, 0).sees("k", 50, 60, keyEntry("d", 5, 6, 1, "")), ""},
+		{"or perhaps", two().ok(acquire, "d", "k", 10, 20, 5).lost(release, "d", "k", 22).ok(destroy, "d", "", 30, 40, 0).sees("k", 50, 60, keyEntry("d", 5, 6, 1, "")), ""},
 
 		// Refusals.
 		{"refused, and another holds it", two().ok(acquire, "a", "k", 10, 20, 5).fails(acquire, "b", "k", 30, 40, history.LockHeld), ""},
@@ -274,16 +274,16 @@ func TestSessionsRunOut(t *testing.T) {
 		faults []history.Fault
 		say    string
 	}{
-		{"found too late", two().renew("a", 600).ok(acquire, "a", "k", 700, 710, 5).sees("k", 8000, 8010, entry("a", 5, 5, 1, "a")), steady, 3 * time.Second, nil, "must have run out"},
+		{"found too late", two().renew("a", 600).ok(acquire, "a", "k", 700, 710, 5).sees("k", 8000, 8010, keyEntry("a", 5, 5, 1, "a")), steady, 3 * time.Second, nil, "must have run out"},
 		{"a lock that is never free", two().renew("a", 600).ok(acquire, "a", "k", 700, 710, 5).fails(acquire, "b", "k", 8000, 8010, history.LockHeld), steady, 3 * time.Second, nil, "the last who can have was session a, until 7.605 s"},
-		{"in time", two().renew("a", 600).ok(acquire, "a", "k", 700, 710, 5).sees("k", 7600, 7610, entry("a", 5, 5, 1, "a")), steady, 3 * time.Second, nil, ""},
-		{"perhaps renewed", two().renew("a", 600).ok(acquire, "a", "k", 700, 710, 5).lost(renewal, "a", "", 800).sees("k", 8000, 8010, entry("a", 5, 5, 1, "a")), steady, 3 * time.Second, nil, ""},
-		{"renewed by a request that failed", two().renew("a", 600).ok(acquire, "a", "k", 700, 710, 5).fails(renewal, "a", "", 1100, 1200, history.NotLeader).sees("k", 8000, 8010, entry("a", 5, 5, 1, "a")), steady, 3 * time.Second, nil, ""},
-		{"a new leader gives it more time", two().renew("a", 600).ok(acquire, "a", "k", 700, 710, 5).sees("k", 8000, 8010, entry("a", 5, 5, 1, "a")), func(at int64) uint64 { return uint64(3 + at/4000) }, 3 * time.Second, nil, ""},
-		{"no bound", two().renew("a", 600).ok(acquire, "a", "k", 700, 710, 5).sees("k", 8000, 8010, entry("a", 5, 5, 1, "a")), steady, 0, nil, ""},
-		{"a late heal", two().renew("a", 600).ok(acquire, "a", "k", 700, 710, 5).sees("k", 8000, 8010, entry("a", 5, 5, 1, "a")), steady, 3 * time.Second,
+		{"in time", two().renew("a", 600).ok(acquire, "a", "k", 700, 710, 5).sees("k", 7600, 7610, keyEntry("a", 5, 5, 1, "a")), steady, 3 * time.Second, nil, ""},
+		{"perhaps renewed", two().renew("a", 600).ok(acquire, "a", "k", 700, 710, 5).lost(renewal, "a", "", 800).sees("k", 8000, 8010, keyEntry("a", 5, 5, 1, "a")), steady, 3 * time.Second, nil, ""},
+		{"renewed by a request that failed", two().renew("a", 600).ok(acquire, "a", "k", 700, 710, 5).fails(renewal, "a", "", 1100, 1200, history.NotLeader).sees("k", 8000, 8010, keyEntry("a", 5, 5, 1, "a")), steady, 3 * time.Second, nil, ""},
+		{"a new leader gives it more time", two().renew("a", 600).ok(acquire, "a", "k", 700, 710, 5).sees("k", 8000, 8010, keyEntry("a", 5, 5, 1, "a")), func(at int64) uint64 { return uint64(3 + at/4000) }, 3 * time.Second, nil, ""},
+		{"no bound", two().renew("a", 600).ok(acquire, "a", "k", 700, 710, 5).sees("k", 8000, 8010, keyEntry("a", 5, 5, 1, "a")), steady, 0, nil, ""},
+		{"a late heal", two().renew("a", 600).ok(acquire, "a", "k", 700, 710, 5).sees("k", 8000, 8010, keyEntry("a", 5, 5, 1, "a")), steady, 3 * time.Second,
 			[]history.Fault{{Start: 1e9, Heal: 19e8, Healed: 2e9, HealVerified: true}}, ""},
-		{"a heal that was never verified", two().renew("a", 600).ok(acquire, "a", "k", 700, 710, 5).sees("k", 8000, 8010, entry("a", 5, 5, 1, "a")), steady, 3 * time.Second,
+		{"a heal that was never verified", two().renew("a", 600).ok(acquire, "a", "k", 700, 710, 5).sees("k", 8000, 8010, keyEntry("a", 5, 5, 1, "a")), steady, 3 * time.Second,
 			[]history.Fault{{Start: 5e7, Heal: 6e7, Healed: 1e8}}, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -309,14 +309,14 @@ func TestSessionsThatCannotBeJudged(t *testing.T) {
 	r := check(new(story).ok(acquire, "nobody", "k", 10, 20, 5))
 	require.Equal(t, Unknown, r.Verdict)
 	require.Contains(t, r.Summary, "nobody made")
-	r = check(two().ok(acquire, "a", "k", 10, 20, 5).sees("k", 30, 40, entry("x", 5, 8, 2, "stranger")).ok(acquire, "b", "k", 50, 60, 9))
+	r = check(two().ok(acquire, "a", "k", 10, 20, 5).sees("k", 30, 40, keyEntry("x", 5, 8, 2, "stranger")).ok(acquire, "b", "k", 50, 60, 9))
 	require.Equal(t, Unknown, r.Verdict, "somebody else is at work")
 	require.Contains(t, r.Summary, "somebody else's session stranger")
 	r = check(two().make("a", "release", 0, 100, 101))
 	require.Equal(t, Unknown, r.Verdict)
 	require.Contains(t, r.Summary, "which was there")
 
-	stale := two().ok(acquire, "a", "k", 10, 20, 5).ok(release, "a", "k", 30, 40, 6).sees("k", 50, 60, entry("a", 5, 5, 1, "b"))
+	stale := two().ok(acquire, "a", "k", 10, 20, 5).ok(release, "a", "k", 30, 40, 6).sees("k", 50, 60, keyEntry("a", 5, 5, 1, "b"))
 	stale.ops[len(stale.ops)-1].Mode = history.ModeStale
 	require.Equal(t, Valid, check(stale).Verdict, "stale reads promise nothing")
 
@@ -335,7 +335,7 @@ func BenchmarkSessions(b *testing.B) {
 	for i := range int64(20_000) {
 		at := 10 + 20*i
 		id := strconv.FormatInt(i, 10)
-		d.make(id, "release", 0, at, at+1).ok(acquire, id, "k", at+2, at+3, index).sees("k", at+4, at+5, entry(id, 5, index, uint64(i+1), id)).
+		d.make(id, "release", 0, at, at+1).ok(acquire, id, "k", at+2, at+3, index).sees("k", at+4, at+5, keyEntry(id, 5, index, uint64(i+1), id)).
 			ok(release, id, "k", at+6, at+7, index+1).ok(destroy, id, "", at+8, at+9, 0)
 		index += 2
 	}

@@ -38,6 +38,16 @@ type Host interface {
 	Log() *slog.Logger
 }
 
+// Usage is what the process of a node uses; 0 is not known.
+type Usage struct {
+	Goroutines  int
+	Descriptors int    // open files and sockets
+	Memory      uint64 // bytes of the heap that were alive at the last collection
+}
+
+// A UsageTeller is a Host that can tell what the process uses.
+type UsageTeller interface{ Usage() Usage }
+
 // Disk is a node's directory. Names are relative, with slashes. What was written to a
 // file survives a kill of the process, but a loss of power only after File.Sync; a
 // created, renamed or removed name survives a loss of power only after SyncDir of its

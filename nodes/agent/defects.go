@@ -23,10 +23,13 @@ const (
 	DeposedLeaderRenews       = "deposed-leader-renews"
 	FollowerSkipsEntries      = "follower-skips-entries"
 	ForwardRetryDoubles       = "forward-retry-doubles"
+	ForwardsToNeighbour       = "forwards-to-neighbour"
 	ForwardsToOldLeader       = "forwards-to-old-leader"
+	LeaksGoroutines           = "leaks-goroutines"
 	ListFromFollower          = "list-from-follower"
 	ListInHalves              = "list-in-halves"
 	LockDelayIgnored          = "lock-delay-ignored"
+	NeverPromotes             = "never-promotes"
 	NoDirFsync                = "no-dir-fsync"
 	NoFsync                   = "no-fsync"
 	RejoinsWithEmptyLog       = "rejoins-with-empty-log"
@@ -38,6 +41,7 @@ const (
 	SnapshotDropsSessions     = "snapshot-drops-sessions"
 	SnapshotKeepsDeleted      = "snapshot-keeps-deleted"
 	StaleFollowerRead         = "stale-follower-read"
+	WaitsForEveryPeer         = "waits-for-every-peer"
 	WallClockLease            = "wall-clock-lease"
 	WatchIndexAfterState      = "watch-index-after-state"
 	WatchMissesDeletes        = "watch-misses-deletes"
@@ -73,9 +77,15 @@ var Defects = []Defect{
 	{ForwardRetryDoubles,
 		"a write that failed with an indefinite error is sent again, and may take effect twice",
 		`etcd-io/etcd#14890 and jepsen.io/analyses/jetcd-0.8.2: a client that retries writes of unknown fate; etcd-io/etcd#6691`},
+	{ForwardsToNeighbour,
+		"a follower forwards to the next server of the peer set, whoever that is, and that one forwards on",
+		`ArcadeData/arcadedb#7516: what a follower forwards to another follower is forwarded again, and may go round without end`},
 	{ForwardsToOldLeader,
 		"a server forwards to the first leader that it has known, whoever leads by now",
 		`scylladb/scylladb#30182: a cached leader is taken for forwarding although it is down; eBay/NuRaft#116: a deposed server goes on naming a leader of old`},
+	{LeaksGoroutines,
+		"every request that an agent forwards leaves a goroutine behind",
+		`hashicorp/consul#9647: blocking queries that were given up leave goroutines and descriptors in the server; hashicorp/nomad#6620: API calls leave goroutines`},
 	{ListFromFollower,
 		"whatever server is asked for a default listing answers it from its own copy; reads of single keys are as they should be",
 		`kubernetes/kubernetes#59848: listings that are served from a cache that is behind, so a client that asks another server goes back in time`},
@@ -85,6 +95,9 @@ var Defects = []Defect{
 	{LockDelayIgnored,
 		"a lock can be acquired as soon as the session that held it has ended, whatever its lock delay",
 		`Ecwid/consul-api#161 and docker/libkv#67: sessions whose lock delay is not the one that was asked for`},
+	{NeverPromotes,
+		"the leader takes a server that joins into the peer set, and never gives it a vote",
+		`hashicorp/consul#3472: servers that are added stay without a vote, until those that had one are gone`},
 	{NoDirFsync,
 		"a server syncs the files that it makes and renames, and never their directories: ext4, XFS and btrfs keep the names, POSIX does not promise it",
 		`google/leveldb#196, files that are made; facebook/rocksdb#8903, files that are renamed; mongodb-partners/mongo-rocks#35, both under a cluster`},
@@ -118,6 +131,9 @@ var Defects = []Defect{
 	{StaleFollowerRead,
 		"a follower answers default reads from its own copy",
 		`aphyr.com/posts/316, "Jepsen: etcd and Consul" (2014): etcd answered reads from the copy of any node`},
+	{WaitsForEveryPeer,
+		"a new leader answers no default or consistent read until every server of the peer set has answered it",
+		`tigerbeetle/tigerbeetle#2739: one of three nodes is killed, and answers take minutes until it is back; openark/orchestrator#358: nobody leads once one is down`},
 	{WallClockLease,
 		"the leader's lease ends at a time of the wall clock, so a clock that is set back, or slow, makes it longer",
 		`vesoft-inc/nebula#2723: leases by the wall clock; sofastack/sofa-jraft#26, which fixed the same`},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"runtime"
 	"testing"
 	"time"
 
@@ -202,5 +203,76 @@ func TestNoFsync(t *testing.T) {
 		last, err := again.LastIndex()
 		require.NoError(t, err)
 		require.Equal(t, careful, last == 1)
+	}
+}
+
+// A server that joins, and has all that is asked of a voter.
+func TestNeverPromotes(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		c := startCluster(t, 1, 0, func(config *Config) { config.DefectNames = []string{NeverPromotes} })
+		leader := c.leader(t)
+		spare := c.start(c.config("s2", 2, 1), t.TempDir(), func(config *Config) { config.BootstrapExpect = 0 })
+		l := leader.leadership()
+		eventually(t, "it is a peer that could vote", func() error {
+			peers := leader.agent.server.Load().raft.GetConfiguration().Configuration().Servers
+			if len(peers) != 2 || !l.changeReady(t.Context(), peerChange{Action: promotePeer, Addr: raft.ServerAddress(spare.agent.rpcAddr())}) {
+				return fmt.Errorf("not yet: %v", peers)
+			}
+			return nil
+		})
+		require.Equal(t, reconcileInterval, l.reconcileOnce(t.Context()), "nothing is left to do")
+		require.Len(t, leader.agent.server.Load().voters(), 1)
+	})
+}
+
+// One of three is gone, which is no reason not to answer.
+func TestWaitsForEveryPeer(t *testing.T) {
+	for _, names := range [][]string{nil, {WaitsForEveryPeer}} {
+		t.Run(fmt.Sprint(names), func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				c := startCluster(t, 3, 0, func(config *Config) { config.DefectNames = names })
+				leader, gone := c.leader(t), c.followers(t)[0]
+				l := leader.leadership()
+				require.True(t, l.everyPeerAnswers(t.Context()))
+				gone.stop(t)
+				require.False(t, l.everyPeerAnswers(t.Context()))
+				ctx, cancel := context.WithTimeout(t.Context(), 3*second)
+				defer cancel()
+				unready := &leadership{s: l.s, term: l.term, ready: make(chan struct{})}
+				unready.becomeReady(ctx)
+				require.Equal(t, names == nil, closed(unready.ready))
+			})
+		})
+	}
+}
+
+// One of two followers has the leader behind it, and the other the other follower.
+func TestForwardsToNeighbour(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		c := startCluster(t, 3, 0, func(config *Config) { config.DefectNames = []string{ForwardsToNeighbour} })
+		lengths := map[int]bool{}
+		for _, n := range c.servers() {
+			hops := n.do(t, "PUT", "/v1/kv/k", "v").hops(t)
+			require.Equal(t, history.RoleLeader, hops[len(hops)-1].Role, "it gets there")
+			lengths[len(hops)] = true
+		}
+		require.Equal(t, map[int]bool{1: true, 2: true, 3: true}, lengths)
+	})
+}
+
+func TestLeaksGoroutines(t *testing.T) {
+	for _, names := range [][]string{nil, {LeaksGoroutines}} {
+		t.Run(fmt.Sprint(names), func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				c := startCluster(t, 2, 0, func(config *Config) { config.DefectNames = names })
+				follower := c.followers(t)[0]
+				follower.put(t, "k", "v")
+				before := runtime.NumGoroutine()
+				for range 200 {
+					follower.put(t, "k", "v")
+				}
+				require.Equal(t, names != nil, runtime.NumGoroutine() > before+150)
+			})
+		})
 	}
 }

@@ -58,7 +58,8 @@ type jsonSelf struct {
 		Version    string
 	}
 	Member jsonMember
-	Raft   jsonRaft // an extension
+	Raft   jsonRaft    // an extension, as what follows
+	Usage  nodes.Usage // of the process
 }
 
 // jsonRaft is the state of a server's Raft; client agents set only Boot.
@@ -85,6 +86,9 @@ func (a *Agent) agentSelf(w http.ResponseWriter, r *http.Request) {
 		out.Raft = s.describe()
 	}
 	out.Raft.Boot = a.boot
+	if host, ok := a.host.(nodes.UsageTeller); ok {
+		out.Usage = host.Usage()
+	}
 	writeJSON(w, r, out)
 }
 

@@ -92,7 +92,8 @@ func (l *leadership) start(ctx context.Context) (stop func()) {
 func (l *leadership) becomeReady(ctx context.Context) {
 	barrier := kv.Command{Op: kv.Barrier}.Append(nil)
 	for ctx.Err() == nil && l.holds() {
-		if _, err := l.s.propose(ctx, barrier); err == nil {
+		waits := l.s.a.defects[WaitsForEveryPeer] && !l.everyPeerAnswers(ctx)
+		if _, err := l.s.propose(ctx, barrier); err == nil && !waits {
 			close(l.ready)
 			return
 		}
@@ -100,6 +101,20 @@ func (l *leadership) becomeReady(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// everyPeerAnswers is what the defect waits-for-every-peer waits for.
+func (l *leadership) everyPeerAnswers(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, l.s.a.times.Heartbeat)
+	defer cancel()
+	for _, v := range l.s.voters() {
+		if string(v.ID) != l.s.a.id {
+			if _, err := l.s.statusOf(ctx, string(v.Address)); err != nil {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // renew keeps the lease from expiring between reads.

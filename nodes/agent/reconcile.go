@@ -43,6 +43,9 @@ func (l *leadership) reconcileOnce(ctx context.Context) time.Duration {
 	next := reconcileInterval
 	peers := l.s.raft.GetConfiguration().Configuration().Servers
 	for _, c := range changes(peers, l.s.a.gossip.Members(), l.s.a.id, l.s.a.RemoveDead) {
+		if c.Action == promotePeer && l.s.a.defects[NeverPromotes] {
+			continue
+		}
 		if !l.changeReady(ctx, c) {
 			next = reconcileRetry
 			continue

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/hashicorp/raft"
+
 	"faultline/nodes"
 	"faultline/nodes/agent/internal/gossip"
 	"faultline/nodes/agent/internal/rpc"
@@ -87,7 +89,11 @@ func attempt[A, R any](ctx context.Context, a *Agent, m method[A, R], args A, o 
 	if addr == "" || addr == a.rpcAddr() {
 		return reply, role, nil, nodes.Errorf(history.NoLeader, "No cluster leader")
 	}
-	reply, downstream, err = forward(ctx, a, m, args, addr, forwardOptions{final: true})
+	on := forwardOptions{final: true}
+	if a.defects[ForwardsToNeighbour] {
+		addr, on = s.neighbour(), forwardOptions{hold: holdAtServer}
+	}
+	reply, downstream, err = forward(ctx, a, m, args, addr, on)
 	return reply, role, downstream, err
 }
 
@@ -100,6 +106,16 @@ func (s *server) firstLeader(now string) string {
 		return *first
 	}
 	return now
+}
+
+// neighbour is where the server is that comes after this one in the peer set.
+func (s *server) neighbour() string {
+	voters := s.voters()
+	at := slices.IndexFunc(voters, func(v raft.Server) bool { return string(v.ID) == s.a.id })
+	if len(voters) == 0 {
+		return ""
+	}
+	return string(voters[(at+1)%len(voters)].Address)
 }
 
 // forwardToServer makes a client agent's call, to the server that it uses until that one fails.
@@ -132,6 +148,9 @@ func pickServer(members []gossip.Member, index uint64) (addr string, ok bool) {
 
 // forward sends a call to the server at addr. downstream are the hops behind it.
 func forward[A, R any](ctx context.Context, a *Agent, m method[A, R], args A, addr string, o forwardOptions) (reply R, downstream []history.Hop, err error) {
+	if a.defects[LeaksGoroutines] {
+		go func() { <-a.runCtx.Done() }()
+	}
 	response, err := a.call(ctx, addr, rpc.Request{Method: m.name, Hold: o.hold, Final: o.final, Body: rpc.Encode(args)})
 	if response != nil {
 		downstream = response.Hops

@@ -19,10 +19,12 @@ import (
 // an object, so Boot stands in Raft.
 type self struct {
 	Raft   *raftSelf
+	Usage  nodes.Usage // the reference agent's own
 	Config struct{ NodeName string }
 	Stats  struct {
-		Raft   map[string]string `json:"raft"`
-		Consul map[string]string `json:"consul"`
+		Raft    map[string]string `json:"raft"`
+		Consul  map[string]string `json:"consul"`
+		Runtime map[string]string `json:"runtime"`
 	}
 }
 
@@ -69,6 +71,10 @@ func parseSelf(body []byte) (o history.Observation, leaderAddr string, err error
 	var s self
 	if err := json.Unmarshal(body, &s); err != nil {
 		return o, "", fmt.Errorf("an answer that is no agent's self, %s: %w", web.Excerpt(body), err)
+	}
+	o.Goroutines, o.Descriptors, o.Memory = s.Usage.Goroutines, s.Usage.Descriptors, s.Usage.Memory
+	if n, err := strconv.Atoi(s.Stats.Runtime["goroutines"]); err == nil {
+		o.Goroutines = n // as a Consul tells it
 	}
 	if r := s.Raft; r != nil {
 		o.BootID, o.State, o.Leader = r.Boot, history.State(r.State), r.Leader

@@ -40,7 +40,7 @@ type Process int64
 
 const (
 	Nemesis  Process = -1 // faults; the value of its events is a FaultEvent
-	Observer Process = -2 // samples nodes; the value is an Observation, or what a node holds of a key
+	Observer Process = -2 // samples nodes; the value is an Observation, a PeerSet, or what a node holds of a key
 	Harness  Process = -3 // marks the phases of a run; the value is a Phase
 	Runtime  Process = -4 // where the nodes live; the value is a ProcessEvent
 )
@@ -49,7 +49,8 @@ const (
 const (
 	FPhase   Op = "phase"
 	FObserve Op = "observe"
-	FCopy    Op = "copy" // of the observer: what a node itself holds of a key, as a client's read has it
+	FCopy    Op = "copy"  // of the observer: what a node itself holds of a key, as a client's read has it
+	FPeers   Op = "peers" // of the observer: a node's account of the peer set; the value is a PeerSet
 	FProcess Op = "process"
 	FLost    Op = "lost" // of the harness: the cluster was lost here; the value is a text that says how
 	FSeal    Op = "seal" // of the harness: the last line; the value is a Seal
@@ -118,8 +119,12 @@ type Observation struct {
 	Term    uint64 `json:"term"`
 	Commit  uint64 `json:"commit"`
 	Applied uint64 `json:"applied"`
-	Last    uint64 `json:"last"`            // last log index
-	Error   string `json:"error,omitempty"` // why the node did not answer; then the rest is empty
+	Last    uint64 `json:"last"` // last log index
+	// What its process uses; 0: it does not tell.
+	Goroutines  int    `json:"goroutines,omitempty"`
+	Descriptors int    `json:"descriptors,omitempty"` // open files and sockets
+	Memory      uint64 `json:"memory,omitempty"`      // bytes that are alive in its heap
+	Error       string `json:"error,omitempty"`       // why the node did not answer; then the rest is empty
 }
 
 // Phase is a part of a run.

@@ -2,7 +2,9 @@ package oshost
 
 import (
 	"io"
+	"log/slog"
 	"os"
+	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -47,4 +49,33 @@ func TestLockIsExclusive(t *testing.T) {
 	held, err = two.Lock()
 	require.NoError(t, err)
 	require.NoError(t, held.Close())
+}
+
+func TestUsage(t *testing.T) {
+	h, err := New(t.TempDir(), slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	stop := make(chan struct{})
+	before := h.Usage()
+	for range 1000 {
+		go func() { <-stop }()
+	}
+	var open []*os.File
+	for range 100 {
+		f, err := os.Open(os.DevNull)
+		require.NoError(t, err)
+		open = append(open, f)
+	}
+	kept := make([]byte, 64<<20)
+	runtime.GC()
+	after := h.Usage()
+	runtime.KeepAlive(kept)
+	close(stop)
+	for _, f := range open {
+		require.NoError(t, f.Close())
+	}
+	require.GreaterOrEqual(t, after.Goroutines, 1000)
+	require.GreaterOrEqual(t, after.Memory, before.Memory+60<<20)
+	if _, err := os.Stat("/proc/self/fd"); err == nil {
+		require.GreaterOrEqual(t, after.Descriptors, before.Descriptors+90)
+	}
 }
