@@ -151,6 +151,7 @@ func TestDefectsOfSnapshots(t *testing.T) {
 	require.Equal(t, full.Applied(), again.Applied())
 }
 
+<<<<<<< HEAD
 func newSession(t *testing.T, s *Store, index uint64, one Session) {
 	t.Helper()
 	c, err := SessionCommand(one)
@@ -204,6 +205,27 @@ func TestDefectsOfSessions(t *testing.T) {
 		require.True(t, kept, "the source itself keeps all")
 		require.Equal(t, "a", one(t, restored, "k1").Session)
 	}
+=======
+// Keys are written and deleted by their prefix within one batch: what is left is counted, and who watches is woken.
+func TestDeleteTreeInABatch(t *testing.T) {
+	s, restored := NewStore(), NewStore()
+	apply(s, 1, Command{Op: Put, Key: "foo/a"})
+	apply(s, 2, Command{Op: Put, Key: "foo/b"})
+	apply(s, 3, Command{Op: Put, Key: "zip"})
+	key, prefix := s.Query(Query{Kind: Get, Key: "foo/b"}), s.Query(Query{Kind: List, Key: "foo/"})
+	var batch []*raft.Log
+	for i, c := range []Command{{Op: Put, Key: "foo/c"}, {Op: DeleteTree, Key: "foo/"}} {
+		batch = append(batch, &raft.Log{Type: raft.LogCommand, Index: uint64(4 + i), Data: c.Append(nil)})
+	}
+	s.ApplyBatch(batch)
+	require.True(t, closed(key.Changed))
+	require.True(t, closed(prefix.Changed))
+	require.Equal(t, uint64(5), s.Query(Query{Kind: List, Key: "foo/"}).Index)
+	var b bytes.Buffer
+	require.NoError(t, s.current.Load().write(&b))
+	require.NoError(t, restored.Restore(io.NopCloser(&b)))
+	require.Equal(t, []string{"zip"}, restored.Query(Query{Kind: Keys}).Names)
+>>>>>>> h-tree
 }
 
 // What was deleted and not made again is in the snapshot, and nothing else that was not there.

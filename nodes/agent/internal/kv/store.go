@@ -149,9 +149,7 @@ func (store *Store) apply(s *state, txn *iradix.Txn[Entry], entry *raft.Log) Res
 	case Delete:
 		s.delete(txn, c.Key, entry.Index)
 	case DeleteTree:
-		if txn.DeletePrefix([]byte(c.Key)) {
-			s.index, s.deleted = entry.Index, entry.Index
-		}
+		s.deleteTree(txn, c.Key, entry.Index)
 	case SessionCreate:
 		if err := s.createSession(c, entry.Index); err != nil {
 			return Result{Index: entry.Index, Err: err.Error()}
@@ -193,6 +191,19 @@ func (s *state) put(txn *iradix.Txn[Entry], c Command, was Entry, index uint64) 
 func (s *state) delete(txn *iradix.Txn[Entry], key string, index uint64) {
 	if _, existed := txn.Delete([]byte(key)); existed {
 		s.index, s.deleted = index, index
+	}
+}
+
+// deleteTree deletes key by key: Txn.DeletePrefix neither counts nor notifies below a node that the same transaction
+// has changed (hashicorp/go-immutable-radix#107, v2.1.0), so a snapshot said that it had more entries than it had.
+func (s *state) deleteTree(txn *iradix.Txn[Entry], prefix string, index uint64) {
+	var keys []string
+	txn.Root().WalkPrefix([]byte(prefix), func(key []byte, _ Entry) bool {
+		keys = append(keys, string(key))
+		return false
+	})
+	for _, key := range keys {
+		s.delete(txn, key, index)
 	}
 }
 
