@@ -151,7 +151,6 @@ func TestDefectsOfSnapshots(t *testing.T) {
 	require.Equal(t, full.Applied(), again.Applied())
 }
 
-<<<<<<< HEAD
 func newSession(t *testing.T, s *Store, index uint64, one Session) {
 	t.Helper()
 	c, err := SessionCommand(one)
@@ -205,7 +204,8 @@ func TestDefectsOfSessions(t *testing.T) {
 		require.True(t, kept, "the source itself keeps all")
 		require.Equal(t, "a", one(t, restored, "k1").Session)
 	}
-=======
+}
+
 // Keys are written and deleted by their prefix within one batch: what is left is counted, and who watches is woken.
 func TestDeleteTreeInABatch(t *testing.T) {
 	s, restored := NewStore(), NewStore()
@@ -225,7 +225,6 @@ func TestDeleteTreeInABatch(t *testing.T) {
 	require.NoError(t, s.current.Load().write(&b))
 	require.NoError(t, restored.Restore(io.NopCloser(&b)))
 	require.Equal(t, []string{"zip"}, restored.Query(Query{Kind: Keys}).Names)
->>>>>>> h-tree
 }
 
 // What was deleted and not made again is in the snapshot, and nothing else that was not there.
