@@ -117,8 +117,11 @@ func TestLoad(t *testing.T) {
 		{"no reads", 0, func(tp *tape) { tp.ok(1, 2, "write").phase(9, history.PhaseEnd) }, Unknown, "no read succeeded"},
 		{"no writes", 0, func(tp *tape) { tp.ok(1, 2, "read").phase(9, history.PhaseEnd) }, Unknown, "no write or compare-and-set succeeded"},
 		{"a fault that nobody noticed", 0, func(tp *tape) {
-			tp.ok(1, 2, "write").ok(2, 3, "read").begin(4, 5).heal(6, 5).ok(7, 8, "cas").phase(9, history.PhaseEnd)
+			tp.ok(1, 2, "write").ok(2, 3, "read").begin(4, 5).heal(6, 5).ok(1005, 1006, "cas").phase(1009, history.PhaseEnd)
 		}, Unknown, "step 5, partition: no client asked for anything while it lasted"},
+		{"a short fault between two operations", 3, func(tp *tape) {
+			tp.ok(1, 2, "write").ok(2, 3, "read").begin(4, 5).heal(6, 5).ok(1003, 1004, "cas").phase(1009, history.PhaseEnd)
+		}, Valid, "3 operations"},
 		{"a failure notices a fault", 0, func(tp *tape) {
 			tp.ok(1, 2, "write").ok(2, 3, "read").begin(4, 5).op(5, 6, "write", history.Fail, "no-leader").heal(6, 5).phase(9, history.PhaseEnd)
 		}, Valid, ""},

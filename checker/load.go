@@ -3,6 +3,7 @@ package checker
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"faultline/workloads/history"
 )
@@ -59,10 +60,14 @@ func checkLoad(_ context.Context, run *Run) Result {
 	return r
 }
 
-// tried reports whether an operation began or was answered during the fault. One that hangs
-// since before it says nothing.
+// askedWithin is from the start of a fault on. Clients that all wait for an answer ask for nothing meanwhile, and a fault
+// may be over sooner.
+const askedWithin = time.Second
+
+// tried reports whether an operation began or was answered during the fault, or within askedWithin of its start. One that
+// hangs since before it says nothing.
 func tried(ops []history.Operation, f history.Fault) bool {
-	during := func(t int64) bool { return t >= f.Start && t < f.Heal }
+	during := func(t int64) bool { return t >= f.Start && t < max(f.Heal, f.Start+int64(askedWithin)) }
 	for i := range ops {
 		if op := &ops[i]; during(op.Invoke) || op.Return != history.Pending && during(op.Return) {
 			return true
