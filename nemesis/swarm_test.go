@@ -118,7 +118,8 @@ func TestWeightsOfASwarm(t *testing.T) {
 			counts[step.Name()]++
 		}
 	}
-	require.Greater(t, counts["pause"], 1000, "alone in a quarter of the seeds")
+	require.Greater(t, counts["pause"], 0, "alone in one seed of a hundred")
+	require.Greater(t, counts["kill"], 10*counts["pause"])
 	both := swarmsOfBoth(t, o)
 	require.Greater(t, both["kill"], 10*both["pause"])
 

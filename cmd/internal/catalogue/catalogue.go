@@ -2,6 +2,8 @@
 package catalogue
 
 import (
+	"slices"
+
 	"faultline"
 	"faultline/checker"
 	"faultline/cmd/faultline/output"
@@ -98,7 +100,10 @@ func Faults() (all []output.Entry) {
 func Checkers() (all []output.Entry) {
 	for _, w := range workloads.All() {
 		for _, c := range w.Checkers {
-			all = append(all, output.Entry{Name: c.Name, Doc: c.Doc})
+			entry := output.Entry{Name: c.Name, Doc: c.Doc}
+			if !slices.ContainsFunc(all, func(e output.Entry) bool { return e.Name == c.Name }) { // of several workloads
+				all = append(all, entry)
+			}
 		}
 	}
 	for _, c := range checker.All() {
