@@ -165,7 +165,7 @@ func (h *treeHistory) absent(k *treeKey, s *treeSight, at uint64) absence {
 		if i+1 < len(k.versions) {
 			limit = k.versions[i+1].since
 		}
-		why := fmt.Sprintf("was there at index %d (%s)", v.index, describeVersion(v))
+		why := fmt.Sprintf("was there from index %d to %d (%s)", v.since, v.index, describeVersion(v))
 		if from, ok := h.deletion(k, v.index, limit, s.op.Return, s); ok && max(at, from) < limit {
 			return absence{k.name, max(at, from), why, v.op}
 		}
