@@ -77,3 +77,20 @@ func TestWeights(t *testing.T) {
 		require.Error(t, err, bad)
 	}
 }
+
+func FuzzLearned(f *testing.F) {
+	f.Add([]byte(Learned{"kill": {Count{9, 4}, Count{7, 0}}}.String()))
+	f.Add([]byte("kill: {with: {runs: 1}}"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		l, err := ParseLearned("l.yaml", data)
+		if err != nil {
+			return
+		}
+		again, err := ParseLearned("l.yaml", []byte(l.String()))
+		require.NoError(t, err)
+		require.Equal(t, l, again)
+		for _, weight := range l.Weights() {
+			require.True(t, weight > 0 && weight <= mostWeight)
+		}
+	})
+}

@@ -37,6 +37,7 @@ const (
 	consulSessions = "https://developer.hashicorp.com/consul/docs/dynamic-app-config/sessions"
 	consulRaft     = "https://developer.hashicorp.com/consul/docs/architecture/consensus"
 	etcdPromises   = "https://etcd.io/docs/v3.6/learning/api_guarantees/"
+	liveness       = "https://tigerbeetle.com/blog/2023-07-06-simulation-testing-for-liveness"
 	raftPaper      = "Ongaro and Ousterhout, In Search of an Understandable Consensus Algorithm, 2014"
 )
 
@@ -50,5 +51,94 @@ func Of(op history.Op) (all []Promise) {
 	return all
 }
 
-// All is the table.
-var All = []Promise{}
+// All is the table, in the order of the README.
+var All = []Promise{
+	{"a read returns the newest value", []history.Op{history.OpRead},
+		"A read in default or consistent mode returns what the newest write left that was answered before the read was asked for, or something newer.",
+		[]string{consulModes, etcdPromises}, "linearizable", "register",
+		[]string{"stale-follower-read", "deposed-leader-read", "consistent-read-before-apply", "wall-clock-lease"}},
+	{"a stale copy catches up", []history.Op{history.OpRead},
+		"A read in stale mode may be old, but what every server holds becomes what the cluster has agreed on.",
+		[]string{consulModes}, "copies", "register", []string{"follower-skips-entries"}},
+	{"a write lasts", []history.Op{history.OpWrite},
+		"A write that was acknowledged is there until another replaces it, whatever fails.",
+		[]string{consulRaft, etcdPromises}, "linearizable", "register",
+		[]string{"ack-before-commit", "no-fsync", "no-dir-fsync", "rejoins-with-empty-log", "snapshot-drops-key"}},
+	{"an operation takes effect once", []history.Op{history.OpWrite, history.OpCAS},
+		"What was asked for once takes effect once at most, and not at all if it was refused.",
+		[]string{consulKV, etcdPromises}, "linearizable", "register", []string{"forward-retry-doubles"}},
+	{"a compare-and-set compares", []history.Op{history.OpCAS},
+		"A compare-and-set takes effect if the key is as its client knew it, at the instant at which it takes effect, and only then.",
+		[]string{consulKV, etcdPromises}, "linearizable", "register", []string{"cas-checked-by-follower"}},
+	{"an append is kept", []history.Op{history.OpCAS},
+		"Of lists that clients append to by compare-and-set, no element is lost, doubled or moved.",
+		[]string{consulKV, etcdPromises}, "append", "append", []string{"cas-checked-by-follower"}},
+	{"indexes rise", []history.Op{history.OpRead, history.OpWrite, history.OpCAS, history.OpDelete, history.OpDeleteCAS, history.OpDeleteTree},
+		"A key's modify index rises with every change, and stands for one value.",
+		[]string{consulKV, etcdPromises}, "index", "", []string{"restore-resets-index"}},
+	{"what is deleted is gone", []history.Op{history.OpDelete, history.OpDeleteCAS, history.OpDeleteTree},
+		"A key that was deleted is absent until it is written again, and is a new one then; a conditional deletion takes effect only if the key is as its client knew it.",
+		[]string{consulKV, etcdPromises}, "tree", "tree", []string{"snapshot-keeps-deleted"}},
+	{"a prefix is deleted whole", []history.Op{history.OpDeleteTree},
+		"All keys with a prefix are deleted at one instant: nobody sees some of them gone and others there.",
+		[]string{consulKV, etcdPromises}, "tree", "tree", []string{"delete-tree-key-by-key"}},
+	{"a listing is one snapshot", []history.Op{history.OpList},
+		"A listing shows all keys with a prefix as they were at one instant, each once, sorted.",
+		[]string{consulKV, etcdPromises}, "tree", "tree", []string{"list-in-halves"}},
+	{"a listing is as new as a read", []history.Op{history.OpList},
+		"A listing in default or consistent mode shows whatever was acknowledged before it was asked for.",
+		[]string{consulModes, etcdPromises}, "tree", "tree", []string{"list-from-follower"}},
+	{"a watch skips nothing for good", []history.Op{history.OpWatch},
+		"A client that goes on from the index of each answer learns of every key's newest state; no answer has an index beyond the state that it shows.",
+		[]string{consulBlocking}, "watch", "watch", []string{"watch-index-after-state"}},
+	{"a watch wakes", []history.Op{history.OpWatch},
+		"A watch returns soon after its key has changed, by a deletion too.",
+		[]string{consulBlocking}, "watch", "watch", []string{"watch-misses-deletes"}},
+	{"a watch waits", []history.Op{history.OpWatch},
+		"A watch whose key does not change waits for most of the time that it was given; that it returns early now and then is allowed.",
+		[]string{consulBlocking}, "watch", "watch", []string{"watch-never-waits"}},
+	{"a lock has one holder", []history.Op{history.OpAcquire, history.OpRelease, history.OpCreate, history.OpRenew},
+		"Two sessions never hold one lock, by what their clients can know, and the index of an acquire rises.",
+		[]string{consulSessions, "Kleppmann, How to do distributed locking, 2016"}, "mutex", "lock", []string{"session-expiry-by-wall-clock"}},
+	{"only its holder releases a lock", []history.Op{history.OpRelease},
+		"A release takes effect if the session holds the lock, and only then.",
+		[]string{consulKV}, "sessions", "lock", []string{"release-by-anyone"}},
+	{"a session that has ended is renewed no more", []history.Op{history.OpRenew},
+		"A session lives as long as its TTL after it was made or renewed, and once it has ended nothing brings it back.",
+		[]string{consulSession, consulSessions}, "sessions", "lock", []string{"deposed-leader-renews"}},
+	{"a session ends with all that it holds", []history.Op{history.OpDestroy},
+		"When a session ends, every lock that it holds is released, or deleted if the session was made so.",
+		[]string{consulSessions}, "sessions", "lock", []string{"session-end-frees-one-key", "delete-behavior-releases"}},
+	{"sessions last as long as their locks", []history.Op{history.OpCreate, history.OpAcquire},
+		"A lock is held by a session that there is, or can be acquired: restarts and snapshots keep both.",
+		[]string{consulSessions}, "sessions", "lock", []string{"snapshot-drops-sessions"}},
+	{"a lock delay is kept", []history.Op{history.OpAcquire},
+		"A lock that a session has lost by its end cannot be acquired before its lock delay is over.",
+		[]string{consulSessions}, "sessions", "lock", []string{"lock-delay-ignored"}},
+
+	{"one leader a term", nil,
+		"There is one leader a term at most, it has all that was committed before, and terms and commit indexes never fall.",
+		[]string{raftPaper + ", figure 3"}, "raft", "", []string{"rejoins-with-empty-log"}},
+	{"the shortest way", nil,
+		"A request goes from whoever was asked to the leader that it knows, through no node twice.",
+		[]string{consulRaft}, "hops", "", []string{"forwards-to-neighbour"}},
+	{"every node serves again", nil,
+		"After the last heal every node that clients ask serves every operation again, in time.",
+		[]string{liveness}, "availability", "", []string{"forwards-to-old-leader"}},
+	{"a majority serves", nil,
+		"While a majority of the servers is well, writes and reads that are asked of it succeed, whatever the others do.",
+		[]string{consulRaft, liveness}, "progress", "", []string{"waits-for-every-peer"}},
+	{"the peer set is the cluster", nil,
+		"After the last heal the peer set is the servers that should run, all of them with a vote.",
+		[]string{"https://developer.hashicorp.com/consul/docs/manage/scale/autopilot"}, "members", "", []string{"never-promotes"}},
+	{"nothing leaks", nil,
+		"What a node's process uses does not grow without end.",
+		[]string{"https://developer.hashicorp.com/consul/docs/monitor/telemetry"}, "leaks", "", []string{"leaks-goroutines"}},
+}
+
+// Unplanted are the checkers that call a system wrong without a defect of the agent: their tests, and the faults
+// themselves, prove them.
+var Unplanted = map[string]string{
+	"crashes": "a process that ends by itself: tests start one that does, on every runtime",
+	"nodes":   "a node that does not answer at the end: every fault that is never healed is one, in the tests of the harness itself",
+}
