@@ -332,7 +332,6 @@ func TestShrinkLeavesAProofAndNothingElse(t *testing.T) {
 		unique := seed%4 != 0
 		ops := randomHistory(seed, 4+int(seed%12), unique)
 		constraints := constraintsOf(t, ops)
-		unique = uniqueWrites(constraints)
 		if a, _ := decide(ctx, constraints, nil); a != illegal {
 			continue
 		}

@@ -22,9 +22,6 @@ func newConfigs(size int) *configs { return &configs{size: size, table: make([]e
 func (s *configs) len() int          { return len(s.words) / s.size }
 func (s *configs) at(i int) []uint64 { return s.words[i*s.size : (i+1)*s.size : (i+1)*s.size] }
 
-// bytes is what the set holds on to.
-func (s *configs) bytes() int64 { return 8 * int64(cap(s.words)+len(s.table)) }
-
 func (s *configs) reset() {
 	s.words = s.words[:0]
 	if s.round++; s.round == 0 {

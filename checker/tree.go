@@ -14,7 +14,7 @@ func Tree() Checker {
 		Doc: "A listing shows all keys under its prefix as they were at one moment, and not before its request unless it may be stale; " +
 			"a deletion takes all that it covers, at once, and nothing comes back; a key that is made again has a new create index.",
 		Needs: able(history.ReportsIndexes, "the system's answers have no modify index"),
-		Check: checkTree,
+		Check: checkTree, Prefix: true,
 	}
 }
 
