@@ -9,8 +9,8 @@ FLAGS   ?=
 PREFIX  ?= /usr/local
 # How many packages are tested at a time, and in each how many tests that bear others beside them, whatever the
 # number of cores: those of clusters wait more than they work, and the longest packages begin first.
-PACKAGES ?= 8
-PARALLEL ?= 4
+PACKAGES ?= 4
+PARALLEL ?= 3
 TESTFLAGS ?=
 # Of the race detector: a program does not sleep for a second before it ends.
 GORACE ?= atexit_sleep_ms=0
@@ -40,7 +40,7 @@ test: ## unit and integration tests; those that need Docker or namespaces say so
 
 # lint vets what is tested here.
 test-packages:
-	$(GO) test -race -vet=off -p $(PACKAGES) -parallel $(PARALLEL) $(TESTFLAGS) ./nodes/docker ./cmd/faultline . ./nodes/local ./...
+	$(GO) test -race -vet=off -timeout 30m -p $(PACKAGES) -parallel $(PARALLEL) $(TESTFLAGS) ./nodes/docker ./cmd/faultline . ./nodes/local ./...
 
 # The tests of the agent's API against Consul's client are a module of their own; built with the flags
 # of the agent, they share with it what it has compiled.

@@ -70,6 +70,12 @@ func renumbered(from int64, ops []history.Operation) []history.Operation {
 func TestAResultRecordsItsBudgetAndWhatWasUsed(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(1)) // or none may run, and the peak is unknown
 	r := judgedWithin(1500*time.Millisecond, 256, 2, overlapping(100))
+	for range 10 { // on a busy machine nothing may be collected in so short a time
+		if r.Budget.PeakMemoryMB > 0 {
+			break
+		}
+		r = judgedWithin(1500*time.Millisecond, 256, 2, overlapping(100))
+	}
 	require.Equal(t, Unknown, r.Verdict)
 	b := r.Budget
 	require.InDelta(t, 1.5, b.WallSeconds, 0.1)

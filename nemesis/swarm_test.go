@@ -91,7 +91,7 @@ func lookAtOverlaps(t *testing.T, s Schedule, i int, met map[string]int) {
 func TestASwarmIsASubset(t *testing.T) {
 	families := []string{"kill", "pause", "partition", "power"}
 	used := map[string]int{}
-	const seeds = 1000
+	const seeds = 300
 	for seed := range uint64(seeds) {
 		s := swarmOf(t, Options{Seed: seed, Families: families, Duration: 10 * time.Minute, Topology: layout(t, "dc1-3")})
 		of := map[string]bool{}

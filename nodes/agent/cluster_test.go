@@ -65,6 +65,7 @@ func newClusterOn(t *testing.T, w *wire, prefix string) *cluster {
 	t.Helper()
 	c := &cluster{t: t, wire: w, prefix: prefix}
 	c.seeds = []string{c.prefix + "1", c.prefix + "2", c.prefix + "3"}
+	t.TempDir() // the first of a test is what removes all of them, and cleanups run from the last to the first: so after the agents have ended
 	t.Cleanup(func() {
 		var all sync.WaitGroup
 		for _, n := range c.nodes {
