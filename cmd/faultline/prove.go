@@ -22,7 +22,7 @@ func proveCommand(stop *interrupts) *cobra.Command {
 		Use:   "prove [SCENARIO.yaml | DIRECTORY]",
 		Short: "Show that planted defects are found, and that nothing is found without them",
 		Long: "Every scenario must name defects. It is run with them until it is invalid, at most --attempts\n" +
-			"times, and once without them, which must be valid.",
+			"times, and without them, which must be valid, at once or after two runs that were unknown.",
 		Args: cobra.MaximumNArgs(1),
 
 		ValidArgsFunction: first(yamlFiles),
