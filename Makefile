@@ -9,8 +9,8 @@ FLAGS   ?=
 PREFIX  ?= /usr/local
 # How many packages are tested at a time, and in each how many tests that bear others beside them, whatever the
 # number of cores: those of clusters wait more than they work, and the longest packages begin first.
-PACKAGES ?= 4
-PARALLEL ?= 3
+PACKAGES ?= 3
+PARALLEL ?= 2
 TESTFLAGS ?=
 # Of the race detector: a program does not sleep for a second before it ends.
 GORACE ?= atexit_sleep_ms=0

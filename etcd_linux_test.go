@@ -35,8 +35,8 @@ func TestSerializableReadsOfARealEtcdAreInvalid(t *testing.T) {
 			require.Equal(t, checker.Invalid, r.Verdict, r.Summary)
 		case "index": // sees it only where the old data holds the key: a key that is absent there has no index
 			require.Contains(t, []checker.Verdict{checker.Valid, checker.Invalid}, r.Verdict, r.Summary)
-		default:
-			require.Equal(t, checker.Valid, r.Verdict, "%s: %s", r.Checker, r.Summary)
+		default: // copies does not apply where clients read from copies, nor others where a run is too short
+			require.Contains(t, []checker.Verdict{checker.Valid, checker.NotApplicable}, r.Verdict, "%s: %s", r.Checker, r.Summary)
 		}
 	}
 }

@@ -65,7 +65,7 @@ func TestMain(m *testing.M) {
 }
 
 // clustersAtOnce is how many tests may have a cluster at a time. They wait more than they compute.
-const clustersAtOnce = 4
+const clustersAtOnce = 3
 
 func TestPods(t *testing.T)      { podstest.Test(t, subject) }
 func BenchmarkPods(b *testing.B) { podstest.Benchmark(b, subject) }
