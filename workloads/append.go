@@ -80,10 +80,7 @@ func NewAppend(o Options) (Generator, error) {
 func (g *appends) newList() *list {
 	l := &list{name: "list" + strconv.Itoa(g.named)}
 	g.named++
-	if len(g.used) >= 2*rememberedKeys {
-		g.used = slices.Clone(g.used[len(g.used)-rememberedKeys:])
-	}
-	g.used = append(g.used, l)
+	g.used = remember(g.used, l)
 	return l
 }
 

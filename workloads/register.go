@@ -25,6 +25,14 @@ const (
 // rememberedKeys bounds what Finals can list.
 const rememberedKeys = 1000
 
+// remember adds what is used from now on, and forgets the oldest of what was.
+func remember[T any](used []T, next T) []T {
+	if len(used) >= 2*rememberedKeys {
+		used = slices.Clone(used[len(used)-rememberedKeys:])
+	}
+	return append(used, next)
+}
+
 // register reads, writes and compares-and-sets integers. No integer is written twice in
 // a run, so a value that was read names the operation that wrote it, which is what makes
 // long histories cheap to check. Keys are replaced for the same reason: the price of a

@@ -98,10 +98,7 @@ func NewTree(o Options) (Generator, error) {
 func (g *tree) newDirectory(budget int) *directory {
 	d := &directory{name: fmt.Sprintf("tree%d/d%d/", g.named/groupSize, g.named%groupSize), budget: budget, keys: map[string]history.Entry{}}
 	g.named++
-	if len(g.used) >= 2*rememberedKeys {
-		g.used = slices.Clone(g.used[len(g.used)-rememberedKeys:])
-	}
-	g.used = append(g.used, d)
+	g.used = remember(g.used, d)
 	return d
 }
 
