@@ -71,7 +71,7 @@ func TestAHuntCounts(t *testing.T) {
 	tally := Tally{ByKind: map[Kind]*nemesis.Count{}, Times: map[Kind][]time.Duration{}}
 	require.NoError(t, h.count(&tally, outcome(checker.Valid, 0), time.Second))
 	require.NoError(t, h.count(&tally, outcome(checker.Unknown, 0), 2*time.Second))
-	first := outcome(checker.Invalid, 10*time.Second) // at 5 s of the schedule
+	first := outcome(checker.Invalid, 12*time.Second) // at 7 s of the schedule
 	require.NoError(t, h.count(&tally, first, 3*time.Second))
 	require.NoError(t, h.count(&tally, outcome(checker.Invalid, 30*time.Second), 4*time.Second))
 
@@ -80,8 +80,9 @@ func TestAHuntCounts(t *testing.T) {
 	require.Equal(t, first.Dir, tally.First)
 	require.Equal(t, 3*time.Second, tally.ToFirst)
 	require.Equal(t, nemesis.Count{Runs: 4, Found: 2}, *tally.ByKind[Kind{"pause", "primary", "overlapping"}])
+	require.Equal(t, nemesis.Count{Runs: 3, Found: 1}, *tally.ByKind[Kind{"kill", "one", "alone"}], "it began at 10 s of the schedule")
 	require.Equal(t, nemesis.Count{Runs: 3, Found: 1}, *tally.ByKind[Kind{"transfer", "primary", "alone"}])
-	require.Equal(t, []time.Duration{10 * time.Second, 30 * time.Second}, tally.Times[Kind{"pause", "primary", "overlapping"}])
+	require.Equal(t, []time.Duration{12 * time.Second, 30 * time.Second}, tally.Times[Kind{"pause", "primary", "overlapping"}])
 	require.Equal(t, nemesis.Contrast{With: nemesis.Count{Runs: 3, Found: 1}}, h.Learned["transfer"], "the run that ended before says nothing of it")
 	require.Equal(t, Kind{"kill", "named", "overlapping"}, tally.Kinds()[0])
 }
