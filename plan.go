@@ -98,9 +98,6 @@ func (r Registry) lookUp(s Scenario, o Options) (*plan, error) {
 	if p.notes, err = p.topology.Validate(); err != nil {
 		return nil, s.mistake(err)
 	}
-	if n := len(p.topology.Datacenters); n > 1 {
-		return nil, s.mistake(fmt.Errorf("topology %s has %d datacenters, and the checkers cannot judge more than one yet: give it one", p.topology.Name, n))
-	}
 	if err := p.topology.CheckLinks(); err != nil {
 		return nil, s.mistake(err)
 	}
@@ -165,6 +162,9 @@ func (p *plan) fit() error {
 		if n.Role == topologies.Client && !facts.Can(history.RunsClients) {
 			return fmt.Errorf("topology %s has client agents (%s), and the system %s has none: take a topology of servers", p.topology.Name, n.Name, name)
 		}
+	}
+	if n := len(p.topology.Datacenters); n > 1 && !facts.Can(history.JoinsDCs) {
+		return fmt.Errorf("topology %s has %d datacenters, and the system %s has no more than one: take a topology of one", p.topology.Name, n, name)
 	}
 	if err := p.schedule.CheckAbilities(name, facts.Can); err != nil {
 		return err

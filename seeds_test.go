@@ -19,12 +19,12 @@ func TestASeedIsDrawnOnlyWhereThereIsNone(t *testing.T) {
 	require.Greater(t, len(seen), 5, "CI tries something new each time")
 }
 
-func TestSeveralDatacentersAreRefused(t *testing.T) {
+func TestSeveralDatacentersAreRefusedBySystemsOfOne(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "two.yaml")
 	require.NoError(t, os.WriteFile(file, []byte("name: two\ndatacenters:\n  - {name: dc1, servers: 3}\n  - {name: dc2, servers: 3}\n"), 0o644))
-	_, err := Default().lookUp(Scenario{Topology: file}, Options{})
+	_, err := Default().lookUp(Scenario{Topology: file, System: "etcd"}, Options{})
 	require.ErrorAs(t, err, new(*UsageError))
-	require.ErrorContains(t, err, "topology two has 2 datacenters, and the checkers cannot judge more than one yet")
+	require.ErrorContains(t, err, "topology two has 2 datacenters, and the system etcd has no more than one")
 }
 
 func TestAGivenSystemIsToldNothingByTheScenario(t *testing.T) {

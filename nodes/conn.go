@@ -24,6 +24,7 @@ type Conn interface {
 // Op is one operation that a node is asked to do. Which fields mean something depends on F.
 type Op struct {
 	F       history.Op
+	DC      string        // the datacenter whose data is meant; empty: that of the node
 	Key     string        // of OpList and OpDeleteTree: what the keys begin with; empty means all
 	Value   string        // of OpWrite, OpCAS, OpAcquire and OpRelease: what the key is to hold
 	Index   uint64        // of OpCAS and OpDeleteCAS: the modify index that the key must have; 0 without Old: it must be absent

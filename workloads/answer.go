@@ -35,19 +35,22 @@ func failure(f history.Op, code history.Code) history.Type {
 // invocation is the event of an operation that is about to begin.
 func invocation(process history.Process, node string, op Op) history.Event {
 	return history.Event{Process: process, Type: history.Invoke, F: op.F, Key: op.Key, Value: op.Argument,
-		Node: node, Mode: op.Mode}
+		Node: node, DC: op.DC, Mode: op.Mode}
 }
 
 // completion is the event of its end. A write or cas keeps its argument as its value; a
 // read has one only if it is ok.
 func completion(process history.Process, node string, op Op, a Outcome) history.Event {
 	e := history.Event{Process: process, Type: a.Type, F: op.F, Key: op.Key, Value: op.Argument,
-		Error: a.Error, Node: node, Mode: op.Mode, Hops: a.Answer.Hops}
+		Error: a.Error, Node: node, DC: op.DC, Mode: op.Mode, Hops: a.Answer.Hops}
 	switch {
 	case a.Answer.HasCurrent:
 		e.Current, e.ModifyIndex = found(op, a.Answer), a.Answer.Index
 	case a.Type == history.OK && op.F.Reads():
 		e.Value = found(op, a.Answer)
+		if op.Mode == history.ModeStale {
+			e.AgeMS = a.Answer.LastSeen.Milliseconds()
+		}
 		if a.Answer.Found {
 			e.ModifyIndex = a.Answer.Index
 		}

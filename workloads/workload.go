@@ -105,6 +105,8 @@ type Options struct {
 	// Concurrency and Timeout are the runner's, for workloads whose operations block. Defaults 12 and 3 s.
 	Concurrency int
 	Timeout     time.Duration
+	// Datacenters are those whose data is asked for, by name; none: that of the node which is asked.
+	Datacenters []string
 	// PlainSessions is for systems whose sessions have no lock delay, and always delete their keys.
 	PlainSessions bool
 }

@@ -127,7 +127,7 @@ func setHops(w http.ResponseWriter, r *http.Request, hops []history.Hop) {
 // sameDC refuses requests for other datacenters.
 func (a *Agent) sameDC(r *http.Request) error {
 	if dc := r.URL.Query().Get("dc"); dc != "" && dc != a.DC {
-		return nodes.Errorf(history.BadRequest, "No path to datacenter")
+		return nodes.Errorf(history.NoPath, "No path to datacenter")
 	}
 	return nil
 }

@@ -38,19 +38,20 @@ type ClientOptions struct {
 
 // NewClient talks to a node.
 func NewClient(at nodes.Endpoint, options ClientOptions) nodes.Conn {
-	return &client{options, web.New(at)}
+	return &client{options: options, web: web.New(at)}
 }
 
 type client struct {
 	options ClientOptions
 	web     *web.Client
+	dc      string // that is asked for; empty: that of the node
 }
 
 func (c *client) Close() { c.web.Close() }
 
 // Do implements nodes.Conn.
 func (c *client) Do(ctx context.Context, op nodes.Op) (nodes.Answer, error) {
-	return nodes.Dispatch(ctx, c, op)
+	return nodes.Dispatch(ctx, &client{c.options, c.web, op.DC}, op)
 }
 
 // LeastTTL is the least TTL of sessions that systems are started with, so that workloads can use
@@ -233,6 +234,14 @@ func (c *client) doKey(ctx context.Context, method, key, query, body string) (we
 }
 
 func (c *client) do(ctx context.Context, method string, target *url.URL, body string) (web.Answer, error) {
+	if c.dc != "" {
+		asked := *target
+		if asked.RawQuery != "" {
+			asked.RawQuery += "&"
+		}
+		asked.RawQuery += url.Values{"dc": {c.dc}}.Encode()
+		target = &asked
+	}
 	r := web.Request{Method: method, URL: target, Body: body}
 	if c.options.Hops {
 		r.Header = http.Header{nodes.HeaderWantHops: {"1"}}

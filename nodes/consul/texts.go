@@ -38,8 +38,8 @@ var texts = []struct {
 	{"raft leader not found in server lookup mapping", history.NoLeader},
 	{"not ready to serve consistent reads", history.NoLeader},
 	{"no known consul servers", history.NoServer},
-	{"no path to datacenter", history.NoServer},
-	{"remote dc has no server currently reachable", history.NoServer},
+	{"no path to datacenter", history.NoPath},
+	{"remote dc has no server currently reachable", history.DCDown},
 	{"rpc rate limit exceeded", history.NotReady},
 	{"rate limit reached, try again later", history.NotReady},
 

@@ -14,6 +14,9 @@ const (
 	NotLeader   Code = "not-leader"   // a server that does not lead, and never led this entry, was asked to lead it
 	NoLeader    Code = "no-leader"    // nobody is known to lead, and waiting did not help
 	NoServer    Code = "no-server"    // a client agent knows no server that it can reach
+	NoPath      Code = "no-path"      // no server of the datacenter that was meant has ever been heard of
+	DCDown      Code = "dc-down"      // servers of that datacenter are known, and none is taken to be alive
+	DCFailed    Code = "dc-failed"    // those that are were tried, none could be connected to, and nothing was sent
 	BadRequest  Code = "bad-request"  // the request makes no sense to the node
 	NotReady    Code = "not-ready"    // the node is starting or leaving
 	CASMismatch Code = "cas-mismatch" // the compare of a compare-and-set failed; not a fault
@@ -46,6 +49,9 @@ var codes = map[Code]fate{
 	NotLeader:   {definite: true},
 	NoLeader:    {definite: true},
 	NoServer:    {definite: true},
+	NoPath:      {definite: true},
+	DCDown:      {definite: true},
+	DCFailed:    {definite: true},
 	BadRequest:  {definite: true, final: true},
 	NotReady:    {definite: true},
 	CASMismatch: {definite: true, final: true, served: true},

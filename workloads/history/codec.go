@@ -32,12 +32,17 @@ func (e *Event) Append(b []byte) []byte {
 	b = appendRaw(b, "value", e.Value)
 	b = appendField(b, "error", e.Error)
 	b = appendField(b, "node", e.Node)
+	b = appendField(b, "dc", e.DC)
 	b = appendField(b, "mode", e.Mode)
 	if e.ModifyIndex != 0 {
 		b = append(b, `,"index_at":`...)
 		b = strconv.AppendUint(b, e.ModifyIndex, 10)
 	}
 	b = appendRaw(b, "current", e.Current)
+	if e.AgeMS != 0 {
+		b = append(b, `,"age_ms":`...)
+		b = appendInt(b, e.AgeMS)
+	}
 	if len(e.Hops) > 0 {
 		b = append(b, `,"hops":[`...)
 		for i, h := range e.Hops {
@@ -90,9 +95,11 @@ type line struct {
 	Value   json.RawMessage `json:"value"`
 	Error   Code            `json:"error"`
 	Node    string          `json:"node"`
+	DC      string          `json:"dc"`
 	Mode    Mode            `json:"mode"`
 	IndexAt uint64          `json:"index_at"`
 	Current json.RawMessage `json:"current"`
+	AgeMS   int64           `json:"age_ms"`
 	Hops    []Hop           `json:"hops"`
 }
 
@@ -114,6 +121,9 @@ func ParseEvent(data []byte) (Event, error) {
 	if *l.Index < 0 || *l.Time < 0 {
 		return Event{}, fmt.Errorf("index %d, time %d: neither may be negative", *l.Index, *l.Time)
 	}
+	if l.AgeMS < 0 {
+		return Event{}, fmt.Errorf("age_ms %d: an answer is not from the future", l.AgeMS)
+	}
 	if *l.Time == Pending {
 		return Event{}, fmt.Errorf("time %d stands for what never came", *l.Time)
 	}
@@ -125,8 +135,8 @@ func ParseEvent(data []byte) (Event, error) {
 		return Event{}, err
 	}
 	return Event{Index: *l.Index, Time: *l.Time, Process: p, Type: l.Type, F: l.F, Key: l.Key,
-		Value: l.Value, Error: l.Error, Node: l.Node, Mode: l.Mode, ModifyIndex: l.IndexAt,
-		Current: l.Current, Hops: l.Hops}, nil
+		Value: l.Value, Error: l.Error, Node: l.Node, DC: l.DC, Mode: l.Mode, ModifyIndex: l.IndexAt,
+		Current: l.Current, AgeMS: l.AgeMS, Hops: l.Hops}, nil
 }
 
 func parseProcess(raw json.RawMessage) (Process, error) {

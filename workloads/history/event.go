@@ -67,9 +67,11 @@ type Event struct {
 	Value       json.RawMessage // argument or result: an integer, null for absent, [old,new] for cas, [old,null] for delete-cas
 	Error       Code            // on fail and info
 	Node        string          // the node that was asked
+	DC          string          // the datacenter whose data was meant; empty: that of the node
 	Mode        Mode            // read mode
 	ModifyIndex uint64          // the store's modify index in the answer; 0 if it told none
 	Current     json.RawMessage // on a failed cas: the value that was there, where the node disclosed it
+	AgeMS       int64           // milliseconds: how old the answer of a stale read may be, as its server declared; 0 of one that leads or does not tell
 	Hops        []Hop           // the nodes that the answer came through, first the one asked
 }
 

@@ -19,12 +19,14 @@ type Operation struct {
 	Output      json.RawMessage // value of the completion
 	Current     json.RawMessage // see Event
 	Node        string
+	DC          string // the datacenter whose data was meant; empty: that of Node
 	Mode        Mode
 	Invoke      int64 // nanoseconds
 	Return      int64 // nanoseconds; Open if it is info or the history ends before it
 	Type        Type  // OK, Fail or Info
 	Error       Code
 	ModifyIndex uint64
+	AgeMS       int64 // see Event
 	Hops        []Hop
 }
 
@@ -48,19 +50,19 @@ func Operations(events []Event) ([]Operation, error) {
 			}
 			open[e.Process] = len(ops)
 			ops = append(ops, Operation{ID: e.Index, Process: e.Process, F: e.F, Key: e.Key, Input: e.Value,
-				Node: e.Node, Mode: e.Mode, Invoke: e.Time, Return: Pending, Type: Info, Error: "unanswered"})
+				Node: e.Node, DC: e.DC, Mode: e.Mode, Invoke: e.Time, Return: Pending, Type: Info, Error: "unanswered"})
 			continue
 		}
 		if !running {
 			return nil, fmt.Errorf("event %d: process %d completes what it never invoked", e.Index, e.Process)
 		}
 		op := &ops[at]
-		if op.F != e.F || op.Key != e.Key {
+		if op.F != e.F || op.Key != e.Key || op.DC != e.DC {
 			return nil, fmt.Errorf("event %d: process %d invoked %s %s and completes %s %s",
 				e.Index, e.Process, op.F, op.Key, e.F, e.Key)
 		}
 		op.Type, op.Error, op.Output, op.Current = e.Type, e.Error, e.Value, e.Current
-		op.ModifyIndex, op.Hops = e.ModifyIndex, e.Hops
+		op.ModifyIndex, op.AgeMS, op.Hops = e.ModifyIndex, e.AgeMS, e.Hops
 		if e.Type == Info {
 			retired[e.Process] = true
 		} else {

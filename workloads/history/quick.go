@@ -46,6 +46,9 @@ func (r *reader) quick(line []byte) (e Event, ok bool) {
 	if s.field(`,"node":"`) {
 		e.Node = r.name(s.text())
 	}
+	if s.field(`,"dc":"`) {
+		e.DC = r.name(s.text())
+	}
 	if s.field(`,"mode":"`) {
 		e.Mode = Mode(r.name(s.text()))
 	}
@@ -54,6 +57,9 @@ func (r *reader) quick(line []byte) (e Event, ok bool) {
 	}
 	if s.field(`,"current":`) {
 		e.Current = r.keep(s.value())
+	}
+	if s.field(`,"age_ms":`) {
+		e.AgeMS = s.count()
 	}
 	s.literal("}\n")
 	return e, s.ok && len(s.rest) == 0 && e.Type.known()

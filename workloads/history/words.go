@@ -74,6 +74,8 @@ const (
 	ChangesMembers  Ability = "members"
 	RunsClients     Ability = "clients"
 	DelaysLocks     Ability = "lock-delay"
+	JoinsDCs        Ability = "datacenters"
+	DeclaresAge     Ability = "age"
 )
 
 var abilityDocs = map[Ability]string{
@@ -84,6 +86,8 @@ var abilityDocs = map[Ability]string{
 	LeavesCluster:   "a node can be told to leave",
 	ChangesMembers:  "the peer set can be looked at and changed",
 	RunsClients:     "it has client agents: nodes that keep nothing and forward",
+	JoinsDCs:        "it has several datacenters, each with data of its own, and any node can be asked for the data of any of them",
+	DeclaresAge:     "its answers to stale reads say how long ago their server has heard from its leader",
 	DelaysLocks:     "its sessions can have a lock delay, and can release their keys in place of deleting them",
 }
 
