@@ -5,6 +5,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -25,11 +28,12 @@ type observer struct {
 	clients map[string]nodes.Conn
 	log     history.Sink
 	leaders bool // the system's servers say who leads
+	wan     wanPool
 
 	broken *broken
 
 	mu   sync.Mutex
-	last string // the leader of the latest sample; empty if nobody led
+	last map[string]string // of each datacenter the leader of the latest sample; none if nobody led
 }
 
 // run samples until ctx ends. A node that hangs delays nobody: each has its own loop.
@@ -62,9 +66,9 @@ func (o *observer) sample(ctx context.Context, n topologies.Node) {
 	}
 	o.mu.Lock()
 	if seen.State == history.Leader {
-		o.last = n.Name
-	} else if o.last == n.Name {
-		o.last = ""
+		o.last[n.DC] = n.Name
+	} else if o.last[n.DC] == n.Name {
+		delete(o.last, n.DC)
 	}
 	o.mu.Unlock()
 	value, err := json.Marshal(seen)
@@ -81,11 +85,15 @@ func (o *observer) ask(ctx context.Context, node string) (history.Observation, e
 	return o.clients[node].Observe(ctx)
 }
 
-// seenLeader is the leader of the latest samples, for people to look at.
-func (o *observer) seenLeader() string {
+// seenLeaders are the leaders of the latest samples, by datacenter, for people to look at.
+func (o *observer) seenLeaders() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.last
+	var names []string
+	for _, dc := range slices.Sorted(maps.Keys(o.last)) {
+		names = append(names, o.last[dc])
+	}
+	return strings.Join(names, ", ")
 }
 
 // leader asks all servers now, and again until one of them says that it leads. If a
@@ -132,8 +140,8 @@ func (o *observer) askForLeader(ctx context.Context) string {
 	return name
 }
 
-// ready waits until every node answers and, where the system says who leads, until a server
-// leads and every server knows a leader.
+// ready waits until every node answers and, where the system says so, until a server
+// leads, every server knows a leader, and all know the servers of all datacenters.
 func (o *observer) ready(ctx context.Context, within time.Duration) error {
 	limited, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
@@ -172,5 +180,5 @@ func (o *observer) missing(ctx context.Context) string {
 			return n.Name + " follows no leader"
 		}
 	}
-	return ""
+	return o.wan.missing(ctx)
 }

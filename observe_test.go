@@ -49,7 +49,7 @@ func TestReadinessAsksForLeadersOnlyWhereTheyAreTold(t *testing.T) {
 					}
 					clients[n.Name] = sayer{says: says}
 				}
-				o := &observer{nodes: layout.Nodes(), clients: clients, log: history.NewMemory(), broken: newBroken(), leaders: c.leaders}
+				o := &observer{nodes: layout.Nodes(), clients: clients, log: history.NewMemory(), broken: newBroken(), last: map[string]string{}, leaders: c.leaders}
 				err := o.ready(t.Context(), time.Second)
 				if c.refused == "" {
 					require.NoError(t, err)

@@ -3,6 +3,8 @@ package faultline
 import (
 	"context"
 	"encoding/json"
+	"slices"
+	"sync"
 
 	"faultline/nodes"
 	"faultline/topologies"
@@ -11,30 +13,43 @@ import (
 
 // membership writes down what servers say of the peer set; checker members judges it.
 type membership struct {
-	servers []topologies.Node // that should be the peer set of their datacenter
-	clients map[string]nodes.Conn
-	log     history.Sink
+	datacenters []string
+	servers     []topologies.Node // that should be the peer set of their datacenter
+	clients     map[string]nodes.Conn
+	log         history.Sink
 }
 
 func newMembership(t topologies.Topology, system nodes.System, clients map[string]nodes.Conn, log history.Sink) membership {
 	m := membership{clients: clients, log: log}
+	for _, dc := range t.Datacenters {
+		m.datacenters = append(m.datacenters, dc.Name)
+	}
 	if system.Facts().Can(history.ChangesMembers) {
 		m.servers = t.Servers()
 	}
 	return m
 }
 
-// await asks one server after the other until one tells a peer set that is just the servers, and, when
-// ctx ends before that, all of them once more, so that there is an account of then. Only abort keeps it
-// from that.
+// await asks, in each datacenter, one server after the other until one tells a peer set that is just the
+// servers, and, when ctx ends before that, all of them once more, so that there is an account of then. Only
+// abort keeps it from that.
 func (m membership) await(ctx, abort context.Context) {
-	for turn := 0; ctx.Err() == nil && len(m.servers) > 0; turn++ {
-		if m.look(ctx, m.servers[turn%len(m.servers)]) {
+	var all sync.WaitGroup
+	for _, dc := range m.datacenters {
+		all.Go(func() { m.awaitIn(ctx, abort, dc) })
+	}
+	all.Wait()
+}
+
+func (m membership) awaitIn(ctx, abort context.Context, dc string) {
+	servers := slices.DeleteFunc(slices.Clone(m.servers), func(n topologies.Node) bool { return n.DC != dc })
+	for turn := 0; ctx.Err() == nil && len(servers) > 0; turn++ {
+		if m.look(ctx, servers[turn%len(servers)]) {
 			return
 		}
 		sleep(ctx, observeEvery)
 	}
-	for _, n := range m.servers {
+	for _, n := range servers {
 		if abort.Err() == nil {
 			m.look(abort, n)
 		}

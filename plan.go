@@ -132,6 +132,11 @@ func (p *plan) options() workloads.Options {
 	s, facts := p.scenario, p.system.Facts()
 	o := workloads.Options{Mode: s.Mode, Keys: s.Keys, OpsPerKey: s.OpsPerKey, Seed: s.Seed, ColdShare: s.ColdShare, DeleteShare: s.DeleteShare,
 		LateShare: s.LateShare, OddNames: s.OddNames, ByValue: !facts.Can(history.ReportsIndexes), PlainSessions: !facts.Can(history.DelaysLocks), Concurrency: s.Concurrency, Timeout: s.Timeout}
+	if len(p.topology.Datacenters) > 1 {
+		for _, dc := range p.topology.Datacenters {
+			o.Datacenters = append(o.Datacenters, dc.Name)
+		}
+	}
 	for _, op := range []history.Op{history.OpDelete, history.OpDeleteCAS} {
 		if o.DeleteShare > 0 && !slices.Contains(facts.Ops, op) {
 			o.DeleteShare = 0

@@ -87,6 +87,7 @@ type session struct {
 	clients  map[string]nodes.Conn
 	observer *observer
 	members  membership
+	wan      wanPool
 	runner   *workloads.Runner
 	log      *gatedSink
 	names    []string
@@ -118,8 +119,9 @@ func newSession(p Plan, cluster nodes.Cluster, sink history.Sink) *session {
 	for _, n := range p.Topology.Started() {
 		s.asked = append(s.asked, n.Name)
 	}
-	s.observer = &observer{nodes: p.Topology.Nodes(), clients: s.clients, log: s.log, broken: p.broken,
-		leaders: p.System.Facts().Can(history.ObservesLeaders)}
+	s.wan = newWANPool(p.Topology, s.clients, s.log)
+	s.observer = &observer{nodes: p.Topology.Nodes(), clients: s.clients, log: s.log, broken: p.broken, last: map[string]string{},
+		leaders: p.System.Facts().Can(history.ObservesLeaders), wan: s.wan}
 	s.members = newMembership(p.Topology, p.System, s.clients, s.log)
 	return s
 }
@@ -206,6 +208,7 @@ func (s *session) run(ctx context.Context) error {
 	watching, unwatch := context.WithCancel(s.Abort)
 	var watchers sync.WaitGroup
 	watchers.Go(func() { s.observer.run(watching) })
+	watchers.Go(func() { s.wan.run(watching) })
 	watchers.Go(func() { s.report(watching) })
 	stopWatching := func() { unwatch(); watchers.Wait() }
 	defer stopWatching()
@@ -271,8 +274,8 @@ func (s *session) recover(ctx context.Context, quiet time.Duration) {
 
 // settle waits until every node that should run answers and every server follows a leader, until
 // every node serves what clients ask of it, every operation that succeeded before succeeds again, and
-// the peer set is the servers, as long as they have for that since the last heal; checkers nodes,
-// availability and members judge whether they did.
+// the peer set is the servers, as is the pool of all datacenters, as long as they have for that since the last
+// heal; checkers nodes, availability, members and wan judge whether they did.
 func (s *session) settle(ctx context.Context, healed time.Time, before workloads.Stats) {
 	ctx, cancel := context.WithDeadline(ctx, healed.Add(s.RecoverWithin))
 	defer cancel()
@@ -280,6 +283,7 @@ func (s *session) settle(ctx context.Context, healed time.Time, before workloads
 	defer stop()
 	var looking sync.WaitGroup
 	looking.Go(func() { s.members.await(ctx, s.Abort) })
+	looking.Go(func() { s.wan.await(ctx, s.Abort) })
 	defer looking.Wait()
 	for ctx.Err() == nil && (s.observer.missing(ctx) != "" || s.unserved(before, healed)) {
 		sleep(ctx, settlePoll)
@@ -411,7 +415,7 @@ func (s *session) report(ctx context.Context) {
 		status := Status{Scenario: s.Name, Phase: s.phase, Left: max(0, time.Until(s.until)), Faults: s.faults,
 			OpsPerSec: float64(done - before), OK: stats.OK, Fail: stats.Fail, Info: stats.Info}
 		s.mu.Unlock()
-		status.Leader = s.observer.seenLeader()
+		status.Leader = s.observer.seenLeaders()
 		before = done
 		s.Progress.Status(status)
 	}

@@ -9,7 +9,7 @@ import (
 
 // Conn is a client of one node. Its methods may be called by many goroutines, and never
 // repeat a request. Every error is, or wraps, an [*Error]. What a Conn can do beyond this, it
-// has by implementing [Leaders], [Leaver] and [Members].
+// has by implementing [Leaders], [Leaver], [Members] and [WANMembers].
 type Conn interface {
 	// Do performs an operation, at most once. An operation that the system does not have is a
 	// BadRequest.
@@ -75,6 +75,12 @@ type Members interface {
 	// RemovePeer makes the leader take a server out of the peer set, by its ID, whether or
 	// not the server is there.
 	RemovePeer(ctx context.Context, id string) error
+}
+
+// WANMembers is a Conn of a system whose servers of all datacenters know of each other.
+type WANMembers interface {
+	// WANMembers is what the node, a server, knows of them.
+	WANMembers(ctx context.Context) ([]history.WANMember, error)
 }
 
 // Leaver is a Conn to a node that can be told to leave.

@@ -95,6 +95,7 @@ func TestOfEveryPanicOfAClientItsGuardIsTold(t *testing.T) {
 		Leaders
 		Leaver
 		Members
+		WANMembers
 	}
 	as := func(what string, ok bool) { require.True(t, ok, what) }
 	for what, call := range map[string]func(Conn) error{
@@ -109,6 +110,12 @@ func TestOfEveryPanicOfAClientItsGuardIsTold(t *testing.T) {
 			m, ok := AsMembers(c)
 			as("members", ok)
 			return m.RemovePeer(ctx, "")
+		},
+		"WANMembers": func(c Conn) error {
+			m, ok := AsWANMembers(c)
+			as("WAN members", ok)
+			_, err := m.WANMembers(ctx)
+			return err
 		},
 		"Close": func(c Conn) error { c.Close(); return errors.New("Close of the client of s1 panicked") },
 	} {
@@ -127,7 +134,8 @@ func TestAGuardAddsNothing(t *testing.T) {
 		_, leaders := AsLeaders(c)
 		_, leaver := AsLeaver(c)
 		_, members := AsMembers(c)
-		require.False(t, leaders || leaver || members)
+		_, wan := AsWANMembers(c)
+		require.False(t, leaders || leaver || members || wan)
 	}
 	moving := struct {
 		Conn

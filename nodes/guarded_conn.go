@@ -11,7 +11,7 @@ import (
 // GuardedConn is a Conn that does not panic: see Guard. Of a panic broke is told as well,
 // as by Guarded. What is asked of the node itself, and not of the store, also ends in time, as by
 // Bounded; how long Do may take is up to its caller. What c can do beside is asked by
-// [AsLeaders], [AsLeaver] and [AsMembers].
+// [AsLeaders], [AsLeaver], [AsMembers] and [AsWANMembers].
 func GuardedConn(c Conn, node string, broke func(*Panicked)) Conn {
 	return guardedConn{c, "the client of " + node, broke}
 }
@@ -47,6 +47,17 @@ func AsMembers(c Conn) (Members, bool) {
 	}
 	m, ok := g.conn.(Members)
 	return guardedMembers{g, m}, ok
+}
+
+// AsWANMembers is what a Conn has of WANMembers.
+func AsWANMembers(c Conn) (WANMembers, bool) {
+	g, guarded := c.(guardedConn)
+	if !guarded {
+		m, ok := c.(WANMembers)
+		return m, ok
+	}
+	m, ok := g.conn.(WANMembers)
+	return guardedWANMembers{g, m}, ok
 }
 
 type guardedConn struct {
@@ -115,6 +126,15 @@ func (g guardedMembers) Peers(ctx context.Context) ([]Peer, error) {
 func (g guardedMembers) RemovePeer(ctx context.Context, id string) error {
 	_, err := bound(ctx, g.guardedConn, "RemovePeer", func(ctx context.Context) (none, error) { return none{}, g.members.RemovePeer(ctx, id) })
 	return err
+}
+
+type guardedWANMembers struct {
+	guardedConn
+	members WANMembers
+}
+
+func (g guardedWANMembers) WANMembers(ctx context.Context) ([]history.WANMember, error) {
+	return bound(ctx, g.guardedConn, "WANMembers", g.members.WANMembers)
 }
 
 type guardedLeaver struct {

@@ -51,6 +51,7 @@ const (
 	FObserve Op = "observe"
 	FCopy    Op = "copy"  // of the observer: what a node itself holds of a key, as a client's read has it
 	FPeers   Op = "peers" // of the observer: a node's account of the peer set; the value is a PeerSet
+	FWan     Op = "wan"   // of the observer: a server's account of the servers of all datacenters; the value is a WANView
 	FProcess Op = "process"
 	FLost    Op = "lost" // of the harness: the cluster was lost here; the value is a text that says how
 	FSeal    Op = "seal" // of the harness: the last line; the value is a Seal
