@@ -121,11 +121,15 @@ func (r Registry) lookUp(s Scenario, o Options) (*plan, error) {
 	if err := p.checkRuntime(); err != nil {
 		return nil, s.mistake(err)
 	}
-	if p.generator, err = p.workload.New(p.options()); err != nil {
+	if p.generator, err = p.workload.Generator(p.options()); err != nil {
 		return nil, s.mistake(err)
 	}
 	return p, s.mistake(p.fit())
 }
+
+// appendShare is the part of the appends to lists that a system is asked for which can append by itself; the others
+// are compare-and-sets.
+const appendShare = 0.3
 
 // options shape the workload. What the system cannot do is not asked of it.
 func (p *plan) options() workloads.Options {
@@ -136,6 +140,12 @@ func (p *plan) options() workloads.Options {
 		for _, dc := range p.topology.Datacenters {
 			o.Datacenters = append(o.Datacenters, dc.Name)
 		}
+	}
+	if slices.Contains(facts.Ops, history.OpAppend) {
+		o.AppendShare = appendShare
+	}
+	for _, m := range facts.Modes {
+		o.Modes = append(o.Modes, m.Name)
 	}
 	for _, op := range []history.Op{history.OpDelete, history.OpDeleteCAS} {
 		if o.DeleteShare > 0 && !slices.Contains(facts.Ops, op) {

@@ -195,7 +195,7 @@ func (s *session) ready(ctx context.Context) error {
 // ends with ctx; what follows ends with Plan.Abort.
 func (s *session) run(ctx context.Context) error {
 	var err error
-	s.runner, err = workloads.NewRunner(workloads.Config{Generator: s.Generator, Clients: s.clients, Nodes: s.asked,
+	s.runner, err = workloads.NewRunner(workloads.Config{Generator: s.Generator, Clients: s.clients, Nodes: s.asked, DCs: s.dcs(),
 		Log: s.log, Rate: s.Rate, Concurrency: s.Concurrency, Timeout: s.Timeout, LeastTimeout: s.LeastTimeout, Seed: s.Seed})
 	if err != nil {
 		return err
@@ -290,14 +290,32 @@ func (s *session) settle(ctx context.Context, healed time.Time, before workloads
 	}
 }
 
+// dcs is the datacenter of each node.
+func (s *session) dcs() map[string]string {
+	of := map[string]string{}
+	for _, n := range s.Topology.Nodes() {
+		of[n.Name] = n.DC
+	}
+	return of
+}
+
 // unserved reports whether a node that clients ask has not served both reads and changes since the
-// heal, or an operation that had succeeded before has not since. What the workload never asks for,
+// heal, of the data of each datacenter that it is asked for, or an operation that had succeeded before has not since. What the workload never asks for,
 // or not of that node, is not waited for.
 func (s *session) unserved(before workloads.Stats, healed time.Time) bool {
 	now := s.runner.Stats()
+	meant := map[string]bool{}
+	for way := range now.ByWay {
+		meant[way.DC] = true
+	}
+	if len(meant) == 0 {
+		return true
+	}
 	for _, node := range s.asked[:min(len(s.asked), s.Concurrency)] { // the others have no client
-		if at := now.ByNode[node]; at.Read.Before(healed) || at.Change.Before(healed) {
-			return true
+		for dc := range meant {
+			if at := now.ByWay[workloads.Way{Node: node, DC: dc}]; at.Read.Before(healed) || at.Change.Before(healed) {
+				return true
+			}
 		}
 	}
 	for f, counts := range before.ByF {

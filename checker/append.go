@@ -13,12 +13,12 @@ import (
 
 // Append is the checker of the workload append.
 func Append() Checker {
-	return Checker{
+	return PerDatacenter(Checker{
 		Name: "append",
 		Doc: "A list only grows, by elements that clients append: none appears twice, none that nobody appended or whose append certainly failed, " +
 			"and none is lost or moved once anybody saw it or was answered that it is there.",
 		Check: checkAppend, Prefix: true,
-	}
+	})
 }
 
 // listState is a list as an answer shows it: the state of its key at an instant of the operation.
@@ -27,9 +27,9 @@ type listState struct {
 	list []int64
 }
 
-// checkAppend judges lists to which clients append unique elements by compare-and-set. A value of
-// the history is a list of integers, and a compare-and-set is [old,new], where new is old and
-// one element more; null is the list that is not there yet.
+// checkAppend judges lists to which clients append unique elements by compare-and-set, or by an append of the system's
+// own. A value of the history is a list of integers, a compare-and-set is [old,new], where new is old and
+// one element more, and an append the element alone, whatever the list is; null is the list that is not there yet.
 //
 // Every state of a list that an answer shows is a version of it, and versions are prefixes of each
 // other, so the length of a list says which version it is. A register with such values is
@@ -39,7 +39,8 @@ type listState struct {
 //	any two states are prefixes of one another, and
 //	no state is shorter than one that was answered before its operation began.
 //
-// For then the operations take effect in the order of their versions, and of their invokes within one.
+// The state that an append made shows in no answer of its own, but in the place of its element in the longest
+// list; of one that was acknowledged and stands in none, it is longer than all of them. For then the operations take effect in the order of their versions, and of their invokes within one.
 // It is what Elle infers from list-append (Kingsbury and Alvaro, "Elle", VLDB 2020), for single keys and in real
 // time, and costs n log n. Stale reads promise no real time and are left out of the last rule, unless the run asked for that mode.
 func checkAppend(_ context.Context, run *Run) Result {
@@ -82,6 +83,14 @@ type appendedList struct {
 	ops    []*history.Operation
 	asked  map[int64]listState // by element, who asked to append it, and to make the list what
 	states []listState
+	blind  []askedElement // what appends were asked for
+	unsure []askedElement // what compare-and-sets of unknown fate were
+}
+
+// askedElement is an element whose operation had no answer that showed a list.
+type askedElement struct {
+	op      *history.Operation
+	element int64
 }
 
 // read takes the operations apart. Elements are unique, which the workload sees to.
@@ -102,12 +111,25 @@ func (l *appendedList) read() error {
 				return fmt.Errorf("operations %d and %d both append %d", other.ID, op.ID, element)
 			}
 			l.asked[element] = listState{op, list}
-			if op.Type == history.OK {
+			switch op.Type {
+			case history.OK:
 				l.states = append(l.states, listState{op, list})
+			case history.Info:
+				l.unsure = append(l.unsure, askedElement{op, element})
 			}
 			if err := l.saw(op, op.Current); err != nil {
 				return err
 			}
+		case history.OpAppend:
+			element, err := history.AsInt(op.Input)
+			if err != nil || element == nil {
+				return fmt.Errorf("operation %d: %s is no element of a list", op.ID, excerpt(op.Input))
+			}
+			if other := l.asked[*element].op; other != nil {
+				return fmt.Errorf("operations %d and %d both append %d", other.ID, op.ID, *element)
+			}
+			l.asked[*element] = listState{op: op}
+			l.blind = append(l.blind, askedElement{op, *element})
 		case history.OpRead:
 			if op.Type == history.OK {
 				if err := l.saw(op, op.Output); err != nil {
@@ -172,8 +194,9 @@ func (l *appendedList) strange(s listState) (why string, ops []*history.Operatio
 			return fmt.Sprintf("%s had the element %d, whose append had certainly failed (%s)", describeAnswer(s), e, by.Error), []*history.Operation{by, s.op}
 		case by.Invoke > s.op.Return:
 			return fmt.Sprintf("%s had the element %d, which was only asked for at %s", describeAnswer(s), e, clock(by.Invoke)), []*history.Operation{s.op, by}
-		case len(asked.list) != i+1 || i+1 == len(s.list) && !slices.Equal(asked.list, s.list):
-			// Of an element within, whoever appended the next one had seen the list up to it, which is a state itself.
+		case by.F == history.OpAppend:
+		case len(asked.list) != i+1 || (i+1 == len(s.list) || l.unseen(s.list[i+1])) && !slices.Equal(asked.list, s.list[:i+1]):
+			// Of an element within, whoever set the list to have the next one had seen the list up to it, which is a state itself.
 			return fmt.Sprintf("%s had the element %d at place %d, after others than those it was appended to", describeAnswer(s), e, i+1), []*history.Operation{by, s.op}
 		}
 		seen[e] = true
@@ -181,28 +204,70 @@ func (l *appendedList) strange(s listState) (why string, ops []*history.Operatio
 	return "", nil
 }
 
-// shrunk finds a state that is shorter than one that was answered before it was asked for.
-func (l *appendedList) shrunk() (why string, ops []*history.Operation) {
-	var asked []listState
+// unseen reports whether an element was appended by somebody who need not have seen the list.
+func (l *appendedList) unseen(element int64) bool {
+	by := l.asked[element].op
+	return by == nil || by.F == history.OpAppend
+}
+
+// listVersion is a state that an operation saw or made, by the length of the list.
+type listVersion struct {
+	op     *history.Operation
+	length int
+	why    string // it has that length
+}
+
+// versions are those of all operations that promise real time.
+func (l *appendedList) versions() (all []listVersion) {
+	var longest []int64
 	for _, s := range l.states {
+		if len(s.list) > len(longest) {
+			longest = s.list
+		}
 		if s.op.F != history.OpRead || s.op.Mode != history.ModeStale || l.mode == history.ModeStale {
-			asked = append(asked, s)
+			all = append(all, listVersion{s.op, len(s.list), fmt.Sprintf("%s had %s", describeAnswer(s), plural(len(s.list), "element"))})
 		}
 	}
+	place := map[int64]int{}
+	for i, e := range longest {
+		place[e] = i + 1
+	}
+	rest := l.blind
+	if len(rest) > 0 { // without them, whoever set a list to have an element had seen all before it
+		rest = slices.Concat(rest, l.unsure)
+	}
+	for _, a := range rest {
+		switch at := place[a.element]; {
+		case at > 0:
+			all = append(all, listVersion{a.op, at, fmt.Sprintf("%d, asked for at %s, was appended as element %d", a.element, clock(a.op.Invoke), at)})
+		case a.op.Type == history.OK:
+			all = append(all, listVersion{a.op, len(longest) + 1, fmt.Sprintf("%s acknowledged at %s that %d was appended, which no answer ever showed", a.op.Node, clock(a.op.Return), a.element)})
+		}
+	}
+	return all
+}
+
+// shrunk finds a state that is shorter than one that was answered before it was asked for.
+func (l *appendedList) shrunk() (why string, ops []*history.Operation) {
+	asked := l.versions()
 	answered := slices.Clone(asked)
-	slices.SortFunc(asked, func(a, b listState) int { return cmp.Compare(a.op.Invoke, b.op.Invoke) })
-	slices.SortFunc(answered, func(a, b listState) int { return cmp.Compare(a.op.Return, b.op.Return) })
-	var longest listState
+	slices.SortFunc(asked, func(a, b listVersion) int { return cmp.Compare(a.op.Invoke, b.op.Invoke) })
+	slices.SortFunc(answered, func(a, b listVersion) int { return cmp.Compare(a.op.Return, b.op.Return) })
+	var longest listVersion
 	for _, s := range asked {
 		for len(answered) > 0 && answered[0].op.Return < s.op.Invoke {
-			if longest.op == nil || len(answered[0].list) > len(longest.list) {
+			if longest.op == nil || answered[0].length > longest.length {
 				longest = answered[0]
 			}
 			answered = answered[1:]
 		}
-		if longest.op != nil && len(s.list) < len(longest.list) {
-			return fmt.Sprintf("%s had %s, and %s, asked for later, only %d: what was there is gone, or old",
-				describeAnswer(longest), plural(len(longest.list), "element"), describeAnswer(s), len(s.list)), []*history.Operation{longest.op, s.op}
+		switch {
+		case longest.op == nil || s.length >= longest.length:
+		case longest.op.F == history.OpAppend || s.op.F == history.OpAppend:
+			return fmt.Sprintf("%s; but %s, and was asked for later", longest.why, s.why), []*history.Operation{longest.op, s.op}
+		default:
+			return fmt.Sprintf("%s, and %s, asked for later, only %d: what was there is gone, or old",
+				longest.why, describeAnswer(listState{op: s.op}), s.length), []*history.Operation{longest.op, s.op}
 		}
 	}
 	return "", nil

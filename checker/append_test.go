@@ -26,7 +26,13 @@ func lists(t testing.TB, lines ...string) *Run {
 		text, rest, _ := strings.Cut(rest, "]")
 		list := json.RawMessage(strings.ReplaceAll(text, " ", ",") + "]")
 		op.F = history.Op(verb)
-		if verb == "read" {
+		if verb == "append" { // "append 1-2 [] 7 ok"
+			element, how, _ := strings.Cut(strings.TrimSpace(rest), " ")
+			op.Input, op.Type = json.RawMessage(element), history.Type(how)
+			if op.Type == history.Info {
+				op.Return = history.Pending
+			}
+		} else if verb == "read" {
 			op.Output = list
 			if strings.Contains(rest, "stale") {
 				op.Mode = history.ModeStale
@@ -68,6 +74,24 @@ func TestAppend(t *testing.T) {
 		"before it was asked":     {Invalid, "which was only asked for at", []string{"read 1-2 [1]", "cas 3-4 [] 1 ok"}},
 		"moved": {Invalid, "after others than those it was appended to",
 			[]string{"cas 1-2 [] 1 info", "cas 1-2 [] 2 info", "read 3-4 [1 2]"}},
+		"appended by the system":           {Valid, "2 states", []string{"append 1-2 [] 1 ok", "append 3-4 [] 2 ok", "read 5-6 [1 2]", "cas 7-8 [1 2] 3 ok"}},
+		"two at a time, in either order":   {Valid, "", []string{"append 1-9 [] 1 ok", "append 1-9 [] 2 ok", "read 10-11 [2 1]"}},
+		"of unknown fate, late":            {Valid, "", []string{"append 1-2 [] 1 info", "read 3-4 []", "cas 5-6 [] 2 ok", "read 7-8 [2 1]"}},
+		"acknowledged, and not in a stale": {Valid, "", []string{"append 1-2 [] 1 ok", "read 3-4 [] stale"}},
+		"appended twice":                   {Invalid, "had the element 1 twice", []string{"append 1-2 [] 1 ok", "read 3-4 [1 1]"}},
+		"appended twice, of unknown fate":  {Invalid, "had the element 1 twice", []string{"append 1-2 [] 1 info", "read 3-4 [1 1]"}},
+		"acknowledged and lost": {Invalid, "which no answer ever showed",
+			[]string{"append 1-2 [] 1 ok", "read 3-4 []"}},
+		"acknowledged, and late": {Invalid, "was appended as element 1",
+			[]string{"append 1-2 [] 1 ok", "read 3-4 []", "read 5-6 [1]"}},
+		"in the wrong order": {Invalid, "was appended as element 2",
+			[]string{"append 1-2 [] 1 ok", "append 3-4 [] 2 ok", "read 5-6 [2 1]"}},
+		"in the wrong order, of unknown fate": {Invalid, "was appended as element 2",
+			[]string{"append 1-2 [] 1 ok", "cas 3-4 [] 2 info", "read 5-6 [2 1]"}},
+		"failed, and there": {Invalid, "whose append had certainly failed",
+			[]string{"append 1-2 [] 1 fail", "read 3-4 [1]"}},
+		"set over an append": {Invalid, "after others than those it was appended to",
+			[]string{"append 1-9 [] 1 info", "append 1-9 [] 2 info", "cas 1-9 [2] 3 info", "append 1-9 [] 4 info", "read 10-11 [1 3 4]"}},
 		"back, seen by two": {Invalid, "what was there is gone, or old",
 			[]string{"cas 1-9 [] 1 ok", "read 2-3 [1]", "read 4-5 []"}},
 	} {

@@ -12,7 +12,7 @@ import (
 // Copies is the checker of what each server holds at the end. It is for workloads that write and delete
 // single keys, and read them at the end.
 func Copies() Checker {
-	return Checker{
+	return PerDatacenter(Checker{
 		Name: "copies",
 		Doc:  "After the final reads, what every server holds itself becomes what they found, in time.",
 		Needs: func(run *Run) string {
@@ -25,7 +25,7 @@ func Copies() Checker {
 			return ""
 		},
 		Check: checkCopies,
-	}
+	})
 }
 
 // copyAnswer is the last answer of a server about its copy of a key.

@@ -14,7 +14,10 @@ import (
 
 // checkHops judges the ways that answers took: which nodes an operation came through, and as what, where
 // answers tell that. As Consul routes requests (developer.hashicorp.com/consul/docs/architecture), a client
-// agent forwards to a server, a follower to the leader, and the leader answers.
+// agent forwards to a server, a follower to the leader, and the leader answers. A request for another datacenter
+// goes from the first server right to any server there, and from that to its leader:
+//
+//	client agent > server > remote server > remote leader
 func checkHops(_ context.Context, run *Run) Result {
 	follows, err := followings(run)
 	if err != nil {
@@ -30,6 +33,9 @@ func checkHops(_ context.Context, run *Run) Result {
 		}
 		told, longest = told+1, max(longest, len(op.Hops))
 		why := wrongHops(run.Topology, op)
+		if why == "" {
+			why = wrongDatacenters(run.Topology, op)
+		}
 		if why == "" {
 			why = follows.astray(op)
 		}
@@ -72,6 +78,7 @@ func way(hops []history.Hop) string {
 
 // wrongHops is what is wrong with the hops of an answer by themselves.
 func wrongHops(t topologies.Topology, op *history.Operation) string {
+	meant := meantBy(t, op)
 	if first := op.Hops[0].Node; first != op.Node {
 		return "its first node is not the one that was asked"
 	}
@@ -90,7 +97,7 @@ func wrongHops(t topologies.Topology, op *history.Operation) string {
 			return fmt.Sprintf("%s is a %s", h.Node, n.Role)
 		case h.Role == history.RoleClient && i > 0:
 			return "nobody forwards to a client agent"
-		case h.Role == history.RoleLeader && i < last:
+		case h.Role == history.RoleLeader && i < last && n.DC == meant:
 			return "a leader does not forward"
 		}
 		seen[h.Node] = true
@@ -106,6 +113,47 @@ func wrongHops(t topologies.Topology, op *history.Operation) string {
 	return ""
 }
 
+// meantBy is the datacenter whose data an operation means; empty of a node that the topology does not have.
+func meantBy(t topologies.Topology, op *history.Operation) string {
+	if op.DC != "" {
+		return op.DC
+	}
+	n, _ := t.Node(op.Node)
+	return n.DC
+}
+
+// mostRemote is how many servers of another datacenter a request comes through: whoever is asked first, and its leader.
+const mostRemote = 2
+
+// wrongDatacenters is what is wrong with the datacenters that an answer came through, whose nodes are known.
+func wrongDatacenters(t topologies.Topology, op *history.Operation) string {
+	meant := meantBy(t, op)
+	asked, _ := t.Node(op.Node)
+	there, servers := false, map[string]int{}
+	for _, h := range op.Hops {
+		n, _ := t.Node(h.Node)
+		if n.Role != topologies.Client {
+			servers[n.DC]++
+		}
+		switch {
+		case n.DC != meant && n.DC != asked.DC:
+			return fmt.Sprintf("%s is in %s, and %s was meant", h.Node, n.DC, meant)
+		case n.DC != meant && there:
+			return fmt.Sprintf("it had come to %s, which was meant, and went back to %s", meant, h.Node)
+		}
+		there = there || n.DC == meant
+	}
+	switch {
+	case op.Type == history.OK && !there:
+		return fmt.Sprintf("nobody of %s answered, which was meant", meant)
+	case meant != asked.DC && servers[asked.DC] > 1:
+		return fmt.Sprintf("%d servers of %s passed it on", servers[asked.DC], asked.DC)
+	case meant != asked.DC && servers[meant] > mostRemote:
+		return fmt.Sprintf("it came through %d servers of %s", servers[meant], meant)
+	}
+	return ""
+}
+
 // followed is what a server said: whom it follows, and in which term.
 type followed struct {
 	at     int64
@@ -115,11 +163,14 @@ type followed struct {
 
 func saidBy(s followed, t int64) int { return cmp.Compare(s.at, t) }
 
-// following is what each server said, in order.
-type following map[string][]followed
+// following is what each server said, in order, and where it is.
+type following struct {
+	said map[string][]followed
+	dcs  map[string]string
+}
 
 func followings(run *Run) (following, error) {
-	f := following{}
+	f := following{map[string][]followed{}, dcOfNodes(run.Topology)}
 	for i := range run.Events {
 		e := &run.Events[i]
 		if e.Process != history.Observer || e.F != history.FObserve {
@@ -127,10 +178,10 @@ func followings(run *Run) (following, error) {
 		}
 		var o history.Observation
 		if err := json.Unmarshal(e.Value, &o); err != nil {
-			return nil, fmt.Errorf("event %d: an observation that cannot be read: %w", e.Index, err)
+			return f, fmt.Errorf("event %d: an observation that cannot be read: %w", e.Index, err)
 		}
 		if o.Error == "" {
-			f[e.Node] = append(f[e.Node], followed{e.Time, o.Leader, o.Term})
+			f.said[e.Node] = append(f.said[e.Node], followed{e.Time, o.Leader, o.Term})
 		}
 	}
 	return f, nil
@@ -144,10 +195,10 @@ func followings(run *Run) (following, error) {
 func (f following) astray(op *history.Operation) string {
 	for i := 0; i+1 < len(op.Hops); i++ {
 		h, next := op.Hops[i], op.Hops[i+1].Node
-		if h.Role != history.RoleFollower || op.Return == history.Pending {
+		if h.Role != history.RoleFollower || op.Return == history.Pending || f.dcs[h.Node] != f.dcs[next] {
 			continue
 		}
-		said := f[h.Node]
+		said := f.said[h.Node]
 		// An answer was true before its line was written, and no longer than observationLag before.
 		before, _ := slices.BinarySearchFunc(said, op.Invoke, saidBy)
 		after, _ := slices.BinarySearchFunc(said, op.Return+observationLag, saidBy)

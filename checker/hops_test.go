@@ -125,3 +125,74 @@ func TestHopsOfAFollowerThatKnowsItsLeader(t *testing.T) {
 	op.Invoke, op.Return = 1150e6, history.Pending
 	require.Empty(t, follows.astray(&op), "nobody knows when it ended")
 }
+
+func TestHopsOfSeveralDatacenters(t *testing.T) {
+	layout := topologies.Topology{Datacenters: []topologies.Datacenter{
+		{Name: "dc1", Servers: topologies.Members{Names: []string{"a1", "a2", "a3"}}, Clients: topologies.Members{Names: []string{"ac"}}},
+		{Name: "dc2", Servers: topologies.Members{Names: []string{"b1", "b2", "b3"}}, Clients: topologies.Members{Names: []string{"bc"}}},
+		{Name: "dc3", Servers: topologies.Members{Names: []string{"c1"}}},
+	}}
+	for _, c := range []struct {
+		hops, dc string
+		mode     history.Mode
+		end      history.Type
+		says     string // empty: it is as it should be
+	}{
+		{"a1:leader", "", "", history.OK, ""},
+		{"a1:leader", "dc1", "", history.OK, ""},
+		{"a2:follower a3:follower a1:leader", "dc1", "", history.OK, ""},
+		{"a2:follower b1:leader", "dc2", "", history.OK, ""},
+		{"a1:leader b1:leader", "dc2", "", history.OK, ""}, // it leads its own, which matters to nobody
+		{"ac:client a2:follower b2:follower b1:leader", "dc2", "", history.OK, ""},
+		{"ac:client a1:leader b2:follower", "dc2", history.ModeStale, history.OK, ""},
+		{"ac:client", "dc2", "", history.Fail, ""},
+		{"a2:follower", "dc2", "", history.Fail, ""},
+		{"a1:leader", "dc2", "", history.Fail, ""}, // it found no way
+		{"a2:follower b2:follower", "dc2", "", history.Info, ""},
+
+		{"a1:leader", "dc2", "", history.OK, "nobody of dc2 answered, which was meant"},
+		{"a2:follower a1:leader", "dc2", "", history.OK, "nobody of dc2 answered"},
+		{"a2:follower", "dc2", history.ModeStale, history.OK, "nobody of dc2 answered"},
+		{"a2:follower b1:leader", "dc1", "", history.OK, "b1 is in dc2, and dc1 was meant"},
+		{"a2:follower c1:leader", "dc2", "", history.OK, "c1 is in dc3, and dc2 was meant"},
+		{"a2:follower c1:leader b1:leader", "dc2", "", history.OK, "c1 is in dc3, and dc2 was meant"},
+		{"a2:follower b1:follower a1:leader", "dc2", "", history.OK, "it had come to dc2, which was meant, and went back to a1"},
+		{"a2:follower b2:follower a3:follower b3:follower", "dc2", "", history.Fail, "it had come to dc2, which was meant, and went back to a3"},
+		{"a2:follower a3:follower b1:leader", "dc2", "", history.OK, "2 servers of dc1 passed it on"},
+		{"a2:follower b2:follower b3:follower b1:leader", "dc2", "", history.OK, "it came through 3 servers of dc2"},
+		{"a2:follower b1:leader b2:leader", "dc2", "", history.OK, "a leader does not forward"},
+		{"a2:follower bc:client b1:leader", "dc2", "", history.OK, "nobody forwards to a client agent"},
+		{"a2:follower b2:follower", "dc2", "", history.OK, "no leader answered"},
+	} {
+		op := history.Operation{F: "write", DC: c.dc, Mode: c.mode, Type: c.end, Hops: hopsOf(c.hops), Invoke: 1, Return: 2}
+		if c.mode != "" {
+			op.F = history.OpRead
+		}
+		op.Node = op.Hops[0].Node
+		r := checkHops(context.Background(), &Run{Topology: layout, Ops: []history.Operation{op}})
+		if c.says == "" {
+			require.Equal(t, Valid, r.Verdict, "%s: %s", c.hops, r.Summary)
+			continue
+		}
+		require.Equal(t, Invalid, r.Verdict, c.hops)
+		require.Contains(t, r.Summary, c.says)
+	}
+}
+
+// Whom a follower knows for its leader matters only of its own datacenter.
+func TestAFollowerMayForwardToAnotherDatacenter(t *testing.T) {
+	for hops, astray := range map[string]bool{"a:follower c:leader": false, "a:follower d:follower c:leader": false, "a:follower b:leader": true} {
+		tp := &tape{}
+		tp.observe(900, "a", history.Observation{State: history.Follower, Leader: "x", Term: 4})
+		tp.observe(900, "d", history.Observation{State: history.Follower, Leader: "c", Term: 4})
+		dc := "dc2"
+		if astray {
+			dc = "dc1"
+		}
+		tp.far(1000, 1200, "a", dc, history.Event{F: history.OpWrite, Key: "k", Value: history.Int(1), Hops: hopsOf(hops)})
+		tp.observe(4000, "a", history.Observation{State: history.Follower, Leader: "x", Term: 4})
+		tp.observe(4000, "d", history.Observation{State: history.Follower, Leader: "c", Term: 4})
+		r := checkHops(context.Background(), tp.runOf(t, twoDCs(), Settings{}))
+		require.Equal(t, astray, r.Verdict == Invalid, "%s: %s", hops, r.Summary)
+	}
+}

@@ -35,12 +35,12 @@ type leftOut struct{ failed, blank, stale int }
 
 // Linearizable is the checker of the workload register.
 func Linearizable() Checker {
-	return Checker{
+	return PerDatacenter(Checker{
 		Name: "linearizable",
 		Doc: "Every key behaves as one register: each operation takes effect at one instant between its request and its answer. " +
 			"The search has a budget: valid and invalid never depend on it, unknown may.",
 		Check: checkLinearizable, Prefix: true,
-	}
+	})
 }
 
 // checkLinearizable judges every key of the register workload by itself, which is the

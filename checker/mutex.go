@@ -15,11 +15,11 @@ import (
 
 // Mutex is the checker of the workload lock.
 func Mutex() Checker {
-	return Checker{
+	return PerDatacenter(Checker{
 		Name:  "mutex",
 		Doc:   "A lock never has two holders, by what these could know, and its fencing tokens rise.",
 		Check: checkMutex, Prefix: true,
-	}
+	})
 }
 
 // checkMutex asks whether a lock ever had two holders, by what these could know.

@@ -11,13 +11,13 @@ import (
 
 // Sessions is the checker of the workload lock for all that mutex does not judge.
 func Sessions() Checker {
-	return Checker{
+	return PerDatacenter(Checker{
 		Name: "sessions",
 		Doc: "A session lives as long as it must, and ends for good and with all its locks; acquires, releases, reads and refusals are those of " +
 			"a store with sessions, in the order of its indexes; lock delays are kept.",
 		Needs: saysBehavior,
 		Check: checkSessions,
-	}
+	})
 }
 
 // saysBehavior refuses histories of old, which do not say what becomes of a session's keys.

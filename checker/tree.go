@@ -9,13 +9,13 @@ import (
 
 // Tree is the checker of the workload tree.
 func Tree() Checker {
-	return Checker{
+	return PerDatacenter(Checker{
 		Name: "tree",
 		Doc: "A listing shows all keys under its prefix as they were at one moment, and not before its request unless it may be stale; " +
 			"a deletion takes all that it covers, at once, and nothing comes back; a key that is made again has a new create index.",
 		Needs: able(history.ReportsIndexes, "the system's answers have no modify index"),
 		Check: checkTree, Prefix: true,
-	}
+	})
 }
 
 // checkTree judges keys that are written, compared and set, deleted alone and by prefix, read and listed. Values

@@ -14,12 +14,12 @@ const leastWoken = 10
 
 // Watch is the checker of the workload watch.
 func Watch() Checker {
-	return Checker{
+	return PerDatacenter(Checker{
 		Name: "watch",
 		Doc: "A watch skips no change for good and its index never goes back; what it shows was there, and is no older than what was answered before it was sent; " +
 			"it wakes when its key changes, and waits while nothing does.",
 		Check: checkWatch,
-	}
+	})
 }
 
 // checkWatch judges blocking queries, and the plain reads of the same keys. What Consul documents of them

@@ -24,7 +24,7 @@ const (
 func Append() Workload {
 	return Workload{
 		Name:     "append",
-		Doc:      "unique elements that are appended to lists by reading them and by compare-and-set",
+		Doc:      "unique elements that are appended to lists by reading them and by compare-and-set, or by the system itself if it can",
 		Ops:      []history.Op{history.OpRead, history.OpCAS},
 		New:      NewAppend,
 		Checkers: []checker.Checker{checker.Append(), checker.Copies()},
@@ -39,6 +39,7 @@ type appends struct {
 	byValue bool // answers have no index: the longest state of a list is the newest
 	most    int  // elements of a list
 	reads   float64
+	asked   float64 // part of the appends that the system is asked for, which need not know the list
 
 	mu     sync.Mutex
 	random *rand.Rand
@@ -56,7 +57,7 @@ type list struct {
 }
 
 // NewAppend makes the Generator of the workload append. OpsPerKey is the length at which a list is
-// replaced; CASShare has no meaning.
+// replaced; CASShare has no meaning, and AppendShare is that of the appends which are no compare-and-set.
 func NewAppend(o Options) (Generator, error) {
 	o.Mode = cmp.Or(o.Mode, history.ModeDefault)
 	o.Keys = cmp.Or(o.Keys, defaultLists)
@@ -69,8 +70,10 @@ func NewAppend(o Options) (Generator, error) {
 		return nil, fmt.Errorf("append: lists of %d elements; at least 1 is needed", o.OpsPerKey)
 	case !(reads <= 1): // not a number is refused as well
 		return nil, fmt.Errorf("append: reads (%v) are more than all operations", reads)
+	case !(o.AppendShare <= 1):
+		return nil, fmt.Errorf("append: %v of the appends are more than all of them", o.AppendShare)
 	}
-	g := &appends{mode: o.Mode, byValue: o.ByValue, most: o.OpsPerKey, reads: reads, random: rand.New(rand.NewPCG(o.Seed, 2))}
+	g := &appends{mode: o.Mode, byValue: o.ByValue, most: o.OpsPerKey, reads: reads, asked: max(0, o.AppendShare), last: o.After, random: rand.New(rand.NewPCG(o.Seed, 2))}
 	for range o.Keys {
 		g.active = append(g.active, g.newList())
 	}
@@ -124,6 +127,10 @@ func (g *appends) read(l *list) Op {
 
 func (g *appends) append(l *list) Op {
 	g.last++
+	if g.asked > 0 && g.random.Float64() < g.asked {
+		element := strconv.FormatInt(g.last, 10)
+		return Op{Op: nodes.Op{F: history.OpAppend, Key: l.name, Value: element}, Argument: json.RawMessage(element), Own: l}
+	}
 	set := encodeList(append(slices.Clip(l.value), g.last))
 	old, recorded := "", "null"
 	if l.index != 0 || len(l.value) > 0 {
@@ -161,7 +168,7 @@ func (g *appends) Learn(op Op, o Outcome) {
 	switch {
 	case o.Type == history.OK && op.F == history.OpRead, o.Answer.HasCurrent:
 		value = o.Answer.Value
-	case o.Type != history.OK:
+	case o.Type != history.OK, op.F == history.OpAppend:
 		return
 	}
 	var read []int64

@@ -54,7 +54,7 @@ func (r *Runner) Copies(ctx context.Context, mode history.Mode, servers []string
 	}
 	for _, node := range servers {
 		r.inflight.Go(func() {
-			r.copiesOf(ctx, node, slices.Clone(wanted))
+			r.copiesOf(ctx, node, r.own(node, wanted))
 			if left.Add(-1) == 0 {
 				stop()
 			}
@@ -64,6 +64,17 @@ func (r *Runner) Copies(ctx context.Context, mode history.Mode, servers []string
 		<-ctx.Done()
 	}
 	return r.Drain()
+}
+
+// own are the reads of the data of a node's own datacenter, as the node is asked for it without any name.
+func (r *Runner) own(node string, all []finalRead) (own []finalRead) {
+	for _, f := range all {
+		if f.DC == "" || r.DCs == nil || f.DC == r.DCs[node] {
+			f.DC = ""
+			own = append(own, f)
+		}
+	}
+	return own
 }
 
 // copiesOf asks one server, one question at a time.

@@ -34,7 +34,7 @@ func (r *Runner) Burst(ctx context.Context, node string, reads int) error {
 	for range reads {
 		sent.Add(1)
 		r.inflight.Go(func() {
-			r.do(r.oneShot(), node, r.Generator.Read(), r.Timeout, sent.Done)
+			r.do(r.oneShot(), node, r.read(node), r.Timeout, sent.Done)
 		})
 	}
 	sent.Wait()

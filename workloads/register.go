@@ -108,7 +108,7 @@ func NewRegister(o Options) (Generator, error) {
 	}
 	g := &register{mode: o.Mode, byValue: o.ByValue, odd: o.OddNames, opsPerKey: o.OpsPerKey,
 		reads: reads, sets: reads + sets, deletes: reads + sets + deletes, coldShare: cold, lateShare: late,
-		random: rand.New(rand.NewPCG(o.Seed, 0))}
+		value: o.After, random: rand.New(rand.NewPCG(o.Seed, 0))}
 	for i := range o.Keys {
 		// Staggered, so that not all keys are young at the same time.
 		g.active = append(g.active, g.newKey(max(1, o.OpsPerKey*(i+1)/o.Keys)))

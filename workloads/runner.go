@@ -22,6 +22,7 @@ type Config struct {
 	Generator   Generator
 	Clients     map[string]nodes.Conn // by node
 	Nodes       []string              // in the order in which threads are dealt to them
+	DCs         map[string]string     // datacenter of each node; nil: it matters to nobody
 	Log         history.Sink
 	Rate        float64       // operations a second over all threads; 0 means as fast as possible
 	Concurrency int           // threads
@@ -88,7 +89,7 @@ func NewRunner(c Config) (*Runner, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
-	r := &Runner{Config: c, pace: newPacer(c.Rate), timeouts: newTimeouts(c), tally: tally{byF: map[history.Op]*Counts{}, nodes: map[string]Served{}}}
+	r := &Runner{Config: c, pace: newPacer(c.Rate), timeouts: newTimeouts(c), tally: tally{byF: map[history.Op]*Counts{}, ways: map[Way]Served{}}}
 	for i := range c.Concurrency {
 		r.threads = append(r.threads, thread{process: history.Process(i), node: c.Nodes[i%len(c.Nodes)]})
 	}
@@ -123,7 +124,7 @@ func (r *Runner) Run(ctx context.Context) error {
 // play is one thread. It returns false if the history cannot be written.
 func (r *Runner) play(ctx context.Context, t *thread) bool {
 	for r.pace.wait(ctx) {
-		answer, recorded := r.do(t.process, t.node, r.Generator.Next(), r.timeouts.next(), nil)
+		answer, recorded := r.do(t.process, t.node, r.next(t.node), r.timeouts.next(), nil)
 		if !recorded {
 			return false
 		}
@@ -139,6 +140,22 @@ func (r *Runner) play(ctx context.Context, t *thread) bool {
 		}
 	}
 	return true
+}
+
+// next is the next operation of a client of a node.
+func (r *Runner) next(node string) Op {
+	if g, ok := r.Generator.(Placed); ok && r.DCs != nil {
+		return g.NextAt(r.DCs[node])
+	}
+	return r.Generator.Next()
+}
+
+// read is what a burst at a node asks for.
+func (r *Runner) read(node string) Op {
+	if g, ok := r.Generator.(Placed); ok && r.DCs != nil {
+		return g.ReadAt(r.DCs[node])
+	}
+	return r.Generator.Read()
 }
 
 // do has process perform and record one operation, which it gives up after timeout. It returns false if the history cannot
@@ -162,7 +179,7 @@ func (r *Runner) do(process history.Process, node string, op Op, timeout time.Du
 		r.fail(err)
 		return Outcome{}, false
 	}
-	r.tally.add(node, op.F, answer)
+	r.tally.add(Way{node, op.DC}, op.F, answer)
 	r.Generator.Learn(op, answer)
 	return answer, true
 }

@@ -18,12 +18,15 @@ type Counts struct {
 type Stats struct {
 	Counts
 	ByF    map[history.Op]Counts
-	ByNode map[string]Served
+	ByWay  map[Way]Served
 	LastOK time.Time // when the latest operation succeeded; zero if none has
 	Unread int       // keys that Final did not manage to read
 }
 
-// Served is when a node last served clients: did as asked, or refused as it should.
+// Way is who was asked, and for which datacenter's data; empty means its own.
+type Way struct{ Node, DC string }
+
+// Served is when clients were last served on a way: it was done as asked, or refused as it should.
 type Served struct {
 	Read, Change time.Time // zero: never
 }
@@ -47,21 +50,21 @@ type tally struct {
 	mu    sync.Mutex
 	stats Stats
 	byF   map[history.Op]*Counts
-	nodes map[string]Served
+	ways  map[Way]Served
 }
 
-func (t *tally) add(node string, f history.Op, a Outcome) {
+func (t *tally) add(way Way, f history.Op, a Outcome) {
 	now := time.Now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if a.Type == history.OK || a.Error.Served() {
-		at := t.nodes[node]
+		at := t.ways[way]
 		if f.Reads() {
 			at.Read = now
 		} else {
 			at.Change = now
 		}
-		t.nodes[node] = at
+		t.ways[way] = at
 	}
 	t.stats.add(a)
 	c := t.byF[f]
@@ -94,7 +97,7 @@ func (t *tally) snapshot() Stats {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := t.stats
-	s.ByNode = maps.Clone(t.nodes)
+	s.ByWay = maps.Clone(t.ways)
 	s.ByF = make(map[history.Op]Counts, len(t.byF))
 	for f, c := range t.byF {
 		s.ByF[f] = *c

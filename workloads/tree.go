@@ -88,7 +88,7 @@ func NewTree(o Options) (Generator, error) {
 	case !(reads+sets <= 1): // not a number is refused as well
 		return nil, fmt.Errorf("tree: reads (%v) and operations with a condition (%v) are more than all operations", reads, sets)
 	}
-	g := &tree{mode: o.Mode, opsPerDir: o.OpsPerKey, reads: reads, sets: reads + sets, random: rand.New(rand.NewPCG(o.Seed, 3))}
+	g := &tree{mode: o.Mode, opsPerDir: o.OpsPerKey, reads: reads, sets: reads + sets, value: o.After, random: rand.New(rand.NewPCG(o.Seed, 3))}
 	for i := range o.Keys {
 		g.active = append(g.active, g.newDirectory(max(1, o.OpsPerKey*(i+1)/o.Keys)))
 	}

@@ -84,7 +84,7 @@ func NewWatch(o Options) (Generator, error) {
 	case o.Timeout/2 < shortestWait:
 		return nil, fmt.Errorf("watch: a timeout of %v; watches wait for %v and more, and need twice as long", o.Timeout, shortestWait)
 	}
-	g := &watch{mode: o.Mode, longest: o.Timeout / 2, random: rand.New(rand.NewPCG(o.Seed, 3))}
+	g := &watch{mode: o.Mode, longest: o.Timeout / 2, value: o.After, random: rand.New(rand.NewPCG(o.Seed, 3))}
 	for i := range o.Keys {
 		g.keys = append(g.keys, &watchedKey{name: "watched" + strconv.Itoa(i)})
 	}

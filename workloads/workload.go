@@ -20,7 +20,9 @@
 // each of which is replaced as it grows old. The lock is sessions that compete for a few
 // locks: each is made, renewed, and destroyed or abandoned, and what a session held meanwhile is for
 // the checkers mutex and sessions to judge. The append is lists that clients append to. The tree
-// lists and deletes keys by what they begin with.
+// lists and deletes keys by what they begin with. The forwarding is registers, locks and lists together, read in all modes.
+//
+// Of several datacenters, each of which has its own data, every workload asks for the data of each: see [Workload.Generator].
 //
 // A new workload is one file with a Generator, one with its Checker (package checker), and one line in All. It is not for judging
 // what was seen (package checker).
@@ -65,6 +67,16 @@ type Generator interface {
 	Learn(Op, Outcome)
 }
 
+// Placed is a Generator to which it matters where who asks is. A Runner that knows the datacenters of its nodes
+// calls these methods in place of Next and Read.
+type Placed interface {
+	Generator
+	// NextAt is Next of a client at a node of this datacenter.
+	NextAt(dc string) Op
+	// ReadAt is Read at a node of this datacenter.
+	ReadAt(dc string) Op
+}
+
 // Workload is a kind of load, and who judges what came of it.
 type Workload struct {
 	Name string
@@ -76,7 +88,18 @@ type Workload struct {
 }
 
 // All lists the workloads by name.
-func All() []Workload { return []Workload{Append(), Lock(), Register(), Tree(), Watch()} }
+func All() []Workload {
+	return []Workload{Append(), Forwarding(), Lock(), Register(), Tree(), Watch()}
+}
+
+// Generator makes the Generator of a workload: one for the data of each of several datacenters, if the
+// options name several.
+func (w Workload) Generator(o Options) (Generator, error) {
+	if len(o.Datacenters) > 1 {
+		return newDatacenters(o, w.New)
+	}
+	return w.New(o)
+}
 
 // Options shape a workload. The zero value of a field means its default; a share that
 // is to be nothing is negative.
@@ -105,8 +128,15 @@ type Options struct {
 	// Concurrency and Timeout are the runner's, for workloads whose operations block. Defaults 12 and 3 s.
 	Concurrency int
 	Timeout     time.Duration
-	// Datacenters are those whose data is asked for, by name; none: that of the node which is asked.
+	// Datacenters are those whose data is asked for, by name; none: that of the node which is asked. See
+	// [Workload.Generator], which alone looks at them.
 	Datacenters []string
+	// After is what the integers are above that clients write, so that no two generators write the same.
+	After int64
+	// AppendShare is the part of the appends to lists that are an OpAppend, for systems that have it. Default 0.
+	AppendShare float64
+	// Modes are those in which the system can read, for workloads that read in all of them. Default all.
+	Modes []history.Mode
 	// PlainSessions is for systems whose sessions have no lock delay, and always delete their keys.
 	PlainSessions bool
 }

@@ -11,9 +11,10 @@ import (
 type Op string
 
 const (
-	OpRead  Op = "read"
-	OpWrite Op = "write"
-	OpCAS   Op = "cas"
+	OpRead   Op = "read"
+	OpWrite  Op = "write"
+	OpCAS    Op = "cas"
+	OpAppend Op = "append" // of one element to the list that the key holds; whoever asks twice appends twice
 
 	OpDelete     Op = "delete"
 	OpDeleteCAS  Op = "delete-cas"  // a delete if the modify index is still what it was
