@@ -15,7 +15,7 @@ import (
 // checkAvailability measures how well clients were served, and judges one promise: once
 // everything is healed, a write (or compare-and-set) and a read succeed within
 // Settings.RecoverWithin, and so does each node that clients ask, and each operation that had
-// succeeded before. An outage during a fault is a metric and never a verdict:
+// succeeded before; of several datacenters, so does the data of each, whoever is asked. An outage during a fault is a metric and never a verdict:
 // which of them are excusable depends on the fault. Nor is one that the machine, or the
 // harness, caused: see excuse.
 func checkAvailability(_ context.Context, run *Run) Result {
@@ -35,26 +35,36 @@ func checkAvailability(_ context.Context, run *Run) Result {
 	}
 	excuses := excuse(run)
 	var said []string
-	for _, k := range []kind{{"write", "wrote", changes}, {"read", "read", history.Op.Reads}} {
-		v, text := recovered(run, k, since, after)
-		if v != Valid {
-			r.Reasons = append(r.Reasons, text)
+	dcs, parts := run.parts()
+	for i, part := range parts {
+		for _, k := range []kind{{"write", "wrote", changes}, {"read", "read", history.Op.Reads}} {
+			v, text := recovered(part, k, since, after)
+			text = inDC(dcs[i], text)
+			if v != Valid {
+				r.Reasons = append(r.Reasons, text)
+			}
+			if v == Invalid && len(excuses) > 0 {
+				v = Unknown
+				r.Reasons = append(r.Reasons, excuses...)
+			}
+			if badness[v] > badness[r.Verdict] {
+				r.Verdict = v
+			}
+			said = append(said, text)
 		}
-		if v == Invalid && len(excuses) > 0 {
-			v = Unknown
-			r.Reasons = append(r.Reasons, excuses...)
-		}
-		if badness[v] > badness[r.Verdict] {
-			r.Verdict = v
-		}
-		said = append(said, text)
 	}
 	if !ended {
 		r.Verdict = Worst(r.Verdict, Unknown)
 		r.Reasons = append(r.Reasons, cutOff)
 	}
-	if run.Settings.Format >= formatServed {
-		v, texts := recoveredEverywhere(run, since, after)
+	for i, part := range parts {
+		if run.Settings.Format < formatServed {
+			break
+		}
+		v, texts := recoveredEverywhere(part, since, after)
+		for j := range texts {
+			texts[j] = inDC(dcs[i], texts[j])
+		}
 		if v == Invalid && len(excuses) > 0 {
 			v = Unknown
 			texts = append(texts, excuses...)
@@ -64,7 +74,7 @@ func checkAvailability(_ context.Context, run *Run) Result {
 		}
 		r.Reasons = append(r.Reasons, texts...)
 	}
-	r.Summary = said[0] + "; " + said[1]
+	r.Summary = strings.Join(said, "; ")
 	if len(r.Reasons) > 0 {
 		r.Summary = r.Reasons[0]
 	}
@@ -285,9 +295,10 @@ func availabilityMetrics(run *Run, spans []phaseSpan) []Metric {
 			lost++
 		}
 	}
-	return append(figures,
+	figures = append(figures,
 		Metric{"slowest recovery after a heal", slowest.Seconds(), "s"},
 		Metric{"heals without a write after them", float64(lost), ""})
+	return append(figures, wayMetrics(run)...)
 }
 
 func seconds(ns int64) float64 { return time.Duration(ns).Seconds() }

@@ -143,9 +143,10 @@ func together(names []string, results []Result) (whole Result) {
 	return whole
 }
 
+// inDC puts the name of a datacenter, if there is one, before what is said of it.
 func inDC(dc, what string) string {
-	if what == "" {
-		return dc
+	if dc == "" || what == "" {
+		return dc + what
 	}
 	return dc + ": " + what
 }

@@ -25,8 +25,18 @@ type majorityWindow struct {
 //
 // Broken servers have to be dead, paused or cut off in both directions: one that is heard, and does not
 // hear, may call elections without end, and one with a stuck disk may go on leading, in correct systems too.
-func majorityWindows(run *Run) ([]majorityWindow, error) {
-	w := windows{run: run, open: map[change]bool{}, members: map[int]bool{}, tainted: map[string]bool{}}
+func majorityWindows(run *Run) (all []majorityWindow, err error) {
+	err = eachCertain(run, func(from, to int64, w *windows) {
+		if servers := w.majority(); servers != nil {
+			all = append(all, majorityWindow{from: from, to: to, servers: servers})
+		}
+	})
+	return all, err
+}
+
+// eachCertain calls see for each time in which the conditions of the cluster are certain, in order: w knows them.
+func eachCertain(run *Run, see func(from, to int64, w *windows)) error {
+	w := windows{run: run, see: see, open: map[change]bool{}, members: map[int]bool{}, tainted: map[string]bool{}}
 	end := clientsRest(run)
 	for i := range run.Events {
 		e := &run.Events[i]
@@ -38,14 +48,14 @@ func majorityWindows(run *Run) ([]majorityWindow, error) {
 		}
 		m, err := history.ParseFaultEvent(e.Value)
 		if err != nil {
-			return nil, fmt.Errorf("event %d: a fault event that cannot be read: %w", e.Index, err)
+			return fmt.Errorf("event %d: a fault event that cannot be read: %w", e.Index, err)
 		}
 		w.close(e.Time)
 		w.change(m)
 		w.reopen(e.Time)
 	}
 	w.close(end)
-	return w.all, nil
+	return nil
 }
 
 // clientsRest is when clients stop to ask for what they like: at the final reads, or at an interrupt.
@@ -68,8 +78,9 @@ type change struct {
 
 type windows struct {
 	run     *Run
-	all     []majorityWindow
-	now     *majorityWindow    // open, without its end
+	see     func(from, to int64, w *windows)
+	certain bool // since then
+	since   int64
 	asked   *faults.Conditions // of the whole cluster, measured to be so; nil: who knows
 	open    map[change]bool    // begun and not done
 	members map[int]bool       // steps that take servers in or out, until their heal is verified
@@ -77,11 +88,10 @@ type windows struct {
 }
 
 func (w *windows) close(at int64) {
-	if w.now != nil && at > w.now.from {
-		w.now.to = at
-		w.all = append(w.all, *w.now)
+	if w.certain && at > w.since {
+		w.see(w.since, at, w)
 	}
-	w.now = nil
+	w.certain = false
 }
 
 // change takes in what the nemesis says.
@@ -112,12 +122,7 @@ func (w *windows) change(m history.FaultEvent) {
 }
 
 func (w *windows) reopen(at int64) {
-	if w.asked == nil || len(w.open) > 0 || len(w.members) > 0 {
-		return
-	}
-	if servers := w.majority(); servers != nil {
-		w.now = &majorityWindow{from: at, servers: servers}
-	}
+	w.certain, w.since = w.asked != nil && len(w.open) == 0 && len(w.members) == 0, at
 }
 
 // mostServers bounds the search for a majority, which looks at all sets of servers.
@@ -156,16 +161,24 @@ func (w *windows) majority() (best []string) {
 func (w *windows) wellTogether(servers []string) bool {
 	usual := w.run.Topology.Baseline()
 	for _, a := range servers {
-		if w.tainted[a] || w.asked.Processes[a] != faults.Running || !w.asked.Clocks[a].Healthy() || !w.asked.Disks[a].Healthy() {
+		if !w.well(a) {
 			return false
 		}
 		for _, b := range servers {
-			if l := (faults.Pair{From: a, To: b}); w.asked.Links[l] != usual.Links[l] {
+			l := faults.Pair{From: a, To: b}
+			is, was := w.asked.Links[l], usual.Links[l]
+			is.Seed, was.Seed = 0, 0 // which depends on all nodes of all datacenters
+			if is != was {
 				return false
 			}
 		}
 	}
 	return true
+}
+
+// well reports whether nothing is wrong with a node by itself.
+func (w *windows) well(node string) bool {
+	return !w.tainted[node] && w.asked.Processes[node] == faults.Running && w.asked.Clocks[node].Healthy() && w.asked.Disks[node].Healthy()
 }
 
 // silentTo reports whether nothing of a server reaches the others, nor anything of them it.
@@ -174,7 +187,12 @@ func (w *windows) silentTo(server string, others []string) bool {
 		return true
 	}
 	return !slices.ContainsFunc(others, func(other string) bool {
-		there, back := w.asked.Links[faults.Pair{From: server, To: other}], w.asked.Links[faults.Pair{From: other, To: server}]
-		return !(there.Drop || there.Reject) || !(back.Drop || back.Reject)
+		return !w.cut(server, other) || !w.cut(other, server)
 	})
+}
+
+// cut reports whether nothing that one node sends comes to another.
+func (w *windows) cut(from, to string) bool {
+	l := w.asked.Links[faults.Pair{From: from, To: to}]
+	return l.Drop || l.Reject
 }

@@ -112,7 +112,7 @@ func unexpectedEvents(run *Run) (reasons []string) {
 		known[n.Name] = true
 	}
 	of := map[history.Process][]history.Op{
-		history.Observer: {history.FObserve, history.FPeers, history.FCopy},
+		history.Observer: {history.FObserve, history.FPeers, history.FCopy, history.FWan},
 		history.Runtime:  {history.FProcess},
 		history.Harness:  {history.FPhase, history.FLost, history.FSeal},
 	}

@@ -3,6 +3,7 @@ package workloads
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -134,7 +135,7 @@ func TestSeveralDatacentersInTrouble(t *testing.T) {
 						})
 					}
 				}
-				b.run(20 * time.Second)
+				b.run(10 * time.Second)
 				for _, c := range b.Clients {
 					for _, fake := range c.(dcClient).of {
 						fake.setTrouble(func(float64) trouble { return none })
@@ -177,6 +178,36 @@ func phased(events []history.Event) (all []history.Event) {
 	all = append(all, events[final:]...)
 	phase(history.PhaseEnd, events[len(events)-1].Time)
 	return all
+}
+
+// lost is a client whose writes of another datacenter end up in its own.
+type lost struct{ dcClient }
+
+func (l lost) Do(ctx context.Context, op nodes.Op) (nodes.Answer, error) {
+	if !op.F.Reads() {
+		op.DC = l.dc
+	}
+	return l.dcClient.Do(ctx, op)
+}
+
+func TestAnEffectInTheWrongDatacenterShows(t *testing.T) {
+	for _, w := range []Workload{Register(), Append(), Forwarding()} {
+		synctest.Test(t, func(t *testing.T) {
+			g, err := w.Generator(Options{Seed: 7, Datacenters: twoDCs})
+			require.NoError(t, err)
+			b := dcBench(t, g, func(c nodes.Conn) nodes.Conn { return lost{c.(dcClient)} })
+			b.run(5 * time.Second)
+			require.NoError(t, b.Final(t.Context()))
+			events, ops := b.finish()
+			run := &checker.Run{Settings: checker.Settings{Workload: w.Name, Mode: history.ModeDefault}, Topology: topologyOfTwo(), Events: phased(events), Ops: ops}
+			_, results := checker.Judge(context.Background(), run, checker.All())
+			said := fmt.Sprint(results)
+			at := slices.IndexFunc(results, func(r checker.Result) bool { return r.Checker == "forwarding" })
+			require.GreaterOrEqual(t, at, 0)
+			require.Equal(t, checker.Invalid, results[at].Verdict, said)
+			require.Contains(t, results[at].Summary, "meant for dc")
+		})
+	}
 }
 
 // A copy is asked for without the name of a datacenter: with one, it may be another server's.

@@ -13,15 +13,16 @@ import (
 
 // Measures of the figure of a run, in pixels.
 const (
-	figureLeft   = 112.0
-	figureWidth  = 960.0 // of the plot
-	figureRight  = 14.0
-	rowHeight    = 17.0
-	stateHeight  = 5.0 // strip on top of a node's lane that reports whether it leads
-	cellsPerLane = 480 // cells over the width of a lane
-	rateHeight   = 76.0
-	delayHeight  = 58.0
-	panelGap     = 12.0
+	figureLeft       = 112.0
+	figureWidth      = 960.0 // of the plot
+	figureRight      = 14.0
+	rowHeight        = 17.0
+	datacenterHeight = 20.0 // of the line above the lanes of a datacenter, where there are several
+	stateHeight      = 5.0  // strip on top of a node's lane that reports whether it leads
+	cellsPerLane     = 480  // cells over the width of a lane
+	rateHeight       = 76.0
+	delayHeight      = 58.0
+	panelGap         = 12.0
 )
 
 // runFigure is the run on one time axis, from top to bottom: phases, faults, a lane for
@@ -82,7 +83,7 @@ func (f *runFigure) describe() string {
 	run := f.data.run()
 	return fmt.Sprintf("The run over %s: %s against %s, %s, %s of leadership. The tables on this page hold the same in words.",
 		seconds(f.scale.end), tallyOf(run.Ops), count(len(f.nodeNames()), "node"), count(len(run.Faults), "fault"),
-		count(changes(leaderships(f.states)), "change"))
+		count(changes(run.Topology, leaderships(f.states)), "change"))
 }
 
 func (f *runFigure) label(text, class string, y float64) {
@@ -200,14 +201,29 @@ func (f *runFigure) nodeNames() []string {
 	return names
 }
 
+// datacenterNames are those of the nodes.
+func (f *runFigure) datacenterNames() map[string]string {
+	of := map[string]string{}
+	for _, n := range f.data.run().Topology.Nodes() {
+		of[n.Name] = n.DC
+	}
+	return of
+}
+
 func (f *runFigure) nodes() {
-	names := f.nodeNames()
+	names, dcs := f.nodeNames(), f.datacenterNames()
 	height := 44.0
 	if len(names) > 12 {
 		height = 26
 	}
 	cells := map[string][]tally{}
-	for _, name := range names {
+	for i, name := range names {
+		if dc := dcs[name]; len(f.data.run().Topology.Datacenters) > 1 && (i == 0 || dcs[names[i-1]] != dc) {
+			f.label(cmp.Or(dc, "elsewhere"), "datacenter", f.y+datacenterHeight-5)
+			f.labels.line("rule", 0, f.y+datacenterHeight, figureLeft, f.y+datacenterHeight)
+			f.over.line("rule", 0, f.y+datacenterHeight, figureWidth, f.y+datacenterHeight)
+			f.y += datacenterHeight
+		}
 		f.lanes[name] = lane{f.y + stateHeight + 1, height - stateHeight - 3}
 		cells[name] = make([]tally, cellsPerLane)
 		f.label(shorten(cmp.Or(name, "(no node)"), 16), "lane", f.y+height/2+5)

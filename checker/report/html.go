@@ -55,6 +55,7 @@ type pageView struct {
 	Phases            []phase
 	Errors            []errorRow
 	Hops              []hopRow
+	Ways              *waysView
 	VersionPairs      []pair
 	Texts             []pair
 }
@@ -85,8 +86,8 @@ func HTML(d Data) ([]byte, error) {
 		Faults:   faultRows(run), Baseline: run.Baseline,
 		Figure: figure, Detail: detailOf(d, lanes, leaders, buckets, int64(width)),
 		Total: tallyOf(run.Ops), Kinds: kindRows(run.Ops),
-		Leaders: leaders, Changes: changes(leaders),
-		Phases: phases, Errors: errorRows(run, phases), Hops: hopRows(run.Ops),
+		Leaders: leaders, Changes: changes(run.Topology, leaders),
+		Phases: phases, Errors: errorRows(run, phases), Hops: hopRows(run.Ops), Ways: waysOf(run),
 		VersionPairs: versionPairs(d.Versions), Texts: texts(d),
 	}
 	view.Marked = len(counterexampleOps(d.Results)) > 0

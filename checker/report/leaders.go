@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"slices"
 
+	"faultline/topologies"
 	"faultline/workloads/history"
 )
 
@@ -60,8 +61,8 @@ func leaderships(all []stateSpan) []stateSpan {
 	return slices.DeleteFunc(slices.Clone(all), func(s stateSpan) bool { return s.State != history.Leader })
 }
 
-// changes counts how often leadership went on to another term or node after the first.
-func changes(leaders []stateSpan) int {
+// changes counts how often leadership went on to another term or node after the first, in each datacenter.
+func changes(t topologies.Topology, leaders []stateSpan) int {
 	type leadership struct {
 		node string
 		term uint64
@@ -70,5 +71,10 @@ func changes(leaders []stateSpan) int {
 	for _, s := range leaders {
 		seen[leadership{s.Node, s.Term}] = true
 	}
-	return max(0, len(seen)-1)
+	led := map[string]bool{} // datacenters that had any
+	for l := range seen {
+		n, _ := t.Node(l.node)
+		led[n.DC] = true
+	}
+	return len(seen) - len(led)
 }

@@ -158,7 +158,7 @@ func keyMetrics(d Data) string {
 	}
 	leaders := leaderships(stateSpans(run.Events, extent(d)))
 	return text + fmt.Sprintf("; %s (%s); %s of leadership", count(len(run.Faults), "fault"), faultNames(run.Faults),
-		count(changes(leaders), "change"))
+		count(changes(run.Topology, leaders), "change"))
 }
 
 func (s *screen) stories(r checker.Result, d Data) {

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"faultline/checker"
+	"faultline/topologies"
 	"faultline/workloads/history"
 )
 
@@ -132,7 +133,7 @@ func TestStaysFollowTheObserver(t *testing.T) {
 	require.Equal(t, []stateSpan{
 		{"a", "Leader", 2, 1, 5}, {"b", "Leader", 3, 4, 8}, {"a", "silent", 0, 5, 7}, {"b", "silent", 0, 8, 10},
 	}, got)
-	require.Equal(t, 1, changes(leaderships(got)))
+	require.Equal(t, 1, changes(topologies.Topology{}, leaderships(got)))
 }
 
 func TestThinKeepsProofs(t *testing.T) {
