@@ -26,7 +26,7 @@ type Op struct {
 	F       history.Op
 	DC      string        // the datacenter whose data is meant; empty: that of the node
 	Key     string        // of OpList and OpDeleteTree: what the keys begin with; empty means all
-	Value   string        // of OpWrite, OpCAS, OpAcquire and OpRelease: what the key is to hold
+	Value   string        // of OpWrite, OpCAS, OpAcquire and OpRelease: what the key is to hold; of OpAppend: the element
 	Index   uint64        // of OpCAS and OpDeleteCAS: the modify index that the key must have; 0 without Old: it must be absent
 	Old     string        // of OpCAS: the value that the key had at that index, and must have where answers have no index
 	Mode    history.Mode  // of OpRead, OpList and OpWatch

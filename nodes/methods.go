@@ -51,6 +51,13 @@ type Trees interface {
 	List(ctx context.Context, prefix string, mode history.Mode) (Answer, error)
 }
 
+// Appends has the operation on lists that takes effect once more with every try.
+type Appends interface {
+	// Append makes value, a JSON value, the last element of the list that the key holds; an
+	// absent key holds an empty one. The answer has the key's modify index and the element.
+	Append(ctx context.Context, key, value string) (Answer, error)
+}
+
 // Watches has the operation that waits.
 type Watches interface {
 	// Watch reads a key once it has changed since an earlier answer, or after a time.
@@ -83,6 +90,9 @@ func Dispatch(ctx context.Context, node any, op Op) (a Answer, err error) {
 		case history.OpList:
 			return trees.List(ctx, op.Key, op.Mode)
 		}
+	}
+	if appends, ok := node.(Appends); ok && op.F == history.OpAppend {
+		return appends.Append(ctx, op.Key, op.Value)
 	}
 	if watches, ok := node.(Watches); ok && op.F == history.OpWatch {
 		return watches.Watch(ctx, op.Key, op.Since, op.Wait, op.Mode)
@@ -157,6 +167,10 @@ func (m Methods) DeleteTree(ctx context.Context, prefix string) (Answer, error) 
 
 func (m Methods) List(ctx context.Context, prefix string, mode history.Mode) (Answer, error) {
 	return m.Do(ctx, Op{F: history.OpList, Key: prefix, Mode: mode})
+}
+
+func (m Methods) Append(ctx context.Context, key, value string) (Answer, error) {
+	return m.Do(ctx, Op{F: history.OpAppend, Key: key, Value: value})
 }
 
 func (m Methods) Watch(ctx context.Context, key string, since uint64, wait time.Duration, mode history.Mode) (Answer, error) {

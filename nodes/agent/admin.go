@@ -19,6 +19,7 @@ type (
 	}
 	peerInfo struct {
 		ID      string
+		Name    string // empty if nobody of that ID is known any more
 		Address string
 		Voter   bool
 		Leader  bool
@@ -33,7 +34,7 @@ type (
 func (s *server) status(context.Context, none) (statusReply, error) {
 	reply := statusReply{Leader: s.leaderAddr(), Last: s.raft.LastIndex()}
 	for _, p := range s.raft.GetConfiguration().Configuration().Servers {
-		reply.Servers = append(reply.Servers, peerInfo{ID: string(p.ID), Address: string(p.Address),
+		reply.Servers = append(reply.Servers, peerInfo{ID: string(p.ID), Name: s.a.nameOf(p.ID), Address: string(p.Address),
 			Voter: p.Suffrage == raft.Voter, Leader: string(p.Address) == reply.Leader})
 	}
 	return reply, nil

@@ -28,8 +28,11 @@ type Agent struct {
 	boot string // of this start
 
 	gossip      *gossip.Pool
+	wan         *gossip.Pool // of servers: the servers of all datacenters
+	router      *router      // of servers
 	calls       *rpc.Pool
-	port        *port // of servers
+	wanCalls    *rpc.Pool // to other datacenters
+	port        *port     // of servers
 	http        *http.Server
 	httpOn      net.Listener
 	server      atomic.Pointer[server] // nil on clients, and while a server starts
@@ -52,7 +55,10 @@ func New(host nodes.Host, c Config) (*Agent, error) {
 	a.boot = a.newUUID()
 	a.calls = rpc.NewPool(func(ctx context.Context, addr string) (net.Conn, error) {
 		return dial(ctx, host, addr, protocolRPC)
-	}, host.Log())
+	}, rpc.LAN, host.Log())
+	a.wanCalls = rpc.NewPool(func(ctx context.Context, addr string) (net.Conn, error) {
+		return dial(ctx, host, addr, protocolWAN)
+	}, rpc.WAN, host.Log())
 	a.runCtx, a.quit = context.WithCancel(context.Background())
 	h := fnv.New64a() // client agents start with different servers
 	_, _ = h.Write([]byte(s.Name))
@@ -124,11 +130,17 @@ func (a *Agent) open(failed chan<- error) (err error) {
 		HTTPAPI: a.settings.http().String()}
 	if a.Server {
 		tags.RPC = a.rpcAddr()
+		tags.WAN = a.advertise(a.SerfWANPort).String()
 	}
 	a.gossip, err = gossip.Start(gossip.Config{Host: a.host, Name: a.Name, Bind: a.bind(a.SerfPort),
-		Advertise: a.advertise(a.SerfPort), Tags: tags, Seeds: a.seeds, Profile: a.profile})
+		Advertise: a.advertise(a.SerfPort), Tags: tags, Seeds: a.seeds, Profile: a.profile, Admit: a.admitLAN})
 	if err != nil {
 		return err
+	}
+	if a.Server {
+		if err := a.openWAN(tags); err != nil {
+			return err
+		}
 	}
 	a.http = &http.Server{Handler: a.api(), ReadHeaderTimeout: 10 * time.Second,
 		BaseContext: func(net.Listener) context.Context { return a.runCtx },
@@ -162,10 +174,14 @@ func (a *Agent) close() error {
 	if a.gossip != nil {
 		note("gossip", a.gossip.Shutdown())
 	}
+	if a.wan != nil {
+		note("wan gossip", a.wan.Shutdown())
+	}
 	if s := a.server.Load(); s != nil {
 		note("server", s.close())
 	}
 	a.calls.Close()
+	a.wanCalls.Close()
 	if a.port != nil {
 		note("port", a.port.close())
 	}
@@ -184,15 +200,23 @@ func (a *Agent) Up() <-chan struct{} { return a.up }
 
 // leave leaves the cluster for good. The caller then calls quit.
 func (a *Agent) leave(ctx context.Context) {
-	if err := a.gossip.Announce(2 * time.Second); err != nil {
-		a.log.Warn("leave: not announced", "error", err)
+	pools := []*gossip.Pool{a.gossip}
+	if a.wan != nil {
+		pools = append(pools, a.wan)
+	}
+	for _, p := range pools {
+		if err := p.Announce(2 * time.Second); err != nil {
+			a.log.Warn("leave: not announced", "error", err)
+		}
 	}
 	if s := a.server.Load(); s != nil {
 		s.leaveRaft(ctx)
 	}
 	a.leaving.Store(true)
-	if err := a.gossip.Leave(2 * time.Second); err != nil {
-		a.log.Warn("leave: gossip", "error", err)
+	for _, p := range pools {
+		if err := p.Leave(2 * time.Second); err != nil {
+			a.log.Warn("leave: gossip", "error", err)
+		}
 	}
 	// Some members have received it; they need time to spread it while this agent still answers.
 	if err := sleep(ctx, a.profile.LeavePropagateDelay); err != nil {

@@ -19,11 +19,14 @@ type Config struct {
 	Advertise       netip.Addr    // the address for the other agents; Bind if it is not set
 	Client          netip.Addr    // where the HTTP API listens; 127.0.0.1 if it is not set
 	RetryJoin       []string      // IP or IP:PORT of others' gossip
+	RetryJoinWAN    []string      // servers: IP or IP:PORT of the gossip of servers of other datacenters
 	RaftMultiplier  int           // scales Raft's times; 1 if it is not set
 	GossipProfile   string        // of gossip.Profiles; lan if it is not set
+	WANProfile      string        // the same of the pool of servers of all datacenters; what belongs to GossipProfile if it is not set
 	HTTPPort        uint16        // 8500 if it is not set; so the others
 	ServerPort      uint16        // 8300
 	SerfPort        uint16        // 8301
+	SerfWANPort     uint16        // 8302, of servers
 	RemoveDead      bool          // the leader removes servers that failed from the peer set
 	SessionTTLMin   time.Duration // the least TTL of a session; 10 s if it is not set
 	DefectNames     []string      // of Defects
@@ -56,10 +59,12 @@ func timesFor(multiplier int) Times {
 // settings is a Config that has been checked and completed.
 type settings struct {
 	Config
-	times   Times
-	seeds   []netip.AddrPort
-	profile gossip.Profile
-	defects defects
+	times      Times
+	seeds      []netip.AddrPort
+	wanSeeds   []netip.AddrPort
+	profile    gossip.Profile
+	wanProfile gossip.Profile
+	defects    defects
 }
 
 func (c Config) complete() (settings, error) {
@@ -78,6 +83,7 @@ func (c Config) complete() (settings, error) {
 	setDefault(&s.HTTPPort, 8500)
 	setDefault(&s.ServerPort, 8300)
 	setDefault(&s.SerfPort, 8301)
+	setDefault(&s.SerfWANPort, 8302)
 	setDefault(&s.SessionTTLMin, minTTL)
 	setDefault(&s.Snapshots.Interval, 30*time.Second)
 	setDefault(&s.Snapshots.Threshold, 8192)
@@ -101,10 +107,20 @@ func (c Config) complete() (settings, error) {
 	if s.profile, err = gossip.ProfileNamed(s.GossipProfile); err != nil {
 		return s, err
 	}
+	setDefault(&s.WANProfile, s.profile.WAN)
+	if s.wanProfile, err = gossip.ProfileNamed(s.WANProfile); err != nil {
+		return s, err
+	}
+	if len(c.RetryJoinWAN) > 0 && !s.Server {
+		return s, errors.New("retry-join-wan is for servers")
+	}
 	if s.defects, err = newDefects(s.DefectNames); err != nil {
 		return s, err
 	}
-	s.seeds, err = parseSeeds(c.RetryJoin, s.SerfPort)
+	if s.seeds, err = parseSeeds("retry-join", c.RetryJoin, s.SerfPort); err != nil {
+		return s, err
+	}
+	s.wanSeeds, err = parseSeeds("retry-join-wan", c.RetryJoinWAN, s.SerfWANPort)
 	return s, err
 }
 
@@ -118,7 +134,7 @@ func setDefault[T comparable](v *T, value T) {
 	}
 }
 
-func parseSeeds(texts []string, port uint16) (seeds []netip.AddrPort, err error) {
+func parseSeeds(flag string, texts []string, port uint16) (seeds []netip.AddrPort, err error) {
 	for _, text := range texts {
 		if addr, err := netip.ParseAddr(text); err == nil {
 			seeds = append(seeds, netip.AddrPortFrom(addr, port))
@@ -126,7 +142,7 @@ func parseSeeds(texts []string, port uint16) (seeds []netip.AddrPort, err error)
 		}
 		seed, err := netip.ParseAddrPort(text)
 		if err != nil {
-			return nil, fmt.Errorf("retry-join %q: want IP or IP:PORT", text)
+			return nil, fmt.Errorf("%s %q: want IP or IP:PORT", flag, text)
 		}
 		seeds = append(seeds, seed)
 	}

@@ -19,20 +19,34 @@ import (
 func TestAWriteIsRepeatedOnlyIfItLeftNoEffect(t *testing.T) {
 	for _, code := range history.Codes() {
 		err := nodes.Errorf(code, "")
-		if shouldRetry(false, err, nil) {
-			require.True(t, code.Definite(), code)
+		for _, across := range []bool{false, true} {
+			if shouldRetry(false, across, err, nil) {
+				require.True(t, code.Definite(), code)
+			}
 		}
 		if code.Final() {
-			require.False(t, shouldRetry(true, err, defects{ForwardRetryDoubles: true}), "%s: the answer would be the same", code)
+			require.False(t, shouldRetry(true, false, err, defects{ForwardRetryDoubles: true}), "%s: the answer would be the same", code)
 			require.False(t, shouldFailover(err), code)
 		}
 		if !code.Definite() {
-			require.True(t, shouldRetry(true, err, nil), "a read is repeated after %s", code)
-			require.True(t, shouldRetry(false, err, defects{ForwardRetryDoubles: true}), "the defect, after %s", code)
-			require.Equal(t, code, nodes.CodeOf(lastError(err)), "an indefinite error stays one")
+			require.True(t, shouldRetry(true, false, err, nil), "a read is repeated after %s", code)
+			require.True(t, shouldRetry(false, false, err, defects{ForwardRetryDoubles: true}), "the defect, after %s", code)
+			require.False(t, shouldRetry(false, false, err, defects{WANRetryDoubles: true}), "the defect is about other datacenters")
+			require.True(t, shouldRetry(false, true, err, defects{WANRetryDoubles: true}), "the defect, after %s", code)
+		}
+		for _, dc := range []string{"", "dc2"} {
+			for _, server := range []bool{false, true} {
+				require.Equal(t, code.Definite(), nodes.CodeOf(lastError(err, dc, server)).Definite(), "%s: the last error is as definite", code)
+			}
 		}
 	}
-	require.False(t, shouldRetry(false, errors.New("of no table"), nil))
+	for _, code := range []history.Code{history.NoPath, history.DCDown, history.DCFailed} {
+		require.False(t, shouldRetry(true, true, nodes.Errorf(code, ""), nil), "%s: this agent has tried what it can", code)
+		require.True(t, shouldFailover(nodes.Errorf(code, "")), "%s: another server may know better", code)
+	}
+	require.Equal(t, history.DCFailed, nodes.CodeOf(lastError(nodes.Errorf(history.Unreachable, ""), "dc2", true)))
+	require.Equal(t, history.NoServer, nodes.CodeOf(lastError(nodes.Errorf(history.Unreachable, ""), "dc2", false)))
+	require.False(t, shouldRetry(false, false, errors.New("of no table"), nil))
 }
 
 func TestErrorsOfRaft(t *testing.T) {

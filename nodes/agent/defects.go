@@ -21,11 +21,15 @@ const (
 	DeleteTreeKeyByKey        = "delete-tree-key-by-key"
 	DeposedLeaderRead         = "deposed-leader-read"
 	DeposedLeaderRenews       = "deposed-leader-renews"
+	DropsDeadline             = "drops-deadline"
 	FollowerSkipsEntries      = "follower-skips-entries"
+	ForwardLoop               = "forward-loop"
 	ForwardRetryDoubles       = "forward-retry-doubles"
 	ForwardsToNeighbour       = "forwards-to-neighbour"
+	ForwardsToOldDCServer     = "forwards-to-old-dc-server"
 	ForwardsToOldLeader       = "forwards-to-old-leader"
 	LeaksGoroutines           = "leaks-goroutines"
+	LastContactLies           = "last-contact-lies"
 	ListFromFollower          = "list-from-follower"
 	ListInHalves              = "list-in-halves"
 	LockDelayIgnored          = "lock-delay-ignored"
@@ -43,9 +47,12 @@ const (
 	StaleFollowerRead         = "stale-follower-read"
 	WaitsForEveryPeer         = "waits-for-every-peer"
 	WallClockLease            = "wall-clock-lease"
+	WANNeverRejoins           = "wan-never-rejoins"
+	WANRetryDoubles           = "wan-retry-doubles"
 	WatchIndexAfterState      = "watch-index-after-state"
 	WatchMissesDeletes        = "watch-misses-deletes"
 	WatchNeverWaits           = "watch-never-waits"
+	WrongDCOnFailover         = "wrong-dc-on-failover"
 )
 
 // Defects lists all of them, sorted by name.
@@ -71,18 +78,30 @@ var Defects = []Defect{
 	{DeposedLeaderRenews,
 		"being in Raft's leader state is enough to renew a session; a leader that was replaced renews what its successor has ended",
 		`etcd-io/etcd#15247: an old leader that is stuck goes on renewing leases, which the new one revokes`},
+	{DropsDeadline,
+		"a server asks one of another datacenter without saying how long it waits, gives up after a second, and says that nothing was done; the other goes on",
+		`tari-project/tari#2467: the client times out, and the server goes on with the request; grpc/grpc-java#1205, what asking on without the deadline means`},
 	{FollowerSkipsEntries,
 		"a follower leaves out one entry in 50 when it applies its log",
 		`etcd-io/etcd#13766: a member that had not applied a part of its log served other data than the rest for good, at the same raft index; #8214`},
+	{ForwardLoop,
+		"a server that does not lead sends what comes from another datacenter back to one, which sends it here again, however often",
+		`apache/horaedb#984: nothing counts how often a request was forwarded, so nodes may forward it to each other on and on; archethic-foundation/archethic-node#931`},
 	{ForwardRetryDoubles,
 		"a write that failed with an indefinite error is sent again, and may take effect twice",
 		`etcd-io/etcd#14890 and jepsen.io/analyses/jetcd-0.8.2: a client that retries writes of unknown fate; etcd-io/etcd#6691`},
 	{ForwardsToNeighbour,
 		"a follower forwards to the next server of the peer set, whoever that is, and that one forwards on",
 		`ArcadeData/arcadedb#7516: what a follower forwards to another follower is forwarded again, and may go round without end`},
+	{ForwardsToOldDCServer,
+		"a server forwards to the first server of another datacenter that it has ever used, whether or not that is there",
+		`hashicorp/consul#4588: requests for another datacenter go on to a server of it that was replaced; #5914, #5595`},
 	{ForwardsToOldLeader,
 		"a server forwards to the first leader that it has known, whoever leads by now",
 		`scylladb/scylladb#30182: a cached leader is taken for forwarding although it is down; eBay/NuRaft#116: a deposed server goes on naming a leader of old`},
+	{LastContactLies,
+		"every answer says that its server has just heard from its leader",
+		`hashicorp/consul#3285: X-Consul-LastContact makes answers of a server that is stuck seem fresher than they are`},
 	{LeaksGoroutines,
 		"every request that an agent forwards leaves a goroutine behind",
 		`hashicorp/consul#9647: blocking queries that were given up leave goroutines and descriptors in the server; hashicorp/nomad#6620: API calls leave goroutines`},
@@ -137,6 +156,12 @@ var Defects = []Defect{
 	{WallClockLease,
 		"the leader's lease ends at a time of the wall clock, so a clock that is set back, or slow, makes it longer",
 		`vesoft-inc/nebula#2723: leases by the wall clock; sofastack/sofa-jraft#26, which fixed the same`},
+	{WANNeverRejoins,
+		"servers that were taken for failed in the pool of all datacenters are never sought again",
+		`hashicorp/consul#23709: a server that failed counts as joined, so nobody joins it again; #10429: -retry-join-wan does not retry`},
+	{WANRetryDoubles,
+		"a write that was forwarded to another datacenter and not answered within a second, or whose answer was lost, is sent to another server there, and may take effect twice",
+		`portworx/kvdb#42: requests that fail are sent to one machine of a Consul after the other, locks and deletes too; etcd-io/etcd#14890: what retries of unknown fate do`},
 	{WatchIndexAfterState,
 		"a read takes the state of a key before the leader confirms that it leads, and the index of the answer after",
 		`hashicorp/consul#300: a race in a blocking query between its index and its data, which then change without the index`},
@@ -146,6 +171,9 @@ var Defects = []Defect{
 	{WatchNeverWaits,
 		"a blocking query returns at once although nothing has changed since its index",
 		`hashicorp/consul#1244: blocking calls that never block, and flood the servers; #5358, which tells clients to expect it`},
+	{WrongDCOnFailover,
+		"what is meant for a datacenter that cannot be reached is done in the server's own",
+		`poppyred/python-consul2#33: requests for another datacenter that the local one answers`},
 }
 
 // skippedEntry: a follower with follower-skips-entries leaves out the entries whose index it divides.

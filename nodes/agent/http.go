@@ -30,6 +30,7 @@ func (a *Agent) api() http.Handler {
 	mux.HandleFunc("POST /v1/operator/raft/transfer-leader", a.transferLeader)
 	mux.HandleFunc("GET /v1/catalog/datacenters", a.catalogDatacenters)
 	mux.HandleFunc("GET /v1/catalog/nodes", a.catalogNodes)
+	mux.HandleFunc("GET /v1/coordinate/datacenters", a.coordinateDatacenters)
 	mux.HandleFunc("PUT /v1/session/create", a.sessionCreate)
 	mux.HandleFunc("PUT /v1/session/destroy/{id}", a.sessionDestroy)
 	mux.HandleFunc("PUT /v1/session/renew/{id}", a.sessionRenewed)
@@ -61,6 +62,7 @@ var statusOf = map[history.Code]int{
 	history.NoSession:  http.StatusNotFound,
 	history.NotReady:   http.StatusServiceUnavailable,
 	history.NoServer:   http.StatusServiceUnavailable,
+	history.DCFailed:   http.StatusServiceUnavailable,
 	history.Shutdown:   http.StatusServiceUnavailable,
 }
 
@@ -124,10 +126,5 @@ func setHops(w http.ResponseWriter, r *http.Request, hops []history.Hop) {
 	w.Header().Set(nodes.HeaderHops, string(text))
 }
 
-// sameDC refuses requests for other datacenters.
-func (a *Agent) sameDC(r *http.Request) error {
-	if dc := r.URL.Query().Get("dc"); dc != "" && dc != a.DC {
-		return nodes.Errorf(history.NoPath, "No path to datacenter")
-	}
-	return nil
-}
+// dcOf is the datacenter whose data a request means; empty: this one.
+func dcOf(r *http.Request) string { return r.URL.Query().Get("dc") }

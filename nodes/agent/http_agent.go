@@ -16,6 +16,8 @@ import (
 // serfStatus is Consul's number for the status of a member.
 var serfStatus = map[gossip.Status]int{gossip.Alive: 1, gossip.Left: 3, gossip.Failed: 4}
 
+const serfLeaving = 2
+
 type jsonMember struct {
 	Name        string
 	Addr        string
@@ -35,15 +37,30 @@ func memberJSON(m gossip.Member) jsonMember {
 	if m.Tags.Server {
 		tags["role"] = "consul"
 		tags["rpc_addr"] = m.Tags.RPC
+		tags["wan_addr"] = m.Tags.WAN
 		tags["expect"] = strconv.Itoa(m.Tags.Expect)
 	}
+	status := serfStatus[m.Status]
+	if m.Status == gossip.Alive && m.Tags.Leaving {
+		status = serfLeaving
+	}
 	return jsonMember{Name: m.Name, Addr: m.Addr.Addr().String(), Port: m.Addr.Port(), Tags: tags,
-		Status: serfStatus[m.Status], ProtocolMin: 1, ProtocolMax: 5, ProtocolCur: 2, DelegateMin: 2, DelegateMax: 5, DelegateCur: 4}
+		Status: status, ProtocolMin: 1, ProtocolMax: 5, ProtocolCur: 2, DelegateMin: 2, DelegateMax: 5, DelegateCur: 4}
 }
 
+// agentMembers lists the members of the pool of this datacenter, or with ?wan those of the pool of the servers of
+// all datacenters, of which a client agent knows nobody.
 func (a *Agent) agentMembers(w http.ResponseWriter, r *http.Request) {
 	out := []jsonMember{}
-	for _, m := range a.gossip.Members() {
+	pool := a.gossip
+	if has(r, "wan") {
+		pool = a.wan
+	}
+	if pool == nil {
+		writeJSON(w, r, out)
+		return
+	}
+	for _, m := range pool.Members() {
 		out = append(out, memberJSON(m))
 	}
 	writeJSON(w, r, out)
@@ -135,7 +152,7 @@ func (a *Agent) agentLeave(w http.ResponseWriter, r *http.Request) {
 func (a *Agent) cluster(w http.ResponseWriter, r *http.Request, m method[none, statusReply]) (statusReply, bool) {
 	ctx, cancel := requestContext(r, 0)
 	defer cancel()
-	reply, _, err := invoke(ctx, a, m, none{}, originOptions)
+	reply, _, err := invoke(ctx, a, m, none{}, meant(dcOf(r)))
 	if err != nil {
 		writeError(w, err)
 	}
@@ -183,7 +200,7 @@ func (a *Agent) raftConfiguration(w http.ResponseWriter, r *http.Request) {
 		Index   uint64 // 0: Raft no longer reports it, and Consul answers the same
 	}
 	for _, p := range reply.Servers {
-		out.Servers = append(out.Servers, server{ID: p.ID, Node: a.nameOf(raft.ServerID(p.ID)), Address: p.Address,
+		out.Servers = append(out.Servers, server{ID: p.ID, Node: p.Name, Address: p.Address,
 			Leader: p.Leader, ProtocolVersion: "3", Voter: p.Voter})
 	}
 	writeJSON(w, r, out)
@@ -192,7 +209,7 @@ func (a *Agent) raftConfiguration(w http.ResponseWriter, r *http.Request) {
 func (a *Agent) transferLeader(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := requestContext(r, 0)
 	defer cancel()
-	_, _, err := invoke(ctx, a, transferMethod, transferArgs{To: r.URL.Query().Get("id")}, originOptions)
+	_, _, err := invoke(ctx, a, transferMethod, transferArgs{To: r.URL.Query().Get("id")}, meant(dcOf(r)))
 	if err != nil {
 		writeError(w, err)
 		return
@@ -209,22 +226,7 @@ func (a *Agent) removePeer(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := requestContext(r, 0)
 	defer cancel()
-	if _, _, err := invoke(ctx, a, expelMethod, args, originOptions); err != nil {
+	if _, _, err := invoke(ctx, a, expelMethod, args, meant(dcOf(r))); err != nil {
 		writeError(w, err)
 	}
-}
-
-func (a *Agent) catalogDatacenters(w http.ResponseWriter, r *http.Request) {
-	writeJSON(w, r, []string{a.DC})
-}
-
-func (a *Agent) catalogNodes(w http.ResponseWriter, r *http.Request) {
-	type node struct{ ID, Node, Address, Datacenter string }
-	out := []node{}
-	for _, m := range a.gossip.Members() {
-		if m.Status == gossip.Alive {
-			out = append(out, node{ID: m.Tags.ID, Node: m.Name, Address: m.Addr.Addr().String(), Datacenter: m.Tags.DC})
-		}
-	}
-	writeJSON(w, r, out)
 }

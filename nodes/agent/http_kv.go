@@ -53,7 +53,7 @@ func (a *Agent) kvGet(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := requestContext(r, wait)
 	defer cancel()
-	reply, hops, err := invoke(ctx, a, readMethod, args, originOptions)
+	reply, hops, err := invoke(ctx, a, readMethod, args, meant(dcOf(r)))
 	setHops(w, r, hops)
 	if err != nil {
 		writeError(w, err)
@@ -90,9 +90,6 @@ func writeRead(w http.ResponseWriter, r *http.Request, kind kv.Kind, reply readR
 }
 
 func (a *Agent) readRequest(r *http.Request) (args readArgs, wait time.Duration, err error) {
-	if err := a.sameDC(r); err != nil {
-		return args, 0, err
-	}
 	key := r.PathValue("key")
 	args = readArgs{Query: kv.Query{Kind: kv.Get, Key: key}, Mode: history.ModeDefault}
 	switch {
@@ -165,11 +162,11 @@ func (a *Agent) kvDelete(w http.ResponseWriter, r *http.Request) {
 }
 
 // kvWrite sends a command for the key in the request's path; with ?cas it becomes
-// conditional.
+// conditional. With ?append, an extension, the body becomes one more element of the list that the key holds.
 func (a *Agent) kvWrite(w http.ResponseWriter, r *http.Request, c kv.Command, conditional kv.Op) {
-	err := a.sameDC(r)
+	var err error
 	c.Key = r.PathValue("key")
-	if err == nil && c.Key == "" && c.Op != kv.DeleteTree {
+	if c.Key == "" && c.Op != kv.DeleteTree {
 		err = nodes.Errorf(history.BadRequest, "Missing key name")
 	}
 	index, cas, casErr := uintParam(r, "cas")
@@ -180,6 +177,12 @@ func (a *Agent) kvWrite(w http.ResponseWriter, r *http.Request, c kv.Command, co
 		if err == nil && has(r, lock) {
 			c, err = locking(c, op, r.URL.Query().Get(lock), cas)
 		}
+	}
+	if err == nil && has(r, "append") {
+		if c.Op != kv.Put || cas {
+			err = nodes.Errorf(history.BadRequest, "Conflicting flags: only one of ?append, ?cas, ?acquire and ?release, and only of a write")
+		}
+		c.Op = kv.Append
 	}
 	if cas {
 		if c.Op == kv.DeleteTree {
@@ -193,7 +196,7 @@ func (a *Agent) kvWrite(w http.ResponseWriter, r *http.Request, c kv.Command, co
 	}
 	ctx, cancel := requestContext(r, 0)
 	defer cancel()
-	reply, hops, err := invoke(ctx, a, writeMethod, writeArgs{Command: c.Append(nil)}, originOptions)
+	reply, hops, err := invoke(ctx, a, writeMethod, writeArgs{Command: c.Append(nil)}, meant(dcOf(r)))
 	setHops(w, r, hops)
 	if err != nil {
 		writeError(w, err)

@@ -125,15 +125,12 @@ func parseLockDelay(raw json.RawMessage) (time.Duration, error) {
 
 func (a *Agent) sessionCreate(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxValue))
-	if err == nil {
-		err = a.sameDC(r)
-	}
 	var s kv.Session
 	if err == nil {
 		s, err = a.parseSession(body)
 	}
-	if err == nil && s.Checked && !a.knows(s.Node) {
-		err = nodes.Errorf(history.BadRequest, "Missing node registration of %q", s.Node)
+	if err == nil && s.Checked {
+		err = a.checkNode(r, s.Node)
 	}
 	if err != nil {
 		writeError(w, err)
@@ -150,13 +147,13 @@ func (a *Agent) sessionCreate(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, r, map[string]string{"ID": s.ID})
 }
 
-func (a *Agent) knows(node string) bool {
-	for _, m := range a.gossip.Members() {
-		if m.Name == node {
-			return true
-		}
+// checkNode is an error unless the datacenter that is meant has a node of the name.
+func (a *Agent) checkNode(r *http.Request, name string) error {
+	all, err := a.nodesOf(r)
+	if err == nil && !slices.ContainsFunc(all, func(n nodeInfo) bool { return n.Node == name }) {
+		err = nodes.Errorf(history.BadRequest, "Missing node registration of %q", name)
 	}
-	return false
+	return err
 }
 
 func (a *Agent) sessionDestroy(w http.ResponseWriter, r *http.Request) {
@@ -171,7 +168,7 @@ func (a *Agent) sessionDestroy(w http.ResponseWriter, r *http.Request) {
 func (a *Agent) sessionWrite(w http.ResponseWriter, r *http.Request, c kv.Command) (writeReply, error) {
 	ctx, cancel := requestContext(r, 0)
 	defer cancel()
-	reply, hops, err := invoke(ctx, a, writeMethod, writeArgs{Command: c.Append(nil)}, originOptions)
+	reply, hops, err := invoke(ctx, a, writeMethod, writeArgs{Command: c.Append(nil)}, meant(dcOf(r)))
 	setHops(w, r, hops)
 	return reply, err
 }
@@ -180,7 +177,7 @@ func (a *Agent) sessionRenewed(w http.ResponseWriter, r *http.Request) {
 	id := r.PathValue("id")
 	ctx, cancel := requestContext(r, 0)
 	defer cancel()
-	reply, hops, err := invoke(ctx, a, renewMethod, sessionArgs{ID: id}, originOptions)
+	reply, hops, err := invoke(ctx, a, renewMethod, sessionArgs{ID: id}, meant(dcOf(r)))
 	setHops(w, r, hops)
 	switch {
 	case err != nil:
@@ -211,7 +208,7 @@ func (a *Agent) sessionList(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := requestContext(r, 0)
 	defer cancel()
-	reply, hops, err := invoke(ctx, a, sessionsMethod, args, originOptions)
+	reply, hops, err := invoke(ctx, a, sessionsMethod, args, meant(dcOf(r)))
 	setHops(w, r, hops)
 	if err != nil {
 		writeError(w, err)

@@ -19,6 +19,7 @@ import (
 const (
 	protocolRPC  byte = 0
 	protocolRaft byte = 1
+	protocolWAN  byte = 2 // calls from other datacenters
 )
 
 // helloTimeout bounds the wait for the first byte.
@@ -29,7 +30,7 @@ type port struct {
 	host     nodes.Host
 	log      *slog.Logger
 	listener net.Listener
-	serve    func(net.Conn) // calls
+	serve    func(net.Conn, rpc.Limits) // calls
 	raft     *streamLayer
 
 	mu    sync.Mutex
@@ -46,8 +47,8 @@ func openPort(ctx context.Context, host nodes.Host, bind, advertise string, hand
 	}
 	p := &port{host: host, log: host.Log(), listener: listener, open: map[net.Conn]bool{}}
 	p.raft = &streamLayer{host: host, addr: raftAddr(advertise), accepted: make(chan net.Conn), closed: make(chan struct{})}
-	p.serve = func(conn net.Conn) {
-		if err := rpc.Serve(ctx, conn, handler, p.log); err != nil {
+	p.serve = func(conn net.Conn, limits rpc.Limits) {
+		if err := rpc.Serve(ctx, conn, limits, handler, p.log); err != nil {
 			p.log.Warn("rpc: connection", "from", conn.RemoteAddr(), "error", err)
 		}
 	}
@@ -91,7 +92,9 @@ func (p *port) greet(conn net.Conn) {
 	case hello[0] == protocolRaft:
 		p.raft.deliver(conn)
 	case hello[0] == protocolRPC:
-		p.serve(conn)
+		p.serve(conn, rpc.LAN)
+	case hello[0] == protocolWAN:
+		p.serve(conn, rpc.WAN)
 	default:
 		p.log.Warn("rpc: unknown protocol", "byte", hello[0], "from", conn.RemoteAddr())
 		closeQuietly(conn)

@@ -74,6 +74,8 @@ var endpoints = map[string]endpoint{
 	expelMethod.name:      endpointOf(expelMethod),
 
 	configurationMethod.name: endpointOf(configurationMethod),
+	nodesMethod.name:         endpointOf(nodesMethod),
+	datacentersMethod.name:   endpointOf(datacentersMethod),
 }
 
 func sessionsRouting(a *Agent, args sessionArgs) routing {
@@ -88,7 +90,8 @@ func endpointOf[A, R any](m method[A, R]) endpoint {
 		if err := rpc.Decode(request.Body, &args); err != nil {
 			return rpc.Response{Code: history.BadRequest, Text: "rpc error: " + err.Error()}
 		}
-		reply, hops, err := invoke(ctx, a, m, args, forwardOptions{hold: request.Hold, final: request.Final})
+		reply, hops, err := invoke(ctx, a, m, args, forwardOptions{hold: request.Hold, final: request.Final,
+			dc: request.DC, forwards: request.Forwards, across: request.DC == a.DC})
 		response := rpc.Response{Hops: hops}
 		if err != nil {
 			response.Code, response.Text = nodes.CodeOf(err), textOf(err)

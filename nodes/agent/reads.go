@@ -143,7 +143,7 @@ func (l *leadership) awaitConsistent(ctx context.Context, d defects) error {
 
 func (s *server) readReply(view kv.View) readReply {
 	reply := readReply{Entries: view.Entries, Names: view.Names, Index: max(view.Index, 1), KnownLeader: s.leaderAddr() != ""}
-	if _, leads := s.leading(); !leads {
+	if _, leads := s.leading(); !leads && !s.a.defects[LastContactLies] {
 		reply.LastContactMS = time.Since(s.raft.LastContact()).Milliseconds()
 	}
 	return reply

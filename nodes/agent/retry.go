@@ -9,10 +9,14 @@ import (
 
 // shouldRetry reports whether a call that failed is retried. This is the only place that
 // decides it. The table of history.Code says which failures certainly left no effect; after
-// any other, a retry could carry a write out twice.
-func shouldRetry(read bool, err error, d defects) bool {
+// any other, a retry could carry a write out twice. A datacenter to which there is no way has been
+// tried as far as this agent can: it is for the caller to wait, or to ask elsewhere.
+func shouldRetry(read, across bool, err error, d defects) bool {
 	code := nodes.CodeOf(err)
-	return !code.Final() && (read || code.Definite() || d[ForwardRetryDoubles])
+	if code == history.NoPath || code == history.DCDown || code == history.DCFailed {
+		return false
+	}
+	return !code.Final() && (read || code.Definite() || d[ForwardRetryDoubles] || across && d[WANRetryDoubles])
 }
 
 // shouldFailover reports whether a client agent switches to another server after an error: one
@@ -20,10 +24,14 @@ func shouldRetry(read bool, err error, d defects) bool {
 func shouldFailover(err error) bool { return !nodes.CodeOf(err).Final() }
 
 // lastError is the error of a call after the last attempt. Several definite ones only mean that
-// no leader was found.
-func lastError(err error) error {
-	switch nodes.CodeOf(err) {
-	case history.NotLeader, history.Unreachable, history.Refused:
+// no leader was found, or of another datacenter no server.
+func lastError(err error, dc string, server bool) error {
+	switch code := nodes.CodeOf(err); {
+	case dc != "" && server && code == history.Unreachable:
+		return nodes.Errorf(history.DCFailed, "Remote DC has no server that can be connected to, of those that there was time to try: %s", textOf(err))
+	case dc != "" && !server && code == history.Unreachable:
+		return nodes.Errorf(history.NoServer, "No Consul server can be connected to: %s", textOf(err))
+	case code == history.NotLeader, code == history.Unreachable, code == history.Refused:
 		return nodes.Errorf(history.NoLeader, "No cluster leader: %s", textOf(err))
 	}
 	return err

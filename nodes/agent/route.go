@@ -19,6 +19,8 @@ const (
 	holdAtOrigin = 7 * time.Second
 	// holdAtServer is how long a server retries for a client agent, which can fail over.
 	holdAtServer = 2 * time.Second
+	// holdAcross is the same for another datacenter's data, where connecting takes longer.
+	holdAcross = 5 * time.Second
 	// pauseBetween is the mean pause between two attempts.
 	pauseBetween = 20 * time.Millisecond
 )
@@ -27,26 +29,55 @@ const (
 type forwardOptions struct {
 	hold  time.Duration // how long to retry until a server answers
 	final bool          // the receiver answers itself, and does not forward
+	dc    string        // whose servers are to answer; empty: this agent's
+	// forwards is how often the call may be forwarded from here on.
+	forwards int
+	// across: it came from another datacenter.
+	across bool
+	// tried are the servers of another datacenter that could not be connected to.
+	tried map[string]bool
 }
 
-// originOptions are those of a call for a client's request.
-var originOptions = forwardOptions{hold: holdAtOrigin}
+// mostForwards is the longest way of a call: client agent, server, server of another datacenter, its leader.
+const mostForwards = 3
 
-// invoke makes a call and forwards it if need be: to the leader, or from a client agent to
-// the server that it uses. It retries where retry.go allows. The hops are those of the last
-// attempt, first this agent.
+// originOptions are those of a call for a client's request, for the data of this datacenter.
+var originOptions = forwardOptions{hold: holdAtOrigin, forwards: mostForwards}
+
+// meant are the options of a call for the data of a datacenter; empty: this one.
+func meant(dc string) forwardOptions {
+	o := originOptions
+	o.dc = dc
+	return o
+}
+
+// invoke makes a call and forwards it if need be: to the leader, from a client agent to
+// the server that it uses, or from a server to one of another datacenter. It retries where retry.go
+// allows. The hops are those of the last attempt, first this agent. A call whose caller has given
+// up already is not begun.
 func invoke[A, R any](ctx context.Context, a *Agent, m method[A, R], args A, o forwardOptions) (R, []history.Hop, error) {
 	begun := a.host.Monotonic()
+	switch o.dc {
+	case a.DC:
+		o.dc = ""
+	case "":
+	default:
+		o.tried = map[string]bool{}
+	}
+	if ctx.Err() != nil {
+		var none R
+		return none, nil, nodes.Errorf(history.NotReady, "rpc error: nobody waits for it any more: %v", ctx.Err())
+	}
 	for {
 		reply, role, downstream, err := attempt(ctx, a, m, args, o)
 		spent := a.host.Monotonic() - begun
 		hops := append([]history.Hop{{Node: a.Name, Role: role, MS: milliseconds(spent)}}, downstream...)
-		if err == nil || o.final || !shouldRetry(m.read, err, a.defects) {
+		if err == nil || o.final || !shouldRetry(m.read, o.dc != "", err, a.defects) {
 			return reply, hops, err
 		}
 		pause := pauseBetween/2 + a.upTo(pauseBetween)
 		if spent+pause >= o.hold || sleep(ctx, pause) != nil {
-			return reply, hops, lastError(err)
+			return reply, hops, lastError(err, o.dc, a.Server)
 		}
 	}
 }
@@ -56,10 +87,22 @@ func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 
 // attempt makes a call once.
 func attempt[A, R any](ctx context.Context, a *Agent, m method[A, R], args A, o forwardOptions) (reply R, role history.Role, downstream []history.Hop, err error) {
 	if !a.Server {
-		reply, downstream, err = forwardToServer(ctx, a, m, args)
+		reply, downstream, err = forwardToServer(ctx, a, m, args, o)
 		return reply, history.RoleClient, downstream, err
 	}
 	s := a.server.Load()
+	if o.dc != "" {
+		role = history.RoleFollower
+		if s != nil {
+			if _, leads := s.leading(); leads {
+				role = history.RoleLeader
+			}
+		}
+		reply, downstream, err = forwardToDC(ctx, a, m, args, o)
+		if !a.defects[WrongDCOnFailover] || !noServerOf(err) {
+			return reply, role, downstream, err
+		}
+	}
 	if s == nil {
 		return reply, history.RoleFollower, nil, nodes.Errorf(history.NotReady, "rpc error: the server is starting")
 	}
@@ -75,6 +118,10 @@ func attempt[A, R any](ctx context.Context, a *Agent, m method[A, R], args A, o 
 	if leads {
 		role = history.RoleLeader
 	}
+	if a.defects[ForwardLoop] && o.across && !leads {
+		reply, downstream, err = forwardBack(ctx, a, m, args, o)
+		return reply, role, downstream, err
+	}
 	if leads || m.routing(a, args) != toLeader {
 		reply, err = m.serve(s, ctx, args)
 		return reply, role, nil, err
@@ -89,9 +136,9 @@ func attempt[A, R any](ctx context.Context, a *Agent, m method[A, R], args A, o 
 	if addr == "" || addr == a.rpcAddr() {
 		return reply, role, nil, nodes.Errorf(history.NoLeader, "No cluster leader")
 	}
-	on := forwardOptions{final: true}
+	on := forwardOptions{final: true, forwards: o.forwards - 1}
 	if a.defects[ForwardsToNeighbour] {
-		addr, on = s.neighbour(), forwardOptions{hold: holdAtServer}
+		addr, on = s.neighbour(), forwardOptions{hold: holdAtServer, forwards: o.forwards - 1}
 	}
 	reply, downstream, err = forward(ctx, a, m, args, addr, on)
 	return reply, role, downstream, err
@@ -119,13 +166,17 @@ func (s *server) neighbour() string {
 }
 
 // forwardToServer makes a client agent's call, to the server that it uses until that one fails.
-func forwardToServer[A, R any](ctx context.Context, a *Agent, m method[A, R], args A) (reply R, downstream []history.Hop, err error) {
+func forwardToServer[A, R any](ctx context.Context, a *Agent, m method[A, R], args A, o forwardOptions) (reply R, downstream []history.Hop, err error) {
 	index := a.serverIndex.Load()
 	addr, ok := pickServer(a.gossip.Members(), index)
 	if !ok {
 		return reply, nil, nodes.Errorf(history.NoServer, "No known Consul servers")
 	}
-	reply, downstream, err = forward(ctx, a, m, args, addr, forwardOptions{hold: holdAtServer})
+	on := forwardOptions{hold: holdAtServer, dc: o.dc, forwards: o.forwards - 1}
+	if o.dc != "" {
+		on.hold = holdAcross
+	}
+	reply, downstream, err = forward(ctx, a, m, args, addr, on)
 	if err != nil && shouldFailover(err) {
 		a.serverIndex.CompareAndSwap(index, index+1)
 	}
@@ -151,7 +202,15 @@ func forward[A, R any](ctx context.Context, a *Agent, m method[A, R], args A, ad
 	if a.defects[LeaksGoroutines] {
 		go func() { <-a.runCtx.Done() }()
 	}
-	response, err := a.call(ctx, addr, rpc.Request{Method: m.name, Hold: o.hold, Final: o.final, Body: rpc.Encode(args)})
+	if o.forwards < 0 {
+		return reply, nil, forwardedTooOften()
+	}
+	response, err := a.call(ctx, addr, rpc.Request{Method: m.name, Hold: o.hold, Final: o.final, DC: o.dc, Forwards: o.forwards, Body: rpc.Encode(args)})
+	return decodeReply[R](response, err)
+}
+
+// decodeReply is the outcome of a call to another agent.
+func decodeReply[R any](response *rpc.Response, err error) (reply R, downstream []history.Hop, _ error) {
 	if response != nil {
 		downstream = response.Hops
 	}

@@ -39,6 +39,9 @@ func (s *server) write(ctx context.Context, args writeArgs) (writeReply, error) 
 
 // propose hands a command to Raft and waits until it is applied here.
 func (s *server) propose(ctx context.Context, command []byte) (kv.Result, error) {
+	if ctx.Err() != nil {
+		return kv.Result{}, nodes.Errorf(history.NotReady, "rpc error: nobody waits for it any more: %v", ctx.Err())
+	}
 	f := s.raft.Apply(command, enqueueTimeout(ctx))
 	if err := s.await(ctx, f); err != nil {
 		return kv.Result{}, raftError(err)

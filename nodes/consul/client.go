@@ -123,6 +123,19 @@ func (c *client) Put(ctx context.Context, key, value string) (nodes.Answer, erro
 	return c.written(a, value)
 }
 
+// Append is an extension of the reference agent's. A Consul ignores the parameter, and would write the element
+// over the list: its Facts have no OpAppend.
+func (c *client) Append(ctx context.Context, key, value string) (nodes.Answer, error) {
+	done, a, err := c.write(ctx, key, "append", value)
+	if err != nil {
+		return nodes.Answer{}, err
+	}
+	if !done {
+		return nodes.Answer{}, nodes.Errorf(history.Unknown, "an append was answered with false")
+	}
+	return c.written(a, value)
+}
+
 func (c *client) CAS(ctx context.Context, key, value string, index uint64) (nodes.Answer, error) {
 	written, a, err := c.write(ctx, key, "cas="+strconv.FormatUint(index, 10), value)
 	if err != nil {

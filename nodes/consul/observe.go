@@ -55,7 +55,11 @@ func (c *client) Observe(ctx context.Context) (history.Observation, error) {
 }
 
 func (c *client) ask(ctx context.Context, path string) ([]byte, error) {
-	a, err := c.do(ctx, http.MethodGet, &url.URL{Path: path}, "")
+	return c.askWith(ctx, path, "")
+}
+
+func (c *client) askWith(ctx context.Context, path, query string) ([]byte, error) {
+	a, err := c.do(ctx, http.MethodGet, &url.URL{Path: path, RawQuery: query}, "")
 	if err != nil {
 		return nil, err
 	}

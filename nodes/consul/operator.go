@@ -13,9 +13,10 @@ import (
 )
 
 var (
-	_ nodes.Leaders = (*client)(nil)
-	_ nodes.Leaver  = (*client)(nil)
-	_ nodes.Members = (*client)(nil)
+	_ nodes.Leaders    = (*client)(nil)
+	_ nodes.Leaver     = (*client)(nil)
+	_ nodes.Members    = (*client)(nil)
+	_ nodes.WANMembers = (*client)(nil)
 )
 
 // Identity is the node's ID, of /v1/agent/self.

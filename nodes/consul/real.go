@@ -89,6 +89,20 @@ func (r real) Launch(_ context.Context, s nodes.Start) (nodes.Launch, error) {
 	return l, nil
 }
 
+// WANSeeds are the addresses of two servers of each other datacenter, through which a server joins them. Where
+// the first two are all down, those of its own datacenter know the rest.
+func WANSeeds(self nodes.NodeInfo, all []nodes.NodeInfo) (addrs []string) {
+	const each = 2
+	listed := map[string]int{}
+	for _, p := range all {
+		if p.Role == topologies.Server && p.DC != self.DC && listed[p.DC] < each {
+			listed[p.DC]++
+			addrs = append(addrs, p.Addr.String())
+		}
+	}
+	return addrs
+}
+
 // config is Consul's (https://developer.hashicorp.com/consul/docs/reference/agent/configuration-file).
 func (r real) config(self nodes.NodeInfo, all []nodes.NodeInfo) map[string]any {
 	var servers []string
@@ -127,6 +141,9 @@ func (r real) config(self nodes.NodeInfo, all []nodes.NodeInfo) map[string]any {
 		return c
 	}
 	c["server"] = true
+	if seeds := WANSeeds(self, all); len(seeds) > 0 {
+		c["retry_join_wan"], c["retry_interval_wan"] = seeds, "2s"
+	}
 	if self.Role == topologies.Server {
 		c["bootstrap_expect"] = expect
 	}

@@ -26,6 +26,9 @@ func TestConfigOfAConsul(t *testing.T) {
 		place("dc1-s2", topologies.Server, "10.0.0.2"),
 		place("dc1-c1", topologies.Client, "10.0.0.3"),
 		place("dc1-x1", topologies.Spare, "10.0.0.4"),
+		place("dc2-s1", topologies.Server, "10.0.1.1"),
+		place("dc2-s2", topologies.Server, "10.0.1.2"),
+		place("dc2-s3", topologies.Server, "10.0.1.3"),
 	}
 	off := false
 	system := Real(RealOptions{RaftMultiplier: 1, SnapshotThreshold: 100, CleanupDeadServers: &off, ServerStabilization: "1s"})
@@ -45,6 +48,8 @@ func TestConfigOfAConsul(t *testing.T) {
 	require.Equal(t, map[string]any{"raft_multiplier": 1.0}, server["performance"])
 	require.Equal(t, 100.0, server["raft_snapshot_threshold"])
 	require.Equal(t, []any{"10.0.0.1", "10.0.0.2"}, client["retry_join"])
+	require.Equal(t, []any{"10.0.1.1", "10.0.1.2"}, server["retry_join_wan"], "two of each other datacenter")
+	require.NotContains(t, client, "retry_join_wan")
 	require.NotContains(t, client, "server")
 	require.NotContains(t, client, "autopilot")
 	require.Equal(t, true, spare["server"])

@@ -43,6 +43,7 @@ func Parse(args []string, out io.Writer) (Options, error) {
 	flags.TextVar(&c.Advertise, "advertise", netip.Addr{}, "`IP` for the other agents; that of -bind if it is not given")
 	flags.TextVar(&c.Client, "client", netip.AddrFrom4([4]byte{127, 0, 0, 1}), "`IP` on which the HTTP API listens")
 	flags.Var((*list)(&c.RetryJoin), "retry-join", "`IP[:PORT]` of another agent's gossip; may be repeated")
+	flags.Var((*list)(&c.RetryJoinWAN), "retry-join-wan", "`IP[:PORT]` of the gossip of a server of another datacenter; may be repeated")
 	flags.StringVar(&o.Dir, "data-dir", "", "`directory` that outlives the process")
 	flags.IntVar(&c.RaftMultiplier, "raft-multiplier", 1, "`factor` on Raft's times, 1 to 10")
 	flags.Uint64Var(&c.Snapshots.Threshold, "raft-snapshot-threshold", 0, "`entries` between two snapshots (8192 if it is not given)")
@@ -52,9 +53,11 @@ func Parse(args []string, out io.Writer) (Options, error) {
 	flags.Var((*portNumber)(&c.HTTPPort), "http-port", "`port` of the HTTP API (8500 if it is not given)")
 	flags.Var((*portNumber)(&c.ServerPort), "server-port", "`port` of Raft and calls (8300 if it is not given)")
 	flags.Var((*portNumber)(&c.SerfPort), "serf-lan-port", "`port` of gossip (8301 if it is not given)")
+	flags.Var((*portNumber)(&c.SerfWANPort), "serf-wan-port", "`port` of the gossip of the servers of all datacenters (8302 if it is not given)")
 	flags.BoolVar(&c.RemoveDead, "remove-dead", false, "the leader removes servers that failed from the peer set")
 	flags.DurationVar(&c.SessionTTLMin, "session-ttl-min", 10*time.Second, "the least `duration` of a session, as Consul's session_ttl_min")
 	flags.StringVar(&c.GossipProfile, "gossip-profile", "lan", "gossip timings: "+profiles())
+	flags.StringVar(&c.WANProfile, "gossip-wan-profile", "", "`name` of the gossip timings between datacenters, of the same list; wan beside lan if it is not given")
 	flags.Var((*list)(&c.DefectNames), "defect", "`name` of a planted bug; may be repeated:\n"+defects())
 	if err := flags.Parse(args); err != nil {
 		return o, err

@@ -26,9 +26,9 @@ func TestArgs(t *testing.T) {
 	}
 	plain := New(Options{})
 	require.Equal(t, "-node dc1-s2 -datacenter dc1 -bind 10.0.0.2 -advertise 10.0.0.2 -client 0.0.0.0 -data-dir /data -session-ttl-min 1s "+
-		"-retry-join 10.0.0.1 -retry-join 10.0.0.3 -server -bootstrap-expect 3", strings.Join(plain.(agent).args(all[1], all), " "))
+		"-retry-join 10.0.0.1 -retry-join 10.0.0.3 -retry-join-wan 10.0.1.1 -server -bootstrap-expect 3", strings.Join(plain.(agent).args(all[1], all), " "))
 	require.Equal(t, "-node dc2-s1 -datacenter dc2 -bind 10.0.1.1 -advertise 10.0.1.1 -client 0.0.0.0 -data-dir /data -session-ttl-min 1s "+
-		"-server -bootstrap-expect 1", strings.Join(plain.(agent).args(all[4], all), " "))
+		"-retry-join-wan 10.0.0.1 -retry-join-wan 10.0.0.2 -server -bootstrap-expect 1", strings.Join(plain.(agent).args(all[4], all), " "))
 	special := New(Options{Defects: []string{"a", "b"}, RaftMultiplier: 2, Extra: []string{"-log-level", "debug"}})
 	require.Equal(t, "-node dc1-c1 -datacenter dc1 -bind 10.0.0.4 -advertise 10.0.0.4 -client 0.0.0.0 -data-dir /data -session-ttl-min 1s "+
 		"-retry-join 10.0.0.1 -retry-join 10.0.0.2 -retry-join 10.0.0.3 -raft-multiplier 2 -defect a -defect b -log-level debug",

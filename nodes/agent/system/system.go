@@ -14,6 +14,7 @@ import (
 	"faultline/nodes/consul"
 	"faultline/nodes/programs"
 	"faultline/topologies"
+	"faultline/workloads/history"
 )
 
 // Options are how the reference agent is started and asked.
@@ -39,6 +40,7 @@ func (agent) Name() string { return "agent" }
 // Facts are those of Consul's API; the log and snapshots have checksums (package storage of the agent).
 func (agent) Facts() nodes.Facts {
 	f := consul.Facts()
+	f.Ops = append(f.Ops, history.OpAppend)
 	f.Logs, f.Snapshots = []string{"raft/*"}, []string{"raft/snapshots/*"}
 	return f
 }
@@ -81,6 +83,11 @@ func (a agent) args(self nodes.NodeInfo, all []nodes.NodeInfo) []string {
 		servers++
 		if p.Name != self.Name {
 			args = append(args, "-retry-join", p.Addr.String())
+		}
+	}
+	if self.Role != topologies.Client {
+		for _, addr := range consul.WANSeeds(self, all) {
+			args = append(args, "-retry-join-wan", addr)
 		}
 	}
 	switch self.Role {

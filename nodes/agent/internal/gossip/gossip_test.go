@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var someTags = Tags{Server: true, DC: "dc1", ID: "8c1e0097-e682-4930-b5af-23f0b3b7e31d", RPC: "10.0.0.1:8300",
+var someTags = Tags{Server: true, DC: "dc1", ID: "8c1e0097-e682-4930-b5af-23f0b3b7e31d", RPC: "10.0.0.1:8300", WAN: "10.0.0.1:8302",
 	Expect: 3, Build: "1.0.0", HTTPAPI: "10.0.0.1:8500"}
 
 func TestTagsRoundTrip(t *testing.T) {

@@ -14,6 +14,7 @@ type Tags struct {
 	DC      string
 	ID      string // of the node's directory: it survives restarts and readdressing
 	RPC     string // IP:PORT for Raft and calls, of servers
+	WAN     string // IP:PORT of its place in the pool of the servers of all datacenters, of servers
 	Expect  int    // servers: how many of them shall make the first peer set
 	Build   string
 	HTTPAPI string // IP:PORT where clients are answered
@@ -25,7 +26,7 @@ const metaVersion = 1
 // Encode is the form in which tags travel: a version, then pairs of strings sorted by
 // name, each string behind its length in a byte.
 func (t Tags) Encode() ([]byte, error) {
-	pairs := map[string]string{"dc": t.DC, "id": t.ID, "rpc": t.RPC, "build": t.Build, "http": t.HTTPAPI,
+	pairs := map[string]string{"dc": t.DC, "id": t.ID, "rpc": t.RPC, "wan": t.WAN, "build": t.Build, "http": t.HTTPAPI,
 		"role": "client"}
 	if t.Server {
 		pairs["role"] = "server"
@@ -69,7 +70,7 @@ func ParseTags(data []byte) (Tags, error) {
 		}
 		pairs[pair[0]] = pair[1]
 	}
-	t := Tags{DC: pairs["dc"], ID: pairs["id"], RPC: pairs["rpc"], Build: pairs["build"], HTTPAPI: pairs["http"],
+	t := Tags{DC: pairs["dc"], ID: pairs["id"], RPC: pairs["rpc"], WAN: pairs["wan"], Build: pairs["build"], HTTPAPI: pairs["http"],
 		Leaving: pairs["leaving"] == "yes"}
 	switch pairs["role"] {
 	case "client":

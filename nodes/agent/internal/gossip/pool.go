@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,7 +31,13 @@ type Config struct {
 	Advertise netip.AddrPort
 	Tags      Tags
 	Seeds     []netip.AddrPort // to join through; this node's own is skipped
+	// MoreSeeds, if set, lists further ones, as they are now.
+	MoreSeeds func() []netip.AddrPort
 	Profile   Profile
+	// Admit, if set, is an error for a member that does not belong into this pool.
+	Admit func(name string, tags Tags) error
+	// Forgets is a defect: members that failed are left to themselves.
+	Forgets bool
 }
 
 // Pool is this node's view of the members.
@@ -40,6 +47,7 @@ type Pool struct {
 	list   *memberlist.Memberlist
 	table  *table
 	meta   *delegate
+	coords *coordinates
 	stop   chan struct{}
 	loops  sync.WaitGroup
 	once   sync.Once
@@ -60,6 +68,9 @@ func Start(c Config) (*Pool, error) {
 	}
 	p := &Pool{config: c, log: c.Host.Log(), table: newTable(c.Host.Log()), stop: make(chan struct{}), meta: &delegate{}}
 	p.meta.tags.Store(&meta)
+	if p.coords, err = newCoordinates(); err != nil {
+		return nil, errors.Join(err, t.Shutdown())
+	}
 	p.list, err = memberlist.Create(p.memberlistConfig(t))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("gossip: %w", err), t.Shutdown())
@@ -69,7 +80,7 @@ func Start(c Config) (*Pool, error) {
 }
 
 func (p *Pool) memberlistConfig(t *transport) *memberlist.Config {
-	c := memberlist.DefaultLANConfig()
+	c := p.config.Profile.base()
 	p.config.Profile.edit(c)
 	c.Name = p.config.Name
 	c.Transport = t
@@ -77,6 +88,10 @@ func (p *Pool) memberlistConfig(t *transport) *memberlist.Config {
 	c.AdvertiseAddr, c.AdvertisePort = p.config.Advertise.Addr().String(), int(p.config.Advertise.Port())
 	c.Delegate = p.meta
 	c.Events = p.table
+	c.Ping = p.coords
+	if p.config.Admit != nil {
+		c.Alive, c.Merge = admission(p.config.Admit), admission(p.config.Admit)
+	}
 	c.DeadNodeReclaimTime = 5 * time.Second // a node may come back with another address
 	c.Logger = nil
 	c.LogOutput = logWriter{p.log}
@@ -134,8 +149,9 @@ func (p *Pool) reconnect() {
 		case addr := <-done:
 			delete(busy, addr)
 		case <-tick.C:
-			tick.Reset(p.config.Profile.ReconnectInterval)
-			for _, addr := range p.reconnectTargets() {
+			targets := p.reconnectTargets()
+			tick.Reset(p.reconnectPause(len(targets) > 0))
+			for _, addr := range targets {
 				if busy[addr] {
 					continue
 				}
@@ -151,6 +167,17 @@ func (p *Pool) reconnect() {
 	}
 }
 
+// joinInterval is the interval while this node has met no other yet.
+const joinInterval = time.Second
+
+func (p *Pool) reconnectPause(missing bool) time.Duration {
+	every := p.config.Profile.ReconnectInterval
+	if missing && len(p.table.members()) < 2 {
+		return min(joinInterval, every)
+	}
+	return every
+}
+
 // reconnectTargets lists the addresses to connect to.
 func (p *Pool) reconnectTargets() []netip.AddrPort {
 	known := map[netip.AddrPort]Status{p.config.Advertise: Alive}
@@ -162,13 +189,18 @@ func (p *Pool) reconnectTargets() []netip.AddrPort {
 	}
 	var out []netip.AddrPort
 	for addr, status := range known {
-		if status == Failed {
+		if status == Failed && !p.config.Forgets {
 			out = append(out, addr)
 		}
 	}
-	for _, seed := range p.config.Seeds {
+	seeds := p.config.Seeds
+	if p.config.MoreSeeds != nil {
+		seeds = append(slices.Clip(seeds), p.config.MoreSeeds()...)
+	}
+	for _, seed := range seeds {
 		if known[seed] == "" {
 			out = append(out, seed)
+			known[seed] = Failed // once is enough
 		}
 	}
 	return out

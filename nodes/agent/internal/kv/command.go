@@ -21,9 +21,11 @@ const (
 	SessionDestroy Op = 8  // Key is the session's ID; one that does not exist is destroyed already
 	Acquire        Op = 9  // Put, if Session, which must exist, holds the key or nobody does; then it does
 	Release        Op = 10 // Put, if Session holds the key; then nobody does
-)
 
-const lastOp = Release
+	Append Op = 11 // Value, a JSON value, becomes the last element of the list that the key holds; an absent key holds an empty one
+
+	lastOp = Append
+)
 
 // Command is a change of the store, as one entry of the Raft log.
 type Command struct {

@@ -141,6 +141,12 @@ func (store *Store) apply(s *state, txn *iradix.Txn[Entry], entry *raft.Log) Res
 		s.put(txn, c, was, entry.Index)
 	case Put:
 		s.put(txn, c, was, entry.Index)
+	case Append:
+		if c.Value, err = appended(was.Value, c.Value); err != nil {
+			return Result{Index: entry.Index, Err: err.Error()}
+		}
+		c.Flags = was.Flags
+		s.put(txn, c, was, entry.Index)
 	case DeleteCAS:
 		if found && was.ModifyIndex != c.Index {
 			return mismatch

@@ -30,7 +30,13 @@ type Request struct {
 	Hold time.Duration
 	// Final forbids the callee to forward.
 	Final bool
-	Body  []byte
+	// DC is the datacenter whose servers are to answer; empty: the callee's.
+	DC string
+	// Forwards is how often the call may be forwarded from here on, so that none goes round forever.
+	Forwards int
+	// Boundless is a defect of the caller: the callee is not told how long it waits.
+	Boundless bool
+	Body      []byte
 }
 
 // Response is its answer: a Body, or a Code and Text.

@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"net"
 	"sync"
-	"time"
 
 	"github.com/hashicorp/yamux"
 
@@ -13,17 +12,14 @@ import (
 	"faultline/workloads/history"
 )
 
-// dialTimeout bounds an attempt to connect. A lost SYN is sent again after a second by
-// the kernel, so a longer wait would only find out later that a link has healed.
-const dialTimeout = 1500 * time.Millisecond
-
 // Dial opens a connection on which the peer expects calls.
 type Dial func(ctx context.Context, addr string) (net.Conn, error)
 
 // Pool keeps one session to each peer. Its methods may be called by many goroutines.
 type Pool struct {
-	dial Dial
-	log  *slog.Logger
+	dial   Dial
+	limits Limits
+	log    *slog.Logger
 
 	mu     sync.Mutex
 	peers  map[string]*peer
@@ -37,8 +33,8 @@ type peer struct {
 }
 
 // NewPool makes an empty pool.
-func NewPool(dial Dial, log *slog.Logger) *Pool {
-	return &Pool{dial: dial, log: log, peers: map[string]*peer{}}
+func NewPool(dial Dial, limits Limits, log *slog.Logger) *Pool {
+	return &Pool{dial: dial, limits: limits, log: log, peers: map[string]*peer{}}
 }
 
 // Call makes one call. Its error is a *nodes.Error: one that the peer answered, or one
@@ -66,7 +62,7 @@ func (p *Pool) session(ctx context.Context, addr string) (*session, error) {
 	if s := peer.alive(); s != nil {
 		return s, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	ctx, cancel := context.WithTimeout(ctx, p.limits.Dial)
 	defer cancel()
 	select {
 	case peer.dialing <- struct{}{}:
@@ -81,7 +77,7 @@ func (p *Pool) session(ctx context.Context, addr string) (*session, error) {
 	if err != nil {
 		return nil, nodes.Errorf(history.Unreachable, "connect to %s: %v", addr, err)
 	}
-	mux, err := yamux.Client(conn, sessionConfig(p.log))
+	mux, err := yamux.Client(conn, sessionConfig(p.log, p.limits))
 	if err != nil {
 		closeQuietly(conn)
 		return nil, nodes.Errorf(history.Unreachable, "connect to %s: %v", addr, err)

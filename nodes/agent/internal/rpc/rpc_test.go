@@ -28,7 +28,7 @@ func serve(t *testing.T, handler Handler) (addr string, stop func()) {
 			if err != nil {
 				return
 			}
-			all.Go(func() { _ = Serve(ctx, conn, handler, slog.New(slog.DiscardHandler)) })
+			all.Go(func() { _ = Serve(ctx, conn, LAN, handler, slog.New(slog.DiscardHandler)) })
 		}
 	})
 	stop = sync.OnceFunc(func() {
@@ -44,7 +44,7 @@ func pool(t *testing.T) *Pool {
 	p := NewPool(func(ctx context.Context, addr string) (net.Conn, error) {
 		var d net.Dialer
 		return d.DialContext(ctx, "tcp", addr)
-	}, slog.New(slog.DiscardHandler))
+	}, LAN, slog.New(slog.DiscardHandler))
 	t.Cleanup(p.Close)
 	return p
 }

@@ -19,8 +19,8 @@ const noDeadline = time.Minute
 
 // Serve answers the calls of one connection until it ends or ctx does; then it waits
 // for the handlers that run.
-func Serve(ctx context.Context, conn net.Conn, handler Handler, log *slog.Logger) error {
-	mux, err := yamux.Server(conn, sessionConfig(log))
+func Serve(ctx context.Context, conn net.Conn, limits Limits, handler Handler, log *slog.Logger) error {
+	mux, err := yamux.Server(conn, sessionConfig(log, limits))
 	if err != nil {
 		return errors.Join(err, conn.Close())
 	}
