@@ -12,8 +12,11 @@ import (
 // several that speak of one pair the last counts. Links of which nobody speaks are as fast
 // as the machine. What may be asked for is what a link fault may ask for.
 type Link struct {
-	Between     []string `yaml:"between,flow"`     // two datacenters or nodes; of one twice: all links within it
-	OneWay      bool     `yaml:"oneway,omitempty"` // only what the first sends and the second receives
+	Between []string `yaml:"between,flow"`          // two datacenters or nodes; of one twice: all links within it
+	OneWay  bool     `yaml:"oneway,omitempty"`      // only what the first sends and the second receives
+	Profile string   `yaml:"profile,omitempty"`     // what they are like, by the name of a Profile
+	RTTOf   []string `yaml:"rtt-of,omitempty,flow"` // two regions: the delay is half the round-trip time between them
+	// Link is what they are like in all: the profile's values, and those that the entry gives beside it.
 	faults.Link `yaml:",inline"`
 }
 

@@ -9,6 +9,7 @@
 //	    spares: 1         # servers that are not started with the cluster
 //	links:                # what links are like when nothing is broken
 //	  - {between: [dc1, dc1], delay: 5ms}
+//	  - {between: [dc1, dc2], profile: transatlantic}    # see Profiles
 //
 // Nodes are named DATACENTER-s1, DATACENTER-s2 …, DATACENTER-c1 … and DATACENTER-x1 …
 // unless the file names them. Layouts that ship with Faultline are embedded; see Names.
@@ -159,6 +160,9 @@ func (t Topology) Validate() (warnings []string, err error) {
 		}
 		if dc := seen["node "+n.Name]; dc != "" {
 			return nil, fmt.Errorf("node %s stands twice, in datacenters %s and %s", n.Name, dc, n.DC)
+		}
+		if seen["dc "+n.Name] != "" && len(t.Datacenters) > 1 {
+			return nil, fmt.Errorf("node %s of datacenter %s has the name of a datacenter", n.Name, n.DC)
 		}
 		seen["node "+n.Name] = n.DC
 	}

@@ -86,6 +86,7 @@ type Capability string
 const (
 	LinkDrop      Capability = "link-drop"
 	LinkReject    Capability = "link-reject"
+	LinkPorts     Capability = "link-ports"
 	LinkLoss      Capability = "link-loss"
 	LinkDelay     Capability = "link-delay" // and jitter
 	LinkRate      Capability = "link-rate"
@@ -110,7 +111,7 @@ const (
 // Capabilities lists all of them.
 func Capabilities() []Capability {
 	return []Capability{
-		LinkDrop, LinkReject, LinkLoss, LinkDelay, LinkRate, LinkReorder, LinkDuplicate, LinkCorrupt,
+		LinkDrop, LinkReject, LinkPorts, LinkLoss, LinkDelay, LinkRate, LinkReorder, LinkDuplicate, LinkCorrupt,
 		ProcessPause, ProcessKill, ProcessOff, ProcessAbsent,
 		ClockWall, ClockMonotonic,
 		DiskSync, DiskSlow, DiskFull, DiskError, DiskDamage,
@@ -257,9 +258,10 @@ type Measurement struct {
 
 // LinkMeasurement is what the probes between two nodes saw.
 type LinkMeasurement struct {
-	UDP   bool             `json:"udp"`            // a datagram From > To arrived at To
-	TCP   TCPResult        `json:"tcp"`            // a connection attempt by From to To
-	Train TrainMeasurement `json:"train,omitzero"` // of links that are asked to be Shaped, at least
+	UDP   bool                       `json:"udp"`             // a datagram From > To arrived at To
+	TCP   TCPResult                  `json:"tcp"`             // a connection attempt by From to To
+	Train TrainMeasurement           `json:"train,omitzero"`  // of links that are asked to be Shaped, at least
+	Ports map[uint16]PortMeasurement `json:"ports,omitempty"` // all to which To lets nothing of From through
 }
 
 // TCPResult is how a connection attempt ended.
@@ -327,6 +329,9 @@ func (m Measurement) linkMismatches(want Conditions, l Pair) []string {
 		}
 	case seen.UDP != arrives:
 		out = append(out, fmt.Sprintf("%s: a datagram %s", l, map[bool]string{true: "arrived", false: "was lost"}[seen.UDP]))
+	}
+	for _, wrong := range seen.portMismatches(there) {
+		out = append(out, fmt.Sprintf("%s: %s", l, wrong))
 	}
 	allowed := tcpAllowed(there, back)
 	if there.Shaped() || back.Shaped() {

@@ -16,6 +16,9 @@ type Link struct {
 	Drop   bool `json:"drop,omitempty" yaml:"-"`   // all packets vanish
 	Reject bool `json:"reject,omitempty" yaml:"-"` // all are refused: TCP gets a reset, UDP an ICMP port unreachable; Drop wins
 
+	// Ports are destination ports: what is sent to them by TCP or UDP vanishes. Packets to others pass, answers of them too.
+	Ports Ports `json:"ports,omitempty" yaml:"ports,omitempty" want:"a list of port numbers such as [8302]"`
+
 	// Loss is the probability that a packet vanishes, whatever became of the others.
 	Loss float64 `json:"loss,omitempty" yaml:"loss,omitempty" want:"a share of packets such as 0.2"`
 	// BurstLoss is the share of packets that vanish in bursts of Burst packets on average:
@@ -74,6 +77,7 @@ func (s Link) Merge(o Link) Link {
 	return Link{
 		Drop:      s.Drop || o.Drop,
 		Reject:    s.Reject || o.Reject,
+		Ports:     s.Ports.Join(o.Ports),
 		Loss:      either(s.Loss, o.Loss),
 		BurstLoss: either(s.BurstLoss, o.BurstLoss),
 		Burst:     max(s.Burst, o.Burst),
@@ -101,7 +105,7 @@ func leastSet(a, b int64) int64 {
 }
 
 // Healthy reports whether the state does nothing to packets.
-func (s Link) Healthy() bool { return !s.Drop && !s.Reject && !s.Shaped() }
+func (s Link) Healthy() bool { return !s.Drop && !s.Reject && s.Ports == "" && !s.Shaped() }
 
 // Shaped reports whether packets that are not all dropped meet more than a rejection.
 func (s Link) Shaped() bool {
@@ -123,6 +127,7 @@ func (s Link) String() string {
 			words = append(words, fmt.Sprintf(format, values...))
 		}
 	}
+	say(s.Ports != "", "ports %s closed", strings.ReplaceAll(string(s.Ports), ",", " "))
 	say(s.Loss > 0, "loss %s", short(s.Loss))
 	say(s.BurstLoss > 0, "burst-loss %s in bursts of %s", short(s.BurstLoss), short(max(s.Burst, 1)))
 	say(s.Rate > 0, "rate %d B/s with a queue of %d B", s.Rate, s.QueueBytes())
@@ -160,6 +165,7 @@ func (s Link) needs(need map[Capability]bool) {
 	}
 	for c, asked := range map[Capability]bool{
 		LinkReject:    s.Reject,
+		LinkPorts:     s.Ports != "",
 		LinkLoss:      s.Loss > 0 || s.BurstLoss > 0,
 		LinkRate:      s.Rate > 0,
 		LinkDelay:     s.Delay > 0 || s.Jitter > 0,
@@ -208,6 +214,9 @@ func (s Link) Check() error {
 	case s.Scramble && s.Jitter == 0:
 		return fmt.Errorf("scramble is about jitter, which is missing")
 	}
+	if err := s.Ports.Check(); err != nil {
+		return err
+	}
 	if need := s.datagrams(); need > mostDatagrams {
 		return fmt.Errorf("%s could not be told from health by %d probes: it takes %d; ask for more loss or shorter bursts",
 			s, mostDatagrams, need)
@@ -241,7 +250,7 @@ func (s Link) CheckBounds() error {
 	if !(s.Burst >= 0 && s.Burst <= mostBursts) {
 		return fmt.Errorf("a burst of %v: want 0 to %v", s.Burst, mostBursts)
 	}
-	return nil
+	return s.Ports.Check()
 }
 
 // Gilbert gives the chances, from packet to packet, to leave the good and the bad state of

@@ -16,7 +16,7 @@ func drawState(rng *rand.Rand) Link {
 	share := func() float64 { return []float64{0, 0, 0.01, 0.2, 0.5, 0.95}[rng.IntN(6)] }
 	wait := func() time.Duration { return time.Duration(rng.IntN(4)) * 10 * ms }
 	return Link{
-		Drop: rng.IntN(8) == 0, Reject: rng.IntN(8) == 0, Loss: share(), BurstLoss: share(), Burst: float64(rng.IntN(9)),
+		Drop: rng.IntN(8) == 0, Reject: rng.IntN(8) == 0, Ports: []Ports{"", "8300", "8301,8302"}[rng.IntN(3)], Loss: share(), BurstLoss: share(), Burst: float64(rng.IntN(9)),
 		Rate: rng.Int64N(3) * 50_000, Queue: rng.Int64N(3) * 10_000, Delay: wait(), Jitter: wait(), Scramble: rng.IntN(2) == 0,
 		Reorder: share(), Duplicate: share(), Corrupt: share(), Seed: rng.Uint64(),
 	}
@@ -58,10 +58,11 @@ func TestMergeIsOneAfterTheOther(t *testing.T) {
 
 func TestStatesAreTold(t *testing.T) {
 	for want, s := range map[string]Link{
-		"healthy":               {Scramble: true, Seed: 3},
-		"dropped":               {Drop: true, Loss: 0.2},
-		"rejected, delay 40ms":  {Reject: true, Delay: 40 * ms},
-		"loss 0.2, duplicate 1": {Loss: 0.2, Duplicate: 1},
+		"healthy":                {Scramble: true, Seed: 3},
+		"dropped":                {Drop: true, Loss: 0.2},
+		"rejected, delay 40ms":   {Reject: true, Delay: 40 * ms},
+		"ports 8301 8302 closed": {Ports: "8301,8302"},
+		"loss 0.2, duplicate 1":  {Loss: 0.2, Duplicate: 1},
 		"burst-loss 0.1 in bursts of 5, rate 10000 B/s with a queue of 65536 B": {BurstLoss: 0.1, Burst: 5, Rate: 10_000},
 		"jitter 10ms, scrambled, reorder 0.1, corrupt 0.3":                      {Jitter: 10 * ms, Scramble: true, Reorder: 0.1, Corrupt: 0.3},
 	} {

@@ -45,6 +45,7 @@
 // the pod's own namespace:
 //
 //	chain drop    hook prerouting, priority -300    ip saddr PEER drop
+//	                                                ip saddr PEER, tcp or udp dport PORT: counter drop
 //	chain shape   hook prerouting, priority -299    ip saddr PEER, not over lo: queue 0 bypass
 //	chain reject  hook input,      priority -300    ip saddr PEER tcp: reset, else: ICMP port unreachable
 //	chain outside hook input,      priority -299    of guarded pods, in a table of both families: see guard
@@ -124,6 +125,8 @@
 // is paused or killed. A probe sends datagrams with a nonce to each peer and tries to
 // connect to it; the peer is then asked whose datagrams with that nonce have
 // arrived. So each direction is judged apart, and by the side that would have suffered.
+// Of a port that is closed to a peer the rule itself counts what it drops, and a probe sends it a datagram and tries to
+// connect: nothing of that reaches the node.
 // A link that is asked to be bad gets a train of numbered datagrams, which carry the time
 // of their sending. Pods share a kernel and so a CLOCK_MONOTONIC: delays are one-way.
 //

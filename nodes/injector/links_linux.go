@@ -29,6 +29,7 @@ type links struct {
 	drop    []netip.Addr
 	reject  []netip.Addr
 	shaped  []netip.Addr
+	closed  []closed
 	guarded bool         // whether others than the peers are kept out
 	peers   []netip.Addr // if guarded
 
@@ -66,11 +67,12 @@ func (l *links) set(want map[netip.Addr]faults.Link) error {
 	if err := l.shape(shapes); err != nil {
 		return err
 	}
-	if l.applied && slices.Equal(drop, l.drop) && slices.Equal(reject, l.reject) && slices.Equal(shaped, l.shaped) {
+	closed := closedPorts(want)
+	if l.applied && slices.Equal(drop, l.drop) && slices.Equal(reject, l.reject) && slices.Equal(shaped, l.shaped) && slices.Equal(closed, l.closed) {
 		return nil
 	}
 	l.applied = false
-	l.drop, l.reject, l.shaped = drop, reject, shaped
+	l.drop, l.reject, l.shaped, l.closed = drop, reject, shaped, closed
 	err := l.replace()
 	if err != nil && len(shaped) > 0 && !l.compat {
 		l.compat = true
@@ -123,10 +125,13 @@ func (l *links) overrun() int {
 // replace makes the rules in the kernel be those of l. The chains stay: with a chain the
 // kernel would throw away the packets that its rules have handed to the queue.
 func (l *links) replace() error {
-	table := l.conn.AddTable(&nftables.Table{Family: nftables.TableFamilyIPv4, Name: "faultline"})
-	dropped := l.emptyChain(table, "drop", nftables.ChainHookPrerouting, first)
+	table := l.conn.AddTable(tableOfLinks())
+	dropped := l.emptyChain(table, dropChain, nftables.ChainHookPrerouting, first)
 	for _, peer := range l.drop {
 		l.rule(dropped, from(peer), &expr.Verdict{Kind: expr.VerdictDrop})
+	}
+	for _, c := range l.closed {
+		l.rule(dropped, c.matches(), &expr.Verdict{Kind: expr.VerdictDrop})
 	}
 	queued := l.emptyChain(table, "shape", nftables.ChainHookPrerouting, second)
 	for _, peer := range l.shaped {
@@ -144,6 +149,12 @@ func (l *links) replace() error {
 		return fmt.Errorf("nftables: %w", err)
 	}
 	return nil
+}
+
+const dropChain = "drop"
+
+func tableOfLinks() *nftables.Table {
+	return &nftables.Table{Family: nftables.TableFamilyIPv4, Name: "faultline"}
 }
 
 // The priorities of chains: before connection tracking and NAT, one behind the other.

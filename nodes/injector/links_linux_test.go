@@ -64,6 +64,28 @@ func TestRulesAreReplacedAsAWhole(t *testing.T) {
 	require.Equal(t, map[string]int{"faultline drop": 0, "faultline shape": 0, "faultline reject": 0}, rules(t, netns))
 }
 
+func TestRulesOfClosedPortsAreReadBack(t *testing.T) {
+	ownNetns(t)
+	own, err := os.Open(fmt.Sprintf("/proc/self/task/%d/ns/net", unix.Gettid()))
+	require.NoError(t, err)
+	defer own.Close()
+	l, err := newLinks(int(own.Fd()))
+	require.NoError(t, err)
+	seen, err := l.dropped()
+	require.NoError(t, err)
+	require.Empty(t, seen, "no rules were set yet")
+
+	require.NoError(t, l.set(map[netip.Addr]faults.Link{peer1: {Ports: "8300,8302"}, peer2: {Drop: true, Ports: "8300"}}))
+	require.Equal(t, 5, rules(t, int(own.Fd()))["faultline drop"])
+	seen, err = l.dropped()
+	require.NoError(t, err)
+	require.Equal(t, map[netip.Addr]map[uint16]faults.PortMeasurement{peer1: {8300: {}, 8302: {}}}, seen)
+	require.NoError(t, l.set(map[netip.Addr]faults.Link{peer1: {Ports: "8302"}}))
+	seen, err = l.dropped()
+	require.NoError(t, err)
+	require.Equal(t, map[netip.Addr]map[uint16]faults.PortMeasurement{peer1: {8302: {}}}, seen)
+}
+
 func TestAGuardLetsPeersInAndOthersToTheProxyAlone(t *testing.T) {
 	ownNetns(t)
 	own, err := os.Open(fmt.Sprintf("/proc/self/task/%d/ns/net", unix.Gettid()))

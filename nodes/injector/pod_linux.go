@@ -285,6 +285,9 @@ func (p *Pod) heard(h Heard) (Hearing, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	hearing := Hearing{Heard: heard, Trains: p.prober.trains.list(h.Nonce), Overrun: p.links.overrun()}
+	if hearing.Ports, err = p.links.dropped(); err != nil {
+		return hearing, err
+	}
 	if hearing.Process, err = p.seen(); err != nil {
 		return hearing, err
 	}

@@ -179,12 +179,13 @@ func (p *prober) queueRead() (bool, error) {
 }
 
 // probe sends the datagrams, and meanwhile tries to connect to every peer.
-func (p *prober) probe(r Probe) (map[netip.Addr]faults.TCPResult, error) {
+func (p *prober) probe(r Probe) (Attempts, error) {
 	results := make([]faults.TCPResult, len(r.Peers))
+	timeout := time.Duration(r.TimeoutMS) * time.Millisecond
 	var work errgroup.Group
 	for i, peer := range r.Peers {
 		work.Go(func() (err error) {
-			results[i], err = p.connect(peer, time.Duration(r.TimeoutMS)*time.Millisecond)
+			results[i], err = connect(netip.AddrPortFrom(peer, p.port), timeout)
 			return err
 		})
 	}
@@ -192,24 +193,60 @@ func (p *prober) probe(r Probe) (map[netip.Addr]faults.TCPResult, error) {
 		work.Go(func() error { return p.sendTrain(r.Nonce, peer, train) })
 	}
 	work.Go(func() error { return p.sendDatagrams(r) })
+	ports := closedProbes(r.Ports)
+	for i := range ports {
+		work.Go(func() (err error) {
+			ports[i].seen.TCP, err = connect(ports[i].to, timeout)
+			return err
+		})
+	}
 	err := work.Wait()
-	seen := map[netip.Addr]faults.TCPResult{}
+	seen := Attempts{TCP: map[netip.Addr]faults.TCPResult{}, Ports: map[netip.Addr]map[uint16]faults.PortMeasurement{}}
 	for i, peer := range r.Peers {
-		seen[peer] = results[i]
+		seen.TCP[peer] = results[i]
+	}
+	for _, port := range ports {
+		peer := port.to.Addr()
+		if seen.Ports[peer] == nil {
+			seen.Ports[peer] = map[uint16]faults.PortMeasurement{}
+		}
+		seen.Ports[peer][port.to.Port()] = port.seen
 	}
 	return seen, err
 }
 
+// closedProbe is an attempt at a port that should be closed.
+type closedProbe struct {
+	to   netip.AddrPort
+	seen faults.PortMeasurement
+}
+
+func closedProbes(ports map[netip.Addr]faults.Ports) (all []closedProbe) {
+	for peer, numbers := range ports {
+		for _, port := range numbers.List() {
+			all = append(all, closedProbe{to: netip.AddrPortFrom(peer, port)})
+		}
+	}
+	return all
+}
+
 func (p *prober) sendDatagrams(r Probe) error {
 	payload := datagram{probeKind, r.Nonce}.encode()
+	var to []netip.AddrPort
+	for _, peer := range r.Peers {
+		to = append(to, netip.AddrPortFrom(peer, p.port))
+	}
+	for _, port := range closedProbes(r.Ports) {
+		to = append(to, port.to)
+	}
 	for i := range datagramsPerProbe {
 		if i > 0 {
 			time.Sleep(datagramSpacing)
 		}
-		for _, peer := range r.Peers {
-			_, err := p.udp.WriteToUDPAddrPort(payload, netip.AddrPortFrom(peer, p.port))
+		for _, at := range to {
+			_, err := p.udp.WriteToUDPAddrPort(payload, at)
 			if err != nil && !errors.Is(err, syscall.ECONNREFUSED) { // an ICMP that answers an earlier one
-				return fmt.Errorf("datagram to %s: %w", peer, err)
+				return fmt.Errorf("datagram to %s: %w", at, err)
 			}
 		}
 	}
@@ -238,11 +275,11 @@ func (p *prober) sendTrain(nonce uint64, peer netip.Addr, t faults.Train) error 
 	return nil
 }
 
-func (p *prober) connect(peer netip.Addr, timeout time.Duration) (faults.TCPResult, error) {
+func connect(to netip.AddrPort, timeout time.Duration) (faults.TCPResult, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	var dialer net.Dialer
-	conn, err := dialer.DialContext(ctx, "tcp4", netip.AddrPortFrom(peer, p.port).String())
+	conn, err := dialer.DialContext(ctx, "tcp4", to.String())
 	if err == nil {
 		err = errors.Join(conn.(*net.TCPConn).SetLinger(0), conn.Close()) // a reset: no TIME_WAIT for each probe
 		return faults.TCPOpen, err

@@ -34,7 +34,7 @@ func TestProbesAreHeard(t *testing.T) {
 
 	seen, err := receiver.probe(Probe{Nonce: 5, Peers: []netip.Addr{self}, TimeoutMS: 10_000})
 	require.NoError(t, err)
-	require.Equal(t, map[netip.Addr]faults.TCPResult{self: faults.TCPOpen}, seen)
+	require.Equal(t, map[netip.Addr]faults.TCPResult{self: faults.TCPOpen}, seen.TCP)
 
 	heard, err := receiver.listHeard(5)
 	require.NoError(t, err)

@@ -47,6 +47,8 @@ type Probe struct {
 	TimeoutMS int          `json:"timeout_ms"` // for a connection to open
 	// Trains are sent to some of the peers, so that more can be told of their links.
 	Trains map[netip.Addr]faults.Train `json:"trains,omitempty"`
+	// Ports are more ports of some of the peers, which are closed to this pod. A probe to one that is not reaches the node.
+	Ports map[netip.Addr]faults.Ports `json:"ports,omitempty"`
 }
 
 // Heard asks from whom datagrams with this nonce have arrived.
@@ -63,8 +65,11 @@ type Reply struct {
 	// injector can stop, continue and kill a node, but not start it: that Apply asked for
 	// another state and got Killed is no Error.
 	Process *faults.ProcessState            `json:"process,omitempty"`
-	TCP     map[netip.Addr]faults.TCPResult `json:"tcp,omitempty"`   // for Probe, by peer
-	Heard   []netip.Addr                    `json:"heard,omitempty"` // for Heard, sorted
+	TCP     map[netip.Addr]faults.TCPResult `json:"tcp,omitempty"` // for Probe, by peer
+	// Ports is, for Probe, how connections to the Ports of peers ended, and for Heard, which are closed to whom, and what of
+	// each peer was dropped.
+	Ports map[netip.Addr]map[uint16]faults.PortMeasurement `json:"ports,omitempty"`
+	Heard []netip.Addr                                     `json:"heard,omitempty"` // for Heard, sorted
 	// Trains is what became, for Heard, of the trains that this pod received, by sender.
 	Trains map[netip.Addr]faults.TrainMeasurement `json:"trains,omitempty"`
 	// Overrun, for Heard, is how often so far the kernel could not hand packets over to be
@@ -108,7 +113,7 @@ func (r Request) check() error {
 	}
 	if r.Probe != nil {
 		count++
-		err = errors.Join(checkPeers(r.Probe.Peers), checkTrains(r.Probe.Trains))
+		err = errors.Join(checkPeers(r.Probe.Peers), checkTrains(r.Probe.Trains), checkPorts(r.Probe.Ports))
 		if r.Probe.TimeoutMS <= 0 || r.Probe.TimeoutMS > maxTimeoutMS {
 			err = fmt.Errorf("a probe's timeout of %d ms: want 1 to %d", r.Probe.TimeoutMS, maxTimeoutMS)
 		}
@@ -128,8 +133,22 @@ func (s State) check() error {
 		clock.Setting{Clock: s.Clock, Since: 1}.Check()) // the pod chooses since when
 	for _, link := range s.Links {
 		err = errors.Join(err, link.CheckBounds())
+		for _, own := range []uint16{ProbePort, ProxyPort} {
+			if slices.Contains(link.Ports.List(), own) {
+				err = errors.Join(err, fmt.Errorf("port %d is the injector's own", own))
+			}
+		}
 	}
 	return err
+}
+
+func checkPorts(ports map[netip.Addr]faults.Ports) error {
+	for peer, p := range ports {
+		if err := errors.Join(checkPeers([]netip.Addr{peer}), p.Check()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func checkTrains(trains map[netip.Addr]faults.Train) error {

@@ -17,8 +17,14 @@ import (
 type Handlers struct {
 	Apply  func(State) (faults.ProcessState, error)
 	Expect func(Expect) error
-	Probe  func(Probe) (map[netip.Addr]faults.TCPResult, error)
+	Probe  func(Probe) (Attempts, error)
 	Heard  func(Heard) (Hearing, error)
+}
+
+// Attempts is how the connections of a Probe ended; its fields are those of Reply.
+type Attempts struct {
+	TCP   map[netip.Addr]faults.TCPResult
+	Ports map[netip.Addr]map[uint16]faults.PortMeasurement
 }
 
 // Hearing is what a pod can tell, for a Heard; its fields are those of Reply.
@@ -29,6 +35,7 @@ type Hearing struct {
 	Overrun int
 	Clock   *faults.ClockMeasurement
 	Disk    *faults.DiskMeasurement
+	Ports   map[netip.Addr]map[uint16]faults.PortMeasurement
 }
 
 // Serve carries out the commands of in, and answers on out, until in ends. States are
@@ -69,12 +76,14 @@ func (h Handlers) handle(r Request) Reply {
 	case r.Expect != nil:
 		err = h.Expect(*r.Expect)
 	case r.Probe != nil:
-		reply.TCP, err = h.Probe(*r.Probe)
+		var attempts Attempts
+		attempts, err = h.Probe(*r.Probe)
+		reply.TCP, reply.Ports = attempts.TCP, attempts.Ports
 	case r.Heard != nil:
 		var hearing Hearing
 		hearing, err = h.Heard(*r.Heard)
 		reply.Heard, reply.Trains, reply.Process, reply.Overrun = hearing.Heard, hearing.Trains, &hearing.Process, hearing.Overrun
-		reply.Clock, reply.Disk = hearing.Clock, hearing.Disk
+		reply.Clock, reply.Disk, reply.Ports = hearing.Clock, hearing.Disk, hearing.Ports
 	}
 	reply.Micros = time.Since(began).Microseconds()
 	if err != nil {

@@ -44,10 +44,10 @@ func TestClientAndServe(t *testing.T) {
 			}
 			return s.Process, nil
 		},
-		Probe: func(p Probe) (map[netip.Addr]faults.TCPResult, error) {
+		Probe: func(p Probe) (Attempts, error) {
 			close(probing)
 			<-release
-			return map[netip.Addr]faults.TCPResult{p.Peers[0]: faults.TCPRefused}, nil
+			return Attempts{TCP: map[netip.Addr]faults.TCPResult{p.Peers[0]: faults.TCPRefused}}, nil
 		},
 		Heard: func(h Heard) (Hearing, error) {
 			return Hearing{Heard: []netip.Addr{peer1, peer2}, Process: faults.Paused}, nil

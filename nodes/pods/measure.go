@@ -32,6 +32,7 @@ func (c *Group) Measure(ctx context.Context) (faults.Measurement, error) {
 		return faults.Measurement{}, err
 	}
 	trains, set := c.links.trains()
+	closed := c.links.closed()
 	nonce := c.nonce.Add(1)
 	replies := make(map[string]*podReplies, len(c.pods))
 	for _, p := range c.pods {
@@ -39,7 +40,12 @@ func (c *Group) Measure(ctx context.Context) (faults.Measurement, error) {
 	}
 	err = Each(c.pods, func(p *pod) (err error) {
 		probe := injector.Probe{Nonce: nonce, Peers: c.peers(p), TimeoutMS: int(connectLimit.Milliseconds()),
-			Trains: map[netip.Addr]faults.Train{}}
+			Trains: map[netip.Addr]faults.Train{}, Ports: map[netip.Addr]faults.Ports{}}
+		for link, ports := range closed {
+			if link.From == p.node.Name {
+				probe.Ports[c.byName[link.To].addr] = ports
+			}
+		}
 		for link, t := range trains {
 			if link.From == p.node.Name {
 				probe.Trains[c.byName[link.To].addr] = t
@@ -106,6 +112,7 @@ func (c *Group) measurement(replies map[string]*podReplies, trains map[faults.Pa
 				UDP:   slices.Contains(there.Heard, p.addr) || there.Trains[p.addr].Arrived > 0,
 				TCP:   tcp,
 				Train: seenTrain(trains[link], there.Trains[p.addr]),
+				Ports: seenPorts(r.probe.Ports[peer.addr], there.Ports[p.addr]),
 			}
 		}
 	}
@@ -116,6 +123,15 @@ func (c *Group) measurement(replies map[string]*podReplies, trains map[faults.Pa
 func seenTrain(sent faults.Train, seen faults.TrainMeasurement) faults.TrainMeasurement {
 	seen.Sent = sent.Count
 	return seen
+}
+
+// seenPorts is which ports a pod has closed to another, and how the attempts of that one ended.
+func seenPorts(tried, closed map[uint16]faults.PortMeasurement) map[uint16]faults.PortMeasurement {
+	for port, seen := range closed {
+		seen.TCP = tried[port].TCP
+		closed[port] = seen
+	}
+	return closed
 }
 
 // peers are the addresses of all pods but p.

@@ -72,3 +72,16 @@ func (c *closer) saw(set int, links map[faults.Pair]faults.LinkMeasurement) {
 		}
 	}
 }
+
+// closed are the ports that links are asked to have closed.
+func (c *closer) closed() map[faults.Pair]faults.Ports {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all := map[faults.Pair]faults.Ports{}
+	for link, state := range c.asked {
+		if state.Ports != "" && !state.Drop {
+			all[link] = state.Ports
+		}
+	}
+	return all
+}

@@ -15,7 +15,9 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -81,6 +83,33 @@ func kind(mode fs.FileMode) string {
 // the file's name in front.
 func At(node *yaml.Node, format string, args ...any) error {
 	return fmt.Errorf("line %d: %s", node.Line, fmt.Sprintf(format, args...))
+}
+
+// Known refuses fields of a mapping that v, a struct, does not have, for types that read themselves: yaml forgets there that Decode
+// knows all fields.
+func Known(node *yaml.Node, v any) error {
+	if node.Kind != yaml.MappingNode {
+		return nil // whoever decodes it says so
+	}
+	for i := 0; i < len(node.Content); i += 2 {
+		if key := node.Content[i]; !slices.Contains(fieldsOf(reflect.TypeOf(v)), key.Value) {
+			return At(key, "unknown field %q", key.Value)
+		}
+	}
+	return nil
+}
+
+func fieldsOf(t reflect.Type) (names []string) {
+	for i := range t.NumField() {
+		field := t.Field(i)
+		name, flags, _ := strings.Cut(field.Tag.Get("yaml"), ",")
+		if field.Anonymous && flags == "inline" {
+			names = append(names, fieldsOf(field.Type)...)
+		} else if name != "" && name != "-" {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // Encode is the YAML text of v, with an indent of two.

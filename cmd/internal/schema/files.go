@@ -138,6 +138,13 @@ func Topology() *Schema {
 	link := object(fieldsOf(reflect.TypeFor[topologies.Link](), times), "between")
 	link.Properties["between"] = &Schema{Type: "array", Items: nodeName, MinItems: 2, MaxItems: 2,
 		Description: "two datacenters or nodes; of one twice: all links within it"}
+	var profiles []string
+	for _, p := range topologies.Profiles() {
+		profiles = append(profiles, p.Name)
+	}
+	link.Properties["profile"] = oneOfWords(profiles).described("what the links are like; values beside it override it")
+	link.Properties["rtt-of"] = &Schema{Type: "array", Items: oneOfWords(topologies.Regions()), MinItems: 2, MaxItems: 2,
+		Description: "two regions: the delay is half the round-trip time between them"}
 	s.Draft, s.Title = draft07, "A topology of Faultline"
 	s.Definitions = map[string]*Schema{"datacenter": datacenter, "link": link}
 	return s

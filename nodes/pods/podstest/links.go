@@ -13,7 +13,7 @@ import (
 func testCapabilities(t *testing.T, s Subject) {
 	c := linkOf(S1, S2, faults.Link{Drop: true, Delay: time.Millisecond, Loss: 0.1, Rate: 1000,
 		Reorder: 0.1, Duplicate: 0.1, Corrupt: 0.1})
-	c.Cut([]string{S2}, []string{S1}, faults.Link{Reject: true})
+	c.Cut([]string{S2}, []string{S1}, faults.Link{Reject: true, Ports: "9"})
 	c.SetProcess([]string{S1}, faults.Paused)
 	c.SetProcess([]string{S2}, faults.Killed)
 	require.Subset(t, s.Runtime.Capabilities(), c.Needs())
@@ -35,6 +35,32 @@ func testLinksAreCut(t *testing.T, _ Subject, c nodes.Cluster) {
 	} {
 		RequireConditions(t, c, want)
 	}
+}
+
+// testPortsAreClosed has ports closed in one direction and in both, with all else open, on a lossy link, and beside a refusal.
+func testPortsAreClosed(t *testing.T, _ Subject, c nodes.Cluster) {
+	both := linkOf(S1, S2, faults.Link{Ports: "8302"})
+	both.Cut([]string{S2}, []string{S1}, faults.Link{Ports: "8300,8302", Loss: 0.2})
+	for _, want := range []faults.Conditions{
+		linkOf(S1, S2, faults.Link{Ports: "8302"}),
+		both,
+		linkOf(S1, S2, faults.Link{Ports: "8302", Reject: true}),
+		linkOf(S1, S2, faults.Link{Ports: "8302", Drop: true}),
+		{},
+	} {
+		RequireConditions(t, c, want)
+	}
+
+	closed := linkOf(S1, S2, faults.Link{Ports: "8302"})
+	RequireConditions(t, c, closed)
+	m, err := c.Measure(t.Context())
+	require.NoError(t, err)
+	require.NotEmpty(t, m.Mismatches(faults.Conditions{}, []string{S1, S2, S3}), "a closed port is noticed")
+	require.NotEmpty(t, m.Mismatches(linkOf(S1, S2, faults.Link{Ports: "8300"}), []string{S1, S2, S3}))
+	RequireConditions(t, c, faults.Conditions{})
+	m, err = c.Measure(t.Context())
+	require.NoError(t, err)
+	require.NotEmpty(t, m.Mismatches(closed, []string{S1, S2, S3}), "an open port is noticed")
 }
 
 // testLinksAreShaped has every kind of link fault measured as asked, in one direction, with

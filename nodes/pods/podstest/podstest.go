@@ -54,6 +54,7 @@ var suite = []Case{
 	{Name: "capabilities cover the conditions", Test: testCapabilities},
 
 	{Name: "links are dropped and rejected each direction apart", onShared: testLinksAreCut},
+	{Name: "ports are closed and all else is open", onShared: testPortsAreClosed},
 	{Name: "links are shaped", Test: testLinksAreShaped, exact: true},
 	{Name: "what already holds is left alone", Test: testSetIsIdempotent},
 
