@@ -57,14 +57,14 @@ func Default() Registry {
 }
 
 func newAgent(s Scenario) (nodes.System, error) {
-	if err := s.settle(nil); err != nil {
+	o := system.Options{Defects: s.Defects, RaftMultiplier: s.RaftMultiplier, Hops: s.Hops, SnapshotThreshold: s.SnapshotThreshold}
+	if err := s.settle(&o); err != nil {
 		return nil, err
 	}
-	if err := checkDefects(s.Defects); err != nil {
-		return nil, err
+	if err := o.Check(); err != nil {
+		return nil, fmt.Errorf("settings: %w", err)
 	}
-	return system.New(system.Options{Defects: s.Defects, RaftMultiplier: s.RaftMultiplier, Hops: s.Hops,
-		SnapshotThreshold: s.SnapshotThreshold}), nil
+	return system.New(o), checkDefects(s.Defects)
 }
 
 func newConsul(s Scenario) (nodes.System, error) {

@@ -77,9 +77,12 @@ func Parse(args []string, out io.Writer) (Options, error) {
 	return o, nil
 }
 
+// GossipProfiles lists the names of gossip timings.
+func GossipProfiles() []string { return slices.Sorted(maps.Keys(gossip.Profiles)) }
+
 func profiles() string {
 	var out []string
-	for _, name := range slices.Sorted(maps.Keys(gossip.Profiles)) {
+	for _, name := range GossipProfiles() {
 		p := gossip.Profiles[name]
 		out = append(out, name+" ("+p.Doc+")")
 	}

@@ -8,9 +8,13 @@ package system
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 
 	"faultline/nodes"
+	agentflags "faultline/nodes/agent/flags"
 	"faultline/nodes/consul"
 	"faultline/nodes/programs"
 	"faultline/topologies"
@@ -19,15 +23,29 @@ import (
 
 // Options are how the reference agent is started and asked.
 type Options struct {
-	Defects        []string // planted bugs to start it with, by name
-	RaftMultiplier int      // scales Raft's timeouts, as Consul's raft_multiplier; 0 is the agent's default
-	Extra          []string // more arguments for every node
-	Hops           bool     // clients ask for the nodes that an answer came through
+	Defects        []string `yaml:"-"` // planted bugs to start it with, by name
+	RaftMultiplier int      `yaml:"-"` // scales Raft's timeouts, as Consul's raft_multiplier; 0 is the agent's default
+	Extra          []string `yaml:"-"` // more arguments for every node
+	Hops           bool     `yaml:"-"` // clients ask for the nodes that an answer came through
 	// SnapshotThreshold is how many entries a server writes between two snapshots of its
 	// store, as Consul's raft_snapshot_threshold. A server then looks every second and keeps
 	// as many entries behind a snapshot, so that who missed more is sent the snapshot. 0 is
 	// the agent's default.
-	SnapshotThreshold int
+	SnapshotThreshold int `yaml:"-"`
+	// Gossip and GossipWAN are timings of gossip within a datacenter and between several, by name: lan, wan or fast,
+	// which finds failures within seconds, for runs that cannot wait. Empty: lan and wan, as a Consul has them.
+	Gossip    string `yaml:"gossip,omitempty"`
+	GossipWAN string `yaml:"gossip-wan,omitempty"`
+}
+
+// Check refuses timings that the agent does not have.
+func (o Options) Check() error {
+	for _, name := range []string{o.Gossip, o.GossipWAN} {
+		if name != "" && !slices.Contains(agentflags.GossipProfiles(), name) {
+			return fmt.Errorf("no gossip timings %q; there are %s", name, strings.Join(agentflags.GossipProfiles(), ", "))
+		}
+	}
+	return nil
 }
 
 // New is the reference agent.
@@ -102,6 +120,12 @@ func (a agent) args(self nodes.NodeInfo, all []nodes.NodeInfo) []string {
 	}
 	if a.options.RaftMultiplier > 0 {
 		args = append(args, "-raft-multiplier", strconv.Itoa(a.options.RaftMultiplier))
+	}
+	if name := a.options.Gossip; name != "" {
+		args = append(args, "-gossip-profile", name)
+	}
+	if name := a.options.GossipWAN; name != "" {
+		args = append(args, "-gossip-wan-profile", name)
 	}
 	for _, name := range a.options.Defects {
 		args = append(args, "-defect", name)
