@@ -96,24 +96,24 @@ func (o *observer) seenLeaders() string {
 	return strings.Join(names, ", ")
 }
 
-// leader asks all servers now, and again until one of them says that it leads. If a
+// leader asks all servers of a datacenter now, and again until one of them says that it leads. If a
 // deposed leader says so too, the one with the higher term is meant.
-func (o *observer) leader(ctx context.Context) (string, error) {
+func (o *observer) leader(ctx context.Context, dc string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, leaderPatience)
 	defer cancel()
 	for {
-		if name := o.askForLeader(ctx); name != "" {
+		if name := o.askForLeader(ctx, dc); name != "" {
 			return name, nil
 		}
 		select {
 		case <-ctx.Done():
-			return "", fmt.Errorf("no server said that it leads within %v", leaderPatience)
+			return "", fmt.Errorf("no server of %s said that it leads within %v", dc, leaderPatience)
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
 }
 
-func (o *observer) askForLeader(ctx context.Context) string {
+func (o *observer) askForLeader(ctx context.Context, dc string) string {
 	var (
 		mu   sync.Mutex
 		all  sync.WaitGroup
@@ -121,7 +121,7 @@ func (o *observer) askForLeader(ctx context.Context) string {
 		term uint64
 	)
 	for _, n := range o.nodes {
-		if n.Role == topologies.Client {
+		if n.Role == topologies.Client || n.DC != dc {
 			continue // a spare may lead, once it has joined
 		}
 		all.Go(func() {
@@ -140,8 +140,22 @@ func (o *observer) askForLeader(ctx context.Context) string {
 	return name
 }
 
+// allLed reports whether somebody leads every datacenter.
+func (o *observer) allLed(ctx context.Context) bool {
+	led := map[string]bool{}
+	for _, n := range o.nodes {
+		if _, asked := led[n.DC]; !asked {
+			led[n.DC] = o.askForLeader(ctx, n.DC) != ""
+		}
+		if !led[n.DC] {
+			return false
+		}
+	}
+	return true
+}
+
 // ready waits until every node answers and, where the system says so, until a server
-// leads, every server knows a leader, and all know the servers of all datacenters.
+// leads each datacenter, every server knows a leader, and all know the servers of all datacenters.
 func (o *observer) ready(ctx context.Context, within time.Duration) error {
 	limited, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
@@ -150,7 +164,7 @@ func (o *observer) ready(ctx context.Context, within time.Duration) error {
 		if now := o.missing(limited); limited.Err() == nil { // else it only tells of the limit
 			missing = now
 		}
-		if missing == "" && (!o.leaders || o.askForLeader(limited) != "") {
+		if missing == "" && (!o.leaders || o.allLed(limited)) {
 			return o.broken.err()
 		}
 		select {

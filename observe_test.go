@@ -56,7 +56,7 @@ func TestReadinessAsksForLeadersOnlyWhereTheyAreTold(t *testing.T) {
 				} else {
 					require.ErrorContains(t, err, c.refused)
 				}
-				require.Equal(t, c.leader, o.askForLeader(t.Context()))
+				require.Equal(t, c.leader, o.askForLeader(t.Context(), "dc1"))
 			})
 		})
 	}

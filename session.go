@@ -344,7 +344,7 @@ func (s *session) world() nemesis.World {
 	return nemesis.World{
 		Topology: s.Topology, Cluster: s.cluster, Log: s.log,
 		Conn:   func(node string) nodes.Conn { return s.clients[node] },
-		Leader: s.observer.leader, Burst: s.runner.Burst, Open: s.runner.Open, Notify: s.notify, Abort: s.Abort,
+		Leader: s.observer.leader, Burst: s.runner.Burst, Open: s.runner.Open, Forwarded: s.runner.Forwarded, Notify: s.notify, Abort: s.Abort,
 	}
 }
 

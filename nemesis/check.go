@@ -89,10 +89,10 @@ func (s Step) check(t topologies.Topology) error {
 	}
 	kind := s.Fault.Kind()
 	full := s.withDefaults()
-	if err := errors.Join(checkTimes(kind, s), s.checkWaiting(), checkTarget(kind, t, full), checkDraw(kind, full)); err != nil {
+	if err := errors.Join(checkTimes(kind, s), s.checkWaiting(), checkTarget(kind, t, full), full.checkDatacenters(t), checkDraw(kind, full)); err != nil {
 		return oneLine(err)
 	}
-	return s.Fault.Validate(t, s.rehearsed(t))
+	return s.Fault.Validate(s.scope(t), s.rehearsed(t))
 }
 
 // rehearsed is the step with its defaults, and with some server in place of the leader.
@@ -100,7 +100,7 @@ func (s Step) check(t topologies.Topology) error {
 func (s Step) rehearsed(t topologies.Topology) Step {
 	s = s.withDefaults()
 	if _, more := s.Fault.(expander); isRole(s.Target.Word) && !more && len(t.Servers()) > 0 {
-		return s.led(t, t.Servers()[0].Name)
+		return s.led(t, s.scope(t).Servers()[0].Name)
 	}
 	return s
 }
@@ -145,6 +145,10 @@ func checkTarget(f Kind, t topologies.Topology, s Step) error {
 	switch word := s.Target.Word; {
 	case s.Target.IsZero():
 		return fmt.Errorf("target is missing; %s takes %s", f.Name, choices)
+	case s.Target.Between != nil && (word != "" || s.Target.Names != nil):
+		return errors.New("between stands in place of target; leave one of them out")
+	case s.Target.Between != nil:
+		return checkBetween(f, s.Target.Between)
 	case word == "":
 		return checkNames(t, s.Target.Names)
 	case slices.Contains(f.Targets, word):

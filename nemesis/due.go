@@ -64,7 +64,7 @@ func (p *player) reach(c change) change {
 			return true
 		}
 		if when := p.schedule.Steps[i].When; !when.IsZero() {
-			p.progress[i].count = p.watcher.count(when.Event)
+			p.progress[i].count = p.worldOf(p.schedule.Steps[i]).watcher.count(when.Event)
 		}
 		return false
 	})
@@ -77,7 +77,7 @@ func (p *player) isHeld(number int) bool { _, is := p.held[number]; return is }
 func (p *player) ready(number int) (Step, error) {
 	step := p.schedule.Steps[number]
 	if !step.When.IsZero() {
-		came, ok := p.watcher.came(step.When, p.progress[number].count)
+		came, ok := p.worldOf(step).came(step, p.progress[number].count)
 		if !ok {
 			return step, fmt.Errorf("%s did not come", step.When)
 		}
@@ -168,6 +168,6 @@ func (p *player) skip(number int, why string) {
 // wake sets when a step ends that says so only once another leads.
 func (p *player) wake(part *part) {
 	if d := wakesAfter(part.step.Fault); d > 0 && part.evidence.Error == "" {
-		p.progress[part.number].healAt = max(p.watcher.since().Add(d).Sub(p.began), time.Since(p.began))
+		p.progress[part.number].healAt = max(p.worldOf(part.step).watcher.since().Add(d).Sub(p.began), time.Since(p.began))
 	}
 }

@@ -102,7 +102,7 @@ func TestAStepWaitsForOperations(t *testing.T) {
 		f := newFake(layout(t, "dc1-3"))
 		sink, began := history.NewMemory(), time.Now()
 		resolved, err := Play(t.Context(), parse(t, "steps:\n  - {at: 1s, when: open-operations >= 8, for: 1s, fault: pause, target: one}\n"),
-			World{Topology: f.topology, Cluster: f, Conn: f.Conn, Leader: f.Leader, Log: sink, Open: func() int { return int(time.Since(began) / time.Second * 2) }})
+			World{Topology: f.topology, Cluster: f, Conn: f.Conn, Leader: f.Leader, Log: sink, Open: func(string) int { return int(time.Since(began) / time.Second * 2) }})
 		require.NoError(t, err)
 		require.InDelta(t, 4*time.Second, resolved.Steps[0].At, float64(50*time.Millisecond))
 		require.Equal(t, Trigger{OpenOperations, 8}, resolved.Steps[0].Fired)
@@ -145,7 +145,7 @@ func TestADeposedLeaderWakesInTime(t *testing.T) {
 			f := newFake(layout(t, "dc1-3"))
 			var elected, woke time.Time
 			f.obey = func(want faults.Conditions) faults.Conditions {
-				if want.Processes["dc1-s1"] == faults.Running && f.leader != "dc1-s1" && woke.IsZero() {
+				if want.Processes["dc1-s1"] == faults.Running && f.leads["dc1"] != "dc1-s1" && woke.IsZero() {
 					woke = time.Now()
 				}
 				if want.Processes["dc1-s1"] == faults.Paused {

@@ -16,7 +16,7 @@ func ExampleParse() {
 	fmt.Println(err)
 	// Output:
 	// partition primary in 8s <nil>
-	// steps.yaml:2: kill does not take "loss"; it takes at, for, fault, target, draw, when, after, within, optional, skip, fired
+	// steps.yaml:2: kill does not take "loss"; it takes at, for, fault, target, dc, between, draw, when, after, within, optional, skip, fired
 }
 
 // A schedule can be written in Go too; what the steps make of a cluster is a value.

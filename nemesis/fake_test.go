@@ -34,9 +34,9 @@ type fake struct {
 	mu      sync.Mutex
 	now     faults.Conditions
 	left    map[string]bool
-	peers   map[string]bool // those that vote, by name
-	lives   map[string]int  // how often a node came with an empty disk
-	leader  string
+	peers   map[string]bool   // those that vote, by name
+	lives   map[string]int    // how often a node came with an empty disk
+	leads   map[string]string // who leads, by datacenter
 	term    uint64
 	applied map[string]uint64 // what servers say of themselves
 	events  []string          // what the nemesis did, with virtual times
@@ -62,10 +62,19 @@ type fake struct {
 }
 
 func newFake(topology topologies.Topology) *fake {
-	f := &fake{topology: topology, started: time.Now(), left: map[string]bool{}, peers: map[string]bool{}, lives: map[string]int{}, now: topology.Baseline(), leader: topology.Servers()[0].Name,
+	f := &fake{topology: topology, started: time.Now(), left: map[string]bool{}, peers: map[string]bool{}, lives: map[string]int{}, now: topology.Baseline(), leads: map[string]string{},
 		term: 1, deaf: map[faults.Pair]bool{}, immortal: map[string]bool{}, healing: map[faults.Pair]faults.Link{}, shy: map[string]bool{}, sloth: 200 * time.Millisecond}
+	for _, dc := range topology.DatacenterNames() {
+		f.leads[dc] = topology.In(dc).Servers()[0].Name
+	}
 	f.joinAll()
 	return f
+}
+
+// dcOf is the datacenter of a node.
+func (f *fake) dcOf(node string) string {
+	n, _ := f.topology.Node(node)
+	return n.DC
 }
 
 func (f *fake) note(format string, args ...any) {
@@ -103,12 +112,15 @@ func (f *fake) Set(ctx context.Context, want faults.Conditions) error {
 		}
 	}
 	f.joinAll()
-	if f.quick && f.process(f.leader) != faults.Running {
+	for dc, leader := range f.leads {
+		if !f.quick || f.process(leader) == faults.Running {
+			continue
+		}
 		time.AfterFunc(time.Second, func() {
 			f.mu.Lock()
 			defer f.mu.Unlock()
-			if f.process(f.leader) != faults.Running {
-				f.elect(func(string) bool { return true })
+			if f.process(f.leads[dc]) != faults.Running {
+				f.elect(dc, func(string) bool { return true })
 			}
 		})
 	}
@@ -290,36 +302,37 @@ func (f *fake) Exited(ctx context.Context, node string) error {
 
 // Leader elects, one second after the leader has stopped, the next server that runs, if
 // a majority does.
-func (f *fake) Leader(ctx context.Context) (string, error) {
+func (f *fake) Leader(ctx context.Context, dc string) (string, error) {
 	f.mu.Lock()
-	gone := f.process(f.leader) != faults.Running
+	leader := f.leads[dc]
+	gone := f.process(leader) != faults.Running
 	f.mu.Unlock()
 	if !gone {
-		return f.leader, nil
+		return leader, nil
 	}
 	if err := sleep(ctx, time.Second); err != nil {
 		return "", err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.stuck || !f.elect(func(string) bool { return true }) {
+	if f.stuck || !f.elect(dc, func(string) bool { return true }) {
 		return "", errors.New("nobody leads")
 	}
-	return f.leader, nil
+	return f.leads[dc], nil
 }
 
-func (f *fake) elect(fits func(string) bool) bool {
+func (f *fake) elect(dc string, fits func(string) bool) bool {
 	var running []string
-	for _, n := range f.topology.Nodes() {
+	for _, n := range f.topology.In(dc).Nodes() {
 		if f.peers[n.Name] && f.process(n.Name) == faults.Running {
 			running = append(running, n.Name)
 		}
 	}
 	i := slices.IndexFunc(running, fits)
-	if i < 0 || len(running) < majorityOf(len(f.topology.Servers())) {
+	if i < 0 || len(running) < majorityOf(len(f.topology.In(dc).Servers())) {
 		return false
 	}
-	f.leader, f.term = running[i], f.term+1
+	f.leads[dc], f.term = running[i], f.term+1
 	return true
 }
 
@@ -356,9 +369,9 @@ func (c fakeClient) Identity(context.Context) (string, error) {
 func (c fakeClient) Peers(context.Context) (peers []nodes.Peer, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, n := range c.topology.Nodes() {
+	for _, n := range c.topology.In(c.dcOf(c.node)).Nodes() {
 		if c.peers[n.Name] {
-			peers = append(peers, nodes.Peer{ID: fmt.Sprint(n.Name, "/", c.lives[n.Name]), Node: n.Name, Voter: true, Leader: n.Name == c.leader})
+			peers = append(peers, nodes.Peer{ID: fmt.Sprint(n.Name, "/", c.lives[n.Name]), Node: n.Name, Voter: true, Leader: n.Name == c.leads[n.DC]})
 		}
 	}
 	return peers, nil
@@ -377,11 +390,11 @@ func (c fakeClient) RemovePeer(_ context.Context, id string) error {
 func (c fakeClient) Observe(context.Context) (history.Observation, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	seen := history.Observation{State: history.Follower, Term: c.term, Leader: c.leader, Applied: c.applied[c.node]}
+	seen := history.Observation{State: history.Follower, Term: c.term, Leader: c.leads[c.dcOf(c.node)], Applied: c.applied[c.node]}
 	switch {
 	case c.process(c.node) != faults.Running:
 		return history.Observation{}, nodes.Errorf(history.Refused, "it does not run")
-	case c.leader == c.node:
+	case c.leads[c.dcOf(c.node)] == c.node:
 		seen.State = history.Leader
 	}
 	return seen, nil
@@ -407,8 +420,9 @@ func (c fakeClient) Transfer(_ context.Context, to string) error {
 	if c.nods {
 		return nil
 	}
-	if c.leader != c.node {
-		return nodes.Errorf(history.NotLeader, "%s leads", c.leader)
+	dc := c.dcOf(c.node)
+	if c.leads[dc] != c.node {
+		return nodes.Errorf(history.NotLeader, "%s leads", c.leads[dc])
 	}
 	if c.stuck {
 		return nodes.Errorf(history.Timeout, "no successor")
@@ -421,8 +435,8 @@ func (c fakeClient) Transfer(_ context.Context, to string) error {
 		c.note("leadership comes back to %s", c.node)
 		return nil
 	}
-	c.elect(func(s string) bool { return s == to || to == "" && s != c.node })
-	c.note("leadership goes from %s to %s", c.node, c.leader)
+	c.elect(dc, func(s string) bool { return s == to || to == "" && s != c.node })
+	c.note("leadership goes from %s to %s", c.node, c.leads[dc])
 	return nil
 }
 

@@ -22,6 +22,9 @@ type variant struct {
 // someClient stands for one client agent by name; topologies without one never draw it.
 const someClient = "a client agent"
 
+// betweenTwo stands for the links between two datacenters; topologies of one never draw it.
+const betweenTwo = "between two datacenters"
+
 // families is sorted by name.
 var families = []Family{
 	{"clock", "clocks are wrong", []string{"clock"},
@@ -53,6 +56,9 @@ var families = []Family{
 		[]variant{{2, "restart-storm", One}, {2, "restart-storm", Primary}, {1, "restart-storm", Majority}, {1, "restart-storm", All}, {2, "rolling-restart", All}}},
 	{"transfer", "leadership is handed over", []string{"transfer"},
 		[]variant{{1, "transfer", Primary}}},
+	{"wan", "links between datacenters are cut or bad", []string{"link", "partition"},
+		[]variant{{3, "partition", betweenTwo}, {2, "partition", Datacenter}, {1, "partition", WAN},
+			{3, "link", betweenTwo}, {1, "link", Datacenter}, {2, "link", WAN}}},
 }
 
 // Families lists all of them, sorted by name.

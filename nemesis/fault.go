@@ -50,6 +50,7 @@ type Kind struct {
 	AddsVoters    bool // while it lasts, whom it hits are voters beside the topology's
 	NeedsLeader   bool // it proves nothing where nobody leads
 	Alone         bool // Generate lets nothing overlap it
+	Between       bool // it takes the links between two datacenters as its target
 
 	Seeded    bool          // the draw is also the seed of random numbers, whatever the target is
 	Momentary bool          // an action without a heal
@@ -202,7 +203,7 @@ func (s Step) withDefaults() Step {
 func (s Step) led(t topologies.Topology, leader string) Step {
 	targets := []string{leader}
 	if e, ok := s.Fault.(expander); ok {
-		targets = e.ExpandPrimary(t, s, leader)
+		targets = e.ExpandPrimary(s.scope(t), s, leader)
 	}
 	s.Target = Names(targets...)
 	if !s.Fault.Kind().Seeded {
@@ -215,7 +216,7 @@ func (s Step) led(t topologies.Topology, leader string) Step {
 func (s Step) alone(t topologies.Topology) faults.Conditions {
 	var c faults.Conditions
 	if state, ok := s.Fault.(State); ok {
-		state.Apply(&c, t, s)
+		state.Apply(&c, s.scope(t), s)
 	}
 	return c
 }

@@ -53,7 +53,7 @@ func ganttLabel(s Step, t topologies.Topology) string {
 	if s.check(t) != nil || s.Target.Word == "" || isRole(s.Target.Word) {
 		return s.Label()
 	}
-	targets := s.Fault.Nodes(t, s)
+	targets := s.nodes(t)
 	if len(targets) == len(t.Nodes()) {
 		return s.Label()
 	}

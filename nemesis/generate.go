@@ -113,12 +113,10 @@ func (o Options) families() ([]Family, error) {
 		if len(o.Families) > 0 && !slices.Contains(o.Families, f.Name) {
 			continue
 		}
-		f.variants = slices.DeleteFunc(slices.Clone(f.variants), func(v variant) bool {
-			return o.alone(v).checkSteps(o.Topology) != nil
-		})
+		f.variants = slices.DeleteFunc(slices.Clone(f.variants), func(v variant) bool { return len(o.places(v)) == 0 })
 		possible := len(f.variants) > 0
 		f.variants = slices.DeleteFunc(f.variants, func(v variant) bool {
-			return o.Can != nil && o.alone(v).CheckAbilities("", o.Can) != nil
+			return o.Can != nil && o.alone(v, o.places(v)[0]).CheckAbilities("", o.Can) != nil
 		})
 		switch {
 		case len(f.variants) > 0:
@@ -141,7 +139,43 @@ func (o Options) families() ([]Family, error) {
 }
 
 // alone is a schedule of one step.
-func (o Options) alone(v variant) Schedule { return Schedule{Steps: []Step{v.step(o.Topology, 0)}} }
+func (o Options) alone(v variant, at place) Schedule {
+	return Schedule{Steps: []Step{v.step(o.Topology, at, 0)}}
+}
+
+// place is where a step is drawn: in a datacenter, or between two; empty is anywhere.
+type place struct {
+	dc      string
+	between []string
+}
+
+// places are those at which a variant can be played. Where there is one datacenter, it is not named.
+func (o Options) places(v variant) (fit []place) {
+	var all []place
+	switch names := o.Topology.DatacenterNames(); {
+	case len(names) == 1, v.target == WAN:
+		all = []place{{}}
+	case v.target == betweenTwo:
+		for i, a := range names {
+			for _, b := range names[i+1:] {
+				all = append(all, place{between: []string{a, b}})
+			}
+		}
+	default:
+		for _, dc := range names {
+			all = append(all, place{dc: dc})
+		}
+		if v.target == All {
+			all = append(all, place{})
+		}
+	}
+	for _, at := range all {
+		if o.alone(v, at).checkSteps(o.Topology) == nil {
+			fit = append(fit, at)
+		}
+	}
+	return fit
+}
 
 func familyNames() []string {
 	names := make([]string, len(families))
@@ -151,15 +185,18 @@ func familyNames() []string {
 	return names
 }
 
-// step is the variant without its options and times; pick chooses the client agent.
-func (v variant) step(t topologies.Topology, pick int) Step {
+// step is the variant at a place, without its options and times; pick chooses the client agent.
+func (v variant) step(t topologies.Topology, at place, pick int) Step {
 	f, _ := find(v.fault) // the table of families is tested
-	s := Step{Fault: f, Target: Target{Word: v.target}}
-	if v.target == someClient {
+	s := Step{Fault: f, Target: Target{Word: v.target}, DC: at.dc}
+	switch v.target {
+	case someClient:
 		s.Target = Target{}
-		if all := drawn(t, 0).clients; len(all) > 0 {
+		if all := drawn(t.In(at.dc), 0).clients; len(all) > 0 {
 			s.Target = Names(all[pick%len(all)])
 		}
+	case betweenTwo:
+		s.Target = Target{Between: at.between}
 	}
 	if samples := samplesOf(f); len(samples) > 0 {
 		s.Fault = samples[0]
@@ -183,7 +220,7 @@ type generator struct {
 // next makes a step of a family; not ok means that it does not fit any more.
 func (g *generator) next(family Family) (Step, bool) {
 	v := g.variant(family)
-	s := v.step(g.Topology, g.rng.IntN(len(g.Topology.Nodes())))
+	s := v.step(g.Topology, g.place(v), g.rng.IntN(len(g.Topology.Nodes())))
 	g.options(&s)
 	kind := s.Fault.Kind()
 
@@ -233,6 +270,15 @@ func (g *generator) variant(family Family) variant {
 		pick -= v.weight
 	}
 	panic("the weights of a family do not add up")
+}
+
+// place draws where a step is played. It draws nothing where there is no choice.
+func (g *generator) place(v variant) place {
+	all := g.places(v)
+	if len(all) == 1 {
+		return all[0]
+	}
+	return all[g.rng.IntN(len(all))]
 }
 
 // options draws what else the fault takes.

@@ -110,7 +110,7 @@ func TestGenerateRefuses(t *testing.T) {
 		want string
 	}{
 		{Options{Duration: time.Minute, Families: []string{"floods"}, Topology: layout(t, "dc1-3")},
-			`no family of faults "floods"; there are clock, deposed, disk, join, kill, leave, link, partition, pause, power, remove, replace, restart, transfer`},
+			`no family of faults "floods"; there are clock, deposed, disk, join, kill, leave, link, partition, pause, power, remove, replace, restart, transfer, wan`},
 		{Options{Duration: time.Second, Topology: layout(t, "dc1-3")},
 			"no fault fits into 1s at an interval of 5s; give it more time"},
 		{Options{Duration: time.Minute, Interval: time.Millisecond, Topology: layout(t, "dc1-3")},

@@ -25,7 +25,7 @@ func waitForLeader(ctx context.Context, w World, what string, fits func(leader s
 	defer cancel()
 	last := errStill
 	for {
-		leader, err := w.Leader(ctx)
+		leader, err := w.leader(ctx)
 		switch {
 		case err == nil && fits(leader):
 			return leader, nil
@@ -43,7 +43,7 @@ func waitForLeader(ctx context.Context, w World, what string, fits func(leader s
 // ensureLeader makes a node lead if another does, so that a schedule which names the leader
 // of an earlier run replays.
 func ensureLeader(ctx context.Context, w World, node string) error {
-	leader, err := w.Leader(ctx)
+	leader, err := w.leader(ctx)
 	if err != nil {
 		return fmt.Errorf("no leader: %w", err)
 	}

@@ -27,8 +27,9 @@ func (Link) Kind() Kind {
 		Family: "link",
 		Doc: "Packets between nodes are lost (each alone: loss; in bursts: burst-loss, burst), late (delay, jitter; " +
 			"scramble lets jitter change their order), overtaken (reorder), doubled (duplicate), damaged (corrupt) or too " +
-			"many (rate in bytes/s, queue in bytes), on the links that a partition with this target would cut; all means every link.",
-		Targets: andRoles(All, Bridge, Ring, Majority, Minority, One),
+			"many (rate in bytes/s, queue in bytes), on the links that a partition with this target would cut; all means every link, of a datacenter with dc.",
+		Targets: andRoles(All, Bridge, Datacenter, Ring, Majority, Minority, One, WAN),
+		Between: true,
 		Drawn:   andRoles(All, Bridge, Ring, Majority, Minority, One),
 		Seeded:  true,
 		Needs: []faults.Capability{faults.LinkLoss, faults.LinkDelay, faults.LinkRate, faults.LinkReorder, faults.LinkDuplicate,
@@ -58,7 +59,7 @@ func (Link) Samples() (all []Fault) {
 
 // Vary draws the direction.
 func (l Link) Vary(target Target, pick func(n int) int) Fault {
-	if target.Word != All {
+	if target.Word != All && target.Word != WAN {
 		l.OneWay = pickOneWay(pick)
 	}
 	return l
@@ -74,13 +75,13 @@ func (l Link) Validate(t topologies.Topology, s Step) error {
 	case s.Target.Word == All && len(t.Nodes()) < 2:
 		return fmt.Errorf("%s has one node and so no link", t.Name)
 	}
-	if err := errors.Join(l.Check(), l.OneWay.check()); err != nil {
+	if s.Target.Word == All {
+		return l.Check()
+	}
+	if err := errors.Join(l.Check(), checkSides(t, s, l.OneWay)); err != nil {
 		return oneLine(err)
 	}
-	if s.Target.Word == All {
-		return nil
-	}
-	return checkSides(t, s)
+	return nil
 }
 
 func (l Link) Nodes(t topologies.Topology, s Step) []string {
@@ -91,11 +92,11 @@ func (l Link) Nodes(t topologies.Topology, s Step) []string {
 }
 
 func (l Link) Apply(c *faults.Conditions, t topologies.Topology, s Step) {
-	for _, pair := range l.pairs(t, s) {
+	cut(c, l.pairs(t, s), func(pair faults.Pair) faults.Link {
 		state := l.Link
 		state.Seed = seedOf(pair, s.Draw)
-		c.Cut([]string{pair.From}, []string{pair.To}, state)
-	}
+		return state
+	})
 }
 
 func (l Link) pairs(t topologies.Topology, s Step) (all []faults.Pair) {

@@ -14,6 +14,7 @@ import (
 
 	"faultline/checker"
 	"faultline/nodes/faults"
+	"faultline/topologies"
 	"faultline/workloads/history"
 )
 
@@ -86,13 +87,25 @@ var unmeasured = map[string]string{
 
 const crowd = "dc1-5c2x2" // a layout with client agents and spares
 
+// crowdOf is where a schedule is played: crowd, with another datacenter beside it for a step that is about several.
+func crowdOf(t *testing.T, s Schedule) topologies.Topology {
+	topology := layout(t, crowd)
+	if step := s.Steps[0]; step.Target.crosses() || step.DC != "" {
+		topology.Datacenters = append(topology.Datacenters, topologies.Datacenter{Name: "dc2", Servers: topologies.Members{Count: 1}})
+	}
+	return topology
+}
+
 // step is the YAML of one step, from 1 s on for 10 s.
 func stepOf(f Fault, target, more string) string {
 	parts := []string{"at: 1s", "fault: " + f.Kind().Name}
 	if !f.Kind().Momentary {
 		parts = append(parts, "for: 10s")
 	}
-	parts = append(parts, "target: "+target)
+	if !strings.HasPrefix(target, "between: ") {
+		target = "target: " + target
+	}
+	parts = append(parts, target)
 	if more != "" {
 		parts = append(parts, more)
 	}
@@ -104,7 +117,14 @@ func targetsOf(f Fault) []string {
 	if slices.Contains(f.Kind().Targets, Spare) {
 		return append(slices.Clone(f.Kind().Targets), "[dc1-x1]")
 	}
-	return append(slices.Clone(f.Kind().Targets), "[dc1-s2]")
+	words := append(slices.Clone(f.Kind().Targets), "[dc1-s2]")
+	if i := slices.Index(words, Datacenter); i >= 0 {
+		words[i] += ", dc: dc1"
+	}
+	if f.Kind().Between {
+		words = append(words, "between: [dc1, dc2]")
+	}
+	return words
 }
 
 // marksPlayed are those of marksOf so far, by schedule.
@@ -119,12 +139,12 @@ func marksOf(t *testing.T, s Schedule) (start, heal history.FaultEvent) {
 	}
 	defer func() { marksPlayed[s.String()] = [2]history.FaultEvent{start, heal} }()
 	sink := history.NewMemory()
-	f := newFake(layout(t, crowd))
+	f := newFake(crowdOf(t, s))
 	f.quick = true
 	time.AfterFunc(300*time.Millisecond, func() { // somebody has led before, and somebody leads
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		f.elect(func(server string) bool { return server == "dc1-s2" })
+		f.elect("dc1", func(server string) bool { return server == "dc1-s2" })
 	})
 	_, err := Play(t.Context(), s, World{Topology: f.topology, Cluster: f, Conn: f.Conn, Leader: f.Leader, Burst: f.Burst, Log: sink})
 	require.NoError(t, err)
@@ -143,8 +163,8 @@ func marksOf(t *testing.T, s Schedule) (start, heal history.FaultEvent) {
 }
 
 // measuredOn is what is measured of a cluster that was asked for something, where something else is true.
-func measuredOn(t *testing.T, truth, asked, before faults.Conditions) *faults.Measurement {
-	f := newFake(layout(t, crowd))
+func measuredOn(t *testing.T, on topologies.Topology, truth, asked, before faults.Conditions) *faults.Measurement {
+	f := newFake(on)
 	f.now, f.asked, f.sloth = truth, asked, 0
 	for l, state := range before.Links {
 		if state.Shaped() && !asked.Links[l].Shaped() {
@@ -169,11 +189,10 @@ func unseen(e faults.Evidence, at int) faults.Evidence {
 
 // eachSample visits every fault with every target, and with every sample of every option.
 func eachSample(t *testing.T, visit func(t *testing.T, f Fault, option, sample string, s Schedule)) {
-	topology := layout(t, crowd)
 	for _, f := range table {
 		each := func(option, target, sample string) {
 			s := parse(t, stepOf(f, target, sample))
-			require.NoError(t, s.Check(topology, everything))
+			require.NoError(t, s.Check(crowdOf(t, s), everything))
 			t.Run(strings.Join([]string{f.Kind().Name, option, target, sample}, " "), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) { visit(t, f, option, sample, s) })
 			})
@@ -213,7 +232,7 @@ func TestNothingIsProvedByNothing(t *testing.T) {
 		start, heal := marksOf(t, s)
 		nothing := unseen(*start.Evidence, -1)
 		if nothing.Want != nil {
-			nothing.Got = measuredOn(t, layout(t, crowd).Baseline(), *nothing.Want, *nothing.Before)
+			nothing.Got = measuredOn(t, crowdOf(t, s), crowdOf(t, s).Baseline(), *nothing.Want, *nothing.Before)
 		}
 		require.NotEmpty(t, nothing.Gaps())
 		unmeasured := *start.Evidence
@@ -242,8 +261,8 @@ func TestNoOptionIsProvedByTheOthers(t *testing.T) {
 		without.Steps[0] = lacking(t, s.Steps[0], option)
 		start, _ := marksOf(t, s)
 		half := *start.Evidence
-		if half.Want != nil && half.Want.Equal(sum(layout(t, crowd), s.Steps)) {
-			half.Got = measuredOn(t, sum(layout(t, crowd), without.Steps), *half.Want, *half.Before)
+		if half.Want != nil && half.Want.Equal(sum(crowdOf(t, s), s.Steps)) {
+			half.Got = measuredOn(t, crowdOf(t, s), sum(crowdOf(t, s), without.Steps), *half.Want, *half.Before)
 		}
 		for _, key := range []string{option, sample, option + " in " + sample} {
 			if unmeasured[key] != "" {
@@ -286,12 +305,12 @@ var lasting = map[string]string{
 func TestNoHealIsProvedByNothing(t *testing.T) {
 	used := map[string]bool{}
 	eachSample(t, func(t *testing.T, f Fault, option, sample string, s Schedule) {
-		if _, base := f.(baseliner); !base && s.Steps[0].alone(layout(t, crowd)).Healthy() {
+		if _, base := f.(baseliner); !base && s.Steps[0].alone(crowdOf(t, s)).Healthy() {
 			return // there is nothing to take back
 		}
 		start, heal := marksOf(t, s)
 		stuck := *heal.Evidence
-		stuck.Got = measuredOn(t, *start.Evidence.Want, *stuck.Want, *start.Evidence.Want)
+		stuck.Got = measuredOn(t, crowdOf(t, s), *start.Evidence.Want, *stuck.Want, *start.Evidence.Want)
 		if _, ok := lasting[sample]; ok {
 			used[sample] = true
 			require.Empty(t, stuck.Gaps(), "%s is seen to last after all", sample)
@@ -307,7 +326,7 @@ func TestARunInWhichNothingHappensIsUnknown(t *testing.T) {
 	for _, f := range table {
 		s := parse(t, stepOf(f, targetsOf(f)[0], least[f.Kind().Name]))
 		synctest.Test(t, func(t *testing.T) {
-			idle := newFake(layout(t, crowd))
+			idle := newFake(crowdOf(t, s))
 			idle.nods = true
 			idle.obey = func(faults.Conditions) faults.Conditions { return idle.topology.Baseline() }
 			requireDoubt(t, judged(t, idle, s), f.Kind().Name, "its effect was not verified")

@@ -40,28 +40,28 @@ func (Partition) Kind() Kind {
 		Family: "partition",
 		Doc: "Cuts links between nodes, both ways or one way, by dropping or rejecting packets. " +
 			"Client agents are dealt to the sides by the draw; a list of names is cut off from everybody else.",
-		Targets: andRoles(Bridge, Ring, Majority, Minority, One),
+		Targets: andRoles(Bridge, Datacenter, Ring, Majority, Minority, One, WAN),
+		Between: true,
 		Drawn:   andRoles(Bridge, Ring, Majority, Minority, One),
 		Needs:   []faults.Capability{faults.LinkDrop, faults.LinkReject},
 	}
 }
 
 // Vary draws the direction, and whether packets are refused.
-func (p Partition) Vary(_ Target, pick func(n int) int) Fault {
-	return Partition{OneWay: pickOneWay(pick), Reject: pick(4) == 0}
+func (p Partition) Vary(target Target, pick func(n int) int) Fault {
+	if p.OneWay = pickOneWay(pick); target.Word == WAN {
+		p.OneWay = ""
+	}
+	p.Reject = pick(4) == 0
+	return p
 }
 
 func (p Partition) Validate(t topologies.Topology, s Step) error {
-	if err := p.OneWay.check(); err != nil {
-		return err
-	}
-	return checkSides(t, s)
+	return checkSides(t, s, p.OneWay)
 }
 
 func (p Partition) Apply(c *faults.Conditions, t topologies.Topology, s Step) {
-	for _, pair := range pairsBetween(t, s, p.OneWay) {
-		c.Cut([]string{pair.From}, []string{pair.To}, faults.Link{Drop: !p.Reject, Reject: p.Reject})
-	}
+	cut(c, pairsBetween(t, s, p.OneWay), func(faults.Pair) faults.Link { return faults.Link{Drop: !p.Reject, Reject: p.Reject} })
 }
 
 func (p Partition) Label() string {
@@ -90,8 +90,14 @@ func (sides) ExpandPrimary(t topologies.Topology, s Step, leader string) []strin
 	return namesWhere(t, func(name string) bool { return at[name] == 0 })
 }
 
-func checkSides(t topologies.Topology, s Step) error {
-	if s.Target.Word == "" && len(s.Target.Names) == len(t.Nodes()) {
+func checkSides(t topologies.Topology, s Step, way OneWay) error {
+	if s.Target.Word == WAN && way != "" {
+		return fmt.Errorf("oneway needs two sides; target wan is links of every datacenter")
+	}
+	if err := way.check(); err != nil {
+		return err
+	}
+	if s.Target.Names != nil && len(s.Target.Names) == len(t.Nodes()) {
 		return fmt.Errorf("the target is every node there is, so nobody is left to cut it off from")
 	}
 	if have, want := len(t.Servers()), shapeOf(s).servers; have < want {
@@ -111,11 +117,18 @@ type shape struct {
 var shapes = []shape{
 	{Bridge, 3, bridged, smallerHalfOf},
 	{Majority, 2, off(smallerHalfOf), smallerHalfOf},
-	{Ring, 5, ringed, func(n int) int { return n }},
+	{Ring, 5, ringed, everybody},
 	{Minority, 2, off(minorityOf), minorityOf},
 	{One, 2, off(first), first},
 	{Primary, 2, off(first), first}, // whoever has the role is put first
+	{Datacenter, 1, off(first), first},
+	{WAN, 1, func(_, i, j int) bool { return i < j }, everybody},
 }
+
+// between are the two datacenters of a target, at the places 0 and 1.
+var between = shape{"", 1, func(_, i, j int) bool { return i == 0 && j == 1 }, func(int) int { return 2 }}
+
+func everybody(n int) int { return n }
 
 func first(int) int { return 1 }
 
@@ -137,6 +150,9 @@ func ringed(n, i, j int) bool {
 }
 
 func shapeOf(s Step) shape {
+	if s.Target.Between != nil {
+		return between
+	}
 	word := s.Target.Word
 	if isRole(word) {
 		word = Primary
@@ -152,14 +168,19 @@ func shapeOf(s Step) shape {
 
 // standing is every node's place for a step, and the number of places.
 func standing(t topologies.Topology, s Step) (at map[string]int, places int) {
-	if s.Target.Word != "" {
+	switch {
+	case s.Target.Between != nil:
+		return standingBetween(t, s.Target.Between)
+	case s.Target.Word == WAN:
+		return standingApart(t)
+	case s.Target.Word != "" && s.Target.Word != Datacenter:
 		o := drawn(t, s.Draw)
 		return o.places(), len(o.servers)
 	}
 	at = map[string]int{}
 	for _, n := range t.Nodes() {
 		at[n.Name] = 1
-		if slices.Contains(s.Target.Names, n.Name) {
+		if slices.Contains(s.Target.Names, n.Name) || s.Target.Word == Datacenter && n.DC == s.DC {
 			at[n.Name] = 0
 		}
 	}

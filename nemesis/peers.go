@@ -30,7 +30,7 @@ func membersOf(w World, node string) (nodes.Members, error) {
 func peersOf(ctx context.Context, w World) ([]nodes.Peer, error) {
 	ctx, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
-	leader, err := w.Leader(ctx)
+	leader, err := w.leader(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -44,6 +44,7 @@ func peersOf(ctx context.Context, w World) ([]nodes.Peer, error) {
 // awaitPeer waits until a node is running and, if it shall vote, a voter by its own
 // identity in the leader's peer set. It returns the identity.
 func awaitPeer(ctx context.Context, w World, node string, vote bool) (id string, err error) {
+	w = w.at(node)
 	op, err := membersOf(w, node)
 	if err != nil {
 		return "", err

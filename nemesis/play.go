@@ -20,8 +20,8 @@ type World struct {
 	Topology topologies.Topology
 	Cluster  nodes.Cluster
 	Conn     func(node string) nodes.Conn // it stays the caller's to close
-	// Leader names the live server that leads. It waits a little for one.
-	Leader func(ctx context.Context) (string, error)
+	// Leader names the live server that leads a datacenter. It waits a little for one.
+	Leader func(ctx context.Context, dc string) (string, error)
 	// Burst fires that many one-shot reads at a node and returns when all were sent, or
 	// ctx ended. Whoever gives it records how they end.
 	Burst func(ctx context.Context, node string, reads int) error
@@ -29,15 +29,22 @@ type World struct {
 	// Abort gives up even what is carried through when ctx ends: heals, and the check of the
 	// baseline; nil never does.
 	Abort context.Context
-	// Open counts the operations of clients that are under way; nil: nobody counts them.
-	Open func() int
+	// Open counts the operations of clients that are under way and mean the data of a datacenter, of none all of them;
+	// nil: nobody counts them.
+	Open func(dc string) int
+	// Forwarded counts the operations that mean the data of a datacenter, were asked of nodes of others, and were under
+	// way all the time between two moments of the last seconds; nil: nobody counts them.
+	Forwarded func(dc string, from, to time.Time) int
 	// Notify is told the labels of the active steps after every change; may be nil.
 	Notify func(active []string)
 
 	// addConditions adds conditions to those of the schedule, in place of what the same
 	// step added before, and measures the sum; nil adds none. Only Work has it.
 	addConditions func(ctx context.Context, add func(*faults.Conditions)) error
-	// watcher is what looks at the servers all the time; nil where no step needs it.
+	// watchers are what looks at the servers of a datacenter all the time; those that no step needs are missing.
+	watchers map[string]*watcher
+	// dc and watcher are those of the step that is played: see of.
+	dc      string
 	watcher *watcher
 }
 
@@ -63,9 +70,10 @@ func Play(ctx context.Context, s Schedule, w World) (Schedule, error) {
 	if err := s.checkSteps(w.Topology); err != nil {
 		return s, err
 	}
-	if yes, members := s.watched(); yes {
-		w.watcher = watch(context.WithoutCancel(ctx), w, members)
-		defer w.watcher.close()
+	w.watchers = map[string]*watcher{}
+	for dc, members := range s.watched(w.Topology) {
+		w.watchers[dc] = watch(context.WithoutCancel(ctx), w.of(dc), members)
+		defer w.watchers[dc].close()
 	}
 	p := newPlayer(w)
 	p.schedule, p.progress = s.clone(), make([]progress, len(s.Steps))
@@ -147,14 +155,14 @@ func (p *player) change(ctx context.Context, c change) {
 		defer done()
 	}
 	for _, part := range starts {
-		part.act(ctx, p.World, part.acts.Before)
+		part.act(ctx, p.worldOf(part.step), part.acts.Before)
 		if !part.kind.Momentary {
 			p.lasting[part.number] = part.evidence.Error == ""
 		}
 	}
 	for _, part := range heals {
 		if !p.aborting && !part.skipHeal {
-			part.act(through, p.World, part.acts.Heal)
+			part.act(through, p.worldOf(part.step), part.acts.Heal)
 		}
 		delete(p.lasting, part.number)
 		delete(p.added, part.number)
@@ -171,7 +179,7 @@ func (p *player) change(ctx context.Context, c change) {
 	}
 	for _, part := range starts {
 		if seen.err() == nil {
-			part.act(ctx, p.World, part.acts.After)
+			part.act(ctx, p.worldOf(part.step), part.acts.After)
 			p.wake(part)
 		}
 	}
@@ -202,7 +210,7 @@ func (p *player) begin(ctx context.Context, numbers []int) []*part {
 		part.mark.Asked = part.asked()
 		p.mark(history.Op(step.Name()), part.mark)
 		if part.acts.Note != nil {
-			part.note(part.acts.Note(ctx, p.World, part.targets))
+			part.note(part.acts.Note(ctx, p.worldOf(part.step), part.targets))
 		}
 		parts = append(parts, part)
 	}
@@ -242,7 +250,7 @@ func (p *player) part(number int, stage history.Stage) *part {
 	if isRole(step.Target.Word) || step.Target.IsZero() {
 		return part // nobody was found to hit
 	}
-	part.targets, part.evidence.Part = step.Fault.Nodes(p.Topology, step), step.alone(p.Topology)
+	part.targets, part.evidence.Part = step.nodes(p.Topology), step.alone(p.Topology)
 	part.mark.Targets = part.targets
 	return part
 }

@@ -48,7 +48,7 @@ func TestResolvedScheduleReplaysByItself(t *testing.T) {
 			require.NotEqual(t, Primary, s.Target.Word)
 		}
 		second := newFake(layout(t, "dc1-3c2"))
-		second.leader = "dc1-s3" // another than the first time
+		second.leads["dc1"] = "dc1-s3" // another than the first time
 		twice := play(t, t.Context(), second, parse(t, once.resolved.String()))
 		require.True(t, once.resolved.Equal(twice.resolved))
 		for i, fault := range twice.faults {
@@ -116,7 +116,7 @@ func randomStates(rng *rand.Rand) Schedule {
 		}
 		step := Step{At: time.Duration(rng.IntN(10)) * time.Second, For: time.Duration(1+rng.IntN(8)) * time.Second,
 			Fault: f, Target: Names("dc1-s2", "dc1-c1")}
-		if word := f.Kind().Targets[rng.IntN(len(f.Kind().Targets))]; !isRole(word) {
+		if word := f.Kind().Targets[rng.IntN(len(f.Kind().Targets))]; !isRole(word) && !(Target{Word: word}).crosses() {
 			step.Target = Target{Word: word}
 			if word != All {
 				step.Draw = rng.Uint64N(1000)

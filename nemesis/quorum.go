@@ -89,7 +89,7 @@ func (p *player) mayTake(ctx context.Context, step Step, taken []string) (target
 	ctx, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
 	if step.withDefaults().Target.Word == Primary {
-		leader, err := p.Leader(ctx)
+		leader, err := p.worldOf(step).leader(ctx)
 		if err != nil {
 			return nil, nil // nobody to hit: whoever begins the step says so
 		}
@@ -98,9 +98,9 @@ func (p *player) mayTake(ctx context.Context, step Step, taken []string) (target
 		if step, why = p.resolveNow(step); why != nil {
 			return nil, why
 		}
-		targets = step.Fault.Nodes(p.Topology, step)
+		targets = step.nodes(p.Topology)
 	}
-	return targets, majorityWithout(ctx, p.World, p.conditions(), slices.Concat(taken, targets))
+	return targets, majorityWithout(ctx, p.worldOf(step), p.conditions(), slices.Concat(taken, targets))
 }
 
 // majorityWithout is nil if, without some nodes, a majority of those who vote now is left and runs.

@@ -46,7 +46,7 @@ func (p *player) resolve(ctx context.Context, step Step) (Step, error) {
 		return step, nil
 	}
 	if word == Primary {
-		leader, err := p.Leader(ctx)
+		leader, err := p.worldOf(step).leader(ctx)
 		if err != nil {
 			return step, fmt.Errorf("no leader to hit: %w", err)
 		}
@@ -68,7 +68,7 @@ func (p *player) resolveNow(step Step) (Step, error) {
 	if !isRole(word) {
 		return step, nil
 	}
-	server, err := p.watcher.role(word, drawn(p.Topology, step.Draw).servers)
+	server, err := p.worldOf(step).watcher.role(word, drawn(step.scope(p.Topology), step.Draw).servers)
 	if err != nil {
 		return step, err
 	}
@@ -76,7 +76,7 @@ func (p *player) resolveNow(step Step) (Step, error) {
 }
 
 func (p *player) led(step Step, server string) (Step, error) {
-	if n, ok := p.Topology.Node(server); !ok || n.Role == topologies.Client {
+	if n, ok := step.scope(p.Topology).Node(server); !ok || n.Role == topologies.Client {
 		return step, fmt.Errorf("no leader to hit: %q leads, which is no server of %s", server, p.Topology.Name)
 	}
 	return step.led(p.Topology, server), nil

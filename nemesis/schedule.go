@@ -26,6 +26,7 @@ type Step struct {
 	At     time.Duration // when it begins, from the start of the run, or from when on it waits
 	For    time.Duration // how long it lasts; 0 for a momentary fault, or for the fault's own default
 	Target Target        // whom it hits
+	DC     string        // of which datacenter; may be left out where there is one, or the target says it
 	Draw   uint64        // which nodes a word means; 0 takes the topology's order
 	Fault  Fault         // what it does
 
@@ -51,10 +52,11 @@ func (s Step) Name() string {
 // schedule.
 type Steps []Step
 
-// Target is whom a fault hits: a word, or a list of node names.
+// Target is whom a fault hits: a word, a list of node names, or all links between two datacenters.
 type Target struct {
-	Word  string
-	Names []string
+	Word    string
+	Names   []string
+	Between []string // in a file beside target, and in its place
 }
 
 // The words that a target may be. Not every fault takes every word. Those of roles are in roles.go.
@@ -66,16 +68,22 @@ const (
 	Bridge   = "bridge"          // two halves that both see one bridging server
 	Spare    = "spare"           // one spare
 	All      = "all"             // every node, client agents too; of processes, no spares
+
+	Datacenter = "datacenter" // all nodes of a datacenter, as one side of what is between it and the others
+	WAN        = "wan"        // every link between nodes of different datacenters
 )
 
-var words = andRoles(All, Bridge, Ring, Majority, Minority, One, Spare)
+var words = andRoles(All, Bridge, Datacenter, Ring, Majority, Minority, One, Spare, WAN)
 
 // IsZero reports whether nobody is named.
-func (t Target) IsZero() bool { return t.Word == "" && len(t.Names) == 0 }
+func (t Target) IsZero() bool { return t.Word == "" && len(t.Names) == 0 && len(t.Between) == 0 }
 
 func (t Target) String() string {
 	if t.Word != "" {
 		return t.Word
+	}
+	if t.Between != nil {
+		return "between [" + strings.Join(t.Between, ", ") + "]"
 	}
 	return "[" + strings.Join(t.Names, ", ") + "]"
 }
@@ -127,6 +135,9 @@ func (s Step) Label() string {
 	parts := []string{s.Name()}
 	if !s.Target.IsZero() {
 		parts = append(parts, s.Target.String())
+	}
+	if s.DC != "" {
+		parts = append(parts, "of "+s.DC)
 	}
 	if l, ok := s.Fault.(labelled); ok && l.Label() != "" {
 		parts = append(parts, l.Label())

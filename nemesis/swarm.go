@@ -154,22 +154,28 @@ func (sw *swarm) shape(family Family) Step {
 	if n := len(sw.steps); n > 0 && sw.steps[n-1].At > snapshotsFrom && !sw.renewed {
 		files = slices.Concat(sw.Logs, sw.Snapshots)
 	}
-	if family.Name == (Disk{}).Kind().Family && len(files) > 0 && len(sw.Topology.Servers()) >= 3 && sw.rng.IntN(4) == 0 {
+	spared := slices.DeleteFunc(sw.Topology.DatacenterNames(), func(dc string) bool { return len(sw.Topology.In(dc).Servers()) < 3 })
+	if family.Name == (Disk{}).Kind().Family && len(files) > 0 && len(spared) > 0 && sw.rng.IntN(4) == 0 {
 		file := damage{File: files[sw.rng.IntN(len(files))]}
-		return Step{Target: Target{Word: One}, Fault: []Fault{BitFlip{file}, Truncate{file}}[sw.rng.IntN(2)]}
+		s := Step{Target: Target{Word: One}, Fault: []Fault{BitFlip{file}, Truncate{file}}[sw.rng.IntN(2)]}
+		if len(sw.Topology.Datacenters) > 1 {
+			s.DC = spared[sw.rng.IntN(len(spared))]
+		}
+		return s
 	}
-	return sw.variant(family).step(sw.Topology, sw.rng.IntN(len(sw.Topology.Nodes())))
+	v := sw.variant(family)
+	return v.step(sw.Topology, sw.place(v), sw.rng.IntN(len(sw.Topology.Nodes())))
 }
 
 // aim draws a role in place of the leader, and whether the step waits for an event.
 func (sw *swarm) aim(s *Step) {
 	kind := s.Fault.Kind()
 	s.Optional = s.Optional || kind.RemovesVoters
-	if sw.can(history.ObservesLeaders) && !needsCalm(*s) {
+	if sw.can(history.ObservesLeaders) && !needsCalm(*s) && s.datacenter(sw.Topology) != "" {
 		if s.Target.Word == Primary && slices.Contains(kind.Targets, NewLeader) && sw.rng.IntN(2) == 0 {
 			s.Target.Word = sw.role()
 		}
-		if n := len(sw.steps); n > 0 && deposes(sw.steps[n-1]) && sw.rng.IntN(2) == 0 {
+		if n := len(sw.steps); n > 0 && deposes(sw.steps[n-1]) && sw.steps[n-1].DC == s.DC && sw.rng.IntN(2) == 0 {
 			s.At = sw.steps[n-1].At // what comes of that is waited for
 			sw.trigger(s)
 		} else if sw.rng.IntN(10) == 0 {

@@ -49,12 +49,12 @@ func sum(t topologies.Topology, steps []Step) faults.Conditions {
 	c := t.Baseline()
 	for _, s := range steps {
 		if b, ok := s.Fault.(baseliner); ok {
-			b.ApplyBaseline(&c, t, s)
+			b.ApplyBaseline(&c, s.scope(t), s)
 		}
 	}
 	for _, s := range steps {
 		if state, ok := s.Fault.(State); ok {
-			state.Apply(&c, t, s)
+			state.Apply(&c, s.scope(t), s)
 		}
 	}
 	return c

@@ -43,7 +43,7 @@ func (s Schedule) checkVotersAt(t topologies.Topology, dc string, at time.Durati
 			return nil
 		}
 		if kind.AddsVoters && from <= at && at < to {
-			for _, name := range step.Fault.Nodes(t, step) {
+			for _, name := range step.nodes(t) {
 				if n, _ := t.Node(name); n.DC == dc {
 					voters[name] = true
 				}
@@ -51,6 +51,7 @@ func (s Schedule) checkVotersAt(t topologies.Topology, dc string, at time.Durati
 		}
 		switch {
 		case !kind.RemovesVoters || at < from || to <= at:
+		case isRole(step.Target.Word) && step.datacenter(t) != dc:
 		case isRole(step.Target.Word):
 			unnamed, removing = unnamed+1, append(removing, step)
 		default:
@@ -76,5 +77,5 @@ func (s Schedule) checkVotersAt(t topologies.Topology, dc string, at time.Durati
 }
 
 func removes(t topologies.Topology, s Step, name string) bool {
-	return !isRole(s.Target.Word) && slices.Contains(s.Fault.Nodes(t, s), name)
+	return !isRole(s.Target.Word) && slices.Contains(s.nodes(t), name)
 }

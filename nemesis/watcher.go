@@ -43,14 +43,16 @@ type reign struct {
 	lost   bool
 }
 
-// watched reports whether playing the schedule takes a watcher.
-func (s Schedule) watched() (yes, members bool) {
+// watched is the datacenters whose servers are to be watched for a schedule to be played, and whether their peers are, too.
+func (s Schedule) watched(t topologies.Topology) map[string]bool {
+	all := map[string]bool{}
 	for _, step := range s.Steps {
-		word := step.withDefaults().Target.Word
-		yes = yes || step.waits() || isRole(word) && word != Primary || wakesAfter(step.Fault) > 0
-		members = members || step.When.Event == ConfigChange
+		word, dc := step.withDefaults().Target.Word, step.datacenter(t)
+		if dc != "" && (step.waits() || isRole(word) && word != Primary || wakesAfter(step.Fault) > 0) {
+			all[dc] = all[dc] || step.When.Event == ConfigChange
+		}
 	}
-	return yes, members
+	return all
 }
 
 // watch begins to look; close ends it.
@@ -58,7 +60,7 @@ func watch(ctx context.Context, world World, members bool) *watcher {
 	w := &watcher{world: world, members: members, looks: map[string]history.Observation{}, known: map[string]history.Observation{},
 		events: map[string][]time.Time{}}
 	ctx, w.stop = context.WithCancel(ctx)
-	for _, n := range world.Topology.Nodes() {
+	for _, n := range world.Topology.In(world.dc).Nodes() {
 		if n.Role != topologies.Client {
 			w.ended.Go(func() {
 				for ctx.Err() == nil {
@@ -189,19 +191,26 @@ func (w *watcher) await(ctx context.Context, fits func(leader string) bool) (lea
 
 // count is how often an event has come so far.
 func (w *watcher) count(event string) int {
+	if w == nil {
+		return 0
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return len(w.events[event])
 }
 
-// came is when a trigger came for the first time after so many; not ok if it has not.
-func (w *watcher) came(t Trigger, after int) (at time.Time, ok bool) {
-	if t.Event == OpenOperations {
-		return time.Now(), w.world.Open != nil && w.world.Open() >= t.Least
+// came is when a step's trigger came for the first time after so many; not ok if it has not.
+func (w World) came(s Step, after int) (at time.Time, ok bool) {
+	if s.When.Event == OpenOperations {
+		return time.Now(), w.openOperations(s) >= s.When.Least
 	}
+	return w.watcher.came(s.When.Event, after)
+}
+
+func (w *watcher) came(event string, after int) (at time.Time, ok bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if all := w.events[t.Event]; len(all) > after {
+	if all := w.events[event]; len(all) > after {
 		return all[after], true
 	}
 	return at, false

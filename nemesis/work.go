@@ -38,7 +38,7 @@ func (p *player) goOn(ctx context.Context, part *part) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	w := &work{cancel: cancel, done: make(chan struct{})}
 	p.works[part.number] = w
-	world := p.World
+	world := p.worldOf(part.step)
 	world.addConditions = p.adder(part.number)
 	go func() {
 		defer close(w.done)

@@ -13,7 +13,7 @@ import (
 const wantCount = "a whole number from 0 on"
 
 // stepFields are those of every step; the others are the options of its fault.
-var stepFields = []string{"at", "for", "fault", "target", "draw", "when", "after", "within", "optional", "skip", "fired"}
+var stepFields = []string{"at", "for", "fault", "target", "dc", "between", "draw", "when", "after", "within", "optional", "skip", "fired"}
 
 // UnmarshalYAML reads a schedule and remembers where its steps stand. It does so by hand
 // because yaml drops an empty step of a list without a word, and stops at the first
@@ -71,6 +71,10 @@ func readStep(node *yaml.Node) (s Step, wrong []string) {
 			return unless(key, value, readDuration(&s.For, value))
 		case "target":
 			return unless(key, value, readTarget(&s.Target, value))
+		case "dc":
+			return unless(key, value, readWord(&s.DC, value))
+		case "between":
+			return unless(key, value, readBetween(&s.Target, value))
 		case "draw":
 			return unless(key, value, readScalar(&s.Draw, value, wantCount))
 		case "when":
@@ -168,7 +172,9 @@ func (s Step) MarshalYAML() (any, error) {
 		{"within", s.Within != 0, writeDuration(s.Within)},
 		{"for", s.For != 0, writeDuration(s.For)},
 		{"fault", s.Fault != nil, s.Name()},
-		{"target", !s.Target.IsZero(), s.Target.plain()},
+		{"target", s.Target.Word != "" || s.Target.Names != nil, s.Target.plain()},
+		{"dc", s.DC != "", s.DC},
+		{"between", s.Target.Between != nil, s.Target.Between},
 		{"draw", s.Draw != 0, s.Draw},
 		{"optional", s.Optional, true},
 		{"skip", s.Skip, true},
@@ -232,13 +238,13 @@ func readTrigger(t *Trigger, v *yaml.Node) string {
 func readTarget(t *Target, v *yaml.Node) string {
 	const want = "a word such as one or primary, or a list of node names"
 	if v.Kind == yaml.ScalarNode && isWord(v.Value) {
-		*t = Target{Word: v.Value}
+		t.Word = v.Value
 		return ""
 	}
 	if v.Kind != yaml.SequenceNode || len(v.Content) == 0 {
 		return want
 	}
-	*t = Target{}
+	t.Names = nil
 	for _, name := range v.Content {
 		name = behind(name)
 		if name.Kind != yaml.ScalarNode || !isWord(name.Value) {
@@ -246,6 +252,25 @@ func readTarget(t *Target, v *yaml.Node) string {
 		}
 		t.Names = append(t.Names, name.Value)
 	}
+	return ""
+}
+
+func readWord(word *string, v *yaml.Node) string {
+	if v.Kind != yaml.ScalarNode || !isWord(v.Value) {
+		return "the name of a datacenter"
+	}
+	*word = v.Value
+	return ""
+}
+
+// readBetween keeps a target that was read too: checkTarget refuses both.
+func readBetween(t *Target, v *yaml.Node) string {
+	const want = "two datacenters, such as [dc1, dc2]"
+	var names Target
+	if v.Kind != yaml.SequenceNode || readTarget(&names, v) != "" || len(names.Names) != 2 {
+		return want
+	}
+	t.Between = names.Names
 	return ""
 }
 

@@ -1,6 +1,7 @@
 package workloads
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -66,7 +67,7 @@ type Runner struct {
 	Config
 	threads  []thread
 	playing  atomic.Bool
-	open     atomic.Int64 // operations that are under way
+	underWay underWay
 	pace     *pacer
 	timeouts *timeouts
 	tally    tally
@@ -171,9 +172,9 @@ func (r *Runner) do(process history.Process, node string, op Op, timeout time.Du
 		return Outcome{}, false
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
-	r.open.Add(1)
+	end := r.underWay.begin(r.DCs[node], cmp.Or(op.DC, r.DCs[node]))
 	answer := perform(ctx, r.Clients[node], op)
-	r.open.Add(-1)
+	end()
 	cancel()
 	if _, err := r.Log.Add(completion(process, node, op, answer)); err != nil {
 		r.fail(err)
@@ -214,9 +215,6 @@ func (r *Runner) Drain() error {
 	}
 	return nil
 }
-
-// Open is how many operations are under way.
-func (r *Runner) Open() int { return int(r.open.Load()) }
 
 // Stats is what the Runner has seen so far. It is cheap, and may be called at any time.
 func (r *Runner) Stats() Stats { return r.tally.snapshot() }

@@ -112,7 +112,13 @@ func stepOf(f nemesis.Fault) *Schema {
 			s.Required = append(s.Required, "for")
 		}
 	}
-	if !slices.Equal(kind.Targets, []string{nemesis.Primary}) {
+	fields["dc"] = nodeName.described("of which datacenter; may be left out where there is one, or the target says it")
+	switch {
+	case kind.Between:
+		fields["between"] = &Schema{Type: "array", Items: nodeName, MinItems: 2, MaxItems: 2,
+			Description: "in place of target: all links between two datacenters"}
+		s.OneOf = []*Schema{{Required: []string{"target"}}, {Required: []string{"between"}}}
+	case !slices.Equal(kind.Targets, []string{nemesis.Primary}):
 		s.Required = append(s.Required, "target")
 	}
 	return s.described(kind.Doc)

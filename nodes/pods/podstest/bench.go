@@ -13,6 +13,7 @@ import (
 
 	"faultline/nodes"
 	"faultline/nodes/faults"
+	"faultline/topologies"
 )
 
 // benchmarks are the times that runtimes are compared by.
@@ -23,6 +24,7 @@ var benchmarks = []struct {
 	{"PodsUp5", benchmarkPodsUp5},
 	{"Repartition5", benchmarkRepartition5},
 	{"Measure5", benchmarkMeasure5},
+	{"WAN9", benchmarkWAN9},
 	{"Process", benchmarkProcess},
 	{"Requests", benchmarkRequests},
 }
@@ -84,6 +86,50 @@ func benchmarkMeasure5(b *testing.B, s Subject) {
 				_, err := c.Measure(b.Context())
 				require.NoError(b, err)
 			}
+		})
+	}
+}
+
+// benchmarkWAN9 is the time from a change of the 18 links between two of three datacenters, with three servers in each and a
+// profile on each of the 54 links between them, until a measurement shows it: faults that begin, and their heals.
+func benchmarkWAN9(b *testing.B, s Subject) {
+	topology, err := topologies.Load("dc3-3x3x3")
+	require.NoError(b, err)
+	c := up(b, s, "bench-wan", topology.Name)
+	names := map[string][]string{}
+	var all []string
+	for _, n := range topology.Nodes() {
+		names[n.DC], all = append(names[n.DC], n.Name), append(all, n.Name)
+	}
+	for _, state := range []faults.Link{{Loss: 0.01}, {Loss: 0.2}, {Drop: true}, {Delay: 100 * time.Millisecond, Jitter: 50 * time.Millisecond}, {Ports: "8302"}} {
+		b.Run(state.String(), func(b *testing.B) {
+			var broken, healed []time.Duration
+			probes := 0
+			for b.Loop() {
+				want := topology.Baseline()
+				want.Cut(names["dc1"], names["dc2"], state)
+				want.Cut(names["dc2"], names["dc1"], state)
+				for _, change := range []struct {
+					want  faults.Conditions
+					times *[]time.Duration
+				}{{want, &broken}, {topology.Baseline(), &healed}} {
+					began := time.Now()
+					require.NoError(b, c.Set(b.Context(), change.want))
+					for wrong := []string{""}; len(wrong) > 0; probes++ {
+						m, err := c.Measure(b.Context())
+						require.NoError(b, err)
+						if wrong = m.Mismatches(change.want, all); len(wrong) > 0 {
+							b.Log(faults.Summary(wrong))
+						}
+					}
+					*change.times = append(*change.times, time.Since(began))
+				}
+			}
+			slices.Sort(broken)
+			slices.Sort(healed)
+			b.ReportMetric(milliseconds(broken[len(broken)/2]), "ms-p50/break")
+			b.ReportMetric(milliseconds(healed[len(healed)/2]), "ms-p50/heal")
+			b.ReportMetric(float64(probes)/float64(2*b.N), "probes/change")
 		})
 	}
 }
