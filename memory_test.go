@@ -173,7 +173,7 @@ func (m *memory) handlers(name string) injector.Handlers {
 			}
 			return m.process(n), nil
 		},
-		Probe: func(p injector.Probe) (map[netip.Addr]faults.TCPResult, error) {
+		Probe: func(p injector.Probe) (injector.Attempts, error) {
 			m.mu.Lock()
 			defer m.mu.Unlock()
 			n, saw := m.nodes[name], map[netip.Addr]faults.TCPResult{}
@@ -189,7 +189,7 @@ func (m *memory) handlers(name string) injector.Handlers {
 					saw[peer.addr] = faults.TCPOpen
 				}
 			}
-			return saw, nil
+			return injector.Attempts{TCP: saw}, nil
 		},
 		Heard: func(h injector.Heard) (injector.Hearing, error) {
 			m.mu.Lock()
