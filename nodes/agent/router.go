@@ -161,7 +161,9 @@ func forwardToDC[A, R any](ctx context.Context, a *Agent, m method[A, R], args A
 		var cancel context.CancelFunc
 		asked, cancel = context.WithTimeout(ctx, defectPatience)
 		defer cancel()
-		request.Boundless = a.defects[DropsDeadline]
+	}
+	if a.defects[DropsDeadline] {
+		request.Boundless, request.Hold = true, requestTimeout
 	}
 	response, err := a.wanCalls.Call(asked, addr, request)
 	if err != nil && response == nil && ctx.Err() != nil && nodes.CodeOf(err) == history.Unreachable {
