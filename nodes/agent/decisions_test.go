@@ -34,18 +34,16 @@ func TestAWriteIsRepeatedOnlyIfItLeftNoEffect(t *testing.T) {
 			require.False(t, shouldRetry(false, false, err, defects{WANRetryDoubles: true}), "the defect is about other datacenters")
 			require.True(t, shouldRetry(false, true, err, defects{WANRetryDoubles: true}), "the defect, after %s", code)
 		}
-		for _, dc := range []string{"", "dc2"} {
-			for _, server := range []bool{false, true} {
-				require.Equal(t, code.Definite(), nodes.CodeOf(lastError(err, dc, server)).Definite(), "%s: the last error is as definite", code)
-			}
+		for _, unconnected := range []history.Code{history.NoLeader, history.NoServer, history.DCDown, history.DCFailed} {
+			last := nodes.CodeOf(lastError(err, unconnected))
+			require.Equal(t, code.Definite(), last.Definite(), "%s: the last error is as definite", code)
+			require.Equal(t, code == history.Unreachable || code == history.Refused, last == unconnected && last != code && code != history.NotLeader, "%s becomes %s", code, last)
 		}
 	}
 	for _, code := range []history.Code{history.NoPath, history.DCDown, history.DCFailed} {
 		require.False(t, shouldRetry(true, true, nodes.Errorf(code, ""), nil), "%s: this agent has tried what it can", code)
 		require.True(t, shouldFailover(nodes.Errorf(code, "")), "%s: another server may know better", code)
 	}
-	require.Equal(t, history.DCFailed, nodes.CodeOf(lastError(nodes.Errorf(history.Unreachable, ""), "dc2", true)))
-	require.Equal(t, history.NoServer, nodes.CodeOf(lastError(nodes.Errorf(history.Unreachable, ""), "dc2", false)))
 	require.False(t, shouldRetry(false, false, errors.New("of no table"), nil))
 }
 

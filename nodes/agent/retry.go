@@ -24,17 +24,22 @@ func shouldRetry(read, across bool, err error, d defects) bool {
 func shouldFailover(err error) bool { return !nodes.CodeOf(err).Final() }
 
 // lastError is the error of a call after the last attempt. Several definite ones only mean that
-// no leader was found, or of another datacenter no server.
-func lastError(err error, dc string, server bool) error {
+// no leader was found, or what it means that no connection could be made.
+func lastError(err error, unconnected history.Code) error {
 	switch code := nodes.CodeOf(err); {
-	case dc != "" && server && code == history.Unreachable:
-		return nodes.Errorf(history.DCFailed, "Remote DC has no server that can be connected to, of those that there was time to try: %s", textOf(err))
-	case dc != "" && !server && code == history.Unreachable:
-		return nodes.Errorf(history.NoServer, "No Consul server can be connected to: %s", textOf(err))
-	case code == history.NotLeader, code == history.Unreachable, code == history.Refused:
+	case code == history.NotLeader, unconnected == history.NoLeader && (code == history.Unreachable || code == history.Refused):
 		return nodes.Errorf(history.NoLeader, "No cluster leader: %s", textOf(err))
+	case code == history.Unreachable, code == history.Refused:
+		return nodes.Errorf(unconnected, "%s: %s", unconnectedTexts[unconnected], textOf(err))
 	}
 	return err
+}
+
+// unconnectedTexts begin as Consul's where it has the same.
+var unconnectedTexts = map[history.Code]string{
+	history.NoServer: "No known Consul servers can be connected to",
+	history.DCDown:   "Remote DC has no server currently reachable, and none is taken to be alive",
+	history.DCFailed: "Remote DC has no server that can be connected to, of those that there was time to try",
 }
 
 // textOf is an error's message without its code.

@@ -20,7 +20,7 @@ const (
 	// holdAtServer is how long a server retries for a client agent, which can fail over.
 	holdAtServer = 2 * time.Second
 	// holdAcross is the same for another datacenter's data, where connecting takes longer.
-	holdAcross = 5 * time.Second
+	holdAcross = 7 * time.Second
 	// pauseBetween is the mean pause between two attempts.
 	pauseBetween = 20 * time.Millisecond
 )
@@ -77,9 +77,23 @@ func invoke[A, R any](ctx context.Context, a *Agent, m method[A, R], args A, o f
 		}
 		pause := pauseBetween/2 + a.upTo(pauseBetween)
 		if spent+pause >= o.hold || sleep(ctx, pause) != nil {
-			return reply, hops, lastError(err, o.dc, a.Server)
+			return reply, hops, lastError(err, a.unconnected(o.dc))
 		}
 	}
+}
+
+// unconnected is what it means if time runs out while no connection could be made: the last server that was
+// tried need not be the last that there is.
+func (a *Agent) unconnected(dc string) history.Code {
+	switch {
+	case dc == "":
+		return history.NoLeader
+	case !a.Server:
+		return history.NoServer
+	case a.router.alive(dc) == 0:
+		return history.DCDown
+	}
+	return history.DCFailed
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

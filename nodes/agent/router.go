@@ -49,7 +49,7 @@ func newRouter(a *Agent, members func() []gossip.Member) *router {
 // pick chooses a server of a datacenter at random, among the best that there are and except those
 // that were tried.
 func (r *router) pick(dc string, tried map[string]bool) (addr string, err error) {
-	known, alive := 0, 0
+	known := 0
 	ranks := make([][]string, 3) // well; asked in vain; failed, as gossip says
 	now := r.now()
 	r.mu.Lock()
@@ -59,15 +59,11 @@ func (r *router) pick(dc string, tried map[string]bool) (addr string, err error)
 			continue
 		}
 		known++
-		isAlive := m.Status == gossip.Alive && !m.Tags.Leaving
-		if isAlive {
-			alive++
-		}
 		h := r.health[m.Tags.RPC]
 		waits := now < h.until
 		switch {
 		case m.Status == gossip.Left || tried[m.Tags.RPC] || waits && h.refused:
-		case !isAlive:
+		case !stands(m):
 			ranks[2] = append(ranks[2], m.Tags.RPC)
 		case waits:
 			ranks[1] = append(ranks[1], m.Tags.RPC)
@@ -83,10 +79,23 @@ func (r *router) pick(dc string, tried map[string]bool) (addr string, err error)
 	switch {
 	case known == 0:
 		return "", nodes.Errorf(history.NoPath, "No path to datacenter: no server of %q has ever been heard of", dc)
-	case alive == 0:
+	case r.alive(dc) == 0:
 		return "", nodes.Errorf(history.DCDown, "Remote DC has no server currently reachable: of %d servers of %q that are known, none is taken to be alive", known, dc)
 	}
-	return "", nodes.Errorf(history.DCFailed, "Remote DC has no server that can be connected to: %d servers of %q are taken to be alive, and none could be", alive, dc)
+	return "", nodes.Errorf(history.DCFailed, "Remote DC has no server that can be connected to: %d servers of %q are taken to be alive, and none could be", r.alive(dc), dc)
+}
+
+// stands reports whether gossip takes a member for alive, and staying.
+func stands(m gossip.Member) bool { return m.Status == gossip.Alive && !m.Tags.Leaving }
+
+// alive counts the servers of a datacenter that gossip takes for alive.
+func (r *router) alive(dc string) (n int) {
+	for _, m := range r.members() {
+		if m.Tags.DC == dc && stands(m) {
+			n++
+		}
+	}
+	return n
 }
 
 // note learns from a call: whether it was answered, and else how it failed.
@@ -152,7 +161,9 @@ func forwardToDC[A, R any](ctx context.Context, a *Agent, m method[A, R], args A
 		var cancel context.CancelFunc
 		asked, cancel = context.WithTimeout(ctx, defectPatience)
 		defer cancel()
-		request.Boundless = a.defects[DropsDeadline]
+	}
+	if a.defects[DropsDeadline] {
+		request.Boundless, request.Hold = true, requestTimeout
 	}
 	response, err := a.wanCalls.Call(asked, addr, request)
 	if err != nil && response == nil && ctx.Err() != nil && nodes.CodeOf(err) == history.Unreachable {
@@ -161,6 +172,9 @@ func forwardToDC[A, R any](ctx context.Context, a *Agent, m method[A, R], args A
 	a.router.note(addr, response != nil, err)
 	if response == nil && nodes.CodeOf(err) == history.Unreachable {
 		o.tried[addr] = true
+		if _, none := a.router.pick(o.dc, o.tried); none != nil {
+			err = none
+		}
 	}
 	if a.defects[DropsDeadline] && response == nil && nodes.CodeOf(err) == history.Timeout {
 		err = nodes.Errorf(history.DCFailed, "Remote DC has no server that answers: %v", err)
