@@ -38,7 +38,7 @@ func (c WayCounts) Rate() float64 {
 type Stage string
 
 const (
-	StageNone         Stage = "before any node told" // the client's connection, or a node that tells no hops
+	StageNone         Stage = "to the first node" // the client's connection; of failures nobody told how far they came
 	StageClient       Stage = "client agent"
 	StageServer       Stage = "server" // of the asking datacenter, which passes on or follows
 	StageLeader       Stage = "leader" // of the same

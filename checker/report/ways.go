@@ -75,6 +75,9 @@ func waysOf(run *checker.Run) *waysView {
 			if f.Type == history.Fail {
 				effect = "none, for certain"
 			}
+			if f.Stage == checker.StageNone {
+				f.Stage = "nobody told"
+			}
 			v.Errors = append(v.Errors, wayError{w.Asking + " → " + w.Meant, f.Code, f.Stage, effect, f.Ops})
 		}
 	}
