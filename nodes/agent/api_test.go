@@ -22,6 +22,7 @@ func TestAPI(t *testing.T) {
 			testHops(t, n)
 			testCAS(t, n)
 			testListing(t, n)
+			testAppend(t, n)
 			testBlocking(t, n, c.nodes[0])
 			testRefused(t, n)
 			testViews(t, c, n)
@@ -117,6 +118,22 @@ func testCAS(t *testing.T, n *node) {
 	require.Equal(t, "true", n.do(t, "DELETE", path+"?cas="+swapped.header.Get(nodes.HeaderIndex), "").body)
 	require.Equal(t, http.StatusNotFound, n.do(t, "GET", path, "").status)
 	require.Equal(t, "true", n.do(t, "PUT", path+"?cas=0", "four").body, "absent again")
+}
+
+func testAppend(t *testing.T, n *node) {
+	key := n.name + "/append"
+	first := n.do(t, "PUT", "/v1/kv/"+key+"?append", "1")
+	require.Equal(t, "true", first.body)
+	second := n.do(t, "PUT", "/v1/kv/"+key+"?append", "2")
+	e := n.get(t, key, "")
+	require.Equal(t, "[1,2]", string(e.Value))
+	require.Equal(t, []uint64{first.index(t), second.index(t)}, []uint64{e.CreateIndex, e.ModifyIndex}, "it answers like a write")
+	n.put(t, key, "text")
+	require.Equal(t, history.BadRequest, n.do(t, "PUT", "/v1/kv/"+key+"?append", "3").code(), "it holds no list")
+	require.Equal(t, history.BadRequest, n.do(t, "PUT", "/v1/kv/"+key+"/other?append", "1,2").code(), "it is no element")
+	require.Equal(t, history.BadRequest, n.do(t, "PUT", "/v1/kv/"+key+"/other?append&cas=0", "1").code())
+	require.Equal(t, history.BadRequest, n.do(t, "DELETE", "/v1/kv/"+key+"?append", "").code())
+	require.Equal(t, http.StatusNotFound, n.do(t, "GET", "/v1/kv/"+key+"/other", "").status)
 }
 
 func testListing(t *testing.T, n *node) {

@@ -25,6 +25,9 @@ func TestConfigIsChecked(t *testing.T) {
 		"multiplier":        func(c *Config) { c.RaftMultiplier = 11 },
 		"bootstrap-expect":  func(c *Config) { c.BootstrapExpect = 3 },
 		"gossip profile":    func(c *Config) { c.GossipProfile = "slow" },
+		`profile "slower"`:  func(c *Config) { c.WANProfile = "slower" },
+		"for servers":       func(c *Config) { c.RetryJoinWAN = []string{"10.0.0.1"} },
+		"retry-join-wan":    func(c *Config) { c.Server, c.RetryJoinWAN = true, []string{"host"} },
 		"retry-join":        func(c *Config) { c.RetryJoin = []string{"host"} },
 		`no defect "x"; there are ack-before-commit, cas-checked-by-follower`: func(c *Config) { c.DefectNames = []string{"x"} },
 	} {

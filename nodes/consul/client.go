@@ -31,6 +31,9 @@ import (
 // ClientOptions are what a client may do beyond Consul's own API.
 type ClientOptions struct {
 	Hops bool // ask for the nodes that an answer came through
+	// NamesNodes: a session in another datacenter is bound to a node of that, whose name the client looks up. Without
+	// one a Consul would bind it to the node that is asked, which the other datacenter does not know.
+	NamesNodes bool
 	// Plain is for nodes that speak Consul's API and nothing beyond it: their answers to writes have
 	// no modify index.
 	Plain bool

@@ -47,7 +47,7 @@ func (r real) Facts() nodes.Facts {
 
 const stabilization = 10 * time.Second // Consul's default of server_stabilization_time
 
-func (real) Open(at nodes.Endpoint) nodes.Conn { return NewClient(at, ClientOptions{}) }
+func (real) Open(at nodes.Endpoint) nodes.Conn { return NewClient(at, ClientOptions{NamesNodes: true}) }
 
 func (r real) Image(context.Context) (nodes.Image, error) {
 	path, err := r.binary()

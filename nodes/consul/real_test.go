@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/netip"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,7 +18,8 @@ import (
 )
 
 func place(name string, role topologies.Role, addr string) nodes.NodeInfo {
-	return nodes.NodeInfo{Node: topologies.Node{Name: name, DC: "dc1", Role: role}, Addr: netip.MustParseAddr(addr), Dir: "/data"}
+	dc, _, _ := strings.Cut(name, "-")
+	return nodes.NodeInfo{Node: topologies.Node{Name: name, DC: dc, Role: role}, Addr: netip.MustParseAddr(addr), Dir: "/data"}
 }
 
 func TestConfigOfAConsul(t *testing.T) {

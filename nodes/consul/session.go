@@ -18,7 +18,13 @@ func (c *client) CreateSession(ctx context.Context, ttl, lockDelay time.Duration
 	if deletesKeys {
 		behavior = "delete"
 	}
-	order, err := json.Marshal(map[string]any{"TTL": ttl.String(), "LockDelay": lockDelay.String(), "Behavior": behavior, "Checks": []string{}, "NodeChecks": []string{}})
+	wanted := map[string]any{"TTL": ttl.String(), "LockDelay": lockDelay.String(), "Behavior": behavior, "Checks": []string{}, "NodeChecks": []string{}}
+	if c.dc != "" && c.options.NamesNodes {
+		if wanted["Node"], err = c.anyNode(ctx); err != nil {
+			return "", err
+		}
+	}
+	order, err := json.Marshal(wanted)
 	if err != nil {
 		return "", nodes.Errorf(history.BadRequest, "%v", err)
 	}
@@ -34,6 +40,22 @@ func (c *client) CreateSession(ctx context.Context, ttl, lockDelay time.Duration
 		return "", nodes.Errorf(history.Unknown, "a request for a session was answered with %s", web.Excerpt(a.Body))
 	}
 	return made.ID, nil
+}
+
+// anyNode is the name of a node of the datacenter that is meant. That it cannot be had is definite: no session was asked for.
+func (c *client) anyNode(ctx context.Context) (string, error) {
+	body, err := c.ask(ctx, "/v1/catalog/nodes")
+	if err != nil {
+		if code := nodes.CodeOf(err); code.Definite() {
+			return "", err
+		}
+		return "", nodes.Errorf(history.NotReady, "no node is known there: %v", err)
+	}
+	var all []struct{ Node string }
+	if err := json.Unmarshal(body, &all); err != nil || len(all) == 0 || all[0].Node == "" {
+		return "", nodes.Errorf(history.NotReady, "no node is known there: %s", web.Excerpt(body))
+	}
+	return all[0].Node, nil
 }
 
 func (c *client) RenewSession(ctx context.Context, id string) error {

@@ -30,10 +30,14 @@ const network = "127.83.19."
 
 // startCluster starts servers s1, s2, s3 and the client agent c1.
 func startCluster(t *testing.T) []*agent {
-	binary := buildAgent(t)
+	return startDatacenter(t, buildAgent(t), "dc1", network)
+}
+
+// startDatacenter starts the same in a datacenter of its own, whose servers join others through these addresses.
+func startDatacenter(t *testing.T, binary, dc, network string, joinWAN ...string) []*agent {
 	var all []*agent
 	for i, name := range []string{"s1", "s2", "s3", "c1"} {
-		args := []string{"-node", name, "-datacenter", "dc1", "-raft-multiplier", "1", "-data-dir", t.TempDir()}
+		args := []string{"-node", name, "-datacenter", dc, "-raft-multiplier", "1", "-data-dir", t.TempDir()}
 		addr := fmt.Sprint(network, i+1)
 		args = append(args, "-bind", addr, "-advertise", addr, "-client", addr)
 		for j := 1; j <= 3; j++ {
@@ -43,6 +47,9 @@ func startCluster(t *testing.T) []*agent {
 		}
 		if i < 3 {
 			args = append(args, "-server", "-bootstrap-expect", "3")
+			for _, addr := range joinWAN {
+				args = append(args, "-retry-join-wan", addr)
+			}
 		}
 		all = append(all, startAgent(t, name, addr, binary, args))
 	}

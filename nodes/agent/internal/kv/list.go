@@ -21,6 +21,7 @@ func appended(list, element []byte) ([]byte, error) {
 	}
 	inner, opened := bytes.CutPrefix(list, []byte("["))
 	inner, closed := bytes.CutSuffix(inner, []byte("]"))
+	inner = bytes.TrimSpace(inner)
 	if !opened || !closed || !json.Valid(list) {
 		return nil, errors.New("the key holds no list")
 	}
