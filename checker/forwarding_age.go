@@ -149,7 +149,7 @@ func cutOffServers(run *Run) (map[string][]band, error) {
 			}
 			// What it says may have been so observationLag before. Alone, it can lead no more once it does not.
 			at, _ := slices.BinarySearch(follows[n.Name], from+observationLag)
-			if at < len(follows[n.Name]) && follows[n.Name][at] < to {
+			if at < len(follows[n.Name]) {
 				cut[n.Name] = append(cut[n.Name], band{follows[n.Name][at], to})
 			}
 		}

@@ -258,6 +258,7 @@ func TestAgesOfServersThatAreCutOff(t *testing.T) {
 		}, 0, nil, "z", "z:leader a:follower"},
 		"the cut was not measured":      {false, cutOff, follower, 0, func(_ *history.FaultEvent, e *faults.Evidence) { e.Got = nil }, "z", "z:leader a:follower"},
 		"its peer set is being changed": {false, cutOff, follower, 0, func(m *history.FaultEvent, _ *faults.Evidence) { m.Rejoins = true }, "z", "z:leader a:follower"},
+		"it may end by itself":          {false, cutOff, follower, 0, func(m *history.FaultEvent, _ *faults.Evidence) { m.Exits = true }, "z", "z:leader a:follower"},
 		"it never heard of a leader":    {false, cutOff, follower, 9223372036854, nil, "z", "z:leader a:follower"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -297,7 +298,7 @@ func TestAgesWhileAllIsWell(t *testing.T) {
 		"old, but not for long":                  {false, faults.Conditions{}, 16000, r(0, 7), 20000, 5 * time.Second},
 		"old, and says so":                       {false, faults.Conditions{}, 2000, r(17000, 7), 20000, 5 * time.Second},
 		"old, and says that it is new":           {true, faults.Conditions{}, 2000, r(0, 7), 20000, 5 * time.Second},
-		"old, since before all was well":         {false, faults.Conditions{}, 500, r(0, 7), 5500, 5 * time.Second},
+		"old, since before all was well":         {false, faults.Conditions{}, 500, r(0, 7), 5900, 5 * time.Second},
 		"old, since long before all was well":    {true, faults.Conditions{}, 500, r(0, 7), 6500, 5 * time.Second},
 		"no bound":                               {false, faults.Conditions{}, 2000, r(0, 7), 20000, 0},
 		"one of them is dead":                    {false, broken(map[string]faults.ProcessState{"b": faults.Killed}), 2000, r(0, 7), 20000, 5 * time.Second},

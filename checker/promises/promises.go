@@ -35,6 +35,7 @@ const (
 	consulKV       = "https://developer.hashicorp.com/consul/api-docs/kv"
 	consulSession  = "https://developer.hashicorp.com/consul/api-docs/session"
 	consulSessions = "https://developer.hashicorp.com/consul/docs/dynamic-app-config/sessions"
+	consulWAN      = "https://developer.hashicorp.com/consul/docs/east-west/wan-federation"
 	consulRaft     = "https://developer.hashicorp.com/consul/docs/architecture/consensus"
 	etcdPromises   = "https://etcd.io/docs/v3.6/learning/api_guarantees/"
 	liveness       = "https://tigerbeetle.com/blog/2023-07-06-simulation-testing-for-liveness"
@@ -73,6 +74,9 @@ var All = []Promise{
 	{"an append is kept", []history.Op{history.OpCAS, history.OpAppend},
 		"Of lists that clients append to, by compare-and-set or by an append, no element is lost, doubled or moved.",
 		[]string{consulKV, etcdPromises}, "append", "append", []string{"cas-checked-by-follower"}},
+	{"an append is done once", []history.Op{history.OpAppend},
+		"An element that is appended once is in its list once, and stays where it is, whoever passed the request on.",
+		[]string{"the reference agent's own"}, "append", "forwarding", []string{"wan-retry-doubles"}},
 	{"indexes rise", []history.Op{history.OpRead, history.OpWrite, history.OpCAS, history.OpDelete, history.OpDeleteCAS, history.OpDeleteTree},
 		"A key's modify index rises with every change, and stands for one value.",
 		[]string{consulKV, etcdPromises}, "index", "", []string{"restore-resets-index"}},
@@ -116,15 +120,31 @@ var All = []Promise{
 		"A lock that a session has lost by its end cannot be acquired before its lock delay is over.",
 		[]string{consulSessions}, "sessions", "lock", []string{"lock-delay-ignored"}},
 
+	{"an effect is where it was meant", []history.Op{history.OpRead, history.OpWrite, history.OpCAS, history.OpAppend, history.OpAcquire},
+		"What is asked of one datacenter for another is done by that other, and by no third nor by itself.",
+		[]string{consulKV, consulWAN}, "forwarding", "forwarding", []string{"wrong-dc-on-failover"}},
+	{"an error tells the truth", []history.Op{history.OpWrite, history.OpCAS, history.OpAppend},
+		"An error that says that nothing was done is true, whoever it comes from; that a datacenter has never been heard of is said by those alone who have not.",
+		[]string{consulWAN}, "forwarding", "forwarding", []string{"drops-deadline"}},
+	{"a stale answer says how old it may be", []history.Op{history.OpRead},
+		"An answer to a stale read says how long ago its server heard from its leader.",
+		[]string{consulModes}, "forwarding", "forwarding", []string{"last-contact-lies"}},
+
 	{"one leader a term", nil,
 		"There is one leader a term at most, it has all that was committed before, and terms and commit indexes never fall.",
 		[]string{raftPaper + ", figure 3"}, "raft", "", []string{"rejoins-with-empty-log"}},
 	{"the shortest way", nil,
 		"A request goes from whoever was asked to the leader that it knows, through no node twice.",
 		[]string{consulRaft}, "hops", "", []string{"forwards-to-neighbour"}},
+	{"the shortest way between datacenters", nil,
+		"A request for another datacenter goes from a server right to one there, and from that to its leader.",
+		[]string{consulWAN}, "hops", "forwarding", []string{"forward-loop"}},
+	{"datacenters know each other", nil,
+		"The pool of all datacenters has their servers alone, and after the last heal all of them.",
+		[]string{consulWAN}, "wan", "", []string{"wan-never-rejoins"}},
 	{"every node serves again", nil,
 		"After the last heal every node that clients ask serves every operation again, in time.",
-		[]string{liveness}, "availability", "", []string{"forwards-to-old-leader"}},
+		[]string{liveness}, "availability", "", []string{"forwards-to-old-leader", "forwards-to-old-dc-server"}},
 	{"a majority serves", nil,
 		"While a majority of the servers is well, writes and reads that are asked of it succeed, whatever the others do.",
 		[]string{consulRaft, liveness}, "progress", "", []string{"waits-for-every-peer"}},
