@@ -93,12 +93,18 @@ func TestWhatIsMadeFollowsItsSchema(t *testing.T) {
 	require.NoError(t, err)
 	trials := nemesis.Schedule{Seed: 1, Steps: nemesis.Trials(layout)}
 	require.NoError(t, check(t, schedule, []byte(trials.String())))
-	var families []string
+	families := map[string][]string{"dc1-5c2x2": nil, "dc2-3x3c2": {"wan"}} // without spares nobody joins
 	for _, f := range nemesis.Families() {
-		families = append(families, f.Name)
+		if f.Name != "wan" {
+			families["dc1-5c2x2"] = append(families["dc1-5c2x2"], f.Name)
+		}
+		if f.Name != "wan" && f.Name != "join" {
+			families["dc2-3x3c2"] = append(families["dc2-3x3c2"], f.Name)
+		}
 	}
-	for seed := range uint64(20) {
-		s := faultline.Scenario{Name: "drawn", Topology: "dc1-5c2x2", Nemesis: families, Seed: seed + 1, TimeLimit: 10 * time.Minute}
+	for seed := range uint64(40) {
+		layout := []string{"dc1-5c2x2", "dc2-3x3c2"}[seed%4/2]
+		s := faultline.Scenario{Name: "drawn", Topology: layout, Nemesis: families[layout], Seed: seed + 1, TimeLimit: 10 * time.Minute}
 		made, err := faultline.MakeSchedule(s)
 		require.NoError(t, err)
 		require.NotEmpty(t, made.Steps)
@@ -121,7 +127,7 @@ func TestSchemasKnowTheOptionsOfEveryFault(t *testing.T) {
 	for _, f := range nemesis.Faults() {
 		var options []string
 		for name := range definitions[f.Kind().Name].Properties {
-			if !slices.Contains([]string{"at", "for", "fault", "target", "draw", "when", "after", "within", "optional", "skip", "fired"}, name) {
+			if !slices.Contains([]string{"at", "for", "fault", "target", "dc", "between", "draw", "when", "after", "within", "optional", "skip", "fired"}, name) {
 				options = append(options, name)
 			}
 		}
