@@ -228,6 +228,12 @@ func seen(there, back, closer faults.Link) faults.LinkMeasurement {
 		s.Train = treated(there, closer.Train())
 		s.UDP = s.Train.Arrived > 0
 	}
+	for _, port := range there.Ports.List() {
+		if s.Ports == nil {
+			s.Ports = map[uint16]faults.PortMeasurement{}
+		}
+		s.Ports[port] = faults.PortMeasurement{TCP: faults.TCPTimeout, Segments: 1, Datagrams: 3}
+	}
 	switch {
 	case there.Drop || back.Drop:
 		s.TCP = faults.TCPTimeout

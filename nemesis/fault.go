@@ -11,7 +11,7 @@ import (
 )
 
 // Fault is one way to break a cluster: a value whose exported fields are its options, by
-// their yaml tags (numbers, durations, words and booleans; a `want` tag says what is
+// their yaml tags (numbers, durations, words, booleans and ports; a `want` tag says what is
 // expected of a value). None of its methods draws a random number: every choice is in the
 // step. A fault that changes conditions is a [State]; one that does more, or something
 // else, has Acts.

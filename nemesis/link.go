@@ -27,13 +27,13 @@ func (Link) Kind() Kind {
 		Family: "link",
 		Doc: "Packets between nodes are lost (each alone: loss; in bursts: burst-loss, burst), late (delay, jitter; " +
 			"scramble lets jitter change their order), overtaken (reorder), doubled (duplicate), damaged (corrupt) or too " +
-			"many (rate in bytes/s, queue in bytes), on the links that a partition with this target would cut; all means every link, of a datacenter with dc.",
+			"many (rate in bytes/s, queue in bytes), or vanish if they go to some ports (ports), on the links that a partition with this target would cut; all means every link, of a datacenter with dc.",
 		Targets: andRoles(All, Bridge, Datacenter, Ring, Majority, Minority, One, WAN),
 		Between: true,
 		Drawn:   andRoles(All, Bridge, Ring, Majority, Minority, One),
 		Seeded:  true,
 		Needs: []faults.Capability{faults.LinkLoss, faults.LinkDelay, faults.LinkRate, faults.LinkReorder, faults.LinkDuplicate,
-			faults.LinkCorrupt},
+			faults.LinkCorrupt, faults.LinkPorts},
 	}
 }
 
@@ -67,7 +67,7 @@ func (l Link) Vary(target Target, pick func(n int) int) Fault {
 
 func (l Link) Validate(t topologies.Topology, s Step) error {
 	switch {
-	case !l.Shaped():
+	case l.Healthy():
 		return fmt.Errorf("nothing happens to packets; give at least one of %s",
 			strings.Join(slices.DeleteFunc(OptionNames(l), func(name string) bool { return name == "oneway" }), ", "))
 	case s.Target.Word == All && l.OneWay != "":

@@ -55,6 +55,7 @@ var samples = map[string][]string{
 	"offset":         {"offset: 10ms", "offset: -10ms", "offset: 1h, drift: 0.1"},
 	"oneway":         {"oneway: in", "oneway: out"},
 	"period":         {"strobe: 10ms, period: 1ms", "strobe: -1h, period: 500ms", "strobe: 1h, period: 20ms, offset: 1h, drift: 0.1"},
+	"ports":          {"ports: [8302]", "ports: [8300, 8302], loss: 0.2"},
 	"queue":          {"rate: 100000, queue: 20000"},
 	"rate":           {"rate: 8000", "rate: 10000000", "rate: 100000, queue: 20000"},
 	"reads":          {"reads: 7"},

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"faultline/nodes/faults"
 )
 
 // The options of a fault are the fields of its type. They are read one by one, and not by
@@ -65,6 +67,12 @@ func withOption(f Fault, name string, value *yaml.Node) (with Fault, want string
 func (o option) read(field reflect.Value, v *yaml.Node) (want string) {
 	if d, ok := field.Addr().Interface().(*time.Duration); ok {
 		return readDuration(d, v)
+	}
+	if p, ok := field.Addr().Interface().(*faults.Ports); ok {
+		if v.Decode(p) != nil {
+			return o.want
+		}
+		return ""
 	}
 	if want = o.want; want == "" {
 		want = wantOf(field.Kind())

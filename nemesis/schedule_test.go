@@ -13,7 +13,7 @@ import (
 
 var everything = []faults.Capability{faults.LinkDrop, faults.LinkReject, faults.LinkLoss, faults.LinkDelay, faults.LinkRate,
 	faults.LinkReorder, faults.LinkDuplicate, faults.LinkCorrupt, faults.ProcessPause, faults.ProcessKill,
-	faults.ProcessOff, faults.ProcessAbsent, faults.ClockWall, faults.ClockMonotonic, faults.DiskSync, faults.DiskSlow, faults.DiskFull, faults.DiskError, faults.DiskDamage}
+	faults.ProcessOff, faults.ProcessAbsent, faults.ClockWall, faults.ClockMonotonic, faults.DiskSync, faults.DiskSlow, faults.DiskFull, faults.DiskError, faults.DiskDamage, faults.LinkPorts}
 
 func TestScheduleIsOneLineAStep(t *testing.T) {
 	const text = `seed: 7

@@ -31,6 +31,7 @@ func Trials(t topologies.Topology) []Step {
 		Partition{OneWay: In},
 		Partition{OneWay: Out},
 		Partition{Reject: true, OneWay: Out},
+		Link{Link: faults.Link{Ports: "8302"}},
 		Link{Link: faults.Link{Loss: 0.2}},
 		Link{Link: faults.Link{BurstLoss: 0.2, Burst: 5}},
 		Link{Link: faults.Link{Delay: 40 * time.Millisecond, Jitter: 10 * time.Millisecond}},

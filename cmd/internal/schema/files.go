@@ -10,6 +10,7 @@ import (
 	"faultline/cmd/internal/catalogue"
 	"faultline/nemesis"
 	"faultline/nodes/declared"
+	"faultline/nodes/faults"
 	"faultline/topologies"
 	"faultline/workloads/history"
 )
@@ -24,8 +25,10 @@ const (
 // nodeName is what names of nodes and datacenters look like.
 var nodeName = &Schema{Type: "string", Pattern: `^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$`}
 
-var times = map[reflect.Type]*Schema{
+// values are the schemas of values that files write in a way of their own.
+var values = map[reflect.Type]*Schema{
 	reflect.TypeFor[time.Duration](): {Type: "string", Pattern: signedTime, Description: "a duration such as 3s or 250ms"},
+	reflect.TypeFor[faults.Ports]():  {Type: "array", Items: &Schema{Type: "integer"}, MinItems: 1},
 }
 
 // Scenario is the schema of a scenario. doc says what a field is, by its name; it may be nil.
@@ -90,7 +93,8 @@ func steps() map[string]*Schema {
 func stepOf(f nemesis.Fault) *Schema {
 	kind := f.Kind()
 	fields := fieldsOf(reflect.TypeOf(f), map[reflect.Type]*Schema{
-		reflect.TypeFor[time.Duration]():  times[reflect.TypeFor[time.Duration]()],
+		reflect.TypeFor[time.Duration]():  values[reflect.TypeFor[time.Duration]()],
+		reflect.TypeFor[faults.Ports]():   values[reflect.TypeFor[faults.Ports]()],
 		reflect.TypeFor[nemesis.OneWay](): oneOfWords([]string{string(nemesis.In), string(nemesis.Out)}),
 	})
 	when := &Schema{AnyOf: []*Schema{{Type: "string", Pattern: someTime}, {Const: 0}}}
@@ -131,7 +135,7 @@ func Topology() *Schema {
 	count.Maximum = &most
 	members := &Schema{AnyOf: []*Schema{count, list(nodeName)}, Description: "how many, or their names"}
 	s := object(fieldsOf(reflect.TypeFor[topologies.Topology](), map[reflect.Type]*Schema{
-		reflect.TypeFor[time.Duration]():         times[reflect.TypeFor[time.Duration]()],
+		reflect.TypeFor[time.Duration]():         values[reflect.TypeFor[time.Duration]()],
 		reflect.TypeFor[topologies.Datacenter](): ref("datacenter"),
 		reflect.TypeFor[topologies.Link]():       ref("link"),
 	}), "name", "datacenters")
@@ -141,7 +145,7 @@ func Topology() *Schema {
 	datacenter := object(fieldsOf(reflect.TypeFor[topologies.Datacenter](), map[reflect.Type]*Schema{
 		reflect.TypeFor[topologies.Members](): members}), "name", "servers")
 	datacenter.Properties["name"] = nodeName
-	link := object(fieldsOf(reflect.TypeFor[topologies.Link](), times), "between")
+	link := object(fieldsOf(reflect.TypeFor[topologies.Link](), values), "between")
 	link.Properties["between"] = &Schema{Type: "array", Items: nodeName, MinItems: 2, MaxItems: 2,
 		Description: "two datacenters or nodes; of one twice: all links within it"}
 	var profiles []string
