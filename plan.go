@@ -112,6 +112,9 @@ func (r Registry) lookUp(s Scenario, o Options) (*plan, error) {
 	if p.schedule, err = makeSchedule(s, p.topology, p.system.Facts()); err != nil {
 		return nil, err
 	}
+	if p.schedule, err = p.schedule.OnPorts(p.system.Name(), trafficOf(p.system.Facts())); err != nil {
+		return nil, s.mistake(err)
+	}
 	if err := p.schedule.Check(p.topology, r.capabilities()); err != nil {
 		return nil, s.mistake(err)
 	}
@@ -346,7 +349,7 @@ func makeSchedule(s Scenario, t topologies.Topology, facts nodes.Facts) (schedul
 		}
 		schedule, err = nemesis.Generate(nemesis.Options{Weights: weights, Seed: s.Seed, Families: s.Nemesis,
 			Interval: s.NemesisInterval, Duration: s.TimeLimit - warmUp, Topology: t, Can: facts.Can,
-			MemberChange: facts.MemberChange, Swarm: s.NemesisStyle == StyleSwarm, Logs: facts.Logs, Snapshots: snapshots})
+			MemberChange: facts.MemberChange, Swarm: s.NemesisStyle == StyleSwarm, Logs: facts.Logs, Snapshots: snapshots, Ports: trafficOf(facts)})
 		if err != nil {
 			return nemesis.Schedule{}, s.mistake(err)
 		}
@@ -356,6 +359,10 @@ func makeSchedule(s Scenario, t topologies.Topology, facts nodes.Facts) (schedul
 			s.Name, end.Round(time.Millisecond), s.TimeLimit))
 	}
 	return schedule, nil
+}
+
+func trafficOf(facts nodes.Facts) nemesis.TrafficPorts {
+	return nemesis.TrafficPorts{Gossip: facts.Gossip, RPC: facts.RPC}
 }
 
 func (p *plan) settings() checker.Settings {

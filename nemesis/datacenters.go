@@ -69,6 +69,8 @@ func (s Step) checkDatacenters(t topologies.Topology) error {
 		}
 	}
 	switch word := s.Target.Word; {
+	case s.Fault.Kind().Remote && !several:
+		return fmt.Errorf("%s needs several datacenters; %s has one", s.Name(), t.Name)
 	case s.Target.crosses() && !several:
 		return fmt.Errorf("target %s needs several datacenters; %s has one", s.Target, t.Name)
 	case s.DC != "" && (s.Target.Between != nil || word == WAN) && s.When.IsZero() && s.Fired.IsZero(): // else it says whose event is meant

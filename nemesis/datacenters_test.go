@@ -9,7 +9,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"faultline/nodes/faults"
 	"faultline/topologies"
+	"faultline/workloads/history"
 )
 
 func step(t *testing.T, text string) Step {
@@ -156,4 +158,83 @@ func TestGenerateDrawsDatacenters(t *testing.T) {
 			require.Positive(t, seen[want], want)
 		}
 	}
+}
+
+// Of a link that flaps, every time is measured: one that stays up is not proved to flap.
+func TestALinkFlaps(t *testing.T) {
+	const flapping = "steps:\n  - {at: 1s, for: 9s, fault: flap, between: [dc1, dc2], cycle: 3s}\n"
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(layout(t, "dc2-3x3"))
+		p := play(t, t.Context(), f, parse(t, flapping))
+		require.NoError(t, p.err)
+		require.True(t, p.faults[0].Verified, "%+v", p.faults[0])
+		cuts := 0
+		for _, e := range f.events {
+			if strings.Contains(e, "dropped") {
+				cuts++
+				require.Equal(t, 18, strings.Count(e, "dropped"), "each link between the datacenters")
+			}
+		}
+		require.Equal(t, 3, cuts)
+	})
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(layout(t, "dc2-3x3"))
+		f.obey = func(faults.Conditions) faults.Conditions { return f.topology.Baseline() }
+		p := play(t, t.Context(), f, parse(t, flapping))
+		require.NoError(t, p.err)
+		require.False(t, p.faults[0].Verified, "it never goes down")
+	})
+}
+
+func TestARemoteLeaderIsKilledWithWorkOfOthers(t *testing.T) {
+	for name, c := range map[string]struct {
+		young, through int
+		want           string
+	}{
+		"some":               {young: 2, through: 2},
+		"none are under way": {want: "waited for 2 operations for dc2, asked of other datacenters"},
+		"one ended before":   {young: 2, through: 1, want: "operations of other datacenters under way at the kill: 1, and at least 2 were asked for"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFake(layout(t, "dc2-3x3"))
+				sink := history.NewMemory()
+				_, err := Play(t.Context(), parse(t, "steps:\n  - {at: 1s, fault: remote-leader-kill, dc: dc2, operations: 2}\n"),
+					World{Topology: f.topology, Cluster: f, Conn: f.Conn, Leader: f.Leader, Log: sink, Forwarded: func(dc string, from, to time.Time) int {
+						require.Equal(t, "dc2", dc)
+						switch to.Sub(from) {
+						case 0:
+							return c.young
+						case youngest:
+							return 0
+						}
+						return c.through
+					}})
+				require.NoError(t, err)
+				all, _, err := history.Faults(sink.Events())
+				require.NoError(t, err)
+				require.Equal(t, c.want == "", all[0].Verified)
+				require.Contains(t, fmt.Sprintf("%+v", all[0]), c.want)
+			})
+		})
+	}
+}
+
+// Traffic is what the system says of its ports.
+func TestOnlySomeTraffic(t *testing.T) {
+	topology := layout(t, "dc2-3x3")
+	s := parse(t, "steps:\n  - {at: 1s, for: 2s, fault: partition, between: [dc1, dc2], only: gossip, oneway: out}\n")
+	pair := faults.Pair{From: "dc1-s1", To: "dc2-s2"}
+	require.NoError(t, s.Check(topology, everything))
+	require.Equal(t, faults.Link{Ports: "8301,8302"}, s.Steps[0].alone(topology).Links[pair])
+	other, err := s.OnPorts("mine", TrafficPorts{Gossip: "7946"})
+	require.NoError(t, err)
+	require.Equal(t, faults.Link{Ports: "7946"}, other.Steps[0].alone(topology).Links[pair])
+	require.Equal(t, s.String(), other.String())
+	_, err = s.OnPorts("etcd", TrafficPorts{RPC: "2380"})
+	require.EqualError(t, err, "test.yaml:2: step 0: partition between [dc1, dc2] out only gossip: etcd sends no gossip to ports of its own")
+	require.EqualError(t, step(t, "fault: partition, between: [dc1, dc2], only: raft").check(topology), `only is "raft", not gossip or rpc`)
+	require.EqualError(t, step(t, "fault: partition, between: [dc1, dc2], only: rpc, reject: true").check(topology), "reject is of all packets; leave it out beside only")
+	require.EqualError(t, step(t, "fault: remote-leader-kill").check(layout(t, "dc1-3")), "remote-leader-kill needs several datacenters; dc1-3 has one")
+	require.EqualError(t, step(t, "fault: flap, between: [dc1, dc2], cycle: 3s").check(topology), "for is 4s: want at least 6s, two cycles")
 }

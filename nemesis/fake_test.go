@@ -232,7 +232,9 @@ func seen(there, back, closer faults.Link) faults.LinkMeasurement {
 		if s.Ports == nil {
 			s.Ports = map[uint16]faults.PortMeasurement{}
 		}
-		s.Ports[port] = faults.PortMeasurement{TCP: faults.TCPTimeout, Segments: 1, Datagrams: 3}
+		if !there.Drop {
+			s.Ports[port] = faults.PortMeasurement{TCP: faults.TCPTimeout, Segments: 1, Datagrams: 3}
+		}
 	}
 	switch {
 	case there.Drop || back.Drop:
@@ -355,6 +357,14 @@ func (f *fake) Burst(ctx context.Context, node string, reads int) error {
 	return nil
 }
 
+// Forwarded has operations just begun at any time, that last longer than a change.
+func (f *fake) Forwarded(_ string, from, to time.Time) int {
+	if f.nods || to.Sub(from) == youngest {
+		return 0
+	}
+	return 3
+}
+
 type fakeClient struct {
 	nodes.Conn // of what the nemesis never asks for
 	*fake
@@ -463,7 +473,7 @@ func play(t *testing.T, ctx context.Context, f *fake, s Schedule) played {
 	path := filepath.Join(t.TempDir(), "history.jsonl")
 	log, err := history.Create(path)
 	require.NoError(t, err)
-	p.resolved, p.err = Play(ctx, s, World{Topology: f.topology, Cluster: f, Conn: f.Conn, Leader: f.Leader, Burst: f.Burst,
+	p.resolved, p.err = Play(ctx, s, World{Topology: f.topology, Cluster: f, Conn: f.Conn, Leader: f.Leader, Burst: f.Burst, Forwarded: f.Forwarded,
 		Log: log, Notify: func(active []string) { p.notified = append(p.notified, strings.Join(active, ", ")) }})
 	require.NoError(t, log.Close())
 	p.events, _, err = history.ReadFile(path)

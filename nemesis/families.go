@@ -56,9 +56,9 @@ var families = []Family{
 		[]variant{{2, "restart-storm", One}, {2, "restart-storm", Primary}, {1, "restart-storm", Majority}, {1, "restart-storm", All}, {2, "rolling-restart", All}}},
 	{"transfer", "leadership is handed over", []string{"transfer"},
 		[]variant{{1, "transfer", Primary}}},
-	{"wan", "links between datacenters are cut or bad", []string{"link", "partition"},
+	{"wan", "links between datacenters are cut or bad, and leaders die with work of others", []string{"flap", "link", "partition", "remote-leader-kill"},
 		[]variant{{3, "partition", betweenTwo}, {2, "partition", Datacenter}, {1, "partition", WAN},
-			{3, "link", betweenTwo}, {1, "link", Datacenter}, {2, "link", WAN}}},
+			{3, "link", betweenTwo}, {1, "link", Datacenter}, {2, "link", WAN}, {2, "flap", betweenTwo}, {1, "flap", Datacenter}, {2, "remote-leader-kill", Primary}}},
 }
 
 // Families lists all of them, sorted by name.

@@ -51,6 +51,7 @@ type Kind struct {
 	NeedsLeader   bool // it proves nothing where nobody leads
 	Alone         bool // Generate lets nothing overlap it
 	Between       bool // it takes the links between two datacenters as its target
+	Remote        bool // it is about what other datacenters ask of one
 
 	Seeded    bool          // the draw is also the seed of random numbers, whatever the target is
 	Momentary bool          // an action without a heal
@@ -123,6 +124,7 @@ var table = []Fault{
 	Clock{},
 	DeposedLeaderReads{},
 	Disk{},
+	Flap{},
 	Join{},
 	Kill{},
 	Leave{},
@@ -130,6 +132,7 @@ var table = []Fault{
 	Partition{},
 	Pause{},
 	PowerLoss{},
+	RemoteLeaderKill{},
 	Remove{},
 	Replace{},
 	RestartStorm{},

@@ -24,6 +24,8 @@ type Options struct {
 	// MemberChange is how long the system may take, when nothing is wrong, to let a server join: faults that
 	// show that one does last so much longer.
 	MemberChange time.Duration
+	// Ports are those of the system's traffic.
+	Ports TrafficPorts
 	// Swarm draws a swarm (swarm.go) instead of a deck: Interval then means nothing.
 	Swarm bool
 	// Weights says how much more often than not a swarm has a family, and how often it is drawn beside the others; 1 where
@@ -170,7 +172,8 @@ func (o Options) places(v variant) (fit []place) {
 		}
 	}
 	for _, at := range all {
-		if o.alone(v, at).checkSteps(o.Topology) == nil {
+		f, _ := find(v.fault)
+		if slow := !f.Kind().Remote || remote(o.Topology, at.dc); slow && o.alone(v, at).checkSteps(o.Topology) == nil {
 			fit = append(fit, at)
 		}
 	}
@@ -290,7 +293,7 @@ func (g *generator) options(s *Step) {
 		s.Fault = samples[g.rng.IntN(len(samples))]
 	}
 	if v, ok := s.Fault.(varied); ok {
-		s.Fault = v.Vary(s.Target, g.rng.IntN)
+		s.Fault = g.withOnly(v.Vary(s.Target, g.rng.IntN))
 	}
 }
 

@@ -26,8 +26,9 @@ func (Link) Kind() Kind {
 		Name:   "link",
 		Family: "link",
 		Doc: "Packets between nodes are lost (each alone: loss; in bursts: burst-loss, burst), late (delay, jitter; " +
-			"scramble lets jitter change their order), overtaken (reorder), doubled (duplicate), damaged (corrupt) or too " +
-			"many (rate in bytes/s, queue in bytes), or vanish if they go to some ports (ports), on the links that a partition with this target would cut; all means every link, of a datacenter with dc.",
+			"scramble lets jitter change their order), overtaken (reorder), doubled (duplicate), damaged (corrupt), too " +
+			"many (rate in bytes/s, queue in bytes), or lost if they are for some ports (ports: [8302]), on the links that a partition " +
+			"with this target would cut; all means every link, of a datacenter with dc.",
 		Targets: andRoles(All, Bridge, Datacenter, Ring, Majority, Minority, One, WAN),
 		Between: true,
 		Drawn:   andRoles(All, Bridge, Ring, Majority, Minority, One),

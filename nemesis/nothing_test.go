@@ -37,6 +37,7 @@ var samples = map[string][]string{
 	"burst":          {"burst-loss: 0.1, burst: 5", "burst-loss: 0.3, burst: 20"},
 	"burst-loss":     {"burst-loss: 0.1, burst: 5", "burst-loss: 0.3, burst: 20", "loss: 0.1, burst-loss: 0.1, burst: 4"},
 	"corrupt":        {"corrupt: 0.01", "corrupt: 0.95"},
+	"cycle":          {"cycle: 2s", "cycle: 5s"},
 	"delay":          {"delay: 4ms", "delay: 2s", "delay: 40ms, jitter: 10ms, loss: 0.05", "delay: 10ms, jitter: 30ms, scramble: true", "rate: 8000, delay: 40ms"},
 	"drift":          {"drift: 0.001", "drift: -0.001", "drift: 10", "drift: -0.9", "drift: 0.001, offset: 1h"},
 	"duplicate":      {"duplicate: 0.01", "duplicate: 0.95"},
@@ -54,8 +55,10 @@ var samples = map[string][]string{
 	"names":          {"names: posix", "names: posix, torn: true"},
 	"offset":         {"offset: 10ms", "offset: -10ms", "offset: 1h, drift: 0.1"},
 	"oneway":         {"oneway: in", "oneway: out"},
+	"only":           {"only: gossip", "only: rpc", "only: gossip, oneway: out"},
+	"operations":     {"operations: 2"},
 	"period":         {"strobe: 10ms, period: 1ms", "strobe: -1h, period: 500ms", "strobe: 1h, period: 20ms, offset: 1h, drift: 0.1"},
-	"ports":          {"ports: [8302]", "ports: [8300, 8302], loss: 0.2"},
+	"ports":          {"ports: [8302]", "ports: [8300, 8302]", "ports: [8302], loss: 0.2"},
 	"queue":          {"rate: 100000, queue: 20000"},
 	"rate":           {"rate: 8000", "rate: 10000000", "rate: 100000, queue: 20000"},
 	"reads":          {"reads: 7"},
@@ -77,6 +80,8 @@ var unmeasured = map[string]string{
 	"burst":          "other packets of the link come between those of a train and share its bursts, so their length does not show",
 	"burst-loss in loss: 0.1, burst-loss: 0.1, burst: 4": "both show in datagrams that are lost",
 	"loss in loss: 0.1, burst-loss: 0.1, burst: 4":       "both show in datagrams that are lost",
+	"cycle":        "each cut and each heal is measured by itself, while it lasts; how long that is no probe is asked",
+	"operations":   "the runner of the clients counts them, and the finding holds the count",
 	"queue":        "a train that fills the queue would take the link from the cluster; what overflows is not told from loss",
 	"reads":        "the clients of the run send them, and the history holds each; no probe is asked",
 	"reject: true": "both ways the refusals are refused themselves, so nothing tells them from packets that vanish",
@@ -91,7 +96,7 @@ const crowd = "dc1-5c2x2" // a layout with client agents and spares
 // crowdOf is where a schedule is played: crowd, with another datacenter beside it for a step that is about several.
 func crowdOf(t *testing.T, s Schedule) topologies.Topology {
 	topology := layout(t, crowd)
-	if step := s.Steps[0]; step.Target.crosses() || step.DC != "" {
+	if step := s.Steps[0]; step.Target.crosses() || step.DC != "" || step.Fault.Kind().Remote {
 		topology.Datacenters = append(topology.Datacenters, topologies.Datacenter{Name: "dc2", Servers: topologies.Members{Count: 1}})
 	}
 	return topology
@@ -122,6 +127,9 @@ func targetsOf(f Fault) []string {
 	if i := slices.Index(words, Datacenter); i >= 0 {
 		words[i] += ", dc: dc1"
 	}
+	if f.Kind().Remote {
+		words[0] += ", dc: dc1"
+	}
 	if f.Kind().Between {
 		words = append(words, "between: [dc1, dc2]")
 	}
@@ -147,7 +155,7 @@ func marksOf(t *testing.T, s Schedule) (start, heal history.FaultEvent) {
 		defer f.mu.Unlock()
 		f.elect("dc1", func(server string) bool { return server == "dc1-s2" })
 	})
-	_, err := Play(t.Context(), s, World{Topology: f.topology, Cluster: f, Conn: f.Conn, Leader: f.Leader, Burst: f.Burst, Log: sink})
+	_, err := Play(t.Context(), s, World{Topology: f.topology, Cluster: f, Conn: f.Conn, Leader: f.Leader, Burst: f.Burst, Forwarded: f.Forwarded, Log: sink})
 	require.NoError(t, err)
 	for _, e := range sink.Events() {
 		m, err := history.ParseFaultEvent(e.Value)
@@ -343,7 +351,7 @@ func judged(t *testing.T, f *fake, s Schedule) checker.Result {
 	require.NoError(t, err)
 	for _, phase := range []string{`"faults"`, `"end"`} {
 		if phase == `"end"` {
-			_, err = Play(t.Context(), s, World{Topology: f.topology, Cluster: f, Conn: f.Conn, Leader: f.Leader, Burst: f.Burst, Log: log})
+			_, err = Play(t.Context(), s, World{Topology: f.topology, Cluster: f, Conn: f.Conn, Leader: f.Leader, Burst: f.Burst, Forwarded: f.Forwarded, Log: log})
 			require.NoError(t, err)
 		}
 		_, err = log.Add(history.Event{Process: history.Harness, Type: history.Info, F: history.FPhase, Value: []byte(phase)})

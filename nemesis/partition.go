@@ -1,6 +1,8 @@
 package nemesis
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,6 +16,10 @@ type Partition struct {
 	sides
 	OneWay OneWay `yaml:"oneway,omitempty"`
 	Reject bool   `yaml:"reject,omitempty"` // refuse packets instead of dropping them
+	// Only has packets to some ports vanish, and all others pass: Gossip or RPC.
+	Only Traffic `yaml:"only,omitempty"`
+
+	ports *TrafficPorts // of the system; nil: Consul's. See Schedule.OnPorts
 }
 
 // OneWay is the direction in which links are cut, from the view of the group that is cut
@@ -38,12 +44,12 @@ func (Partition) Kind() Kind {
 	return Kind{
 		Name:   "partition",
 		Family: "partition",
-		Doc: "Cuts links between nodes, both ways or one way, by dropping or rejecting packets. " +
+		Doc: "Cuts links between nodes, both ways or one way, by dropping or rejecting packets, all of them or only gossip or rpc. " +
 			"Client agents are dealt to the sides by the draw; a list of names is cut off from everybody else.",
 		Targets: andRoles(Bridge, Datacenter, Ring, Majority, Minority, One, WAN),
 		Between: true,
 		Drawn:   andRoles(Bridge, Ring, Majority, Minority, One),
-		Needs:   []faults.Capability{faults.LinkDrop, faults.LinkReject},
+		Needs:   []faults.Capability{faults.LinkDrop, faults.LinkReject, faults.LinkPorts},
 	}
 }
 
@@ -53,15 +59,29 @@ func (p Partition) Vary(target Target, pick func(n int) int) Fault {
 		p.OneWay = ""
 	}
 	p.Reject = pick(4) == 0
+	if target.crosses() {
+		p.Only = []Traffic{"", "", "", Gossip, RPC}[pick(5)]
+		p.Reject = p.Reject && p.Only == ""
+	}
 	return p
 }
 
 func (p Partition) Validate(t topologies.Topology, s Step) error {
+	if err := p.Only.check(); err != nil {
+		return err
+	}
+	if p.Only != "" && p.Reject {
+		return errors.New("reject is of all packets; leave it out beside only")
+	}
 	return checkSides(t, s, p.OneWay)
 }
 
 func (p Partition) Apply(c *faults.Conditions, t topologies.Topology, s Step) {
-	cut(c, pairsBetween(t, s, p.OneWay), func(faults.Pair) faults.Link { return faults.Link{Drop: !p.Reject, Reject: p.Reject} })
+	state := faults.Link{Drop: !p.Reject, Reject: p.Reject}
+	if p.Only != "" {
+		state = faults.Link{Ports: cmp.Or(p.ports, &consulPorts).of(p.Only)}
+	}
+	cut(c, pairsBetween(t, s, p.OneWay), func(faults.Pair) faults.Link { return state })
 }
 
 func (p Partition) Label() string {
@@ -71,6 +91,9 @@ func (p Partition) Label() string {
 	}
 	if p.Reject {
 		words = append(words, "reject")
+	}
+	if p.Only != "" {
+		words = append(words, "only "+string(p.Only))
 	}
 	return strings.Join(words, " ")
 }

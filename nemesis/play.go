@@ -46,6 +46,8 @@ type World struct {
 	// dc and watcher are those of the step that is played: see of.
 	dc      string
 	watcher *watcher
+	// changeBegan and changeEnded are when the last change of conditions was asked for, and when it was made.
+	changeBegan, changeEnded time.Time
 }
 
 // healWithin bounds the heal at the end, with the check of the baseline.

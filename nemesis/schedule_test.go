@@ -11,9 +11,7 @@ import (
 	"faultline/nodes/faults"
 )
 
-var everything = []faults.Capability{faults.LinkDrop, faults.LinkReject, faults.LinkLoss, faults.LinkDelay, faults.LinkRate,
-	faults.LinkReorder, faults.LinkDuplicate, faults.LinkCorrupt, faults.ProcessPause, faults.ProcessKill,
-	faults.ProcessOff, faults.ProcessAbsent, faults.ClockWall, faults.ClockMonotonic, faults.DiskSync, faults.DiskSlow, faults.DiskFull, faults.DiskError, faults.DiskDamage, faults.LinkPorts}
+var everything = faults.Capabilities()
 
 func TestScheduleIsOneLineAStep(t *testing.T) {
 	const text = `seed: 7

@@ -65,10 +65,12 @@ func (p *player) reconcile(ctx context.Context, want faults.Conditions) look {
 	}
 	setCtx, cancel := context.WithTimeout(ctx, setWithin)
 	defer cancel()
+	p.changeBegan = time.Now()
 	if err := p.Cluster.Set(setCtx, want); err != nil {
 		l.failed = fmt.Errorf("not set: %w", err)
 		return l
 	}
+	p.changeEnded = time.Now()
 	p.set = want
 	return p.verify(ctx, l)
 }

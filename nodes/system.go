@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"faultline/nodes/faults"
 	"faultline/topologies"
 	"faultline/workloads/history"
 )
@@ -49,6 +50,8 @@ type Facts struct {
 	// Logs and Snapshots are the files of a node's data directory, as patterns of package path, that the node checks when
 	// it starts: damage to them ends it, or is mended from the others. There are Snapshots only once it has taken one.
 	Logs, Snapshots []string
+	// Gossip and RPC are the ports of a node to which others send gossip, and their calls; empty if it has none for that alone.
+	Gossip, RPC faults.Ports
 }
 
 // Mode is one way to read.

@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"faultline/nodes"
+	"faultline/nodes/faults"
 	"faultline/nodes/internal/web"
 	"faultline/workloads/history"
 )
@@ -74,6 +75,8 @@ func Facts() nodes.Facts {
 			{Name: history.ModeStale, Doc: "by whoever is asked, as old as that is"},
 		},
 		OwnCopy:   history.ModeStale,
+		Gossip:    faults.PortsOf(8301, 8302), // https://developer.hashicorp.com/consul/docs/reference/architecture/ports
+		RPC:       faults.PortsOf(8300),
 		Abilities: history.Abilities(),
 	}
 }

@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"faultline/nodes"
+	"faultline/nodes/faults"
 	"faultline/nodes/internal/web"
 	"faultline/workloads/history"
 )
@@ -81,6 +82,7 @@ var facts = nodes.Facts{
 	OwnCopy:       ModeSerializable,
 	ExitsUnjoined: true, // "could not retrieve cluster information from the given URLs" (server/etcdserver/bootstrap.go)
 	MemberChange:  memberChange,
+	RPC:           faults.PortsOf(peerPort), // raft's messages; there is no gossip
 	Abilities: []history.Ability{history.ObservesLeaders, history.ObservesLogs, history.ReportsIndexes,
 		history.TransfersLeader, history.LeavesCluster, history.ChangesMembers},
 }

@@ -93,9 +93,10 @@ func steps() map[string]*Schema {
 func stepOf(f nemesis.Fault) *Schema {
 	kind := f.Kind()
 	fields := fieldsOf(reflect.TypeOf(f), map[reflect.Type]*Schema{
-		reflect.TypeFor[time.Duration]():  values[reflect.TypeFor[time.Duration]()],
-		reflect.TypeFor[faults.Ports]():   values[reflect.TypeFor[faults.Ports]()],
-		reflect.TypeFor[nemesis.OneWay](): oneOfWords([]string{string(nemesis.In), string(nemesis.Out)}),
+		reflect.TypeFor[time.Duration]():   values[reflect.TypeFor[time.Duration]()],
+		reflect.TypeFor[faults.Ports]():    values[reflect.TypeFor[faults.Ports]()],
+		reflect.TypeFor[nemesis.Traffic](): oneOfWords([]string{string(nemesis.Gossip), string(nemesis.RPC)}),
+		reflect.TypeFor[nemesis.OneWay]():  oneOfWords([]string{string(nemesis.In), string(nemesis.Out)}),
 	})
 	when := &Schema{AnyOf: []*Schema{{Type: "string", Pattern: someTime}, {Const: 0}}}
 	s := object(fields, "fault")
