@@ -258,13 +258,12 @@ func (f family) history(seed uint64, n int) []history.Operation {
 	return ops
 }
 
-const bruteSeeds = 6000
-
 func TestTheVerdictIsThatOfBruteForce(t *testing.T) {
 	ctx := context.Background()
+	seeds := seedsOf(t, 6000, 600)
 	for _, unique := range []bool{true, false} {
 		good, bad, shortcuts, searched := 0, 0, 0, 0
-		for seed := range uint64(bruteSeeds) {
+		for seed := range seeds {
 			ops := randomHistory(seed, 3+int(seed%6), unique)
 			constraints := constraintsOf(t, ops)
 			want := legal
@@ -294,14 +293,14 @@ func TestTheVerdictIsThatOfBruteForce(t *testing.T) {
 			}
 		}
 		t.Logf("unique %v: %d linearizable, %d not; %d by shortcuts, %d without hidden values had to be searched", unique, good, bad, shortcuts, searched)
-		require.Greater(t, good, bruteSeeds/8)
-		require.Greater(t, bad, bruteSeeds/8)
+		require.Greater(t, uint64(good), seeds/8)
+		require.Greater(t, uint64(bad), seeds/8)
 	}
 }
 
 func TestPreparationNeverChangesTheVerdict(t *testing.T) {
 	ctx := context.Background()
-	for seed := range uint64(1500) {
+	for seed := range seedsOf(t, 1500, 150) {
 		ops := randomHistory(seed, 20+int(seed%20), true)
 		constraints := constraintsOf(t, ops)
 		want, _ := search(ctx, constraints, nil)
@@ -312,7 +311,7 @@ func TestPreparationNeverChangesTheVerdict(t *testing.T) {
 
 func TestAProjectionOfALinearizableHistoryIsLinearizable(t *testing.T) {
 	ctx := context.Background()
-	for seed := range uint64(3000) {
+	for seed := range seedsOf(t, 3000, 300) {
 		unique := seed%2 == 0
 		ops := randomHistory(seed, 8, unique)
 		constraints := constraintsOf(t, ops)
@@ -328,7 +327,7 @@ func TestAProjectionOfALinearizableHistoryIsLinearizable(t *testing.T) {
 func TestShrinkLeavesAProofAndNothingElse(t *testing.T) {
 	ctx := context.Background()
 	sizes := map[int]int{}
-	for seed := range uint64(3000) {
+	for seed := range seedsOf(t, 3000, 300) {
 		unique := seed%4 != 0
 		ops := randomHistory(seed, 4+int(seed%12), unique)
 		constraints := constraintsOf(t, ops)

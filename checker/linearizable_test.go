@@ -402,7 +402,7 @@ func TestAContextThatIsOverDecidesNothing(t *testing.T) {
 }
 
 func TestMemoryIsKept(t *testing.T) {
-	run := registerRun("", overlapping(100))
+	run := registerRun("", overlapping(40))
 	run.Settings.CheckMemoryMB = 1
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute) // memory is to end first, however slow the machine
 	defer cancel()

@@ -330,9 +330,10 @@ func (m *lockModel) read(op *history.Operation) {
 
 // A store that keeps its promises is never blamed.
 func TestSessionsOfACorrectStore(t *testing.T) {
+	seeds := seedsOf(t, 200, 20)
 	for shape := range 3 {
-		valid := 0
-		for seed := range uint64(200) {
+		valid := uint64(0)
+		for seed := range seeds {
 			run := playModel(seed, "", shape)
 			for _, check := range []func(*Run) Result{
 				func(r *Run) Result { return checkSessions(t.Context(), r) },
@@ -345,12 +346,13 @@ func TestSessionsOfACorrectStore(t *testing.T) {
 				}
 			}
 		}
-		require.Greater(t, valid, 250)
+		require.Greater(t, valid, seeds*5/4)
 	}
 }
 
 // One that breaks a promise is found out, more often than not; where answers to writes have no index, some of them.
 func TestSessionsOfABrokenStore(t *testing.T) {
+	seeds := min(30, seedsOf(t, 30, 6))
 	for _, c := range []struct {
 		broken        string
 		indexed, bare int // found of 30, with indexes and without
@@ -374,7 +376,8 @@ func TestSessionsOfABrokenStore(t *testing.T) {
 		t.Run(c.broken, func(t *testing.T) {
 			for shape, want := range []int{c.indexed, c.bare} {
 				caught := 0
-				for seed := range uint64(30) {
+				want = want * int(seeds) / 30
+				for seed := uint64(0); seed < seeds && caught < want; seed++ {
 					if checkSessions(t.Context(), playModel(seed, c.broken, shape)).Verdict == Invalid {
 						caught++
 					}

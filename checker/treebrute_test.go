@@ -311,12 +311,11 @@ func (b bruteTree) run() *Run {
 
 var missedTree func(uint64, bruteTree)
 
-const treeSeeds = 12000
-
 // A history that some store can have given is never called invalid, and most of the others are.
 func TestTreesAreJudgedAsBruteForceDoes(t *testing.T) {
-	good, bad, caught := 0, 0, 0
-	for seed := range uint64(treeSeeds) {
+	seeds := seedsOf(t, 12_000, 1200)
+	good, bad, caught := uint64(0), uint64(0), uint64(0)
+	for seed := range seeds {
 		b := drawTree(seed, 4+int(seed%5))
 		want := b.valid()
 		r := checkTree(context.Background(), b.run())
@@ -334,7 +333,7 @@ func TestTreesAreJudgedAsBruteForceDoes(t *testing.T) {
 		}
 	}
 	t.Logf("%d possible, %d impossible, of which %d were found", good, bad, caught)
-	require.Greater(t, good, treeSeeds/4)
-	require.Greater(t, bad, treeSeeds/8)
+	require.Greater(t, good, seeds/4)
+	require.Greater(t, bad, seeds/8)
 	require.Greater(t, caught, bad*9/10)
 }

@@ -442,7 +442,7 @@ func (s *watchedStore) take(op *history.Operation) {
 }
 
 func TestACorrectStoreIsNeverAccused(t *testing.T) {
-	for seed := range uint64(3000) {
+	for seed := range seedsOf(t, 3000, 300) {
 		s := &watchedStore{random: rand.New(rand.NewPCG(seed, 0)), own: seed%2 == 0}
 		run := &Run{Settings: Settings{Workload: "watch", RecoverWithin: time.Minute}, Ops: s.history(3+int(seed%60), func(*history.Operation) {})}
 		r := checkWatch(context.Background(), run)

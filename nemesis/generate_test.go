@@ -37,7 +37,7 @@ func TestGenerateIsTheSameForTheSameSeed(t *testing.T) {
 
 // TestGeneratedSchedulesKeepTheirPromises plays dice with many seeds.
 func TestGeneratedSchedulesKeepTheirPromises(t *testing.T) {
-	for seed := range uint64(300) {
+	for seed := range seedsOf(300, 60) {
 		for _, name := range []string{"dc1-3", "dc1-5c2", "dc1-3x2"} {
 			o := Options{Seed: seed, Duration: time.Minute, Interval: 4 * time.Second, Topology: layout(t, name)}
 			s, err := Generate(o)
@@ -126,7 +126,7 @@ func TestGenerateAsksNoMoreThanTheSystemCanDo(t *testing.T) {
 	layout, err := topologies.Load("dc1-3")
 	require.NoError(t, err)
 	cannot := func(history.Ability) bool { return false }
-	for seed := range uint64(30) {
+	for seed := range uint64(10) {
 		s, err := Generate(Options{Seed: seed, Duration: 10 * time.Minute, Topology: layout, Can: cannot})
 		require.NoError(t, err)
 		require.Greater(t, len(s.Steps), 20)
