@@ -228,9 +228,9 @@ func TestTheModelIsMemberlist(t *testing.T) {
 				measured.dead = append(measured.dead, r.dead...)
 			}
 			m := crashesAndUpdates(t, Config{Timing: gossip.LAN(), Members: c.members, Loss: c.loss, Delay: time.Millisecond}, 60+20000/c.members)
-			alike(t, "an update everywhere", measured.updates, m.updates)
-			alike(t, "a death at the first", measured.first, m.first)
-			alike(t, "a death everywhere", measured.dead, m.dead)
+			alike(t, "an update everywhere", measured.updates, m.Updates)
+			alike(t, "a death at the first", measured.first, m.First)
+			alike(t, "a death everywhere", measured.dead, m.Dead)
 		})
 	}
 }

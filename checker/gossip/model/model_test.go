@@ -18,28 +18,11 @@ func play(t testing.TB, c Config) Result {
 	return r
 }
 
-type outcomes struct {
-	updates, suspected, first, dead []time.Duration // known everywhere, but of the second and third
-	late                            int             // updates that gossip has not spread
-}
-
-// crashesAndUpdates has a change and a crash in each of many small runs.
-func crashesAndUpdates(t testing.TB, c Config, runs int) (o outcomes) {
-	interval := c.Timing.ProbeInterval
-	for seed := range runs {
-		c.Seed, c.Duration = uint64(seed), 60*interval
-		begin := time.Duration(seed%97) * interval / 97
-		c.Actions = []Action{{At: begin, Kind: Update, Member: 1}, {At: begin + 4*interval, Kind: Crash, Member: 0}}
-		r := play(t, c)
-		u, d := r.Outcomes[0], r.Outcomes[1]
-		if u.Everywhere > 3*time.Second {
-			o.late++
-		} else {
-			o.updates = append(o.updates, u.Everywhere)
-		}
-		o.suspected, o.first, o.dead = append(o.suspected, d.Suspected), append(o.first, d.First), append(o.dead, d.Everywhere)
-	}
-	return o
+func crashesAndUpdates(t testing.TB, c Config, runs int) Sample {
+	t.Helper()
+	s, err := Samples(c, runs)
+	require.NoError(t, err)
+	return s
 }
 
 // The bounds err on the side of later, but not by much: what is measured lies between half of the formula's median and 1.1 times it, and no more
@@ -55,7 +38,7 @@ func TestBoundsHoldInTheModel(t *testing.T) {
 			what     string
 			measured []time.Duration
 			bound    gossip.Quantiles
-		}{{"update", o.updates, b.Dissemination.Quantiles}, {"dead", o.first, b.Dead}, {"dead everywhere", o.dead, b.DeadEverywhere.Quantiles}} {
+		}{{"update", o.Updates, b.Dissemination.Quantiles}, {"dead", o.First, b.Dead}, {"dead everywhere", o.Dead, b.DeadEverywhere.Quantiles}} {
 			median := gossip.Measured(line.measured).P50
 			name := fmt.Sprintf("%s of %d at loss %v: %v, bound %v", line.what, c.members, c.loss, gossip.Measured(line.measured), line.bound)
 			require.Less(t, median.Seconds(), 1.1*line.bound.P50.Seconds(), name)
@@ -125,7 +108,7 @@ func TestLifeguardMakesFewerMistakes(t *testing.T) {
 			timing = timing.SWIM()
 		}
 		r := play(t, Config{Timing: timing, Members: 64, Duration: 5 * time.Minute, Seed: 1, Delay: time.Millisecond,
-			Actions: DutyCycle([]int{0, 1, 2, 3, 4, 5, 6, 7}, 16*time.Second, 4*time.Second, time.Second, 4*time.Minute)})
+			Actions: DutyCycle([]int{0, 1, 2, 3, 4, 5, 6, 7}, 10*time.Second, 1500*time.Microsecond, time.Second, 4*time.Minute)})
 		deaths[swim] = r.FalseDeaths
 		require.Less(t, r.Quality.Accuracy, 1.0)
 	}

@@ -86,7 +86,7 @@ func (s *sim) probe(i int32) {
 
 func (s *sim) probeMember(i, to int32, state uint8, inc uint32) {
 	o := &s.probes[i]
-	quiet := state == alive && len(s.queue[i]) == 0 && len(s.queue[to]) == 0
+	quiet := state == alive && !s.touched[i] && !s.touched[to] && len(s.queue[i]) == 0 && len(s.queue[to]) == 0
 	if quiet && s.status[to] != stopped && s.paused[to] <= s.now && 2*s.delay < int64(s.t.ProbeTimeout) && s.passes(i, to) && s.passes(to, i) {
 		// Most probes: a ping and its ack, with nothing to tell, both of which arrive.
 		s.packets += 2
@@ -126,7 +126,7 @@ func (s *sim) probeTimeout(i int32, seq uint32) {
 		took := gossip.ExchangeTime(s.rng.float, s.lossBetween(i, o.target), s.c.Delay)
 		o.overTCP = took != gossip.Never && max(s.now, s.paused[o.target])+int64(took) <= o.deadline
 	}
-	s.timers.push(event{at: o.deadline, kind: evProbeEnd, a: i, b: int32(seq)})
+	s.timers.push(event{at: max(s.now, o.deadline), kind: evProbeEnd, a: i, b: int32(seq)})
 }
 
 func (s *sim) probeEnd(i int32, seq uint32) {

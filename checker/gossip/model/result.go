@@ -41,7 +41,7 @@ func (s *sim) note(v *view, i int32, was uint8, wasInc uint32) {
 	case o.Kind == Crash && state == suspect && o.Suspected == gossip.Never:
 		o.Suspected = since
 	case o.Kind == Crash && state == dead, o.Kind == Leave && state == left,
-		o.Kind == Join && state == alive && was != alive, o.Kind == Update && state == alive && wasInc < o.inc && inc >= o.inc:
+		o.Kind == Join && state == alive && was == absent, o.Kind == Update && state == alive && wasInc < o.inc && inc >= o.inc:
 		o.Times = append(o.Times, since)
 	}
 }
