@@ -53,7 +53,7 @@ type Bounds struct {
 
 var computed sync.Map // Pool → func() Bounds
 
-// Bounds computes them, in some 50 ms the first time. The timing must be valid, Members at least 2, the loss below 1.
+// Bounds computes them, in some 50 ms of processor time at first. The timing must be valid, Members at least 2, the loss below 1.
 func (p Pool) Bounds() Bounds {
 	once, _ := computed.LoadOrStore(p, sync.OnceValue(p.compute))
 	return once.(func() Bounds)()
@@ -118,11 +118,11 @@ func (p Pool) crash() (suspected, dead Quantiles, everywhere Bound) {
 	longest := p.Timing.SuspicionTimeout(p.Members, 0).Seconds()
 	rescue := inverted(func(t float64) float64 { return 1 - spread.uncured(t) }, spread.limit())
 
-	var first, gossiped []float64
+	var first, deaths, gossiped []float64
 	run, random := p.suspicionRun(), newRandom()
 	at := drawn(func() float64 {
 		s, d := run.draw()
-		first = append(first, s)
+		first, deaths = append(first, s), append(deaths, d)
 		told := d + gossip.at(random.Float64())
 		gossiped = append(gossiped, told)
 		switch u := random.Float64(); {
@@ -137,11 +137,8 @@ func (p Pool) crash() (suspected, dead Quantiles, everywhere Bound) {
 		}
 		return told
 	})
-	run.drawn = 0
-	run.random = newRandom()
-	deaths := drawn(func() float64 { _, d := run.draw(); return d })
 	everywhere = Bound{Quantiles: at.quantiles(), Gossip: ofSample(gossiped).quantiles(), LeftOut: spread.left.mean, AnyLeft: spread.left.any()}
-	return ofSample(first).quantiles(), deaths.quantiles(), everywhere
+	return ofSample(first).quantiles(), ofSample(deaths).quantiles(), everywhere
 }
 
 func ofSample(all []float64) distribution {

@@ -4,7 +4,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
-	"sort"
 	"time"
 )
 
@@ -45,7 +44,7 @@ type distribution []float64
 
 const (
 	steps   = 1 << 12 // of a distribution
-	samples = 1 << 15 // of what is drawn to make one
+	samples = 1 << 14 // of what is drawn to make one
 )
 
 // at is the quantile of a share, 0 to 1.
@@ -61,11 +60,6 @@ func (d distribution) at(share float64) float64 {
 		return d[i+1]
 	}
 	return d[i] + (x-float64(i))*(d[i+1]-d[i])
-}
-
-// before is the share of cases that are over by then.
-func (d distribution) before(seconds float64) float64 {
-	return float64(sort.SearchFloat64s(d, seconds)) / float64(len(d))
 }
 
 func (d distribution) quantiles() Quantiles {
