@@ -48,6 +48,7 @@ test-compat:
 	cd nodes/agent/compat && CGO_ENABLED=0 GOFLAGS=-trimpath $(GO) test $(TESTFLAGS) ./...
 
 self: ## inject faults into the harness itself: every call of a short run goes wrong, in every way; its disks are played against their model. test draws some. About an hour
+	FAULTLINE_SELF=all $(GO) test -run '^TestTheModelIsMemberlist$$' -timeout 60m -count 1 ./checker/gossip/model
 	FAULTLINE_SELF=all $(GO) test -run '^TestTheDiskIsTheModel$$' -timeout 30m -count 1 ./nodes/injector/disk
 	FAULTLINE_SELF=all $(GO) test -run '^(TestARunInMemory|TestWhateverGoesWrong|TestADiskThatFails|TestAnEngineThatFails)' -timeout 3h -count 1 .
 

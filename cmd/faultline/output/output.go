@@ -10,6 +10,7 @@
 //	faultline hunt --json        Hunt; with --compare HuntComparison
 //	faultline repeat --json      Repetition
 //	faultline shrink --json      Shrinking
+//	faultline gossip-model --json  GossipModel
 //	faultline version --json     Version
 //
 // Exit codes are the same as without --json. A command that refuses what was asked, or that
@@ -268,4 +269,33 @@ type Version struct {
 	Platform           string            `json:"platform"`             // GOOS/GOARCH
 	RunDirectoryFormat int               `json:"run_directory_format"` // that runs are written in; it reads older ones, too
 	Modules            map[string]string `json:"modules"`              // versions of what agrees, gossips, judges, starts containers
+}
+
+// GossipModel is what `faultline gossip-model` says.
+type GossipModel struct {
+	Members      int          `json:"members"`
+	Loss         float64      `json:"loss"`
+	DelaySeconds float64      `json:"delay_seconds"`
+	Pools        []GossipPool `json:"pools"` // what was asked about, or with --want what was found, the cheapest first
+}
+
+// GossipPool is one setting.
+type GossipPool struct {
+	Timing            string       `json:"timing"` // as --timing and --set would have it
+	Runs              int          `json:"runs"`   // of the model
+	Times             []GossipTime `json:"times"`
+	LeftOut           float64      `json:"left_out"`   // members, of a broadcast
+	ModelLate         int          `json:"model_late"` // broadcasts that gossip has not finished
+	SuspicionsPerDay  float64      `json:"suspicions_per_day"`
+	FalseDeathsPerDay float64      `json:"false_deaths_per_day"`
+	ModelFalseDeaths  int          `json:"model_false_deaths"`
+	BytesPerSecond    float64      `json:"bytes_per_second"` // sent by each member
+	BroadcastBytes    float64      `json:"broadcast_bytes"`
+}
+
+// GossipTime is by when something has happened, in 50, 90, 99 and 99.9 % of cases. A null: perhaps never.
+type GossipTime struct {
+	What         string     `json:"what"`
+	BoundSeconds []*float64 `json:"bound_seconds"`
+	ModelSeconds []*float64 `json:"model_seconds,omitempty"`
 }

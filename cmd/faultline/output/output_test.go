@@ -49,6 +49,9 @@ var documents = map[string]any{
 	"suite": output.Suite{Name: "ci/smoke", Verdict: checker.Invalid, Runs: []output.Run{run}, Missing: 2, Stopped: "interrupted"},
 	"proofs": output.Proofs{Verdict: checker.Invalid, Caught: 1, FalseAlarms: 1, Proofs: []output.Proof{
 		{Scenario: "partitions", Defects: []string{"no-fsync"}, Caught: true, With: []output.Run{run}, Without: run}}},
+	"gossip-model": output.GossipModel{Members: 10, Loss: .1, DelaySeconds: .001, Pools: []output.GossipPool{{Timing: "lan", Runs: 2, LeftOut: .1, ModelLate: 1,
+		Times:            []output.GossipTime{{What: "crash suspected", BoundSeconds: []*float64{new(1.5), nil}, ModelSeconds: []*float64{new(1.25)}}},
+		SuspicionsPerDay: 1.5, FalseDeathsPerDay: .5, ModelFalseDeaths: 1, BytesPerSecond: 200, BroadcastBytes: 1000}}},
 	"version": output.Version{Version: "v1.2.3", Revision: "abc", Modified: true, Go: "go1.26.8", Platform: "linux/amd64",
 		RunDirectoryFormat: 2, Modules: map[string]string{"github.com/hashicorp/raft": "v1.8.0"}},
 }
