@@ -12,6 +12,9 @@ import (
 	"faultline/workloads/history"
 )
 
+// ServiceLevelName is the checker of what a scenario says of its service, apart from those of promises.
+const ServiceLevelName = "service-level"
+
 // ServiceLevel is what a scenario says of how well its clients are served, faults included: a share of success, a latency, or
 // both. It is the scenario's own word, and no promise of the system.
 type ServiceLevel struct {
