@@ -50,7 +50,7 @@ func times(n int, took time.Duration, edit func(*history.Operation)) (ops []hist
 	return ops
 }
 
-func failed(op *history.Operation) { op.Type, op.Error = history.Fail, history.NoLeader }
+func refused(op *history.Operation) { op.Type, op.Error = history.Fail, history.NoLeader }
 
 func TestServiceLevels(t *testing.T) {
 	ms := time.Millisecond
@@ -61,27 +61,27 @@ func TestServiceLevels(t *testing.T) {
 		want  Verdict
 		says  string
 	}{
-		{"enough are served", ServiceLevel{Success: 0.99}, slices.Concat(times(1999, ms, nil), times(1, ms, failed)), Valid, "all operations: 1999 of 2000 operations were served: 99.95 %"},
-		{"too few are served", ServiceLevel{Success: 0.99}, slices.Concat(times(950, ms, nil), times(50, ms, failed)), Invalid,
+		{"enough are served", ServiceLevel{Success: 0.99}, slices.Concat(times(1999, ms, nil), times(1, ms, refused)), Valid, "all operations: 1999 of 2000 operations were served: 99.95 %"},
+		{"too few are served", ServiceLevel{Success: 0.99}, slices.Concat(times(950, ms, nil), times(50, ms, refused)), Invalid,
 			"all operations: 950 of 1000 operations were served: 95 %, by 95 % between 93.47 and 96.19 %; the level is 99 %"},
 		{"a compare that did not hold is served", ServiceLevel{Success: 0.9}, times(100, ms, func(op *history.Operation) { op.Type, op.Error = history.Fail, history.CASMismatch }), Valid, ""},
 		{"too few operations to tell", ServiceLevel{Success: 0.999}, times(1000, ms, nil), Unknown, "to tell, it would take about 4"},
-		{"so close that nothing tells", ServiceLevel{Success: 0.5}, slices.Concat(times(10, ms, nil), times(10, ms, failed)), Unknown, "no number of operations within reach tells"},
+		{"so close that nothing tells", ServiceLevel{Success: 0.5}, slices.Concat(times(10, ms, nil), times(10, ms, refused)), Unknown, "no number of operations within reach tells"},
 		{"none at all", ServiceLevel{Success: 0.9, Op: history.OpWrite}, times(1000, ms, nil), Unknown, "write: 0 of 0 operations were served"},
 		{"quick enough", ServiceLevel{P99: 2 * time.Second}, slices.Concat(times(997, ms, nil), times(3, 3*time.Second, nil)), Valid, "p99 is 1.0 ms, and 3 of 1000 operations took longer than 2000 ms"},
 		{"exactly so long is quick enough", ServiceLevel{P99: 2 * time.Second}, times(500, 2*time.Second, nil), Valid, "0 of 500 operations took longer"},
 		{"too slow", ServiceLevel{P99: 2 * time.Second}, slices.Concat(times(970, ms, nil), times(30, 3*time.Second, nil)), Invalid, "p99 is 3000 ms, and 30 of 1000"},
 		{"a median", ServiceLevel{P50: 2 * ms}, slices.Concat(times(30, ms, nil), times(70, 3*ms, nil)), Invalid, "p50 is 3.0 ms"},
 		{"too few for a quantile", ServiceLevel{P99: 2 * time.Second}, times(300, ms, nil), Unknown, "to tell, it would take about 3"},
-		{"what failed is not quick", ServiceLevel{P99: 2 * time.Second}, slices.Concat(times(400, ms, nil), times(400, 3*time.Second, failed)), Valid, "0 of 400 operations"},
+		{"what failed is not quick", ServiceLevel{P99: 2 * time.Second}, slices.Concat(times(400, ms, nil), times(400, 3*time.Second, refused)), Valid, "0 of 400 operations"},
 		{"both, one of which is broken", ServiceLevel{Success: 0.9, P99: time.Second}, times(1000, 3*time.Second, nil), Invalid, "p99 is 3000 ms"},
-		{"of one operation", ServiceLevel{Op: history.OpWrite, Success: 0.9}, slices.Concat(times(500, ms, failed), times(500, ms, func(op *history.Operation) { op.F = history.OpWrite })), Valid, "write: 500 of 500"},
-		{"of one mode", ServiceLevel{Mode: history.ModeStale, Success: 0.9}, slices.Concat(times(500, ms, failed), times(500, ms, func(op *history.Operation) { op.Mode = history.ModeStale })), Valid, "stale: 500 of 500"},
+		{"of one operation", ServiceLevel{Op: history.OpWrite, Success: 0.9}, slices.Concat(times(500, ms, refused), times(500, ms, func(op *history.Operation) { op.F = history.OpWrite })), Valid, "write: 500 of 500"},
+		{"of one mode", ServiceLevel{Mode: history.ModeStale, Success: 0.9}, slices.Concat(times(500, ms, refused), times(500, ms, func(op *history.Operation) { op.Mode = history.ModeStale })), Valid, "stale: 500 of 500"},
 		{"forwarded", ServiceLevel{Requests: Forwarded, P50: 2 * ms}, slices.Concat(times(500, ms, nil), times(500, 40*ms, func(op *history.Operation) { op.DC = "dc2" })), Invalid, "forwarded: p50 is 40 ms"},
 		{"local", ServiceLevel{Requests: Local, P50: 2 * ms}, slices.Concat(times(500, ms, func(op *history.Operation) { op.DC = "dc1" }), times(500, 40*ms, func(op *history.Operation) { op.DC = "dc2" })), Valid, "local: p50 is 1.0 ms"},
 		{"from one", ServiceLevel{From: "dc2", P50: 2 * ms}, slices.Concat(times(500, ms, nil), times(500, 40*ms, func(op *history.Operation) { op.Node = "dc2-s1" })), Invalid, "from dc2: p50 is 40 ms"},
 		{"to another", ServiceLevel{From: "dc1", To: "dc2", P50: 2 * ms}, slices.Concat(times(500, ms, nil), times(500, 40*ms, func(op *history.Operation) { op.DC = "dc2" })), Invalid, "from dc1 to dc2: p50 is 40 ms"},
-		{"at such links", ServiceLevel{When: "wan.loss <= 0.05 and wan.rtt = 40ms", Success: 0.9}, times(500, ms, failed), Invalid, "at wan.loss <= 0.05 and wan.rtt = 40ms: 0 of 500"},
+		{"at such links", ServiceLevel{When: "wan.loss <= 0.05 and wan.rtt = 40ms", Success: 0.9}, times(500, ms, refused), Invalid, "at wan.loss <= 0.05 and wan.rtt = 40ms: 0 of 500"},
 		{"a watch waits", ServiceLevel{P50: 2 * ms}, slices.Concat(times(500, ms, nil), times(5000, time.Minute, func(op *history.Operation) { op.F = history.OpWatch })), Valid, "0 of 500"},
 		{"what is open when the record ends", ServiceLevel{Success: 0.9}, slices.Concat(times(500, ms, nil), times(500, ms, func(op *history.Operation) {
 			op.Type, op.Error, op.Return = history.Info, "unanswered", history.Pending
@@ -99,7 +99,7 @@ func TestServiceLevels(t *testing.T) {
 }
 
 func TestALevelThatDoesNotHoldHereSaysNothing(t *testing.T) {
-	bad := times(500, time.Millisecond, failed)
+	bad := times(500, time.Millisecond, refused)
 	run := levels(t, bad, ServiceLevel{When: "wan.loss < 0.05", Success: 0.9})
 	require.Equal(t, "none of the service levels is stated for links like these: at wan.loss < 0.05", statesLevels(run))
 	run.Settings.ServiceLevels = append(run.Settings.ServiceLevels, ServiceLevel{Success: 0.1, Op: history.OpWrite})
