@@ -177,7 +177,7 @@ func (s Sweep) maps(forwarded bool) []heatMap {
 		case v == nil, v.RecoverySeconds == nil && v.Unrecovered == 0:
 			return "–", ""
 		case v.RecoverySeconds == nil:
-			return "never", ""
+			return never, ""
 		default:
 			return ofSeconds(*v.RecoverySeconds), ""
 		}
@@ -188,6 +188,9 @@ func (s Sweep) maps(forwarded bool) []heatMap {
 		return 0, false
 	})})
 }
+
+// never is what became of a recovery that did not come.
+const never = "never"
 
 // leastLost is the share of failures below which no cell looks better than another.
 const leastLost = 1e-4
@@ -248,6 +251,9 @@ func (s Sweep) heat(c Cell, text func(Cell) (string, string), number func(Cell) 
 	if number == nil {
 		h.Class = string(c.Verdict)
 		return h
+	}
+	if h.Text == never {
+		h.Class = never
 	}
 	if v, ok := number(c); ok {
 		h.Class = "scaled"
