@@ -17,9 +17,7 @@ import (
 type Sweep struct {
 	Scenario  string          `json:"scenario"`
 	Doc       string          `json:"doc,omitempty"`
-	Seed      uint64          `json:"seed"` // of every cell, unless it is varied
-	Runtime   string          `json:"runtime,omitempty"`
-	System    string          `json:"system,omitempty"`
+	Seed      uint64          `json:"seed"`      // of every cell, unless it is varied
 	Verdict   checker.Verdict `json:"verdict"`   // the worst of all cells; unknown at best while some are missing
 	Directory string          `json:"directory"` // holds the page, and every cell's run
 	Axes      []Axis          `json:"axes"`
@@ -44,6 +42,8 @@ type Cell struct {
 	Why          string          `json:"why,omitempty"`     // of a verdict that is not valid: what weighs most
 	Run          string          `json:"run,omitempty"`     // run directory, below that of the sweep
 	Command      string          `json:"command,omitempty"` // repeats the run
+	Runtime      string          `json:"runtime,omitempty"`
+	System       string          `json:"system,omitempty"`
 
 	All       *Served `json:"all,omitempty"`
 	Local     *Served `json:"local,omitempty"`     // requests for data of the datacenter that is asked, if there are several

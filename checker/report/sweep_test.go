@@ -14,7 +14,7 @@ import (
 
 // wanSweep is a sweep of six losses and three round trips, of which one cell was not played.
 func wanSweep() Sweep {
-	s := Sweep{Scenario: "wan", Doc: "Three datacenters.", Seed: 7, Runtime: "local", System: "agent", Directory: "store/sweeps/wan", Axes: []Axis{
+	s := Sweep{Scenario: "wan", Doc: "Three datacenters.", Seed: 7, Directory: "store/sweeps/wan", Axes: []Axis{
 		{"wan.loss", []string{"0", "0.01", "0.05", "0.1", "0.2", "0.3"}}, {"wan.rtt", []string{"40ms", "150ms", "300ms"}}}}
 	for i, loss := range []float64{0, 0.01, 0.05, 0.1, 0.2, 0.3} {
 		for j, rtt := range []time.Duration{40 * time.Millisecond, 150 * time.Millisecond, 300 * time.Millisecond} {
@@ -27,7 +27,7 @@ func wanSweep() Sweep {
 					P50Seconds: alone.P50Seconds*slower + 0.002, P99Seconds: min(3, alone.P99Seconds*slower+0.01), RecoverySeconds: new(0.3 + float64(i)*0.2 + rtt.Seconds())}
 			}
 			c := Cell{Values: []string{s.Axes[0].Values[i], s.Axes[1].Values[j]}, Verdict: checker.Valid, ServiceLevel: checker.Valid,
-				Run: "cell/wan/20261128T000000.000Z", Command: "faultline test …", All: of(0.7, loss/20), Local: of(0.05, 0), Forwarded: of(1.3, loss/10), Echo: of(0.95, loss/200), TCP: &alone}
+				Run: "cell/wan/20261128T000000.000Z", Command: "faultline test …", Runtime: "local", System: "agent", All: of(0.7, loss/20), Local: of(0.05, 0), Forwarded: of(1.3, loss/10), Echo: of(0.95, loss/200), TCP: &alone}
 			switch {
 			case i == 4 && j == 2:
 				c.Verdict, c.ServiceLevel, c.Invalid, c.Why = checker.Invalid, checker.Invalid, []string{checker.ServiceLevelName}, "service-level: p99 is <3 s>"
@@ -59,7 +59,9 @@ func TestASweepCountsItsCells(t *testing.T) {
 	require.Equal(t, checker.Unknown, s.Verdict, "what was not played is not known")
 }
 
-func TestASweepInTheTerminal(t *testing.T) { golden(t, "sweep-terminal.golden", TerminalSweep(wanSweep())) }
+func TestASweepInTheTerminal(t *testing.T) {
+	golden(t, "sweep-terminal.golden", TerminalSweep(wanSweep()))
+}
 
 func TestASweepAsCSV(t *testing.T) {
 	text, err := SweepCSV(wanSweep())
@@ -88,7 +90,7 @@ func TestThePageOfASweep(t *testing.T) {
 	for _, has := range []string{
 		"<title>invalid: sweep wan", "18 cells: 1 invalid, 1 unknown, 15 valid, 1 not played", "1 of 18 cells have no verdict: interrupted. The same command plays them.",
 		`href="cell/wan/20261128T000000.000Z/report.html" title="wan.loss=0.2 wan.rtt=300ms: service-level: p99 is &lt;3 s&gt;"`,
-		"Latency, 99th percentile, requests to another datacenter", "TCP alone 1.15 s", "never", "wan.rtt = 150ms", `class="theory p99"`, `class="echo p99"`, `class="system p99"`,
+		"Latency, 99th percentile, requests to another datacenter", "TCP alone 1.15 s", "<dd>local</dd>", "never", "wan.rtt = 150ms", `class="theory p99"`, `class="echo p99"`, `class="system p99"`,
 	} {
 		require.True(t, strings.Contains(text, has), has)
 	}

@@ -105,7 +105,14 @@ func sweepHeadline(s Sweep) string {
 }
 
 func sweepFacts(s Sweep) []pair {
-	all := []pair{{"System", s.System}, {"Runtime", s.Runtime}, {"Seed", seed(Data{Seed: s.Seed})}}
+	var systems, runtimes index
+	for _, c := range s.Cells {
+		if c.Verdict != "" {
+			systems.of(c.System)
+			runtimes.of(c.Runtime)
+		}
+	}
+	all := []pair{{"System", strings.Join(systems.list, ", ")}, {"Runtime", strings.Join(runtimes.list, ", ")}, {"Seed", seed(Data{Seed: s.Seed})}}
 	for _, a := range s.Axes {
 		all = append(all, pair{a.Key, strings.Join(a.Values, ", ")})
 	}

@@ -119,7 +119,7 @@ func (s Sweep) playCell(ctx context.Context, c sweepCell, o Options, dir string)
 // judged is a cell whose run was judged.
 func (c sweepCell) judged(o faultline.Outcome, dir string) (report.Cell, error) {
 	cell := c.empty()
-	cell.Verdict, cell.Command = o.Verdict, o.Report.Command
+	cell.Verdict, cell.Command, cell.Runtime, cell.System = o.Verdict, o.Report.Command, o.Report.Runtime, o.Report.System
 	for _, r := range o.Results {
 		switch r.Verdict {
 		case checker.Invalid:

@@ -124,6 +124,9 @@ func cellOf(s faultline.Scenario, axes []report.Axis, values []string, number in
 			edit(l)
 		}
 	})
+	if err := c.topology.CheckLinks(); err != nil {
+		return c, fmt.Errorf("%s: %w", report.Sweep{Axes: axes}.Label(c.empty()), err)
+	}
 	c.scenario.Topology = faultline.Scenario{}.Defaults().Topology // that of the options takes its place
 	return c, nil
 }
