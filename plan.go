@@ -181,6 +181,11 @@ func (p *plan) fit() error {
 			return fmt.Errorf("topology %s has client agents (%s), and the system %s has none: take a topology of servers", p.topology.Name, n.Name, name)
 		}
 	}
+	for i, l := range p.scenario.ServiceLevels {
+		if err := l.Fits(p.topology); err != nil {
+			return fmt.Errorf("service level %d: %w", i, err)
+		}
+	}
 	if n := len(p.topology.Datacenters); n > 1 && !facts.Can(history.JoinsDCs) {
 		return fmt.Errorf("topology %s has %d datacenters, and the system %s has no more than one: take a topology of one", p.topology.Name, n, name)
 	}
@@ -368,5 +373,5 @@ func trafficOf(facts nodes.Facts) nemesis.TrafficPorts {
 func (p *plan) settings() checker.Settings {
 	s := p.scenario
 	return checker.Settings{Workload: s.Workload, Abilities: p.abilities, ExitsUnjoined: p.exits, Mode: s.Mode, OwnCopy: p.ownCopy, RecoverWithin: s.RecoverWithin,
-		MinOps: s.MinOps, CheckTime: s.CheckTime, CheckMemoryMB: s.CheckMemoryMB, PlannedFaults: len(p.schedule.Steps), Format: p.format}
+		MinOps: s.MinOps, CheckTime: s.CheckTime, CheckMemoryMB: s.CheckMemoryMB, PlannedFaults: len(p.schedule.Steps), ServiceLevels: s.ServiceLevels, Format: p.format}
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"faultline/checker"
 	"faultline/checker/rundir"
 	"faultline/nemesis"
 	"faultline/topologies"
@@ -69,6 +70,8 @@ type Scenario struct {
 	MinOps        int           `yaml:"min-ops,omitempty"`
 	CheckTime     time.Duration `yaml:"check-time,omitempty"` // budget of one checker
 	CheckMemoryMB int           `yaml:"check-memory-mb,omitempty"`
+	// ServiceLevels are judged by the checker service-level.
+	ServiceLevels []checker.ServiceLevel `yaml:"service-levels,omitempty"`
 
 	file string // where it was read, for error texts
 }
@@ -129,7 +132,7 @@ func (s Scenario) Validate() error {
 	switch {
 	case !scenarioName.MatchString(s.Name):
 		return fmt.Errorf("name %q: want at most 61 lower-case letters, digits and dashes", s.Name)
-	case s.Name == rundir.Latest || s.Name == rundir.Suites:
+	case s.Name == rundir.Latest || s.Name == rundir.Suites || s.Name == rundir.Sweeps:
 		return fmt.Errorf("name %q: the store keeps a folder of that name for itself; take another", s.Name)
 	case ways > 1:
 		return fmt.Errorf("nemesis, schedule and steps exclude each other: give one")
@@ -170,6 +173,11 @@ func (s Scenario) Validate() error {
 	}{{"cold-share", s.ColdShare}, {"delete-share", s.DeleteShare}, {"late-share", s.LateShare}} {
 		if !(share.value >= 0 && share.value <= 1) { // not a number is refused as well
 			return fmt.Errorf("%s %v: want 0 to 1", share.name, share.value)
+		}
+	}
+	for i, l := range s.ServiceLevels {
+		if err := l.Check(); err != nil {
+			return fmt.Errorf("service level %d: %w", i, err)
 		}
 	}
 	if s.LeastTimeout < 0 || s.LeastTimeout > s.Timeout {

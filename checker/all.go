@@ -29,6 +29,8 @@ func All() []Checker {
 			Doc: "While a majority of the servers is well, writes and reads that are asked of it succeed, whatever the rest is like."}),
 		{Name: "leaks", Check: checkLeaks, Needs: tellsUsage,
 			Doc: "What a node's process uses, of goroutines, descriptors and memory, does not grow without end."},
+		{Name: ServiceLevelName, Check: checkServiceLevel, Needs: statesLevels,
+			Doc: "Clients are served as the scenario says that they are: a share of success, latencies, where its conditions hold. It is the scenario's own word, no promise of the system."},
 		{Name: "faults", Check: checkFaults,
 			Doc: "Every fault that was planned took place, was measured and was healed, and the cluster was back at its baseline at the end."},
 		{Name: "record", Check: checkRecord,

@@ -89,7 +89,8 @@ type Settings struct {
 	CheckTime     time.Duration     `json:"check_time"`      // wall time for one checker; 0 is no limit
 	CheckMemoryMB int               `json:"check_memory_mb"` // memory for one checker, in MiB; 0 is 1024
 	PlannedFaults int               `json:"planned_faults"`  // steps in the schedule
-	Format        int               `json:"format"`          // of the run directory: 0 has no seal, 1 has one; 2 is FormatEvidence, 3 FormatLatest
+	ServiceLevels []ServiceLevel    `json:"service_levels,omitempty"`
+	Format        int               `json:"format"` // of the run directory: 0 has no seal, 1 has one; 2 is FormatEvidence, 3 FormatLatest
 }
 
 // Checker judges one property. Users may define their own and pass them to [Judge].

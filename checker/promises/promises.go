@@ -159,6 +159,7 @@ var All = []Promise{
 // Unplanted are the checkers that call a system wrong without a defect of the agent: their tests, and the faults
 // themselves, prove them.
 var Unplanted = map[string]string{
-	"crashes": "a process that ends by itself: tests start one that does, on every runtime",
-	"nodes":   "a node that does not answer at the end: every fault that is never healed is one, in the tests of the harness itself",
+	"crashes":       "a process that ends by itself: tests start one that does, on every runtime",
+	"nodes":         "a node that does not answer at the end: every fault that is never healed is one, in the tests of the harness itself",
+	"service-level": "what a scenario itself says of how its clients are served: a scenario that asks for the impossible breaks it, in its tests",
 }

@@ -4,6 +4,7 @@
 //	store/
 //	  latest                        link to the run that began last
 //	  suites/NAME/                  reports of several scenarios
+//	  sweeps/NAME/                  a sweep: its page, and a store for each of its cells
 //	  SCENARIO/
 //	    latest                      link to the scenario's run that began last
 //	    20261126T234256.123Z/       a run directory, see the names below
@@ -49,6 +50,7 @@ const (
 const (
 	Latest = "latest"
 	Suites = "suites"
+	Sweeps = "sweeps"
 )
 
 // minFree is the least free space, in bytes, on the file system of a store.

@@ -101,6 +101,11 @@ func runs(c *cobra.Command, _ []string, _ string) ([]cobra.Completion, cobra.She
 	return all, cobra.ShellCompDirectiveDefault
 }
 
+// keys completes the key of what a sweep varies.
+func keys(_ *cobra.Command, _ []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	return described(variable(), "", begun), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+}
+
 // flagValues says how values of flags are completed, whatever the command. A flag that is not
 // here takes a number, a duration or a word of the user's own.
 var flagValues = map[string]cobra.CompletionFunc{
@@ -112,6 +117,7 @@ var flagValues = map[string]cobra.CompletionFunc{
 	"nemesis":  someOf(catalogue.Families),
 	"defect":   someOf(catalogue.Defects),
 	"schedule": yamlFiles,
+	"vary":     keys,
 	"store":    folders,
 	"keep":     folders,
 }

@@ -138,7 +138,7 @@ func showHunt(t suite.Tally, h *suite.Hunt, out outputFlags) error {
 	for _, k := range t.Kinds() {
 		n := t.ByKind[k]
 		row := output.HuntKind{Family: k.Family, Role: k.Role, Timing: k.Timing, Runs: n.Runs, Found: n.Found, MedianSeconds: suite.Median(t.Times[k]).Seconds()}
-		row.Low, row.High = suite.Wilson(n.Found, n.Runs)
+		row.Low, row.High = checker.Wilson(n.Found, n.Runs)
 		document.Kinds = append(document.Kinds, row)
 	}
 	for _, name := range h.Families {

@@ -83,7 +83,7 @@ func rootCommand(stop *interrupts, out io.Writer) (*cobra.Command, error) {
 	root.SetOut(out) // before the scripts of shells are bound to it
 	root.SetVersionTemplate("{{.Version}}")
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
-	root.AddCommand(testCommand(stop), proveCommand(stop), repeatCommand(stop), huntCommand(stop), gossipModelCommand(), shrinkCommand(stop), analyzeCommand(), scheduleCommand(), listCommand(),
+	root.AddCommand(testCommand(stop), proveCommand(stop), repeatCommand(stop), huntCommand(stop), sweepCommand(stop), gossipModelCommand(), shrinkCommand(stop), analyzeCommand(), scheduleCommand(), listCommand(),
 		doctorCommand(), cleanCommand(), schemaCommand(), versionCommand())
 	root.InitDefaultCompletionCmd()
 	return root, completeCommands(root)

@@ -83,7 +83,7 @@ func repeatCommand(stop *interrupts) *cobra.Command {
 
 // showRepetition prints how surely a violation comes back, and returns its verdict.
 func showRepetition(r suite.Repetition, json bool) error {
-	low, high := suite.Wilson(r.Same(), len(r.Outcomes))
+	low, high := checker.Wilson(r.Same(), len(r.Outcomes))
 	document := output.Repetition{Checkers: r.Violation, Runs: runDocuments(r.Outcomes), Same: r.Same(), Low: low, High: high, Verdict: checker.Unknown}
 	switch valid := r.Count(func(o faultline.Outcome) bool { return o.Verdict == checker.Valid }); {
 	case r.Same() > 0:

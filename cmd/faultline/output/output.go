@@ -8,6 +8,7 @@
 //	faultline analyze --json     Run
 //	faultline prove --json       Proofs
 //	faultline hunt --json        Hunt; with --compare HuntComparison
+//	faultline sweep --json       Sweep
 //	faultline repeat --json      Repetition
 //	faultline shrink --json      Shrinking
 //	faultline gossip-model --json  GossipModel
@@ -36,6 +37,7 @@ import (
 	"unicode"
 
 	"faultline/checker"
+	"faultline/checker/report"
 )
 
 // Encode returns a document as indented JSON, with a line break at its end. Characters that a
@@ -259,6 +261,9 @@ type HuntComparison struct {
 	MedianSpeedUp  float64 `json:"median_speed_up"`
 	WorstSpeedUp   float64 `json:"worst_speed_up"`
 }
+
+// Sweep is what became of a sweep; sweep.json in its directory is the same.
+type Sweep report.Sweep
 
 // Version is what the program is made of.
 type Version struct {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"faultline/checker"
 	"faultline/nemesis"
 )
 
@@ -51,7 +52,7 @@ type Tally struct {
 
 // Kinds lists those that were met, the most telling first: by the lower end of their interval.
 func (t Tally) Kinds() []Kind {
-	low := func(k Kind) float64 { l, _ := Wilson(t.ByKind[k].Found, t.ByKind[k].Runs); return l }
+	low := func(k Kind) float64 { l, _ := checker.Wilson(t.ByKind[k].Found, t.ByKind[k].Runs); return l }
 	return slices.SortedFunc(maps.Keys(t.ByKind), func(a, b Kind) int {
 		return cmp.Or(cmp.Compare(low(b), low(a)), cmp.Compare(fmt.Sprint(a), fmt.Sprint(b)))
 	})
@@ -60,8 +61,8 @@ func (t Tally) Kinds() []Kind {
 // Effect is what a family does to how often runs find something: "triggers" if those with it find more, and
 // their interval does not overlap that of those without it; "suppresses" if less; else "".
 func Effect(c nemesis.Contrast) string {
-	low, high := Wilson(c.With.Found, c.With.Runs)
-	lowWithout, highWithout := Wilson(c.Without.Found, c.Without.Runs)
+	low, high := checker.Wilson(c.With.Found, c.With.Runs)
+	lowWithout, highWithout := checker.Wilson(c.Without.Found, c.Without.Runs)
 	switch {
 	case low > highWithout:
 		return "triggers"

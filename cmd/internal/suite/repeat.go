@@ -3,7 +3,6 @@ package suite
 import (
 	"context"
 	"fmt"
-	"math"
 	"slices"
 	"sync"
 
@@ -73,24 +72,10 @@ func (r Repetition) Same() int { return r.Count(r.Violation.Same) }
 // String says how surely the violation comes back.
 func (r Repetition) String() string {
 	n, same := len(r.Outcomes), r.Same()
-	low, high := Wilson(same, n)
+	low, high := checker.Wilson(same, n)
 	of := func(v checker.Verdict) int { return r.Count(func(o faultline.Outcome) bool { return o.Verdict == v }) }
 	text := fmt.Sprintf("%v came back in %d of %d runs: %.0f %%, by 95 %% between %.0f and %.0f %%", r.Violation, same, n, 100*float64(same)/float64(max(1, n)), 100*low, 100*high)
 	return text + fmt.Sprintf("; %d invalid otherwise, %d valid, %d unknown", of(checker.Invalid)-same, of(checker.Valid), of(checker.Unknown))
-}
-
-// Wilson is the 95 % score interval of a probability of which k of n trials succeeded (Wilson, "Probable
-// inference, the law of succession, and statistical inference", JASA 22, 1927).
-func Wilson(k, n int) (low, high float64) {
-	if n == 0 {
-		return 0, 1
-	}
-	const z = 1.959964 // the 97.5 % quantile of the normal distribution
-	p, m := float64(k)/float64(n), float64(n)
-	middle := p + z*z/(2*m)
-	half := z * math.Sqrt(p*(1-p)/m+z*z/(4*m*m))
-	scale := 1 + z*z/m
-	return max(0, (middle-half)/scale), min(1, (middle+half)/scale)
 }
 
 // Repeat plays a scenario n times, as it stands: with its seed, so that clients do the same as far as

@@ -14,17 +14,6 @@ import (
 	"faultline/nemesis"
 )
 
-func TestWilson(t *testing.T) {
-	for _, c := range []struct {
-		k, n      int
-		low, high float64
-	}{{0, 0, 0, 1}, {0, 10, 0, 0.2775}, {10, 10, 0.7225, 1}, {8, 10, 0.4902, 0.9433}, {50, 100, 0.4038, 0.5962}} { // as tables of the interval have it
-		low, high := Wilson(c.k, c.n)
-		require.InDelta(t, c.low, low, 0.0005)
-		require.InDelta(t, c.high, high, 0.0005)
-	}
-}
-
 func TestViolationsOfAClass(t *testing.T) {
 	found := func(names ...string) (o faultline.Outcome) {
 		o.Verdict = checker.Valid
