@@ -144,7 +144,7 @@ var All = []Promise{
 		[]string{consulWAN}, "wan", "", []string{"wan-never-rejoins"}},
 	{"every node serves again", nil,
 		"After the last heal every node that clients ask serves every operation again, in time.",
-		[]string{liveness}, "availability", "", []string{"forwards-to-old-leader", "forwards-to-old-dc-server"}},
+		[]string{liveness}, "availability", "", []string{"forwards-to-old-leader", "forwards-to-old-leader-forever"}},
 	{"a majority serves", nil,
 		"While a majority of the servers is well, writes and reads that are asked of it succeed, whatever the others do.",
 		[]string{consulRaft, liveness}, "progress", "", []string{"waits-for-every-peer"}},

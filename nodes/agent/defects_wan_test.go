@@ -90,8 +90,8 @@ func TestWrongDCOnFailover(t *testing.T) {
 	})
 }
 
-func TestForwardsToOldDCServer(t *testing.T) {
-	withAndWithout(t, ForwardsToOldDCServer, func(t *testing.T, planted bool, edit func(*Config)) {
+func TestForwardsToOldLeaderForever(t *testing.T) {
+	withAndWithout(t, ForwardsToOldLeaderForever, func(t *testing.T, planted bool, edit func(*Config)) {
 		f := startFederation(t, 2, 3, 0, edit)
 		asker := f.dcs[0].leader(t)
 		asker.putIn(t, "dc2", "k", "v")

@@ -26,7 +26,7 @@ type router struct {
 
 	mu     sync.Mutex
 	health map[string]health // by address, of those that failed
-	first  map[string]string // by datacenter: of the defect forwards-to-old-dc-server
+	first  map[string]string // by datacenter: of the defect forwards-to-old-leader-forever
 }
 
 type health struct {
@@ -115,7 +115,7 @@ func (r *router) note(addr string, answered bool, err error) {
 	r.health[addr] = h
 }
 
-// pinned is the defect forwards-to-old-dc-server.
+// pinned is the defect forwards-to-old-leader-forever.
 func (r *router) pinned(dc, addr string) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -143,7 +143,7 @@ const defectPatience = time.Second
 // cannot be made is noted in o.tried, so that the next attempt goes elsewhere.
 func forwardToDC[A, R any](ctx context.Context, a *Agent, m method[A, R], args A, o forwardOptions) (reply R, downstream []history.Hop, err error) {
 	addr, err := a.router.pick(o.dc, o.tried)
-	if a.defects[ForwardsToOldDCServer] && (err == nil || nodes.CodeOf(err) != history.NoPath) {
+	if a.defects[ForwardsToOldLeaderForever] && (err == nil || nodes.CodeOf(err) != history.NoPath) {
 		addr, err = a.router.pinned(o.dc, addr), nil
 	}
 	if err != nil {
