@@ -94,7 +94,7 @@ var Defects = []Defect{
 		"a follower forwards to the next server of the peer set, whoever that is, and that one forwards on",
 		`ArcadeData/arcadedb#7516: what a follower forwards to another follower is forwarded again, and may go round without end`},
 	{ForwardsToOldLeaderForever,
-		"a server forwards to the first server of another datacenter that it has ever used, whether or not that is there",
+		"a server forwards to the first leader of another datacenter that it has known, whoever leads there by now",
 		`hashicorp/consul#4588: requests for another datacenter go on to a server of it that was replaced; #5914, #5595`},
 	{ForwardsToOldLeader,
 		"a server forwards to the first leader that it has known, whoever leads by now",

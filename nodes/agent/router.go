@@ -26,7 +26,7 @@ type router struct {
 
 	mu     sync.Mutex
 	health map[string]health // by address, of those that failed
-	first  map[string]string // by datacenter: of the defect forwards-to-old-leader-forever
+	first  map[string]string // by datacenter, its first leader: of the defect forwards-to-old-leader-forever
 }
 
 type health struct {
@@ -115,14 +115,23 @@ func (r *router) note(addr string, answered bool, err error) {
 	r.health[addr] = h
 }
 
-// pinned is the defect forwards-to-old-leader-forever.
-func (r *router) pinned(dc, addr string) string {
+// pinned is the defect forwards-to-old-leader-forever: where the first leader of a datacenter is that answered; empty
+// if none has.
+func (r *router) pinned(dc string) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.first[dc] == "" {
-		r.first[dc] = addr
-	}
 	return r.first[dc]
+}
+
+// pin remembers the leader of a datacenter that an answer came from, unless one is known.
+func (r *router) pin(dc string, way []history.Hop) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, m := range r.members() {
+		if last := way[len(way)-1]; r.first[dc] == "" && m.Tags.DC == dc && nodeOf(m) == last.Node && last.Role == history.RoleLeader {
+			r.first[dc] = m.Tags.RPC
+		}
+	}
 }
 
 // datacenters lists those that have servers which have not left, sorted by name.
@@ -143,13 +152,14 @@ const defectPatience = time.Second
 // cannot be made is noted in o.tried, so that the next attempt goes elsewhere.
 func forwardToDC[A, R any](ctx context.Context, a *Agent, m method[A, R], args A, o forwardOptions) (reply R, downstream []history.Hop, err error) {
 	addr, err := a.router.pick(o.dc, o.tried)
-	if a.defects[ForwardsToOldLeaderForever] && (err == nil || nodes.CodeOf(err) != history.NoPath) {
-		addr, err = a.router.pinned(o.dc, addr), nil
+	leader := a.router.pinned(o.dc)
+	if leader != "" {
+		addr, err = leader, nil
 	}
 	if err != nil {
 		return reply, nil, err
 	}
-	request := rpc.Request{Method: m.name, DC: o.dc, Hold: holdAtServer, Forwards: o.forwards - 1, Body: rpc.Encode(args)}
+	request := rpc.Request{Final: leader != "", Method: m.name, DC: o.dc, Hold: holdAtServer, Forwards: o.forwards - 1, Body: rpc.Encode(args)}
 	if a.defects[ForwardLoop] {
 		request.Forwards = o.forwards
 	}
@@ -180,6 +190,9 @@ func forwardToDC[A, R any](ctx context.Context, a *Agent, m method[A, R], args A
 		err = nodes.Errorf(history.DCFailed, "Remote DC has no server that answers: %v", err)
 	}
 	reply, downstream, err = decodeReply[R](response, err)
+	if err == nil && a.defects[ForwardsToOldLeaderForever] && len(downstream) > 0 {
+		a.router.pin(o.dc, downstream)
+	}
 	return reply, downstream, err
 }
 
