@@ -82,7 +82,7 @@ func (r RemoteLeaderKill) awaitOperations(ctx context.Context, w World, _ Step, 
 func (r RemoteLeaderKill) countOperations(_ context.Context, w World, _ Step, _ []string) (Seen, error) {
 	n := max(w.Forwarded(w.dc, w.changeBegan, w.changeEnded), 0)
 	return found(faults.Finding{About: "operations of other datacenters under way at the kill", Want: faults.AtLeast, Least: uint64(r.least()), Count: uint64(n),
-		Words: fmt.Sprintf("%s for %s were under way that other datacenters had forwarded", faults.Count(n, "operation"), w.dc)}), nil
+		Words: fmt.Sprintf("%s for %s under way, forwarded by other datacenters", faults.Count(n, "operation"), w.dc)}), nil
 }
 
 func (r RemoteLeaderKill) Label() string {
