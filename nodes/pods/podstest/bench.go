@@ -117,7 +117,7 @@ func benchmarkWAN9(b *testing.B, s Subject) {
 	} {
 		b.Run(fault.name, func(b *testing.B) {
 			var broken, healed []time.Duration
-			probes := 0
+			probes, before := 0, topology.Baseline()
 			for b.Loop() {
 				want := topology.Baseline()
 				for _, pair := range fault.between {
@@ -128,12 +128,13 @@ func benchmarkWAN9(b *testing.B, s Subject) {
 					want  faults.Conditions
 					times *[]time.Duration
 				}{{want, &broken}, {topology.Baseline(), &healed}} {
-					began := time.Now()
+					began, was := time.Now(), before
 					require.NoError(b, c.Set(b.Context(), change.want))
+					before = change.want
 					for wrong := []string{""}; len(wrong) > 0; probes++ {
 						m, err := c.Measure(b.Context())
 						require.NoError(b, err)
-						if wrong = m.Mismatches(change.want, all); len(wrong) > 0 {
+						if wrong = faults.Compare(&was, change.want, m, all); len(wrong) > 0 {
 							b.Log(faults.Summary(wrong))
 						}
 					}
