@@ -236,5 +236,5 @@ func TestOnlySomeTraffic(t *testing.T) {
 	require.EqualError(t, step(t, "fault: partition, between: [dc1, dc2], only: raft").check(topology), `only is "raft", not gossip or rpc`)
 	require.EqualError(t, step(t, "fault: partition, between: [dc1, dc2], only: rpc, reject: true").check(topology), "reject is of all packets; leave it out beside only")
 	require.EqualError(t, step(t, "fault: remote-leader-kill").check(layout(t, "dc1-3")), "remote-leader-kill needs several datacenters; dc1-3 has one")
-	require.EqualError(t, step(t, "fault: flap, between: [dc1, dc2], cycle: 3s").check(topology), "for is 4s: want at least 6s, two cycles")
+	require.EqualError(t, step(t, "fault: flap, between: [dc1, dc2], cycle: 3s").check(topology), "for is 4s: want at least 7s, two cycles and a second")
 }

@@ -48,8 +48,8 @@ func (f Flap) Validate(t topologies.Topology, s Step) error {
 	if cycle < leastCycle || cycle > time.Minute {
 		return fmt.Errorf("cycle is %s: want %s to 1m", cycle, leastCycle)
 	}
-	if s.For < flaps*cycle {
-		return fmt.Errorf("for is %s: want at least %s, two cycles", s.For, writeDuration(flaps*cycle))
+	if least := flaps*cycle + time.Second; s.For < least {
+		return fmt.Errorf("for is %s: want at least %s, two cycles and a second", s.For, writeDuration(least))
 	}
 	return checkSides(t, s, "")
 }

@@ -37,7 +37,7 @@ var samples = map[string][]string{
 	"burst":          {"burst-loss: 0.1, burst: 5", "burst-loss: 0.3, burst: 20"},
 	"burst-loss":     {"burst-loss: 0.1, burst: 5", "burst-loss: 0.3, burst: 20", "loss: 0.1, burst-loss: 0.1, burst: 4"},
 	"corrupt":        {"corrupt: 0.01", "corrupt: 0.95"},
-	"cycle":          {"cycle: 2s", "cycle: 5s"},
+	"cycle":          {"cycle: 2s", "cycle: 4500ms"},
 	"delay":          {"delay: 4ms", "delay: 2s", "delay: 40ms, jitter: 10ms, loss: 0.05", "delay: 10ms, jitter: 30ms, scramble: true", "rate: 8000, delay: 40ms"},
 	"drift":          {"drift: 0.001", "drift: -0.001", "drift: 10", "drift: -0.9", "drift: 0.001, offset: 1h"},
 	"duplicate":      {"duplicate: 0.01", "duplicate: 0.95"},

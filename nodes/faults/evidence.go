@@ -103,7 +103,7 @@ func Compare(before *Conditions, want Conditions, got Measurement, nodes []strin
 		}
 	}
 	slices.Sort(ended)
-	return append(ended, got.Mismatches(want, nodes)...)
+	return append(ended, got.mismatchesAfter(before, want, nodes)...)
 }
 
 // lateness is from when on a change says how late it was.

@@ -70,3 +70,26 @@ func TestWhoEndedByItselfIsSaid(t *testing.T) {
 	down := Conditions{Processes: map[string]ProcessState{"a": Killed}}
 	require.NotContains(t, Compare(&down, Conditions{}, got, []string{"a"}), "a has ended by itself", "it had not run")
 }
+
+// Of a change, links that are shaped as before need no train; where nothing changes, all do.
+func TestLinksThatAChangeLeavesAloneNeedNoTrain(t *testing.T) {
+	nodes := []string{"a", "b"}
+	late := Link{Delay: 40 * time.Millisecond}
+	base := Conditions{Links: map[Pair]Link{{"a", "b"}: late}}
+	killed := base.Clone()
+	killed.SetProcess([]string{"a"}, Killed)
+	later := base.Clone()
+	later.Cut([]string{"a"}, []string{"b"}, late)
+	plain := Measurement{Links: map[Pair]LinkMeasurement{{"a", "b"}: {UDP: false, TCP: TCPOpen}, {"b", "a"}: {UDP: true, TCP: TCPOpen}},
+		Processes: map[string]ProcessState{}}
+	down := plain
+	down.Processes = map[string]ProcessState{"a": Killed}
+	require.Empty(t, Compare(&base, killed, down, nodes))
+	const untried = "a>b: no train of datagrams was sent"
+	require.Equal(t, []string{untried}, Compare(nil, killed, down, nodes))
+	require.Equal(t, []string{untried}, Compare(&base, later, plain, nodes))
+	require.Equal(t, []string{untried}, Compare(&killed, killed, down, nodes))
+	require.Equal(t, []string{untried}, plain.Mismatches(base, nodes))
+	plain.Links[Pair{"b", "a"}] = LinkMeasurement{TCP: TCPTimeout}
+	require.Equal(t, []string{"b>a: a datagram was lost"}, Compare(&killed, base, plain, nodes), "what is told without a train")
+}

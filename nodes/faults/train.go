@@ -95,7 +95,10 @@ func (s Link) datagrams() int {
 }
 
 // Untouched reports whether a train was sent and met nothing.
-func (t TrainMeasurement) Untouched() bool { return t.Sent > 0 && len(t.mismatches(Link{})) == 0 }
+func (t TrainMeasurement) Untouched() bool { return t.Shows(Link{}) }
+
+// Shows reports whether a train was sent and met what a link asks for.
+func (t TrainMeasurement) Shows(want Link) bool { return t.Sent > 0 && len(t.mismatches(want)) == 0 }
 
 // mismatches lists where a train was not treated as the state asks. Each statistical
 // bound fails by chance once in a million trains. What a busy machine may add (late

@@ -109,7 +109,7 @@ func (c *Group) Begin(ctx context.Context, node string, baseline faults.Conditio
 	if err != nil {
 		return err
 	}
-	c.links.set(baseline.Links)
+	c.links.set(baseline)
 	state := states[node]
 	if _, err := p.control.do(ctx, applyLimit, injector.Request{Apply: &state}); err != nil {
 		return fmt.Errorf("the pod of %s: %w", node, err)

@@ -38,7 +38,7 @@ func (c *Group) Set(ctx context.Context, want faults.Conditions) error {
 	case <-ctx.Done():
 		return fmt.Errorf("waiting for another change of conditions: %w", context.Cause(ctx))
 	}
-	c.links.set(want.Links)
+	c.links.set(want)
 	return Each(c.pods, func(p *pod) error {
 		err := c.bring(ctx, p, states[p.node.Name])
 		if errors.As(err, new(diedError)) && want.Disks[p.node.Name].EndsNodes() {

@@ -1,7 +1,6 @@
 package pods
 
 import (
-	"maps"
 	"sync"
 
 	"faultline/nodes/faults"
@@ -9,28 +8,36 @@ import (
 
 // closer is which links Measure takes a closer look at, by a train of datagrams: those that are asked to be
 // shaped, their other directions, which a fault of one direction must leave alone, and those that were shaped before,
-// until a train over them has met nothing: a heal is measured as its fault was. Its methods may be called
-// by many goroutines.
+// until a train over them has met nothing: a heal is measured as its fault was. Links that stay as they were when other
+// conditions change, and were seen so before, are left out then: trains over all links of a WAN would take seconds, and
+// be much of its traffic. After a Set that changes nothing all are looked at. Its methods may be called by many goroutines.
 type closer struct {
 	mu      sync.Mutex
-	sets    int // how often links were asked for
-	asked   map[faults.Pair]faults.Link
+	sets    int // how often conditions were asked for
+	asked   faults.Conditions
+	all     bool                        // the last of them were as those before
 	healing map[faults.Pair]faults.Link // what was asked of them before
+	shown   map[faults.Pair]int         // by which of the sets on a train has met what is asked since
 }
 
-// set has links be asked for.
-func (c *closer) set(links map[faults.Pair]faults.Link) {
+// set has conditions be asked for.
+func (c *closer) set(want faults.Conditions) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.healing == nil {
-		c.healing = map[faults.Pair]faults.Link{}
+		c.healing, c.shown = map[faults.Pair]faults.Link{}, map[faults.Pair]int{}
 	}
-	for link, state := range c.asked {
-		if state.Shaped() && !links[link].Shaped() {
+	for link, state := range c.asked.Links {
+		now := want.Links[link]
+		if state.Shaped() && !now.Shaped() {
 			c.healing[link] = state
 		}
+		if now != state {
+			delete(c.shown, link)
+		}
 	}
-	c.asked = maps.Clone(links)
+	c.all = c.asked.Equal(want)
+	c.asked = want.Clone()
 	c.sets++
 }
 
@@ -40,7 +47,7 @@ func (c *closer) trains() (trains map[faults.Pair]faults.Train, set int) {
 	defer c.mu.Unlock()
 	trains = map[faults.Pair]faults.Train{}
 	check := func(link faults.Pair, state faults.Link) {
-		if now := c.asked[link]; !now.Shaped() && !now.Drop && !now.Reject {
+		if now := c.asked.Links[link]; !now.Shaped() && !now.Drop && !now.Reject {
 			trains[link] = state.Train()
 			healthy := trains[link]
 			healthy.Wait = faults.Link{}.Train().Wait // what is later than that counts as lost
@@ -50,8 +57,13 @@ func (c *closer) trains() (trains map[faults.Pair]faults.Train, set int) {
 	for link, state := range c.healing {
 		check(link, state)
 	}
-	for link, state := range c.asked {
-		if state.Shaped() {
+	for link, state := range c.asked.Links {
+		switch since, shown := c.shown[link]; {
+		case (state.Drop || state.Reject) && state.Delay+state.Jitter > 0:
+			// What gets through a cut that is none is late, and would not be there yet when its receiver is asked.
+			trains[link] = faults.Link{Delay: state.Delay, Jitter: state.Jitter}.Train()
+		case !state.Shaped(), shown && since < c.sets && !c.all:
+		default:
 			trains[link] = state.Train()
 			check(faults.Pair{From: link.To, To: link.From}, state)
 		}
@@ -67,8 +79,13 @@ func (c *closer) saw(set int, links map[faults.Pair]faults.LinkMeasurement) {
 		return
 	}
 	for link := range c.healing {
-		if now := c.asked[link]; !now.Shaped() && links[link].Train.Untouched() {
+		if now := c.asked.Links[link]; !now.Shaped() && links[link].Train.Untouched() {
 			delete(c.healing, link)
+		}
+	}
+	for link, state := range c.asked.Links {
+		if _, shown := c.shown[link]; !shown && state.Shaped() && links[link].Train.Shows(state) {
+			c.shown[link] = set
 		}
 	}
 }
@@ -78,7 +95,7 @@ func (c *closer) closed() map[faults.Pair]faults.Ports {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	all := map[faults.Pair]faults.Ports{}
-	for link, state := range c.asked {
+	for link, state := range c.asked.Links {
 		if state.Ports != "" && !state.Drop {
 			all[link] = state.Ports
 		}

@@ -90,8 +90,8 @@ func benchmarkMeasure5(b *testing.B, s Subject) {
 	}
 }
 
-// benchmarkWAN9 is the time from a change of the 18 links between two of three datacenters, with three servers in each and a
-// profile on each of the 54 links between them, until a measurement shows it: faults that begin, and their heals.
+// benchmarkWAN9 is the time from a change of the 18 links between two of three datacenters, or of all 54, with three servers in
+// each and a profile on each of the links between them, until a measurement shows it: faults that begin, and their heals.
 func benchmarkWAN9(b *testing.B, s Subject) {
 	topology, err := topologies.Load("dc3-3x3x3")
 	require.NoError(b, err)
@@ -101,24 +101,40 @@ func benchmarkWAN9(b *testing.B, s Subject) {
 	for _, n := range topology.Nodes() {
 		names[n.DC], all = append(names[n.DC], n.Name), append(all, n.Name)
 	}
-	for _, state := range []faults.Link{{Loss: 0.01}, {Loss: 0.2}, {Drop: true}, {Delay: 100 * time.Millisecond, Jitter: 50 * time.Millisecond}, {Ports: "8302"}} {
-		b.Run(state.String(), func(b *testing.B) {
+	some, everywhere := [][2]string{{"dc1", "dc2"}}, [][2]string{{"dc1", "dc2"}, {"dc1", "dc3"}, {"dc2", "dc3"}}
+	for _, fault := range []struct {
+		name    string
+		between [][2]string
+		state   faults.Link
+	}{
+		{"a loss of 1 %", some, faults.Link{Loss: 0.01}},
+		{"a loss of 20 %", some, faults.Link{Loss: 0.2}},
+		{"cut", some, faults.Link{Drop: true}},
+		{"late", some, faults.Link{Delay: 100 * time.Millisecond, Jitter: 50 * time.Millisecond}},
+		{"a closed port", some, faults.Link{Ports: "8302"}},
+		{"a loss of 1 % everywhere", everywhere, faults.Link{Loss: 0.01}},
+		{"bursts everywhere", everywhere, faults.Link{BurstLoss: 0.1, Burst: 5}},
+	} {
+		b.Run(fault.name, func(b *testing.B) {
 			var broken, healed []time.Duration
-			probes := 0
+			probes, before := 0, topology.Baseline()
 			for b.Loop() {
 				want := topology.Baseline()
-				want.Cut(names["dc1"], names["dc2"], state)
-				want.Cut(names["dc2"], names["dc1"], state)
+				for _, pair := range fault.between {
+					want.Cut(names[pair[0]], names[pair[1]], fault.state)
+					want.Cut(names[pair[1]], names[pair[0]], fault.state)
+				}
 				for _, change := range []struct {
 					want  faults.Conditions
 					times *[]time.Duration
 				}{{want, &broken}, {topology.Baseline(), &healed}} {
-					began := time.Now()
+					began, was := time.Now(), before
 					require.NoError(b, c.Set(b.Context(), change.want))
+					before = change.want
 					for wrong := []string{""}; len(wrong) > 0; probes++ {
 						m, err := c.Measure(b.Context())
 						require.NoError(b, err)
-						if wrong = m.Mismatches(change.want, all); len(wrong) > 0 {
+						if wrong = faults.Compare(&was, change.want, m, all); len(wrong) > 0 {
 							b.Log(faults.Summary(wrong))
 						}
 					}
