@@ -12,6 +12,9 @@ PREFIX  ?= /usr/local
 PACKAGES ?= 3
 PARALLEL ?= 2
 TESTFLAGS ?=
+# How many planted bugs prove-some takes, which are drawn by DRAW, any text.
+SAMPLE  ?= 6
+DRAW    ?= $(shell git rev-parse --short=8 HEAD 2>/dev/null || date -u +%F)
 # Of the race detector: a program does not sleep for a second before it ends.
 GORACE ?= atexit_sleep_ms=0
 export GORACE
@@ -24,13 +27,15 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 14
 
+# All that is not tested for races is compiled alike, so what it has in common is compiled once.
+ALIKE  = CGO_ENABLED=0 GOFLAGS=-trimpath
 # What runs inside pods is static, and travels inside bin/faultline.
-STATIC = CGO_ENABLED=0 GOOS=linux $(GO) build -trimpath -buildvcs=false -ldflags='-s -w'
+STATIC = $(ALIKE) GOOS=linux $(GO) build -buildvcs=false -ldflags='-s -w'
 
 build: ## build bin/faultline, which has all that it needs and runs from any folder
 	@mkdir -p bin nodes/programs/embedded
 	$(STATIC) -o nodes/programs/embedded/ ./cmd/agent ./cmd/injector
-	$(GO) build -tags faultline_embed -o bin/faultline ./cmd/faultline
+	$(ALIKE) $(GO) build -tags faultline_embed -o bin/faultline ./cmd/faultline
 
 install: build ## install it as $(PREFIX)/bin/faultline
 	install -D -m 755 bin/faultline $(DESTDIR)$(PREFIX)/bin/faultline
@@ -45,9 +50,10 @@ test-packages:
 # The tests of the agent's API against Consul's client are a module of their own; built with the flags
 # of the agent, they share with it what it has compiled.
 test-compat:
-	cd nodes/agent/compat && CGO_ENABLED=0 GOFLAGS=-trimpath $(GO) test $(TESTFLAGS) ./...
+	cd nodes/agent/compat && $(ALIKE) $(GO) test $(TESTFLAGS) ./...
 
-self: ## inject faults into the harness itself: every call of a short run goes wrong, in every way; its disks are played against their model. test draws some. About an hour
+self: ## inject faults into the harness itself: every call of a short run goes wrong, in every way; its disks are played against their model; checkers and schedules against many more random histories and seeds. test draws some. About an hour
+	FAULTLINE_SELF=all $(GO) test -timeout 30m -count 1 ./checker ./nemesis
 	FAULTLINE_SELF=all $(GO) test -run '^TestTheModelIsMemberlist$$' -timeout 60m -count 1 ./checker/gossip/model
 	FAULTLINE_SELF=all $(GO) test -run '^TestTheDiskIsTheModel$$' -timeout 30m -count 1 ./nodes/injector/disk
 	FAULTLINE_SELF=all $(GO) test -run '^(TestARunInMemory|TestWhateverGoesWrong|TestADiskThatFails|TestAnEngineThatFails)' -timeout 3h -count 1 .
@@ -61,14 +67,19 @@ night: build ## the long scenarios and new schedules; first what was invalid in 
 prove: build ## plant each known bug and demand that it is found, and silence without it
 	bin/faultline prove ci/prove --runtime $(RUNTIME) --store $(STORE) --jobs $(JOBS) $(FLAGS)
 
+prove-some: build ## prove for $(SAMPLE) of the bugs, drawn by $(DRAW), and one of disks; say the command that repeats it
+	@some=$$(ci/sample.sh ci/prove $(SAMPLE) $(DRAW) no-fsync) && trap 'rm -r "$$(dirname "$$some")"' EXIT && ls "$$some" && \
+	echo "again: make prove-some RUNTIME=$(RUNTIME) JOBS=$(JOBS) SAMPLE=$(SAMPLE) DRAW=$(DRAW)" && \
+	bin/faultline prove "$$some" --runtime $(RUNTIME) --store $(STORE) --jobs $(JOBS) $(FLAGS)
+
 bench: ## measure the harness and the agent; prints figures, judges nothing
 	$(GO) test -run '^$$' -bench . -benchtime 2s ./workloads/... ./checker/... ./nodes/injector/...
 	$(GO) test -run '^$$' -bench . -benchtime 5x -timeout 20m ./nodes/docker/ ./nodes/local/ .
 
 lint: ## gofmt, go vet, staticcheck
 	@test -z "$$(gofmt -l .)" || { echo "gofmt would change:"; gofmt -l .; exit 1; }
-	$(GO) vet ./...
-	$(GO) run $(STATICCHECK) ./...
+	$(ALIKE) $(GO) vet ./...
+	$(ALIKE) $(GO) run $(STATICCHECK) ./...
 
 fuzz: ## run every fuzz target for a short while
 	@ci/fuzz.sh
@@ -76,4 +87,4 @@ fuzz: ## run every fuzz target for a short while
 clean: build ## remove what killed runs left on this machine
 	bin/faultline clean
 
-.PHONY: help build install test test-packages test-compat self test-chaos night prove bench lint fuzz clean
+.PHONY: help build install test test-packages test-compat self test-chaos night prove prove-some bench lint fuzz clean
