@@ -18,6 +18,12 @@ type finalRead struct {
 	value json.RawMessage
 }
 
+// held reports whether a session held the key: time alone may end that, so what others find later may differ.
+func (f finalRead) held() bool {
+	var e history.Entry
+	return json.Unmarshal(f.value, &e) == nil && e.Session != ""
+}
+
 func (r *Runner) keep(f finalRead) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -34,7 +40,7 @@ const (
 
 // Copies asks each of some servers for what it holds itself of the keys that Final has read, in the
 // read mode that is answered so, and again of those that are not as Final found them, until all
-// are or ctx ends, and then once more. It comes after Final. Answers are recorded as events of the observer, since
+// are or ctx ends, and then once more. Keys that a session held are left out. It comes after Final. Answers are recorded as events of the observer, since
 // they are no client's: they promise nothing, and no checker of clients' operations is to see them.
 func (r *Runner) Copies(ctx context.Context, mode history.Mode, servers []string) error {
 	for _, node := range servers {
@@ -66,10 +72,10 @@ func (r *Runner) Copies(ctx context.Context, mode history.Mode, servers []string
 	return r.Drain()
 }
 
-// own are the reads of the data of a node's own datacenter, as the node is asked for it without any name.
+// own are the reads of what stays as it is in a node's own datacenter, as the node is asked for it without any name.
 func (r *Runner) own(node string, all []finalRead) (own []finalRead) {
 	for _, f := range all {
-		if f.DC == "" || r.DCs == nil || f.DC == r.DCs[node] {
+		if (f.DC == "" || r.DCs == nil || f.DC == r.DCs[node]) && !f.held() {
 			f.DC = ""
 			own = append(own, f)
 		}

@@ -142,7 +142,10 @@ func TestSeveralDatacentersInTrouble(t *testing.T) {
 					}
 				}
 				require.NoError(t, b.Final(t.Context()))
-				require.NoError(t, b.Copies(t.Context(), history.ModeStale, b.Nodes))
+				agreeing, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				require.NoError(t, b.Copies(agreeing, history.ModeStale, b.Nodes))
+				require.NoError(t, agreeing.Err(), "what the final reads found stays as it is")
 				stats := b.Stats()
 				require.Len(t, stats.ByWay, 8, "every node is asked for every datacenter")
 				events, ops := b.finish()
@@ -273,4 +276,13 @@ func TestForwardingIsRegistersListsAndLocksInAllModes(t *testing.T) {
 			require.Equal(t, history.ModeConsistent, op.Mode, "a system is not asked for modes that it lacks")
 		}
 	}
+}
+
+// What a session holds is free once its time is over, so nobody waits for copies to be as a read found it.
+func TestHeldLocksAreNoCopies(t *testing.T) {
+	r := &Runner{}
+	held := finalRead{value: encoded(history.Entry{Value: "v", Session: "s"})}
+	free := finalRead{value: encoded(history.Entry{Value: "v"})}
+	plain, list, absent := finalRead{value: history.Int(7)}, finalRead{value: []byte("[1,2]")}, finalRead{value: history.Null}
+	require.Equal(t, []finalRead{free, plain, list, absent}, r.own("a", []finalRead{held, free, plain, list, absent}))
 }
