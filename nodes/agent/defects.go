@@ -26,10 +26,10 @@ const (
 	ForwardLoop                = "forward-loop"
 	ForwardRetryDoubles        = "forward-retry-doubles"
 	ForwardsToNeighbour        = "forwards-to-neighbour"
-	ForwardsToOldLeaderForever = "forwards-to-old-leader-forever"
 	ForwardsToOldLeader        = "forwards-to-old-leader"
-	LeaksGoroutines            = "leaks-goroutines"
+	ForwardsToOldLeaderForever = "forwards-to-old-leader-forever"
 	LastContactLies            = "last-contact-lies"
+	LeaksGoroutines            = "leaks-goroutines"
 	ListFromFollower           = "list-from-follower"
 	ListInHalves               = "list-in-halves"
 	LockDelayIgnored           = "lock-delay-ignored"
@@ -93,12 +93,12 @@ var Defects = []Defect{
 	{ForwardsToNeighbour,
 		"a follower forwards to the next server of the peer set, whoever that is, and that one forwards on",
 		`ArcadeData/arcadedb#7516: what a follower forwards to another follower is forwarded again, and may go round without end`},
-	{ForwardsToOldLeaderForever,
-		"a server forwards to the first leader of another datacenter that it has known, whoever leads there by now",
-		`hashicorp/consul#4588: requests for another datacenter go on to a server of it that was replaced; #5914, #5595`},
 	{ForwardsToOldLeader,
 		"a server forwards to the first leader that it has known, whoever leads by now",
 		`scylladb/scylladb#30182: a cached leader is taken for forwarding although it is down; eBay/NuRaft#116: a deposed server goes on naming a leader of old`},
+	{ForwardsToOldLeaderForever,
+		"a server forwards to the first leader of another datacenter that it has known, whoever leads there by now",
+		`hashicorp/consul#4588: requests for another datacenter go on to a server of it that was replaced; #5914, #5595`},
 	{LastContactLies,
 		"every answer says that its server has just heard from its leader",
 		`hashicorp/consul#3285: X-Consul-LastContact makes answers of a server that is stuck seem fresher than they are`},
