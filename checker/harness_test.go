@@ -176,13 +176,13 @@ func TestAllJudgesAWholeRun(t *testing.T) {
 	for _, r := range results {
 		names = append(names, r.Checker)
 		want := Valid
-		if slices.Contains([]string{"hops", "forwarding", "wan", "progress", "leaks"}, r.Checker) {
+		if slices.Contains([]string{"hops", "forwarding", "wan", "service-level", "progress", "leaks"}, r.Checker) {
 			want = NotApplicable // nobody tells hops, or what a process uses; there is one datacenter; and no majority was well for so long
 		}
 		require.Equal(t, want, r.Verdict, "%s: %s", r.Checker, r.Summary)
 	}
 	require.Equal(t, Valid, v)
-	require.Equal(t, []string{"linearizable", "index", "raft", "hops", "forwarding", "crashes", "nodes", "members", "wan", "availability", "progress", "leaks", "faults", "record", "load"}, names)
+	require.Equal(t, []string{"linearizable", "index", "raft", "hops", "forwarding", "crashes", "nodes", "members", "wan", "availability", "progress", "leaks", "service-level", "faults", "record", "load"}, names)
 }
 
 func TestJudge(t *testing.T) {
