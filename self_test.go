@@ -217,7 +217,7 @@ func TestWhateverGoesWrongIsToldAsThat(t *testing.T) {
 
 // someWays draws some ways of a seam that has many, or lists all.
 func someWays(random *rand.Rand, ways []string) []string {
-	const drawn = 4
+	const drawn = 2
 	if os.Getenv(selfAll) == "all" || len(ways) <= drawn {
 		return ways
 	}

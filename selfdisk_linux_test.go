@@ -65,7 +65,7 @@ func TestOnADiskThatFails(t *testing.T) {
 	require.Greater(t, calls, 50)
 	for _, errno := range []syscall.Errno{syscall.ENOSPC, syscall.EIO} {
 		for _, stays := range []bool{false, true} {
-			for _, n := range someOf(random, calls, 8) {
+			for _, n := range someOf(random, calls, 3) {
 				t.Run(fmt.Sprintf("call %d of %d fails with %v, and stays so: %v", n, calls, errno, stays), func(t *testing.T) {
 					disk.arm(t, n, errno, stays)
 					r := try(t, newTrap("", "", 0), filepath.Join(disk.dir, fmt.Sprintf("store-%d-%v-%v", n, int(errno), stays)))
