@@ -69,7 +69,9 @@ func TestALateAnswerIsTimedAsItIs(t *testing.T) {
 		}
 		answer(conn)
 	})
-	before := until(t, e, func(s Echoes) bool { return slices.ContainsFunc(s.Took, func(took time.Duration) bool { return took > late/2 }) })
+	before := until(t, e, func(s Echoes) bool {
+		return slices.ContainsFunc(s.Took, func(took time.Duration) bool { return took > late/2 })
+	})
 	require.Greater(t, len(before.Took), 1)
 }
 
