@@ -209,6 +209,7 @@ func (s *session) run(ctx context.Context) error {
 	var watchers sync.WaitGroup
 	watchers.Go(func() { s.observer.run(watching) })
 	watchers.Go(func() { s.wan.run(watching) })
+	watchers.Go(func() { newEcho(s.Topology, s.cluster, s.log).run(watching) })
 	watchers.Go(func() { s.report(watching) })
 	stopWatching := func() { unwatch(); watchers.Wait() }
 	defer stopWatching()

@@ -112,7 +112,7 @@ func unexpectedEvents(run *Run) (reasons []string) {
 		known[n.Name] = true
 	}
 	of := map[history.Process][]history.Op{
-		history.Observer: {history.FObserve, history.FPeers, history.FCopy, history.FWan},
+		history.Observer: {history.FObserve, history.FPeers, history.FCopy, history.FWan, history.FEcho},
 		history.Runtime:  {history.FProcess},
 		history.Harness:  {history.FPhase, history.FLost, history.FSeal},
 	}

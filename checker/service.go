@@ -1,6 +1,7 @@
 package checker
 
 import (
+	"encoding/json"
 	"slices"
 	"time"
 
@@ -37,11 +38,7 @@ type Service struct {
 
 // ServiceOf is how operations were served for which of reports true; all if it is nil.
 func ServiceOf(run *Run, of func(*history.Operation) bool) (s Service) {
-	spans, _, _, _ := phases(run) // what cannot be read of them is for the checker record
-	final := int64(history.Pending)
-	if i := slices.IndexFunc(spans, func(p phaseSpan) bool { return p.name == history.PhaseFinal }); i >= 0 {
-		final = spans[i].from
-	}
+	final := finalReads(run)
 	var ops []history.Operation
 	for i := range run.Ops {
 		op := &run.Ops[i]
@@ -61,6 +58,37 @@ func ServiceOf(run *Run, of func(*history.Operation) bool) (s Service) {
 	slices.Sort(s.took)
 	s.recovery(run, ops)
 	return s
+}
+
+// EchoOf is how exchanges over TCP alone fared beside the system, until the final reads: those that took no longer than within are
+// served. It is empty if the run has none.
+func EchoOf(run *Run, within time.Duration) (s Service) {
+	final := finalReads(run)
+	for i := range run.Events {
+		e := &run.Events[i]
+		var seen history.Echo
+		if e.Process != history.Observer || e.F != history.FEcho || e.Time >= final || json.Unmarshal(e.Value, &seen) != nil {
+			continue
+		}
+		s.Asked += len(seen.Took) + seen.Lost
+		for _, took := range seen.Took {
+			if took <= within {
+				s.Served++
+				s.took = append(s.took, int64(took))
+			}
+		}
+	}
+	slices.Sort(s.took)
+	return s
+}
+
+// finalReads is when those begin, after all that is measured of a run; Pending if they never do.
+func finalReads(run *Run) int64 {
+	spans, _, _, _ := phases(run) // what cannot be read of them is for the checker record
+	if i := slices.IndexFunc(spans, func(p phaseSpan) bool { return p.name == history.PhaseFinal }); i >= 0 {
+		return spans[i].from
+	}
+	return history.Pending
 }
 
 // unanswered is the error of an operation that is open when the record ends.

@@ -63,13 +63,14 @@ func TestACallThatEndsItsGoroutineIsAnError(t *testing.T) {
 // wild panics in all that it is asked for.
 type wild struct{}
 
-func (wild) Endpoint(string) Endpoint                                { return Endpoint{} }
-func (wild) Watch(context.Context, func(history.ProcessEvent)) error { panic("wild") }
-func (wild) Set(context.Context, faults.Conditions) error            { panic("wild") }
-func (wild) Measure(context.Context) (faults.Measurement, error)     { panic("wild") }
-func (wild) Exited(context.Context, string) error                    { panic("wild") }
-func (wild) Logs(context.Context, string, io.Writer) error           { panic("wild") }
-func (wild) Close(context.Context) error                             { panic("wild") }
+func (wild) Endpoint(string) Endpoint                                   { return Endpoint{} }
+func (wild) Watch(context.Context, func(history.ProcessEvent)) error    { panic("wild") }
+func (wild) Echo(context.Context, string, string) (history.Echo, error) { panic("wild") }
+func (wild) Set(context.Context, faults.Conditions) error               { panic("wild") }
+func (wild) Measure(context.Context) (faults.Measurement, error)        { panic("wild") }
+func (wild) Exited(context.Context, string) error                       { panic("wild") }
+func (wild) Logs(context.Context, string, io.Writer) error              { panic("wild") }
+func (wild) Close(context.Context) error                                { panic("wild") }
 
 func TestOfEveryPanicOfAClusterItsGuardIsTold(t *testing.T) {
 	ctx := t.Context()
@@ -80,6 +81,12 @@ func TestOfEveryPanicOfAClusterItsGuardIsTold(t *testing.T) {
 		"Exited":  func(c Cluster) error { return c.Exited(ctx, "") },
 		"Logs":    func(c Cluster) error { return c.Logs(ctx, "", io.Discard) },
 		"Close":   func(c Cluster) error { return c.Close(ctx) },
+		"Echo": func(c Cluster) error {
+			e, can := AsEchoer(c)
+			require.True(t, can)
+			_, err := e.Echo(ctx, "", "")
+			return err
+		},
 	} {
 		var told *Panicked
 		err := call(Guarded(wild{}, func(p *Panicked) { told = p }))

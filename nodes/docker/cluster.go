@@ -17,6 +17,7 @@ import (
 	"faultline/nodes/faults"
 	"faultline/nodes/injector"
 	"faultline/nodes/pods"
+	"faultline/workloads/history"
 )
 
 // cluster implements nodes.Cluster.
@@ -63,6 +64,11 @@ func (c *cluster) Set(ctx context.Context, want faults.Conditions) error {
 // Measure probes every directed link and every process from inside the pods.
 func (c *cluster) Measure(ctx context.Context) (faults.Measurement, error) {
 	return c.group.Measure(ctx)
+}
+
+// Echo makes exchanges from pod to pod.
+func (c *cluster) Echo(ctx context.Context, from, to string) (history.Echo, error) {
+	return c.group.Echo(ctx, from, to)
 }
 
 // Exited waits until the end of the node's process is recorded.

@@ -130,6 +130,11 @@
 // A link that is asked to be bad gets a train of numbered datagrams, which carry the time
 // of their sending. Pods share a kernel and so a CLOCK_MONOTONIC: delays are one-way.
 //
+// # Echoes
+//
+// What TCP alone makes of a link is measured by small requests and answers on a few established connections to the ProbePort of a
+// peer, one at a time on each, from the first Echo on for as long as more follow. They meet the link as the node's own packets do.
+//
 // It is not for starting nodes nor for deciding what to break: that is for the runtimes
 // and for package nemesis.
 package injector

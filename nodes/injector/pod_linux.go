@@ -81,7 +81,7 @@ func NewPod(o Options) (*Pod, error) {
 
 // Serve carries out the commands of in, and answers on out, until in ends.
 func (p *Pod) Serve(in io.Reader, out io.Writer) error {
-	return Serve(in, out, Handlers{Apply: p.apply, Expect: p.expect, Probe: p.prober.probe, Heard: p.heard})
+	return Serve(in, out, Handlers{Apply: p.apply, Expect: p.expect, Probe: p.prober.probe, Heard: p.heard, Echo: p.prober.echoes.collect})
 }
 
 // Admit makes the pod ready for a process of it, which is in BecomeTold and has the other end of

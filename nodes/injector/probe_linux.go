@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -40,6 +39,7 @@ type prober struct {
 	lastMarker uint64
 
 	trains trains
+	echoes echoes
 }
 
 // newProber listens on addr, UDP and TCP.
@@ -48,6 +48,7 @@ func newProber(addr netip.AddrPort) (*prober, error) {
 	if err := p.listen(addr); err != nil {
 		return nil, err
 	}
+	p.echoes.port = p.port
 	go p.receive()
 	go p.accept()
 	return p, nil
@@ -69,7 +70,10 @@ func (p *prober) listen(addr netip.AddrPort) (err error) {
 	return nil
 }
 
-func (p *prober) close() error { return errors.Join(p.udp.Close(), p.tcp.Close()) }
+func (p *prober) close() error {
+	p.echoes.close()
+	return errors.Join(p.udp.Close(), p.tcp.Close())
+}
 
 // receive notes who was heard with which nonce.
 func (p *prober) receive() {
@@ -119,7 +123,7 @@ func (p *prober) note(d datagram, from netip.Addr) {
 	}
 }
 
-// accept lets connections open and closes them.
+// accept lets connections open, answers what echoes ask, and closes them.
 func (p *prober) accept() {
 	for {
 		conn, err := p.tcp.AcceptTCP()
@@ -130,10 +134,7 @@ func (p *prober) accept() {
 			time.Sleep(acceptPause) // the peer gave up first, or there are no file descriptors
 			continue
 		}
-		go func() {
-			io.Copy(io.Discard, conn) // until the peer closes; how it does is its own business
-			conn.Close()
-		}()
+		go answer(conn)
 	}
 }
 

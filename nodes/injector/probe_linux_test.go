@@ -69,3 +69,9 @@ func TestHowConnectionsFail(t *testing.T) {
 	_, err := classify(errors.New("no route"))
 	require.ErrorContains(t, err, "no route")
 }
+
+func TestThePortOfProbesEchoes(t *testing.T) {
+	p := loopProber(t)
+	all := until(t, &p.echoes, func(s Echoes) bool { return len(s.Took) > 0 })
+	require.Zero(t, all.Lost)
+}

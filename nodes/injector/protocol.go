@@ -22,6 +22,7 @@ type Request struct {
 	Expect *Expect `json:"expect,omitempty"` // let the next process become the node
 	Probe  *Probe  `json:"probe,omitempty"`  // send datagrams to peers, connect to them
 	Heard  *Heard  `json:"heard,omitempty"`  // tell whose datagrams have arrived
+	Echo   *Echo   `json:"echo,omitempty"`   // exchange with a peer over TCP, and tell how that fares
 }
 
 // State is all that a pod may be asked to be. The zero value is health.
@@ -78,6 +79,7 @@ type Reply struct {
 	// Clock and Disk, for Heard, are what these were seen to do, if the pod has the rights.
 	Clock *faults.ClockMeasurement `json:"clock,omitempty"`
 	Disk  *faults.DiskMeasurement  `json:"disk,omitempty"`
+	Echo  *Echoes                  `json:"echo,omitempty"` // for Echo
 }
 
 const (
@@ -120,6 +122,10 @@ func (r Request) check() error {
 	}
 	if r.Heard != nil {
 		count++
+	}
+	if r.Echo != nil {
+		count++
+		err = checkPeers([]netip.Addr{r.Echo.Peer})
 	}
 	if count != 1 {
 		return fmt.Errorf("request %d holds %d commands, not one", r.ID, count)

@@ -19,6 +19,7 @@ type Handlers struct {
 	Expect func(Expect) error
 	Probe  func(Probe) (Attempts, error)
 	Heard  func(Heard) (Hearing, error)
+	Echo   func(Echo) (Echoes, error)
 }
 
 // Attempts is how the connections of a Probe ended; its fields are those of Reply.
@@ -79,6 +80,10 @@ func (h Handlers) handle(r Request) Reply {
 		var attempts Attempts
 		attempts, err = h.Probe(*r.Probe)
 		reply.TCP, reply.Ports = attempts.TCP, attempts.Ports
+	case r.Echo != nil:
+		var seen Echoes
+		seen, err = h.Echo(*r.Echo)
+		reply.Echo = &seen
 	case r.Heard != nil:
 		var hearing Hearing
 		hearing, err = h.Heard(*r.Heard)

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -52,6 +53,12 @@ func TestClientAndServe(t *testing.T) {
 		Heard: func(h Heard) (Hearing, error) {
 			return Hearing{Heard: []netip.Addr{peer1, peer2}, Process: faults.Paused}, nil
 		},
+		Echo: func(e Echo) (Echoes, error) {
+			if e.Peer != peer2 {
+				return Echoes{}, errors.New("of whom?")
+			}
+			return Echoes{Took: []time.Duration{7}, Lost: 2}, nil
+		},
 	})
 	probed := make(chan Reply, 1)
 	go func() {
@@ -75,6 +82,10 @@ func TestClientAndServe(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []netip.Addr{peer1, peer2}, reply.Heard)
 	require.Equal(t, faults.Paused, *reply.Process)
+
+	reply, err = c.Do(t.Context(), Request{Echo: &Echo{Peer: peer2}})
+	require.NoError(t, err)
+	require.Equal(t, &Echoes{Took: []time.Duration{7}, Lost: 2}, reply.Echo)
 
 	_, err = c.Do(t.Context(), Request{})
 	require.ErrorContains(t, err, "0 commands")

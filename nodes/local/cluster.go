@@ -21,6 +21,7 @@ import (
 	"faultline/nodes/injector"
 	"faultline/nodes/pods"
 	"faultline/topologies"
+	"faultline/workloads/history"
 )
 
 // cluster implements nodes.Cluster.
@@ -76,6 +77,11 @@ func (c *cluster) Set(ctx context.Context, want faults.Conditions) error {
 // Measure probes every directed link and every process from inside the pods.
 func (c *cluster) Measure(ctx context.Context) (faults.Measurement, error) {
 	return c.group.Measure(ctx)
+}
+
+// Echo makes exchanges from pod to pod.
+func (c *cluster) Echo(ctx context.Context, from, to string) (history.Echo, error) {
+	return c.group.Echo(ctx, from, to)
 }
 
 // Exited waits until the node's process has ended.

@@ -51,6 +51,7 @@ const (
 	FObserve Op = "observe"
 	FCopy    Op = "copy"  // of the observer: what a node itself holds of a key, as a client's read has it
 	FPeers   Op = "peers" // of the observer: a node's account of the peer set; the value is a PeerSet
+	FEcho    Op = "echo"  // of the observer: how exchanges over TCP fared beside the system; the value is an Echo
 	FWan     Op = "wan"   // of the observer: a server's account of the servers of all datacenters; the value is a WANView
 	FProcess Op = "process"
 	FLost    Op = "lost" // of the harness: the cluster was lost here; the value is a text that says how

@@ -150,6 +150,7 @@ func (c sweepCell) judged(o faultline.Outcome, dir string) (report.Cell, error) 
 		return report.ServedOf(checker.ServiceOf(run, func(op *history.Operation) bool { return run.RequestsOf(op) == r }))
 	}
 	cell.Local, cell.Forwarded = of(checker.Local), of(checker.Forwarded)
+	cell.Echo = report.ServedOf(checker.EchoOf(run, c.scenario.Timeout))
 	cell.TCP = c.tcpAlone(run.Topology)
 	return cell, nil
 }
