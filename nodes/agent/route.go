@@ -105,20 +105,18 @@ func attempt[A, R any](ctx context.Context, a *Agent, m method[A, R], args A, o 
 		return reply, history.RoleClient, downstream, err
 	}
 	s := a.server.Load()
+	if s == nil { // calls come in before it knows anybody
+		return reply, history.RoleFollower, nil, nodes.Errorf(history.NotReady, "rpc error: the server is starting")
+	}
 	if o.dc != "" {
 		role = history.RoleFollower
-		if s != nil {
-			if _, leads := s.leading(); leads {
-				role = history.RoleLeader
-			}
+		if _, leads := s.leading(); leads {
+			role = history.RoleLeader
 		}
 		reply, downstream, err = forwardToDC(ctx, a, m, args, o)
 		if !a.defects[WrongDCOnFailover] || !noServerOf(err) {
 			return reply, role, downstream, err
 		}
-	}
-	if s == nil {
-		return reply, history.RoleFollower, nil, nodes.Errorf(history.NotReady, "rpc error: the server is starting")
 	}
 	if m.intercept != nil && !o.final {
 		changed, done := m.intercept(s, args)

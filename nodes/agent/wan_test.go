@@ -2,6 +2,8 @@ package agent
 
 import (
 	"fmt"
+	"log/slog"
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -10,6 +12,8 @@ import (
 
 	"faultline/nodes"
 	"faultline/nodes/agent/internal/kv"
+	"faultline/nodes/agent/internal/rpc"
+	"faultline/nodes/agent/oshost"
 	"faultline/workloads/history"
 )
 
@@ -274,4 +278,14 @@ func putArgs(key string) writeArgs {
 
 func without(all []*node, n *node) []*node {
 	return slices.DeleteFunc(slices.Clone(all), func(m *node) bool { return m == n })
+}
+
+// Calls come in as soon as the port is open, which is before the server knows of anybody.
+func TestAServerThatStartsForwardsNothing(t *testing.T) {
+	host, err := oshost.New(t.TempDir(), slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	a, err := New(host, Config{Name: "s1", Server: true, Bind: netip.MustParseAddr("10.0.0.1")})
+	require.NoError(t, err)
+	response := a.serveRPC(t.Context(), rpc.Request{Method: readMethod.name, DC: "dc2", Final: true, Body: rpc.Encode(readArgs{})})
+	require.Equal(t, history.NotReady, response.Code)
 }
