@@ -145,5 +145,5 @@ func ExampleCheck() {
 	err := faultline.Check(context.Background(), []faultline.Scenario{{Topology: "dc1-3", Workload: "queue"}}, faultline.Options{})
 	fmt.Println(err)
 	// Output:
-	// no workload "queue"; there is append, lock, register, tree, watch
+	// no workload "queue"; there is append, forwarding, lock, register, tree, watch
 }

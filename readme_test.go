@@ -216,7 +216,7 @@ func namesWhatExists(t *testing.T, commands map[string][]string) {
 	seen := 0
 	for _, file := range texts(t) {
 		for _, code := range codeOf(readText(t, file)) {
-			for _, m := range regexp.MustCompile(`(?:^|[\s/])faultline ((?:schedule |completion )?[a-z]+)([^\n#|>]*)`).FindAllStringSubmatch(code, -1) {
+			for _, m := range regexp.MustCompile(`(?:^|[\s/])faultline ((?:schedule |completion )?[a-z]+(?:-[a-z]+)*)([^\n#|>]*)`).FindAllStringSubmatch(code, -1) {
 				require.True(t, isCommand(commands, "faultline "+m[1]), "%s names a command: %s", file, code)
 				for _, f := range regexp.MustCompile(`\s(--[a-z-]+)`).FindAllStringSubmatch(m[2], -1) {
 					require.True(t, flags[f[1]], "%s names a flag of faultline: %s", file, f[1])
@@ -421,7 +421,7 @@ func commandsOf(t *testing.T, tool string) map[string][]string {
 			return
 		}
 		below, _, _ = strings.Cut(below, "\n\n")
-		for _, m := range regexp.MustCompile(`(?m)^  ([a-z]+) `).FindAllStringSubmatch(below, -1) {
+		for _, m := range regexp.MustCompile(`(?m)^  ([a-z]+(?:-[a-z]+)*) `).FindAllStringSubmatch(below, -1) {
 			ask(append(slices.Clone(path), m[1])...)
 		}
 	}

@@ -65,6 +65,7 @@ func Scenario(doc func(field string) string) *Schema {
 			s.Properties[field] = s.Properties[field].described(doc(field))
 		}
 	}
+	s.Properties["service-levels"] = s.Properties["service-levels"].described("what is to be served in which time; a run that misses it is invalid")
 	s.Not = &Schema{AnyOf: []*Schema{{Required: []string{"nemesis", "schedule"}}, {Required: []string{"nemesis", "steps"}}, {Required: []string{"schedule", "steps"}}}}
 	s.Draft, s.Title, s.Definitions = draft07, "A scenario of Faultline", steps()
 	return s
