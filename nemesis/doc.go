@@ -27,6 +27,9 @@
 // it for a crash. Bit-flip and truncate end a node themselves, since files are damaged only
 // while the node does not run.
 //
+// Of several datacenters each has a leader, peers and events of its own: a step names the one that it means
+// (datacenters.go), and its fault then sees nothing of the others. What is between them has targets of its own.
+//
 // Generate makes a Schedule from a seed and is the only place that draws random numbers.
 // A fault takes every choice as input: a word such as minority names nodes by the step's
 // draw, and primary is looked up when the step begins and written back as a name, so the

@@ -109,6 +109,27 @@ func profileNames() (names []string) {
 	return names
 }
 
+// Links is a list of entries that reads itself: yaml drops an empty entry of a list without a word.
+type Links []Link
+
+func (l *Links) UnmarshalYAML(node *yaml.Node) error {
+	if node.Kind != yaml.SequenceNode {
+		return strict.At(node, "links: want a list of entries such as {between: [dc1, dc2], delay: 40ms}")
+	}
+	*l = nil
+	for _, item := range node.Content {
+		if item.Tag == "!!null" {
+			return strict.At(item, "an entry of links looks like {between: [dc1, dc2], delay: 40ms}")
+		}
+		var one Link
+		if err := item.Decode(&one); err != nil {
+			return err
+		}
+		*l = append(*l, one)
+	}
+	return nil
+}
+
 // plainLink is a Link without its own way to read and write itself.
 type plainLink Link
 

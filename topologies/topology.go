@@ -54,7 +54,7 @@ type Node struct {
 type Topology struct {
 	Name        string       `yaml:"name"`
 	Datacenters []Datacenter `yaml:"datacenters"`
-	Links       []Link       `yaml:"links,omitempty"`
+	Links       Links        `yaml:"links,omitempty"`
 }
 
 // Datacenter is one Raft peer set and one LAN gossip pool.

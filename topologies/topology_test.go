@@ -87,6 +87,8 @@ func TestMistakesAreNamedWithFileAndLine(t *testing.T) {
 		"link of one":    {"name: x\ndatacenters:\n  - {name: a, servers: 1}\nlinks:\n  - {between: [a]}\n", "t.yaml: link 0 of topology x: between takes two names of datacenters or nodes, such as [dc1, dc2]"},
 		"no number":      {"name: x\ndatacenters:\n  - {name: a, servers: 1}\nlinks:\n  - {between: [a, a], loss: .nan}\n", "t.yaml: link 0 of topology x: loss, burst-loss and burst are numbers"},
 		"link's field":   {"name: x\ndatacenters:\n  - {name: a, servers: 1}\nlinks:\n  - {between: [a, a], dely: 5ms}\n", `t.yaml:5: unknown field "dely"`},
+		"no entry":       {"name: x\ndatacenters:\n  - {name: a, servers: 1}\nlinks:\n  -\n", "t.yaml:5: an entry of links looks like {between: [dc1, dc2], delay: 40ms}"},
+		"no list":        {"name: x\ndatacenters:\n  - {name: a, servers: 1}\nlinks: 3\n", "t.yaml:4: links: want a list of entries such as {between: [dc1, dc2], delay: 40ms}"},
 		"no profile":     {"name: x\ndatacenters:\n  - {name: a, servers: 1}\nlinks:\n  - {between: [a, a], profile: wan}\n", `t.yaml:5: no profile "wan" of links; there are lossy-3g, same-continent, satellite, transatlantic, transpacific`},
 		"one region":     {"name: x\ndatacenters:\n  - {name: a, servers: 1}\nlinks:\n  - {between: [a, a], rtt-of: [east-us]}\n", "t.yaml:5: rtt-of takes two regions, such as [east-us, west-europe]"},
 		"node as dc":     {"name: x\ndatacenters:\n  - {name: a, servers: [b]}\n  - {name: b, servers: 1}\n", "t.yaml: node b of datacenter a has the name of a datacenter"},
