@@ -13,7 +13,8 @@ const firstTimeout = 200 * time.Millisecond
 
 // TCPAlone is what a small request and its answer take on an established connection that was idle, a segment each way, if
 // every packet is lost with the same chance, whatever became of the others: RTT, and for each loss of a segment the time until it is
-// sent again, which is RTT + 0.2 s at first and doubles. Success is the share that takes no longer than within. Linux may be
+// sent again, which is RTT + 0.2 s at first and doubles. Success is the share that takes no
+// longer than within, and the quantiles are of those. Linux may be
 // faster, for it probes for a lost tail (RFC 8985), and is slower if acknowledgements
 // are lost; so this is where to look from, and the echo is what to compare with.
 func TCPAlone(rtt time.Duration, loss float64, within time.Duration) Served {
@@ -29,6 +30,11 @@ func TCPAlone(rtt time.Duration, loss float64, within time.Duration) Served {
 	}
 	slices.SortFunc(ways, func(a, b way) int { return cmp.Compare(a.took, b.took) })
 	var v Served
+	for _, w := range ways {
+		if w.took <= within.Seconds() {
+			v.Success = min(1, v.Success+w.chance)
+		}
+	}
 	sum := 0.0
 	for _, w := range ways {
 		before := sum
@@ -37,12 +43,9 @@ func TCPAlone(rtt time.Duration, loss float64, within time.Duration) Served {
 			share float64
 			at    *float64
 		}{{0.5, &v.P50Seconds}, {0.99, &v.P99Seconds}} {
-			if before < q.share && sum >= q.share {
+			if before < q.share*v.Success && sum >= q.share*v.Success {
 				*q.at = w.took
 			}
-		}
-		if w.took <= within.Seconds() {
-			v.Success = min(1, sum)
 		}
 	}
 	v.Low, v.High = v.Success, v.Success

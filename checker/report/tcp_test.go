@@ -26,5 +26,8 @@ func TestTCPAlone(t *testing.T) {
 	}
 	require.InDelta(t, 1-.019, TCPAlone(ms(40), .3, 2*time.Second).Success, 0.0005)
 	require.InDelta(t, 1-.0021, TCPAlone(ms(150), .1, 2*time.Second).Success, 0.0005)
-	require.Zero(t, TCPAlone(ms(300), .1, ms(100)).Success)
+	cut := TCPAlone(ms(150), .3, 3*time.Second)
+	require.Less(t, cut.P99Seconds, 3.0, "of what a client waits for")
+	require.InDelta(t, .5, cut.P50Seconds, 1e-6)
+	require.Equal(t, Served{}, TCPAlone(ms(300), .1, ms(100)), "nobody waits so long")
 }
