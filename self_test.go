@@ -217,7 +217,7 @@ func TestWhateverGoesWrongIsToldAsThat(t *testing.T) {
 
 // someWays draws some ways of a seam that has many, or lists all.
 func someWays(random *rand.Rand, ways []string) []string {
-	const drawn = 2
+	const drawn = 4
 	if os.Getenv(selfAll) == "all" || len(ways) <= drawn {
 		return ways
 	}
