@@ -1,11 +1,14 @@
 package faultline
 
 import (
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"faultline/nodes/faults"
+	"faultline/topologies"
 	"faultline/workloads/history"
 )
 
@@ -30,5 +33,40 @@ func BenchmarkAgent3(b *testing.B) {
 		seconds += length.Seconds()
 	}
 	b.ReportMetric(total/seconds, "ops/s")
+	b.ReportMetric(0, "ns/op") // the length of a run says nothing
+}
+
+// BenchmarkForwardedWrite is how long the writes of one datacenter take in another, 40 ms away, and in their
+// own, at a rate that keeps nobody waiting: over is the median of the former beyond one round trip.
+func BenchmarkForwardedWrite(b *testing.B) {
+	const oneWay = 20 * time.Millisecond
+	t, err := topologies.Load("dc2-3x3")
+	require.NoError(b, err)
+	t = t.WithWAN(func(l *faults.Link) { *l = faults.Link{Delay: oneWay} })
+	var far, near []time.Duration
+	for b.Loop() {
+		outcome, err := Run(b.Context(), Scenario{Name: "bench", Runtime: "local", Rate: 50, TimeLimit: 10 * time.Second,
+			Quiet: 100 * time.Millisecond}, Options{Store: b.TempDir(), Topology: t})
+		require.NoError(b, err)
+		for _, op := range outcome.Report.Run.Ops {
+			if op.F != history.OpWrite || op.Type != history.OK {
+				continue
+			}
+			took := time.Duration(op.Return - op.Invoke)
+			if n, _ := t.Node(op.Node); op.DC == "" || op.DC == n.DC {
+				near = append(near, took)
+			} else {
+				far = append(far, took)
+			}
+		}
+	}
+	median := func(all []time.Duration) time.Duration {
+		require.NotEmpty(b, all)
+		slices.Sort(all)
+		return all[len(all)/2]
+	}
+	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+	b.ReportMetric(ms(median(far)-2*oneWay), "over-ms")
+	b.ReportMetric(ms(median(near)), "local-ms")
 	b.ReportMetric(0, "ns/op") // the length of a run says nothing
 }
