@@ -18,46 +18,33 @@ func GuardedConn(c Conn, node string, broke func(*Panicked)) Conn {
 
 // AsLeaders is what a Conn has of Leaders.
 func AsLeaders(c Conn) (Leaders, bool) {
-	g, guarded := c.(guardedConn)
-	if !guarded {
-		l, ok := c.(Leaders)
-		return l, ok
-	}
-	l, ok := g.conn.(Leaders)
-	return guardedLeaders{g, l}, ok
+	return part(c, func(g guardedConn, l Leaders) Leaders { return guardedLeaders{g, l} })
 }
 
 // AsLeaver is what a Conn has of Leaver.
 func AsLeaver(c Conn) (Leaver, bool) {
-	g, guarded := c.(guardedConn)
-	if !guarded {
-		l, ok := c.(Leaver)
-		return l, ok
-	}
-	l, ok := g.conn.(Leaver)
-	return guardedLeaver{g, l}, ok
+	return part(c, func(g guardedConn, l Leaver) Leaver { return guardedLeaver{g, l} })
 }
 
 // AsMembers is what a Conn has of Members.
 func AsMembers(c Conn) (Members, bool) {
-	g, guarded := c.(guardedConn)
-	if !guarded {
-		m, ok := c.(Members)
-		return m, ok
-	}
-	m, ok := g.conn.(Members)
-	return guardedMembers{g, m}, ok
+	return part(c, func(g guardedConn, m Members) Members { return guardedMembers{g, m} })
 }
 
 // AsWANMembers is what a Conn has of WANMembers.
 func AsWANMembers(c Conn) (WANMembers, bool) {
+	return part(c, func(g guardedConn, m WANMembers) WANMembers { return guardedWANMembers{g, m} })
+}
+
+// part is what a Conn has of T, guarded if the Conn is.
+func part[T any](c Conn, guard func(guardedConn, T) T) (T, bool) {
 	g, guarded := c.(guardedConn)
 	if !guarded {
-		m, ok := c.(WANMembers)
-		return m, ok
+		t, ok := c.(T)
+		return t, ok
 	}
-	m, ok := g.conn.(WANMembers)
-	return guardedWANMembers{g, m}, ok
+	t, ok := g.conn.(T)
+	return guard(g, t), ok
 }
 
 type guardedConn struct {
