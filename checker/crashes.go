@@ -183,27 +183,23 @@ func bootCrashes(run *Run) Result {
 	last := map[string]life{}
 	starts := 0
 	var reasons []string
-	for i := range run.Events {
-		e := &run.Events[i]
-		if e.Process != history.Observer || e.F != history.FObserve {
-			continue
-		}
-		var o history.Observation
-		if err := json.Unmarshal(e.Value, &o); err != nil {
-			return Result{Verdict: Unknown, Summary: fmt.Sprintf("event %d: an observation that cannot be read: %v", e.Index, err)}
-		}
+	said, err := observations(run)
+	if err != nil {
+		return Result{Verdict: Unknown, Summary: err.Error()}
+	}
+	for _, o := range said {
 		if o.BootID == "" {
 			continue
 		}
-		was, seen := last[e.Node]
+		was, seen := last[o.node]
 		if seen && was.boot != o.BootID {
 			starts++
-			if !faultActive(run.Faults, e.Node, was.at, e.Time, func(f history.Fault) bool { return f.Kills }) {
+			if !faultActive(run.Faults, o.node, was.at, o.at, func(f history.Fault) bool { return f.Kills }) {
 				reasons = append(reasons, fmt.Sprintf("the process of %s ended between %s and %s, and no fault had ended it: its log says why",
-					e.Node, clock(was.at), clock(e.Time)))
+					o.node, clock(was.at), clock(o.at)))
 			}
 		}
-		last[e.Node] = life{o.BootID, e.Time}
+		last[o.node] = life{o.BootID, o.at}
 	}
 	r := Result{Metrics: []Metric{{Name: "nodes", Value: float64(len(last))}, {Name: "restarts", Value: float64(starts)}}}
 	switch {

@@ -2,7 +2,6 @@ package checker
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"sort"
@@ -165,21 +164,14 @@ func (w *windows) heard(server, by string) bool {
 
 // notLeading is when each server said that it does not lead, in order.
 func notLeading(run *Run) (map[string][]int64, error) {
+	all, err := observations(run)
 	said := map[string][]int64{}
-	for i := range run.Events {
-		e := &run.Events[i]
-		if e.Process != history.Observer || e.F != history.FObserve {
-			continue
-		}
-		var o history.Observation
-		if err := json.Unmarshal(e.Value, &o); err != nil {
-			return nil, fmt.Errorf("event %d: an observation that cannot be read: %w", e.Index, err)
-		}
+	for _, o := range all {
 		if o.Error == "" && o.State != "" && o.State != history.Leader {
-			said[e.Node] = append(said[e.Node], e.Time)
+			said[o.node] = append(said[o.node], o.at)
 		}
 	}
-	return said, nil
+	return said, err
 }
 
 // keyVersions are answers with the indexes of one key, by return, each with the highest index so far.

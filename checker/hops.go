@@ -3,7 +3,6 @@ package checker
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -171,20 +170,13 @@ type following struct {
 
 func followings(run *Run) (following, error) {
 	f := following{map[string][]followed{}, dcOfNodes(run.Topology)}
-	for i := range run.Events {
-		e := &run.Events[i]
-		if e.Process != history.Observer || e.F != history.FObserve {
-			continue
-		}
-		var o history.Observation
-		if err := json.Unmarshal(e.Value, &o); err != nil {
-			return f, fmt.Errorf("event %d: an observation that cannot be read: %w", e.Index, err)
-		}
+	said, err := observations(run)
+	for _, o := range said {
 		if o.Error == "" {
-			f.said[e.Node] = append(f.said[e.Node], followed{e.Time, o.Leader, o.Term})
+			f.said[o.node] = append(f.said[o.node], followed{o.at, o.Leader, o.Term})
 		}
 	}
-	return f, nil
+	return f, err
 }
 
 // astray finds a server that forwarded to another than the leader that it knew. It said so before the

@@ -3,7 +3,6 @@ package checker
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -113,7 +112,9 @@ func (f figure) words(n uint64) string {
 	return fmt.Sprintf("%.0f %s of %s", float64(n)/f.per, f.unit, f.name)
 }
 
-func (f figure) compare(a, b usage) int { return cmp.Compare(f.of(a.Observation), f.of(b.Observation)) }
+func (f figure) compare(a, b observation) int {
+	return cmp.Compare(f.of(a.Observation), f.of(b.Observation))
+}
 
 func (f figure) most(lives map[string]life) (most uint64) {
 	for _, l := range lives {
@@ -122,15 +123,8 @@ func (f figure) most(lives map[string]life) (most uint64) {
 	return most
 }
 
-// usage is an answer of a node that told what it uses.
-type usage struct {
-	history.Observation
-	node string
-	at   int64
-}
-
 // life is what one process told, in order.
-type life []usage
+type life []observation
 
 func (l life) between(from, to int64) (part life) {
 	for _, u := range l {
@@ -148,24 +142,20 @@ func usages(run *Run) (map[string]life, error) {
 		return nil, err
 	}
 	lives := map[string]life{}
-	for i := range run.Events {
-		e := &run.Events[i]
-		if e.Process != history.Observer || e.F != history.FObserve {
-			continue
-		}
-		u := usage{node: e.Node, at: e.Time}
-		if err := json.Unmarshal(e.Value, &u.Observation); err != nil {
-			return nil, fmt.Errorf("event %d: an observation that cannot be read: %w", e.Index, err)
-		}
+	said, err := observations(run)
+	if err != nil {
+		return nil, err
+	}
+	for _, u := range said {
 		if u.Error != "" || u.Goroutines == 0 && u.Descriptors == 0 && u.Memory == 0 {
 			continue
 		}
 		name, sure := u.BootID, true
 		if name == "" {
-			name, sure = known.at(e.Node, e.Time)
+			name, sure = known.at(u.node, u.at)
 		}
 		if sure {
-			lives[e.Node+" "+name] = append(lives[e.Node+" "+name], u)
+			lives[u.node+" "+name] = append(lives[u.node+" "+name], u)
 		}
 	}
 	return lives, nil

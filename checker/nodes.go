@@ -2,7 +2,6 @@ package checker
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -106,23 +105,22 @@ type nodeAnswers struct {
 // answersOf collects a node's answers: good ones, and what was wrong with the last.
 func answersOf(run *Run, n topologies.Node) (a nodeAnswers, err error) {
 	a.why = "it was never asked"
-	for i := range run.Events {
-		e := &run.Events[i]
-		if e.Process != history.Observer || e.F != history.FObserve || e.Node != n.Name {
+	said, err := observations(run)
+	if err != nil {
+		return a, err
+	}
+	for _, o := range said {
+		if o.node != n.Name {
 			continue
 		}
-		var o history.Observation
-		if err := json.Unmarshal(e.Value, &o); err != nil {
-			return a, fmt.Errorf("event %d: an observation that cannot be read: %w", e.Index, err)
-		}
-		a.tries = append(a.tries, e.Time)
+		a.tries = append(a.tries, o.at)
 		switch {
 		case o.Error != "":
 			a.why = "it did not answer (" + o.Error + ")"
 		case run.Settings.can(history.ObservesLeaders) && n.Role == topologies.Server && o.Leader == "":
 			a.why = "it knew no leader"
 		default:
-			a.good = append(a.good, e.Time)
+			a.good = append(a.good, o.at)
 		}
 	}
 	return a, nil

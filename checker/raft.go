@@ -3,20 +3,10 @@ package checker
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
-
-	"faultline/workloads/history"
 )
 
 const maxReasons = 20
-
-// observation is an Observation and where it was made.
-type observation struct {
-	history.Observation
-	node string
-	at   int64 // when the answer was there
-}
 
 // checkRaft judges what nodes reported about their Raft. A node reads its state, term and
 // indexes one after the other while they change, so one Observation may be torn: "Leader,
@@ -39,7 +29,7 @@ type observation struct {
 // something while it led: a snapshot moves the applied index of a follower, and only the
 // next message of a leader its commit index (hashicorp/raft, installSnapshot).
 func checkRaft(_ context.Context, run *Run) Result {
-	byNode, order, skipped, unsure, err := observations(run)
+	byNode, order, skipped, unsure, err := observationsByServer(run)
 	if err != nil {
 		return Result{Verdict: Unknown, Summary: err.Error()}
 	}
@@ -84,26 +74,22 @@ func checkRaft(_ context.Context, run *Run) Result {
 	return r
 }
 
-// observations collects the usable observations by server, in their order. The key of a
+// observationsByServer collects the usable observations by server, in their order. The key of a
 // server whose disk was emptied since is another. A server that reports no boot ID gets its
 // lives in place of boot IDs, as far as these are known; while it starts it reports no term
 // either, which is not term 0.
-func observations(run *Run) (byNode map[string][]observation, order []string, skipped, unsure int, err error) {
+func observationsByServer(run *Run) (byNode map[string][]observation, order []string, skipped, unsure int, err error) {
 	byNode = map[string][]observation{}
 	keys := map[string]string{} // of the server that is now at work under a name
 	life, err := livesOf(run)
 	if err != nil {
 		return nil, nil, 0, 0, err
 	}
-	for i := range run.Events {
-		e := &run.Events[i]
-		if e.Process != history.Observer || e.F != history.FObserve {
-			continue
-		}
-		s := observation{node: e.Node, at: e.Time}
-		if err := json.Unmarshal(e.Value, &s.Observation); err != nil {
-			return nil, nil, 0, 0, fmt.Errorf("event %d: an observation that cannot be read: %w", e.Index, err)
-		}
+	said, err := observations(run)
+	if err != nil {
+		return nil, nil, 0, 0, err
+	}
+	for _, s := range said {
 		if s.Error != "" {
 			skipped++
 			continue
@@ -113,17 +99,17 @@ func observations(run *Run) (byNode map[string][]observation, order []string, sk
 		}
 		if s.BootID == "" {
 			var sure bool
-			if s.BootID, sure = life.at(e.Node, e.Time); !sure || s.Term == 0 {
+			if s.BootID, sure = life.at(s.node, s.at); !sure || s.Term == 0 {
 				unsure++
 				continue
 			}
 		}
-		key := cmp.Or(keys[e.Node], e.Node)
+		key := cmp.Or(keys[s.node], s.node)
 		if seen := byNode[key]; len(seen) > 0 {
 			last := seen[len(seen)-1]
-			if last.BootID != s.BootID && wiped(run.Faults, e.Node, last.at, s.at) {
-				key = fmt.Sprintf("%s from %s on", e.Node, clock(s.at))
-				keys[e.Node] = key
+			if last.BootID != s.BootID && wiped(run.Faults, s.node, last.at, s.at) {
+				key = fmt.Sprintf("%s from %s on", s.node, clock(s.at))
+				keys[s.node] = key
 			}
 		}
 		if byNode[key] == nil {

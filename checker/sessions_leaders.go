@@ -23,7 +23,7 @@ type confirmed struct {
 
 func leadersOf(run *Run) leaders {
 	l := leaders{wiped: never}
-	byNode, order, _, _, err := observations(run)
+	byNode, order, _, _, err := observationsByServer(run)
 	if err != nil {
 		return l
 	}
