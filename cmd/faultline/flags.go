@@ -106,6 +106,22 @@ var fromFlags = func() faultline.Scenario {
 	return s.Defaults()
 }()
 
+// one is the scenario of a file, if args name one, with the given flags, or what these say alone.
+func (f *scenarioFlags) one(flags *pflag.FlagSet, args []string) (faultline.Scenario, error) {
+	s := fromFlags
+	if len(args) == 1 {
+		var err error
+		if s, err = faultline.LoadScenario(args[0]); err != nil {
+			return s, err
+		}
+	}
+	all, err := f.apply(flags, []faultline.Scenario{s}, 1)
+	if err != nil {
+		return s, err
+	}
+	return all[0], nil
+}
+
 // apply puts the given flags into every scenario, and repeats the suite count times.
 func (f *scenarioFlags) apply(flags *pflag.FlagSet, suite []faultline.Scenario, count int) ([]faultline.Scenario, error) {
 	if flags.Changed("nemesis") && flags.Changed("schedule") {

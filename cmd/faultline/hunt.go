@@ -58,19 +58,14 @@ func huntCommand(stop *interrupts) *cobra.Command {
 	c.Flags().IntVar(&hunt.compare, "compare", 0, "hunt for the first violation so often with what is learned, so often without, and compare; nothing is learned by that")
 	c.Flags().StringVar(&hunt.learned, "learned", "", "`file` of what hunts before have learned; it is read if it is there, and written")
 	c.RunE = command(func(c *cobra.Command, args []string) error {
-		scenarios := []faultline.Scenario{fromFlags}
-		if len(args) == 1 {
-			s, err := faultline.LoadScenario(args[0])
-			if err != nil {
-				return err
-			}
-			scenarios[0] = s
+		scenario, err := flags.one(c.Flags(), args)
+		if err == nil {
+			err = hunt.check(c, scenario)
 		}
-		scenarios, err := flags.apply(c.Flags(), scenarios, 1)
-		if err := errors.Join(err, out.check(), hunt.check(c, scenarios)); err != nil {
+		if err := errors.Join(err, out.check()); err != nil {
 			return err
 		}
-		h, err := hunt.of(scenarios[0].Drawn())
+		h, err := hunt.of(scenario.Drawn())
 		if err != nil {
 			return err
 		}
@@ -92,7 +87,7 @@ func huntCommand(stop *interrupts) *cobra.Command {
 	return c
 }
 
-func (f huntFlags) check(c *cobra.Command, scenarios []faultline.Scenario) error {
+func (f huntFlags) check(c *cobra.Command, s faultline.Scenario) error {
 	switch {
 	case f.budget <= 0:
 		return &faultline.UsageError{Err: fmt.Errorf("--budget %v: want more than 0", f.budget)}
@@ -100,7 +95,7 @@ func (f huntFlags) check(c *cobra.Command, scenarios []faultline.Scenario) error
 		return &faultline.UsageError{Err: fmt.Errorf("--runs %d --compare %d: neither may be negative", f.runs, f.compare)}
 	case c.Flags().Changed("nemesis-weights"):
 		return &faultline.UsageError{Err: errors.New("--nemesis-weights is not for a hunt, which draws its own: give it --learned")}
-	case len(scenarios) == 1 && len(scenarios[0].Nemesis) == 0:
+	case len(s.Nemesis) == 0:
 		return &faultline.UsageError{Err: errors.New("a hunt draws schedules from families of faults: give it --nemesis")}
 	}
 	return nil

@@ -38,15 +38,7 @@ func sweepCommand(stop *interrupts) *cobra.Command {
 	out.add(c.Flags())
 	c.Flags().StringArrayVar(&vary, "vary", nil, "what is varied, `KEY=VALUE,VALUE…`; may be repeated, the last one makes the columns")
 	c.RunE = command(func(c *cobra.Command, args []string) error {
-		scenarios := []faultline.Scenario{fromFlags}
-		if len(args) == 1 {
-			s, err := faultline.LoadScenario(args[0])
-			if err != nil {
-				return err
-			}
-			scenarios[0] = s
-		}
-		scenarios, err := flags.apply(c.Flags(), scenarios, 1)
+		scenario, err := flags.one(c.Flags(), args)
 		axes, wrong := suite.ParseAxes(vary)
 		if wrong != nil {
 			wrong = &faultline.UsageError{Err: wrong}
@@ -54,7 +46,7 @@ func sweepCommand(stop *interrupts) *cobra.Command {
 		if err := errors.Join(err, out.check(), wrong); err != nil {
 			return err
 		}
-		return playSweep(c.Context(), suite.Sweep{Scenario: scenarios[0], Axes: axes, Run: faultline.Run}, out.options(stop), out)
+		return playSweep(c.Context(), suite.Sweep{Scenario: scenario, Axes: axes, Run: faultline.Run}, out.options(stop), out)
 	})
 	return c
 }
