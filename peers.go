@@ -20,10 +20,7 @@ type membership struct {
 }
 
 func newMembership(t topologies.Topology, system nodes.System, clients map[string]nodes.Conn, log history.Sink) membership {
-	m := membership{clients: clients, log: log}
-	for _, dc := range t.Datacenters {
-		m.datacenters = append(m.datacenters, dc.Name)
-	}
+	m := membership{datacenters: t.DatacenterNames(), clients: clients, log: log}
 	if system.Facts().Can(history.ChangesMembers) {
 		m.servers = t.Servers()
 	}

@@ -140,9 +140,7 @@ func (p *plan) options() workloads.Options {
 	o := workloads.Options{Mode: s.Mode, Keys: s.Keys, OpsPerKey: s.OpsPerKey, Seed: s.Seed, ColdShare: s.ColdShare, DeleteShare: s.DeleteShare,
 		LateShare: s.LateShare, OddNames: s.OddNames, ByValue: !facts.Can(history.ReportsIndexes), PlainSessions: !facts.Can(history.DelaysLocks), Concurrency: s.Concurrency, Timeout: s.Timeout}
 	if len(p.topology.Datacenters) > 1 {
-		for _, dc := range p.topology.Datacenters {
-			o.Datacenters = append(o.Datacenters, dc.Name)
-		}
+		o.Datacenters = p.topology.DatacenterNames()
 	}
 	if slices.Contains(facts.Ops, history.OpAppend) {
 		o.AppendShare = appendShare

@@ -195,7 +195,7 @@ func (s *session) ready(ctx context.Context) error {
 // ends with ctx; what follows ends with Plan.Abort.
 func (s *session) run(ctx context.Context) error {
 	var err error
-	s.runner, err = workloads.NewRunner(workloads.Config{Generator: s.Generator, Clients: s.clients, Nodes: s.asked, DCs: s.dcs(),
+	s.runner, err = workloads.NewRunner(workloads.Config{Generator: s.Generator, Clients: s.clients, Nodes: s.asked, DCs: s.Topology.DatacenterOf(),
 		Log: s.log, Rate: s.Rate, Concurrency: s.Concurrency, Timeout: s.Timeout, LeastTimeout: s.LeastTimeout, Seed: s.Seed})
 	if err != nil {
 		return err
@@ -289,15 +289,6 @@ func (s *session) settle(ctx context.Context, healed time.Time, before workloads
 	for ctx.Err() == nil && (s.observer.missing(ctx) != "" || s.unserved(before, healed)) {
 		sleep(ctx, settlePoll)
 	}
-}
-
-// dcs is the datacenter of each node.
-func (s *session) dcs() map[string]string {
-	of := map[string]string{}
-	for _, n := range s.Topology.Nodes() {
-		of[n.Name] = n.DC
-	}
-	return of
 }
 
 // unserved reports whether a node that clients ask has not served both reads and changes since the

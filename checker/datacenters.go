@@ -19,7 +19,7 @@ import (
 func (run *Run) In(dc string) *Run {
 	part := *run
 	part.Topology.Datacenters = slices.DeleteFunc(slices.Clone(run.Topology.Datacenters), func(d topologies.Datacenter) bool { return d.Name != dc })
-	of := dcOfNodes(run.Topology)
+	of := run.Topology.DatacenterOf()
 	part.Ops, part.Events = nil, nil
 	for i := range run.Ops {
 		if op := &run.Ops[i]; cmp.Or(op.DC, of[op.Node]) == dc {
@@ -33,15 +33,6 @@ func (run *Run) In(dc string) *Run {
 		}
 	}
 	return &part
-}
-
-// dcOfNodes is the datacenter of each node.
-func dcOfNodes(t topologies.Topology) map[string]string {
-	of := map[string]string{}
-	for _, n := range t.Nodes() {
-		of[n.Name] = n.DC
-	}
-	return of
 }
 
 // parts are the run in each of its datacenters; of one datacenter, or none, it is the run itself.
@@ -183,13 +174,7 @@ func OnKeys(c Checker, workload string, prefixes ...string) Checker {
 }
 
 // dcsOf is "dc1, dc2".
-func dcsOf(run *Run) string {
-	var names []string
-	for _, dc := range run.Topology.Datacenters {
-		names = append(names, dc.Name)
-	}
-	return strings.Join(names, ", ")
-}
+func dcsOf(run *Run) string { return strings.Join(run.Topology.DatacenterNames(), ", ") }
 
 // joinsDCs is what a run of one datacenter lacks.
 func joinsDCs(run *Run) string {

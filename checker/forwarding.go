@@ -92,7 +92,7 @@ func wrongPaths(run *Run) (found []Counterexample) {
 	if err != nil {
 		return nil // which record and crashes tell
 	}
-	p := paths{run: run, lives: lives, dcs: dcOfNodes(run.Topology), reached: map[pathLife]*history.Operation{}}
+	p := paths{run: run, lives: lives, dcs: run.Topology.DatacenterOf(), reached: map[pathLife]*history.Operation{}}
 	byReturn := make([]*history.Operation, 0, len(run.Ops))
 	for i := range run.Ops {
 		if op := &run.Ops[i]; op.Return != history.Pending {

@@ -66,7 +66,7 @@ func misplaced(run *Run) (found []Counterexample) {
 			look(dc, at, op)
 		}
 	}
-	of := dcOfNodes(run.Topology)
+	of := run.Topology.DatacenterOf()
 	for i := range run.Events {
 		e := &run.Events[i]
 		if e.Process != history.Observer || e.F != history.FCopy || e.Error != "" {

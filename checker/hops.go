@@ -169,7 +169,7 @@ type following struct {
 }
 
 func followings(run *Run) (following, error) {
-	f := following{map[string][]followed{}, dcOfNodes(run.Topology)}
+	f := following{map[string][]followed{}, run.Topology.DatacenterOf()}
 	said, err := observations(run)
 	for _, o := range said {
 		if o.Error == "" {

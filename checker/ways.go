@@ -72,7 +72,7 @@ func Ways(run *Run) (all []Way) {
 	if len(run.Topology.Datacenters) < 2 {
 		return nil
 	}
-	of := dcOfNodes(run.Topology)
+	of := run.Topology.DatacenterOf()
 	byWay := map[[2]string][]*history.Operation{}
 	for i := range run.Ops {
 		op := &run.Ops[i]

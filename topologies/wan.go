@@ -67,3 +67,12 @@ func (t Topology) DatacenterNames() []string {
 	}
 	return names
 }
+
+// DatacenterOf is the datacenter of each node, by name.
+func (t Topology) DatacenterOf() map[string]string {
+	of := map[string]string{}
+	for _, n := range t.Nodes() {
+		of[n.Name] = n.DC
+	}
+	return of
+}

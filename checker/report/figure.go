@@ -201,17 +201,8 @@ func (f *runFigure) nodeNames() []string {
 	return names
 }
 
-// datacenterNames are those of the nodes.
-func (f *runFigure) datacenterNames() map[string]string {
-	of := map[string]string{}
-	for _, n := range f.data.run().Topology.Nodes() {
-		of[n.Name] = n.DC
-	}
-	return of
-}
-
 func (f *runFigure) nodes() {
-	names, dcs := f.nodeNames(), f.datacenterNames()
+	names, dcs := f.nodeNames(), f.data.run().Topology.DatacenterOf()
 	height := 44.0
 	if len(names) > 12 {
 		height = 26
