@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"faultline/nodes"
+	"faultline/nodes/agent/internal/gossip"
 	"faultline/nodes/agent/internal/kv"
 	"faultline/nodes/agent/internal/rpc"
 	"faultline/nodes/agent/oshost"
@@ -257,13 +258,14 @@ func TestDeadlinesGoAcross(t *testing.T) {
 // A call that was forwarded often enough is not forwarded on, and nothing is done.
 func TestHopBudget(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		f := startFederation(t, 2, 2, 0)
-		leader, follower := f.dcs[0].leader(t), f.dcs[0].followers(t)[0]
+		f := startFederation(t, 2, 2, 1)
+		leader, follower, client := f.dcs[0].leader(t), f.dcs[0].followers(t)[0], f.dcs[0].nodes[2]
 		for _, try := range []struct {
-			n  *node
-			dc string
-		}{{follower, ""}, {leader, "dc2"}} {
-			_, _, err := invoke(t.Context(), try.n.agent, writeMethod, putArgs("k"), forwardOptions{dc: try.dc})
+			n        *node
+			dc       string
+			forwards int
+		}{{follower, "", 0}, {leader, "dc2", 0}, {client, "", 0}, {client, "dc2", 1}} {
+			_, _, err := invoke(t.Context(), try.n.agent, writeMethod, putArgs("k"), forwardOptions{dc: try.dc, forwards: try.forwards})
 			require.Equal(t, history.NotReady, nodes.CodeOf(err))
 			require.ErrorContains(t, err, "forwarded too often")
 		}
@@ -288,4 +290,28 @@ func TestAServerThatStartsForwardsNothing(t *testing.T) {
 	require.NoError(t, err)
 	response := a.serveRPC(t.Context(), rpc.Request{Method: readMethod.name, DC: "dc2", Final: true, Body: rpc.Encode(readArgs{})})
 	require.Equal(t, history.NotReady, response.Code)
+}
+
+// Nobody who gets into the pool by mistake stays in it: by the port of another pool, or under another name.
+func TestWhoIsAdmitted(t *testing.T) {
+	server := gossip.Tags{Server: true, DC: "dc1"}
+	require.NoError(t, admitWAN("s1.dc1", server))
+	require.ErrorContains(t, admitWAN("c1.dc1", gossip.Tags{DC: "dc1"}), "it is no server")
+	require.ErrorContains(t, admitWAN("s1", server), "it is not called NODE.dc1")
+	a := &Agent{settings: settings{Config: Config{DC: "dc1"}}}
+	require.NoError(t, a.admitLAN("s1", server))
+	require.ErrorContains(t, a.admitLAN("s1", gossip.Tags{Server: true, DC: "dc2"}), `it is of datacenter "dc2"`)
+}
+
+// Each server that does not take a connection costs its time to dial once, and not again and again.
+func TestEachServerIsDialledOnce(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		f := startFederation(t, 2, 3, 0, func(c *Config) { c.WANProfile = "wan" }) // whose gossip notices nothing meanwhile
+		asker := f.dcs[0].leader(t)
+		f.cut(0, 1)
+		begun := time.Now()
+		a := asker.do(t, "PUT", "/v1/kv/k?dc=dc2", "v")
+		require.Equal(t, history.DCFailed, a.code(), a.body)
+		require.Less(t, time.Since(begun), 4*rpc.WAN.Dial, "three servers, and the pauses between")
+	})
 }
