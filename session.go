@@ -269,7 +269,10 @@ func (s *session) run(ctx context.Context) error {
 // recover waits for the quiet time, and after an interrupt for interruptQuiet at most.
 func (s *session) recover(ctx context.Context, quiet time.Duration) {
 	end := time.Now().Add(quiet)
-	sleep(ctx, quiet)
+	resting, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(s.Abort, cancel)() // which may come before the history refuses what begins the phase
+	sleep(resting, quiet)
 	sleep(s.Abort, min(time.Until(end), interruptQuiet))
 }
 

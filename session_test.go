@@ -187,3 +187,14 @@ func TestASessionAsksForThePeerSet(t *testing.T) {
 	require.Contains(t, result.Summary, "dc1-s2 is no peer (as dc1-s3 tells it)")
 	require.Greater(t, asked, 20)
 }
+
+// The abort may come in the moment in which the faults are over.
+func TestAnAbortEndsTheRestAfterFaults(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		aborted, abort := context.WithCancel(t.Context())
+		abort()
+		began := time.Now()
+		(&session{Plan: Plan{Abort: aborted}}).recover(t.Context(), time.Minute)
+		require.Zero(t, time.Since(began))
+	})
+}
